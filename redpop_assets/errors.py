@@ -1,0 +1,49 @@
+"""Every error that RedPop raises on purpose. Each message says what to do next; foreign exceptions stop at the boundary."""
+
+
+class RedPopError(Exception):
+    """Base of RedPop's own errors: the command line prints the message without a traceback."""
+
+
+class SettingsError(RedPopError):
+    """A setting is missing or contradicts another."""
+
+
+class CredentialsMissing(SettingsError):
+    """Reddit cannot be asked: no client id, secret or user agent."""
+
+
+class RedditError(RedPopError):
+    """Reddit refused, redirected, or answered with something that is no listing."""
+
+
+class SubredditUnavailable(RedditError):
+    """The community does not exist or is private, banned or quarantined: asking again does not help."""
+
+
+class RedditBusy(RedditError):
+    """A rate limit or a failing server: asking again later helps."""
+
+
+class ArchiveError(RedPopError):
+    """A file of posts cannot be read or lacks what an import needs."""
+
+
+class WarehouseError(RedPopError):
+    """The warehouse cannot be opened, is of another source, or has another schema."""
+
+
+class WarehouseLocked(WarehouseError):
+    """Another process kept the warehouse file beyond the deadline."""
+
+
+class WeightsUnavailable(RedPopError):
+    """The weights of an encoder cannot be had; the message names the setting to change."""
+
+
+class NotTrainable(RedPopError):
+    """A predictor cannot be trained on this data: too few matured posts, or a block it needs is missing."""
+
+
+class ArtifactError(RedPopError):
+    """A stored model is missing, damaged or of another version."""

@@ -1,0 +1,19 @@
+CREATE TABLE IF NOT EXISTS core.labels (
+    post_id VARCHAR NOT NULL,
+    subreddit VARCHAR NOT NULL,
+    score INTEGER NOT NULL,
+    log_score DOUBLE NOT NULL,
+    percentile DOUBLE NOT NULL,
+    observed_at TIMESTAMP NOT NULL,
+    age_at_label_hours DOUBLE NOT NULL,
+    score_scale VARCHAR NOT NULL
+);
+COMMENT ON TABLE core.labels IS 'Scores of matured posts: the first unmasked reading at or past the label age. Younger posts have no row. Key: (post_id).';
+COMMENT ON COLUMN core.labels.post_id IS 'Base36 id of the post.';
+COMMENT ON COLUMN core.labels.subreddit IS 'Community in lower case; the partition.';
+COMMENT ON COLUMN core.labels.score IS 'Score of that reading.';
+COMMENT ON COLUMN core.labels.log_score IS 'sign(score) * ln(1 + |score|).';
+COMMENT ON COLUMN core.labels.percentile IS 'Mid-rank of the score among the labels of the subreddit on the same score scale, from 0 to 1.';
+COMMENT ON COLUMN core.labels.observed_at IS 'Time of that reading (UTC).';
+COMMENT ON COLUMN core.labels.age_at_label_hours IS 'Age of the post at that reading (hours); posts found late have large values.';
+COMMENT ON COLUMN core.labels.score_scale IS 'before_2016_12 or current: Reddit re-scaled scores in December 2016, and the two are never mixed.';

@@ -1,0 +1,17 @@
+CREATE TABLE IF NOT EXISTS features.encoders (
+    encoder VARCHAR NOT NULL,
+    modality VARCHAR NOT NULL,
+    dimension INTEGER NOT NULL,
+    provenance VARCHAR NOT NULL,
+    weights_sha256 VARCHAR NOT NULL,
+    library VARCHAR NOT NULL,
+    first_used_at TIMESTAMP NOT NULL
+);
+COMMENT ON TABLE features.encoders IS 'Which network and which weights made the embeddings. Key: (encoder).';
+COMMENT ON COLUMN features.encoders.encoder IS 'Name as in the settings, such as open_clip:ViT-B-32/laion2b_s34b_b79k.';
+COMMENT ON COLUMN features.encoders.modality IS 'image or caption.';
+COMMENT ON COLUMN features.encoders.dimension IS 'Length of its vectors.';
+COMMENT ON COLUMN features.encoders.provenance IS 'Where the weights came from: hub, bundled, path or random (untrained, for tests).';
+COMMENT ON COLUMN features.encoders.weights_sha256 IS 'SHA-256 over the names and bytes of all tensors.';
+COMMENT ON COLUMN features.encoders.library IS 'Library and version that ran it.';
+COMMENT ON COLUMN features.encoders.first_used_at IS 'When it first wrote a vector here (UTC).';
