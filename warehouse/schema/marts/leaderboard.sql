@@ -1,0 +1,43 @@
+CREATE TABLE IF NOT EXISTS marts.leaderboard (
+    subreddit VARCHAR NOT NULL,
+    predictor VARCHAR NOT NULL,
+    status VARCHAR NOT NULL,
+    reason VARCHAR,
+    test_posts INTEGER NOT NULL,
+    spearman DOUBLE,
+    spearman_low DOUBLE,
+    spearman_high DOUBLE,
+    mae DOUBLE,
+    mse DOUBLE,
+    pair_accuracy DOUBLE,
+    pair_accuracy_low DOUBLE,
+    pair_accuracy_high DOUBLE,
+    pairs INTEGER NOT NULL,
+    train_posts INTEGER NOT NULL,
+    blocks VARCHAR[] NOT NULL,
+    encoders VARCHAR[] NOT NULL,
+    untrained_weights BOOLEAN NOT NULL,
+    snapshot VARCHAR NOT NULL,
+    digest VARCHAR
+);
+COMMENT ON TABLE marts.leaderboard IS 'Every predictor on the test part of the one shared time split, within its subreddit. Key: (subreddit, predictor).';
+COMMENT ON COLUMN marts.leaderboard.subreddit IS 'Community in lower case.';
+COMMENT ON COLUMN marts.leaderboard.predictor IS 'Short name of the predictor.';
+COMMENT ON COLUMN marts.leaderboard.status IS 'trained or not_trained.';
+COMMENT ON COLUMN marts.leaderboard.reason IS 'Why it was not trained; NULL when trained.';
+COMMENT ON COLUMN marts.leaderboard.test_posts IS 'Posts of the test part.';
+COMMENT ON COLUMN marts.leaderboard.spearman IS 'Spearman rank correlation of expected and actual log score, average ranks for ties; NULL where undefined, as for a constant.';
+COMMENT ON COLUMN marts.leaderboard.spearman_low IS 'Lower end of its 95 % bootstrap interval, clustered by author.';
+COMMENT ON COLUMN marts.leaderboard.spearman_high IS 'Upper end of that interval.';
+COMMENT ON COLUMN marts.leaderboard.mae IS 'Mean absolute error of the log score.';
+COMMENT ON COLUMN marts.leaderboard.mse IS 'Mean squared error of the log score.';
+COMMENT ON COLUMN marts.leaderboard.pair_accuracy IS 'Share of time-controlled pairs whose order is right: posted within 6 h, scores at least 2 x and 20 points apart; a tie counts half.';
+COMMENT ON COLUMN marts.leaderboard.pair_accuracy_low IS 'Lower end of its 95 % bootstrap interval, clustered by author.';
+COMMENT ON COLUMN marts.leaderboard.pair_accuracy_high IS 'Upper end of that interval.';
+COMMENT ON COLUMN marts.leaderboard.pairs IS 'Number of such pairs.';
+COMMENT ON COLUMN marts.leaderboard.train_posts IS 'Posts it was fitted on.';
+COMMENT ON COLUMN marts.leaderboard.blocks IS 'Feature blocks it uses.';
+COMMENT ON COLUMN marts.leaderboard.encoders IS 'Encoders behind its embeddings.';
+COMMENT ON COLUMN marts.leaderboard.untrained_weights IS 'True if one of these encoders has random weights: a test, not a result.';
+COMMENT ON COLUMN marts.leaderboard.snapshot IS 'Snapshot of models.training_set it was trained and tested on.';
+COMMENT ON COLUMN marts.leaderboard.digest IS 'Digest of the model (models.predictors).';

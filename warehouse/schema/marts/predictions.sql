@@ -1,0 +1,19 @@
+CREATE TABLE IF NOT EXISTS marts.predictions (
+    post_id VARCHAR NOT NULL,
+    predictor VARCHAR NOT NULL,
+    subreddit VARCHAR NOT NULL,
+    split VARCHAR NOT NULL,
+    expected_log_score DOUBLE NOT NULL,
+    expected_score DOUBLE NOT NULL,
+    percentile DOUBLE NOT NULL,
+    digest VARCHAR NOT NULL
+);
+COMMENT ON TABLE marts.predictions IS 'What every trained predictor expects of every post, the young ones included. Key: (post_id, predictor).';
+COMMENT ON COLUMN marts.predictions.post_id IS 'Base36 id of the post.';
+COMMENT ON COLUMN marts.predictions.predictor IS 'Short name of the predictor.';
+COMMENT ON COLUMN marts.predictions.subreddit IS 'Community in lower case.';
+COMMENT ON COLUMN marts.predictions.split IS 'Part of the training set the post is in; unlabelled if it is too young or its scores are on another scale.';
+COMMENT ON COLUMN marts.predictions.expected_log_score IS 'Expected sign(score) * ln(1 + |score|) at the label age.';
+COMMENT ON COLUMN marts.predictions.expected_score IS 'The score at that log score: the inverse transform, nearer to a median than to a mean.';
+COMMENT ON COLUMN marts.predictions.percentile IS 'Share of the labelled posts of the subreddit that scored less, from 0 to 1, ties half.';
+COMMENT ON COLUMN marts.predictions.digest IS 'Digest of the model that said so (models.predictors).';

@@ -1,0 +1,33 @@
+CREATE TABLE IF NOT EXISTS models.predictors (
+    subreddit VARCHAR NOT NULL,
+    predictor VARCHAR NOT NULL,
+    status VARCHAR NOT NULL,
+    reason VARCHAR,
+    snapshot VARCHAR NOT NULL,
+    code_version VARCHAR NOT NULL,
+    seed INTEGER NOT NULL,
+    digest VARCHAR,
+    blocks VARCHAR[] NOT NULL,
+    encoders VARCHAR[] NOT NULL,
+    untrained_weights BOOLEAN NOT NULL,
+    train_rows INTEGER NOT NULL,
+    validation_rows INTEGER NOT NULL,
+    train_seconds DOUBLE NOT NULL,
+    trained_at TIMESTAMP NOT NULL
+);
+COMMENT ON TABLE models.predictors IS 'The present state of every predictor in every subreddit: trained, or why not. Key: (subreddit, predictor).';
+COMMENT ON COLUMN models.predictors.subreddit IS 'Community in lower case; the partition.';
+COMMENT ON COLUMN models.predictors.predictor IS 'Short name of the predictor.';
+COMMENT ON COLUMN models.predictors.status IS 'trained or not_trained.';
+COMMENT ON COLUMN models.predictors.reason IS 'Why it was not trained, such as missing images; NULL when trained.';
+COMMENT ON COLUMN models.predictors.snapshot IS 'Snapshot of models.training_set it was trained on.';
+COMMENT ON COLUMN models.predictors.code_version IS 'Version of the predictor.';
+COMMENT ON COLUMN models.predictors.seed IS 'Seed of the training.';
+COMMENT ON COLUMN models.predictors.digest IS 'SHA-256 of its files below models/<subreddit>/<predictor>/; NULL when not trained.';
+COMMENT ON COLUMN models.predictors.blocks IS 'Feature blocks it uses.';
+COMMENT ON COLUMN models.predictors.encoders IS 'Encoders behind its embeddings.';
+COMMENT ON COLUMN models.predictors.untrained_weights IS 'True if one of these encoders has random weights: a test, not a result.';
+COMMENT ON COLUMN models.predictors.train_rows IS 'Posts it was fitted on.';
+COMMENT ON COLUMN models.predictors.validation_rows IS 'Posts that stopped the training.';
+COMMENT ON COLUMN models.predictors.train_seconds IS 'Wall time of the training (seconds).';
+COMMENT ON COLUMN models.predictors.trained_at IS 'When it was trained, by this machine''s clock (UTC).';

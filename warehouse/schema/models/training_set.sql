@@ -1,0 +1,19 @@
+CREATE TABLE IF NOT EXISTS models.training_set (
+    post_id VARCHAR NOT NULL,
+    subreddit VARCHAR NOT NULL,
+    created_at TIMESTAMP NOT NULL,
+    cluster VARCHAR NOT NULL,
+    duplicate_group VARCHAR NOT NULL,
+    log_score DOUBLE NOT NULL,
+    split VARCHAR NOT NULL,
+    snapshot VARCHAR NOT NULL
+);
+COMMENT ON TABLE models.training_set IS 'The labelled posts and the one split that every predictor of a subreddit shares. Key: (post_id).';
+COMMENT ON COLUMN models.training_set.post_id IS 'Base36 id of the post.';
+COMMENT ON COLUMN models.training_set.subreddit IS 'Community in lower case; the partition.';
+COMMENT ON COLUMN models.training_set.created_at IS 'When the post was made (UTC).';
+COMMENT ON COLUMN models.training_set.cluster IS 'Unit of the bootstrap: the author, or the post itself where the author is unknown.';
+COMMENT ON COLUMN models.training_set.duplicate_group IS 'Posts of one picture share it: hash of the stored image, else of the image URL.';
+COMMENT ON COLUMN models.training_set.log_score IS 'Target: sign(score) * ln(1 + |score|).';
+COMMENT ON COLUMN models.training_set.split IS 'train, validation, test, embargo (label not yet known when the next part begins) or seen_before (the picture is in an earlier part).';
+COMMENT ON COLUMN models.training_set.snapshot IS 'Digest of rows, split, features and their versions: equal snapshots train equal models.';
