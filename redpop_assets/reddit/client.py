@@ -1,0 +1,523 @@
+"""The one way to ask Reddit: read-only, through PRAW, raw JSON in, our own errors out.
+
+PRAW and prawcore do the login, the renewal of the token and the rate limit. What to do about an answer that is no
+listing is decided here, before prawcore sees it: its exceptions crash on header values that servers really send,
+its retries cannot be configured, and its timeout setting does not reach API calls.
+
+Nothing of PRAW's own configuration applies: every value that it would take from `praw_*` environment variables or
+from a `praw.ini` is passed explicitly, even where PRAW warns that a `praw.ini` overrides its endpoints. `HTTPS_PROXY`
+and the like apply, as to every client built on requests.
+"""
+
+import configparser
+import io
+import logging
+import math
+import re
+import time
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from email.utils import parsedate_to_datetime
+from http import HTTPStatus
+from itertools import count, islice
+from typing import Any, Self
+from urllib.parse import urlsplit
+
+import praw
+import prawcore
+import requests
+import urllib3
+from requests.structures import CaseInsensitiveDict
+
+from redpop_assets.errors import (
+    CredentialsMissing,
+    RedditBusy,
+    RedditError,
+    RedPopError,
+    SettingsError,
+    SubredditUnavailable,
+)
+from redpop_assets.reddit.listings import InfoPage, Listing, Page
+
+log = logging.getLogger(__name__)
+
+ITEMS_PER_REQUEST = 100
+"""Most items that Reddit puts into one answer, and most ids that it takes in one question."""
+
+LONGEST_WAIT = 60.0
+"""Longest wait (seconds) that an answer may ask for before it counts as a failure."""
+
+FAILURE_PAUSES = (1.0, 3.0)
+"""Pauses (seconds) before the second and the third attempt at a request that a failing server left unanswered."""
+
+WINDOW = 600
+"""Seconds over which Reddit averages its rate limit."""
+
+USER_AGENT_FORM = "<platform>:<app ID>:<version> (by /u/<username>)"
+
+_USER_AGENT = re.compile(r"[^\s:]+:[^\s:]+:[^\s:]+ \(by /?u/[A-Za-z0-9_-]{2,20}\)")
+_TOKEN_PATH = "/api/v1/access_token"
+_COMMUNITY = re.compile(r"/r/([^/]+)")
+_TOKEN_ERRORS = re.compile(r'error="?(insufficient_scope|invalid_token)\b')
+
+_UNAVAILABLE = {
+    HTTPStatus.FORBIDDEN.value: "is private or quarantined",
+    HTTPStatus.NOT_FOUND.value: "does not exist or is banned",
+    HTTPStatus.UNAVAILABLE_FOR_LEGAL_REASONS.value: "is blocked for legal reasons",
+}
+_REASONS = {
+    "private": "is private",
+    "banned": "is banned",
+    "quarantined": "is quarantined",
+    "gold_only": "is open to premium members only",
+}
+_HOW_TO_GET_CREDENTIALS = (
+    "Create an app of type script at https://www.reddit.com/prefs/apps (since November 2025 Reddit has to approve new "
+    "API clients first; the page says how to ask), then set REDDIT_CLIENT_ID, REDDIT_CLIENT_SECRET and "
+    f"REDDIT_USER_AGENT in the environment or in .env. The user agent has the form {USER_AGENT_FORM}."
+)
+
+
+class RedditClient:
+    """Reads listings and posts with an app-only, read-only login; no account is involved.
+
+    Not safe for use by several threads. Requests are spaced by prawcore so that the rate limit holds: a call may
+    sleep up to 10 minutes when the budget of the client id is spent. All clients of one client id share one budget.
+
+    Args:
+        client_id: of the app.
+        client_secret: of the app; never logged.
+        user_agent: `<platform>:<app ID>:<version> (by /u/<username>)`.
+        reddit_url: scheme, host and port that hand out tokens.
+        oauth_url: scheme, host and port of the API.
+        timeout: longest wait (seconds) for a connection, for the first bytes of an answer, and for all of its body.
+        sleep: pauses the caller (seconds) before a request is repeated.
+
+    Raises:
+        CredentialsMissing: id, secret or user agent is empty.
+        SettingsError: the user agent, a URL or a `praw.ini` on this machine is malformed.
+    """
+
+    def __init__(
+        self,
+        client_id: str,
+        client_secret: str,
+        user_agent: str,
+        *,
+        reddit_url: str = "https://www.reddit.com",
+        oauth_url: str = "https://oauth.reddit.com",
+        timeout: float = 30.0,
+        sleep: Callable[[float], None] = time.sleep,
+    ) -> None:
+        credentials = {
+            "REDDIT_CLIENT_ID": client_id.strip(),
+            "REDDIT_CLIENT_SECRET": client_secret.strip(),
+            "REDDIT_USER_AGENT": user_agent.strip(),
+        }
+        if missing := [name for name, value in credentials.items() if not value]:
+            raise CredentialsMissing(f"{', '.join(missing)} not set. {_HOW_TO_GET_CREDENTIALS}")
+        if not _USER_AGENT.fullmatch(credentials["REDDIT_USER_AGENT"]):
+            raise SettingsError(
+                f"REDDIT_USER_AGENT is {user_agent!r}, but Reddit throttles or bans clients whose user agent is not of "
+                f"the form {USER_AGENT_FORM}; such as linux:redpop:0.1.0 (by /u/your_name)."
+            )
+        if timeout <= 0:
+            raise SettingsError(f"REDPOP_REDDIT_TIMEOUT_SECONDS is {timeout}, but has to be positive.")
+        self._sleep = sleep
+        self._traffic = _Traffic()
+        self._http = requests.Session()
+        try:
+            self._reddit = praw.Reddit(
+                "DEFAULT",
+                requestor_class=_Requestor,
+                requestor_kwargs={"session": self._http, "timeout": timeout, "traffic": self._traffic},
+                client_id=credentials["REDDIT_CLIENT_ID"],
+                client_secret=credentials["REDDIT_CLIENT_SECRET"],
+                user_agent=credentials["REDDIT_USER_AGENT"],
+                reddit_url=_bare_url("REDPOP_REDDIT_URL", reddit_url),
+                oauth_url=_bare_url("REDPOP_OAUTH_URL", oauth_url),
+                short_url="https://redd.it",
+                username=None,
+                password=None,
+                refresh_token=None,
+                redirect_uri=None,
+                check_for_updates=False,
+                check_for_async=False,
+                ratelimit_seconds=5,
+                timeout=16,
+                window_size=WINDOW,
+            )
+        except configparser.Error as error:
+            raise SettingsError(f"PRAW cannot read a praw.ini on this machine; repair or remove it: {error}") from error
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Close the connections to Reddit."""
+        self._http.close()
+
+    @property
+    def requests_made(self) -> int:
+        """HTTP requests sent so far: logins and repeated attempts included."""
+        return self._traffic.requests_made
+
+    @property
+    def requests_remaining(self) -> int | None:
+        """Requests left in the current rate limit window, as the last answer that said so; None before that."""
+        return self._traffic.requests_remaining
+
+    def now(self) -> datetime:
+        """The time on Reddit's clock (aware, UTC): this machine's, corrected by the last answer's Date header.
+
+        Before the first answer one request is made to learn Reddit's time. If no answer carries a Date header, this
+        machine's clock is used.
+
+        Raises:
+            RedditError: as `info`, if that first request fails.
+        """
+        if self._traffic.answered_at is None:
+            self._get("api/info/", {"id": "t3_1"})
+        return self._traffic.now()
+
+    def pages(self, subreddit: str, listing: Listing, *, limit: int = 1000) -> Iterator[Page]:
+        """Read a listing page by page, one request each.
+
+        Ends where Reddit's listing ends (at about 1,000 items), after `limit` items, on an empty page, and when
+        Reddit points back to a page already read. Posts may repeat across pages, because the listing moves meanwhile.
+        A page may hold more posts than asked for: stickied ones come on top.
+
+        Args:
+            subreddit: name of one subreddit, without `r/`.
+            listing: what to read.
+            limit: items after which to stop.
+
+        Raises (while iterating; pages already yielded stay valid):
+            SubredditUnavailable: it does not exist or is private, banned or quarantined.
+            RedditBusy: rate limit, failing server, no connection, or no answer in time.
+            CredentialsMissing: Reddit refuses the login.
+            RedditError: an answer that is no listing.
+        """
+        path = listing.path(subreddit)
+        rank = 0
+        after: str | None = None
+        seen: set[str] = set()
+        while rank < limit:
+            params = {**listing.params, "limit": min(ITEMS_PER_REQUEST, limit - rank)}
+            if after is not None:
+                params["after"] = after
+            data, observed_at = self._get(path, params)
+            children = data["children"]
+            if not children:
+                return
+            placed = [(rank + i, child["data"]) for i, child in enumerate(children) if _is_submission(child)]
+            yield Page(
+                listing=listing,
+                observed_at=observed_at,
+                first_rank=rank,
+                submissions=tuple(submission for _, submission in placed),
+                ranks=tuple(place for place, _ in placed),
+            )
+            rank += len(children)
+            after = data.get("after")
+            if not after or after in seen:
+                return
+            seen.add(after)
+
+    def info(self, post_ids: Iterable[str]) -> Iterator[InfoPage]:
+        """Read posts by id, a hundred per request, in the order given.
+
+        Args:
+            post_ids: base36 ids, with or without `t3_`.
+
+        Raises (while iterating; pages already yielded stay valid):
+            RedditBusy: rate limit, failing server, no connection, or no answer in time.
+            CredentialsMissing: Reddit refuses the login.
+            RedditError: an answer that is no listing.
+        """
+        ids = (post_id.removeprefix("t3_") for post_id in post_ids)
+        while requested := tuple(islice(ids, ITEMS_PER_REQUEST)):
+            data, observed_at = self._get("api/info/", {"id": ",".join(f"t3_{post_id}" for post_id in requested)})
+            yield InfoPage(
+                observed_at=observed_at,
+                requested=requested,
+                submissions=tuple(child["data"] for child in data["children"] if _is_submission(child)),
+            )
+
+    def _get(self, path: str, params: dict[str, str | int]) -> tuple[dict[str, Any], datetime]:
+        """The `data` of the listing at `path`, whose `children` is a list, and when Reddit answered.
+
+        Repeats what is worth repeating.
+        """
+        for attempt in count():
+            try:
+                answer = self._reddit.request(method="GET", path=path, params=params)
+            except _WorthRepeating as failure:
+                if attempt >= len(failure.pauses):
+                    raise RedditBusy(str(failure)) from failure
+                log.warning("%s Trying again in %.0f s.", failure, failure.pauses[attempt])
+                self._sleep(failure.pauses[attempt])
+            except RedPopError:
+                raise
+            except Exception as error:
+                raise _own_error(error, path) from error
+            else:
+                data = answer.get("data") if isinstance(answer, dict) else None
+                if not isinstance(data, dict) or not isinstance(data.get("children"), list):
+                    raise RedditError(f"Reddit's answer to /{path} is no listing. If this lasts, please report it.")
+                assert self._traffic.answered_at is not None
+                return data, self._traffic.answered_at
+        raise AssertionError("unreachable")
+
+
+class _WorthRepeating(RedditBusy):
+    """A request that may succeed when repeated, at most once per pause (seconds)."""
+
+    def __init__(self, message: str, pauses: tuple[float, ...]) -> None:
+        super().__init__(message)
+        self.pauses = pauses
+
+
+@dataclass(slots=True)
+class _Traffic:
+    """What the answers so far said about Reddit's clock and budget."""
+
+    requests_made: int = 0
+    requests_remaining: int | None = None
+    skew: timedelta = timedelta(0)
+    answered_at: datetime | None = None
+
+    def now(self) -> datetime:
+        return datetime.now(UTC) + self.skew
+
+    def record(self, headers: CaseInsensitiveDict[str]) -> None:
+        date = _http_date(headers.get("date"))
+        if date is not None:
+            self.skew = date - datetime.now(UTC)
+        self.answered_at = (date or self.now()).replace(microsecond=0)
+        if "x-ratelimit-remaining" in headers:
+            self.requests_remaining = int(headers["x-ratelimit-remaining"])
+
+
+class _Requestor(prawcore.Requestor):
+    """Sends prawcore's requests; hands on only the answers that prawcore can digest."""
+
+    def __init__(self, *, traffic: _Traffic, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self._traffic = traffic
+
+    def request(self, *args: Any, timeout: float | None = None, **kwargs: Any) -> requests.Response:  # noqa: ARG002
+        """Send one request. The timeout is the client's: prawcore passes a constant of its own, which is ignored.
+
+        Raises:
+            _WorthRepeating, RedditError: nothing that prawcore could use came back.
+        """
+        self._traffic.requests_made += 1
+        deadline = time.monotonic() + self.timeout
+        try:
+            # A redirect is an answer; and the client secret goes to no other host.
+            response = super().request(
+                *args, timeout=self.timeout, **{**kwargs, "stream": True, "allow_redirects": False}
+            )
+        except prawcore.RequestException as error:
+            raise _connection_error(error.original_exception, self.timeout) from error.original_exception
+        _read_body(response, deadline, self.timeout)
+        _repair_headers(response)
+        self._traffic.record(response.headers)
+        if refusal := _refusal(response):
+            raise refusal
+        return response
+
+
+def _bare_url(setting: str, url: str) -> str:
+    parts = urlsplit(url.strip().rstrip("/"))
+    if parts.scheme not in ("http", "https") or not parts.hostname or parts.path or parts.query or parts.fragment:
+        raise SettingsError(f"{setting} is {url!r}; write scheme, host and port only, such as https://www.reddit.com.")
+    return f"{parts.scheme}://{parts.netloc}"
+
+
+def _is_submission(child: Any) -> bool:
+    if not isinstance(child, dict) or child.get("kind") != "t3":
+        return False
+    data = child.get("data")
+    if isinstance(data, dict) and isinstance(data.get("id"), str) and data["id"]:
+        return True
+    log.warning("Reddit sent a submission without an id; it is left out.")
+    return False
+
+
+def _read_body(response: requests.Response, deadline: float, timeout: float) -> None:
+    """Read the whole body before the deadline: the timeout of requests bounds each wait for bytes, not their sum."""
+    body = bytearray()
+    try:
+        while chunk := response.raw.read1(65536, decode_content=True):
+            body += chunk
+            if time.monotonic() > deadline:
+                raise requests.exceptions.ReadTimeout
+    except (requests.exceptions.ReadTimeout, urllib3.exceptions.HTTPError, OSError) as error:
+        response.close()
+        raise _connection_error(error, timeout) from error
+    response.raw = io.BytesIO(body)
+
+
+def _connection_error(error: Exception, timeout: float) -> RedPopError:
+    if isinstance(error, (requests.exceptions.Timeout, urllib3.exceptions.TimeoutError, TimeoutError)):
+        return _WorthRepeating(
+            f"Reddit did not answer within {timeout:g} s. If this lasts, raise REDPOP_REDDIT_TIMEOUT_SECONDS.",
+            FAILURE_PAUSES,
+        )
+    if isinstance(
+        error,
+        (
+            requests.exceptions.ConnectionError,
+            requests.exceptions.ChunkedEncodingError,
+            urllib3.exceptions.HTTPError,
+            OSError,
+        ),
+    ) and not isinstance(error, ValueError):
+        return _WorthRepeating(
+            f"The connection to Reddit failed ({error}). Check the network, a proxy, and REDPOP_REDDIT_URL and "
+            "REDPOP_OAUTH_URL.",
+            FAILURE_PAUSES,
+        )
+    return RedditError(f"A request to Reddit could not be sent ({type(error).__name__}: {error}).")
+
+
+def _repair_headers(response: requests.Response) -> None:
+    """Rewrite the headers that prawcore reads so that it can parse them, or drop them."""
+    headers = response.headers
+    names = ("x-ratelimit-remaining", "x-ratelimit-used", "x-ratelimit-reset")
+    numbers = [_number(headers.get(name)) for name in names]
+    for name, number in zip(names, numbers, strict=True):
+        headers.pop(name, None)
+        if None not in numbers and number is not None:
+            headers[name] = str(min(math.ceil(number), WINDOW) if name == "x-ratelimit-reset" else math.floor(number))
+    if headers.get("x-ratelimit-remaining") == "0":
+        log.warning("Reddit's rate limit is spent: the next request waits %s s.", headers["x-ratelimit-reset"])
+    if response.status_code == HTTPStatus.UNAUTHORIZED:
+        headers["www-authenticate"] = 'Bearer realm="reddit", error="invalid_token"'
+
+
+def _refusal(response: requests.Response) -> RedPopError | None:
+    """The error that an answer amounts to; None for those that prawcore goes on with."""
+    status, path = response.status_code, urlsplit(response.url).path
+    login = path == _TOKEN_PATH
+    if 200 <= status < 300 or (status == HTTPStatus.UNAUTHORIZED and not login):
+        return None  # prawcore answers 401 by asking for a new token, once or twice
+    wait = _retry_after(response.headers)
+    if status == HTTPStatus.TOO_MANY_REQUESTS:
+        told = "" if wait is None else f" It asks to wait {wait:.0f} s."
+        return _WorthRepeating(
+            f"Reddit's rate limit is spent (HTTP 429).{told} Run again later, and let only one process at a time use "
+            "this client id.",
+            (max(wait, 1.0),) if wait is not None and wait <= LONGEST_WAIT else (),
+        )
+    if status == HTTPStatus.REQUEST_TIMEOUT or status >= 500:
+        pauses = tuple(max(pause, wait or 0.0) for pause in FAILURE_PAUSES)
+        return _WorthRepeating(
+            f"Reddit's servers fail (HTTP {status} for {path}). Run again later.",
+            pauses if max(pauses) <= LONGEST_WAIT else (),
+        )
+    if login and status in (HTTPStatus.BAD_REQUEST, HTTPStatus.UNAUTHORIZED):
+        return CredentialsMissing(
+            f"Reddit refuses the client id or secret (HTTP {status}): check REDDIT_CLIENT_ID and REDDIT_CLIENT_SECRET. "
+            f"{_HOW_TO_GET_CREDENTIALS}"
+        )
+    if 300 <= status < 400:
+        return _redirect_error(path, urlsplit(response.headers.get("location", "")).path)
+    if response.content.lstrip().startswith(b"<"):
+        return _bot_wall(f"HTTP {status} for {path}")
+    if _TOKEN_ERRORS.search(response.headers.get("www-authenticate", "")):
+        return RedditError(f"Reddit does not let this app read {path} (HTTP {status}): its token lacks the scope.")
+    community = _COMMUNITY.match(path)
+    if community and status in _UNAVAILABLE:
+        return _unavailable(community[1], status, _reason(response))
+    return RedditError(f"Reddit refuses {path} (HTTP {status}). If this lasts, please report it.")
+
+
+def _redirect_error(path: str, target: str) -> RedPopError:
+    community, other = _COMMUNITY.match(path), _COMMUNITY.match(target)
+    if community and target.startswith("/subreddits/search"):
+        return SubredditUnavailable(f"r/{community[1]} does not exist. {_drop(community[1])}")
+    if community and other and other[1].lower() != community[1].lower():
+        return SubredditUnavailable(
+            f"r/{community[1]} moved to r/{other[1]}: put that name into REDPOP_SUBREDDITS instead."
+        )
+    return RedditError(
+        f"Reddit redirects {path} to {target or 'nowhere'}: check REDPOP_REDDIT_URL and REDPOP_OAUTH_URL."
+    )
+
+
+def _unavailable(community: str, status: int, reason: str) -> SubredditUnavailable:
+    what = _REASONS.get(reason) or _UNAVAILABLE[status]
+    return SubredditUnavailable(f"r/{community} {what} (HTTP {status}). {_drop(community)}")
+
+
+def _drop(community: str) -> str:
+    return f"Take {community} out of REDPOP_SUBREDDITS; posts already stored stay."
+
+
+def _bot_wall(where: str) -> RedditError:
+    return RedditError(
+        f"Reddit answered with a web page instead of data ({where}): it takes this client for a bot, or a proxy is in "
+        "between. Check REDDIT_USER_AGENT, and whether this network's address is blocked."
+    )
+
+
+def _own_error(error: Exception, path: str) -> RedPopError:
+    if isinstance(error, prawcore.OAuthException):
+        return CredentialsMissing(
+            f"Reddit refuses the login ({error}): check REDDIT_CLIENT_ID and REDDIT_CLIENT_SECRET. "
+            f"{_HOW_TO_GET_CREDENTIALS}"
+        )
+    if isinstance(error, prawcore.InvalidToken):
+        return RedditError(
+            f"Reddit refuses /{path} with a fresh token (HTTP 401): check that the app at "
+            "https://www.reddit.com/prefs/apps still exists and may use the API."
+        )
+    if isinstance(error, prawcore.BadJSON) and error.response.content.lstrip().startswith(b"<"):
+        return _bot_wall(f"for /{path}")
+    if isinstance(error, (prawcore.BadJSON, ValueError)):
+        return RedditError(f"Reddit's answer to /{path} is no JSON, perhaps cut off. Run again.")
+    return RedditError(f"Reddit's answer to /{path} could not be used ({type(error).__name__}: {error}). Run again.")
+
+
+def _reason(response: requests.Response) -> str:
+    try:
+        body = response.json()
+    except ValueError:
+        return ""
+    return str(body.get("reason", "")) if isinstance(body, dict) else ""
+
+
+def _retry_after(headers: CaseInsensitiveDict[str]) -> float | None:
+    """Seconds to wait, from Retry-After as a number or a date, else from the end of the rate limit window."""
+    text = headers.get("retry-after")
+    if (seconds := _number(text)) is not None:
+        return seconds
+    if (date := _http_date(text)) is not None:
+        now = _http_date(headers.get("date")) or datetime.now(UTC)
+        return max((date - now).total_seconds(), 0.0)
+    return _number(headers.get("x-ratelimit-reset"))
+
+
+def _number(text: str | None) -> float | None:
+    try:
+        number = float(text) if text is not None else math.nan
+    except ValueError:
+        return None
+    return max(number, 0.0) if math.isfinite(number) else None
+
+
+def _http_date(text: str | None) -> datetime | None:
+    if text is None:
+        return None
+    try:
+        date = parsedate_to_datetime(text)
+        return date.replace(tzinfo=UTC) if date.tzinfo is None else date.astimezone(UTC)
+    except (ValueError, OverflowError):
+        return None

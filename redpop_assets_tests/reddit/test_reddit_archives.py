@@ -1,0 +1,365 @@
+import csv
+import gzip
+import io
+import json
+import re
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+import zstandard
+
+from redpop_assets.errors import ArchiveError
+from redpop_assets.reddit import archives
+from redpop_assets.reddit.archives import BROKEN_SAMPLES, read
+from redpop_assets.reddit.cleaning import REASONS, Post, clean
+
+DATA = Path(__file__).resolve().parents[3] / "shared" / "data"
+TABLES = DATA / "reddit_top_2013"
+RECORDED = DATA / "reddit_recorded"
+
+BORN = 1_376_000_000
+SEEN = datetime(2013, 8, 20, tzinfo=UTC)
+
+
+def post(number, **fields):
+    post_id = f"a{number}"
+    return {
+        "id": post_id,
+        "title": f"post {number}",
+        "created_utc": BORN + number,
+        "score": number,
+        "url": "x",
+    } | fields
+
+
+def lines(*records):
+    return "".join(json.dumps(record) + "\n" for record in records).encode()
+
+
+def table(*rows, columns=("id", "title", "created_utc", "score", "url")):
+    text = io.StringIO(newline="")
+    writer = csv.writer(text, lineterminator="\r\n")
+    writer.writerows([columns, *rows])
+    return text.getvalue().encode()
+
+
+def written(folder, name, content):
+    path = folder / name
+    path.write_bytes(content)
+    return path
+
+
+def read_all(path, **options):
+    """All rows, and the last chunk."""
+    chunks = list(read(path, **options))
+    rows = [row for chunk in chunks for row in chunk.rows]
+    return rows, chunks[-1]
+
+
+@pytest.mark.parametrize("compress", [bytes, gzip.compress, zstandard.compress])
+@pytest.mark.parametrize("name", ["dump.ndjson", "dump.jsonl", "RS_2013-08", "dump.txt"])
+def test_a_dump_in_every_dress(tmp_path, name, compress):
+    suffix = {gzip.compress: ".gz", zstandard.compress: ".zst"}.get(compress, "")
+    path = written(tmp_path, name + suffix, compress(lines(*map(post, range(25)))))
+    chunks = list(read(path, observed_at=SEEN, chunk_size=10))
+    assert [len(chunk.rows) for chunk in chunks] == [10, 10, 5]
+    assert [row.submission for chunk in chunks for row in chunk.rows] == [post(number) for number in range(25)]
+    assert chunks[-1].bytes_read == chunks[-1].bytes_total == path.stat().st_size
+
+
+def test_compression_and_format_are_seen_without_a_telling_name(tmp_path):
+    packed = written(tmp_path, "packed", gzip.compress(table(["a1", "one", BORN, 5, "x"])))
+    rows, _ = read_all(packed)
+    assert rows[0].submission["title"] == "one"
+
+
+def test_progress_grows_with_the_compressed_bytes(tmp_path):
+    path = written(
+        tmp_path, "d.ndjson.gz", gzip.compress(lines(*(post(n, selftext=str(n) * 400) for n in range(5000))))
+    )
+    progress = [chunk.bytes_read for chunk in read(path, observed_at=SEEN, chunk_size=500)]
+    assert progress == sorted(progress)
+    assert 0 < progress[0] < progress[-1] == path.stat().st_size
+
+
+def test_wrappers_and_records(tmp_path):
+    plain, wrapped = post(1), {"kind": "t3", "data": post(2)}
+    recorded = {"data": post(3, subreddit="Pics"), "observed_at": "2013-08-19T01:02:03Z", "position": 7}
+    path = written(
+        tmp_path,
+        "d.ndjson",
+        lines(
+            plain,
+            wrapped,
+            recorded | {"listing": "r/pics/top?t=week"},
+            recorded | {"listing": "r/pics/new"},
+            recorded | {"listing": "r/popular/hot"},
+            recorded | {"listing": "api/info"},
+            {"kind": "t1", "data": {"id": "c1", "body": "a comment"}},
+        ),
+    )
+    rows, last = read_all(path, observed_at=SEEN)
+    assert [row.submission["id"] for row in rows] == ["a1", "a2", "a3", "a3", "a3", "a3"]
+    assert [(row.listing, row.time_filter, row.rank) for row in rows] == [
+        *[(None, None, None)] * 2,
+        ("top", "week", 7),
+        ("new", "", 7),
+        *[(None, None, None)] * 2,
+    ]
+    assert rows[2].observed_at == datetime(2013, 8, 19, 1, 2, 3, tzinfo=UTC)
+    assert (last.broken, last.broken_samples[0].line) == (1, 7)
+
+
+def test_which_rule_said_when_the_score_was_read(tmp_path):
+    day = 86_400
+    path = written(
+        tmp_path,
+        "d.ndjson",
+        lines(
+            post(1, retrieved_on=BORN + day, _meta={"retrieved_2nd_on": BORN + 2 * day}),
+            post(2, retrieved_on=str(BORN + day)),
+            post(3, retrieved_utc=BORN + 3 * day),
+            post(4, observed_at="2013-08-19T00:00:00", retrieved_on=BORN + day),
+            post(5),
+        ),
+    )
+    rows, _ = read_all(path, observed_at=SEEN)
+    assert [row.observed_at_rule for row in rows] == [
+        *("retrieved_2nd_on", "retrieved_on", "retrieved_utc", "observed_at", "given")
+    ]
+    assert rows[0].observed_at == datetime.fromtimestamp(BORN + 2 * day, UTC)
+    assert rows[3].observed_at == datetime(2013, 8, 19, tzinfo=UTC)
+    assert rows[4].observed_at == SEEN
+    rows, _ = read_all(path)
+    assert (rows[4].observed_at_rule, rows[4].observed_at) == ("newest_post", datetime.fromtimestamp(BORN + 5, UTC))
+
+
+def test_the_newest_post_may_come_last_and_in_another_community(tmp_path):
+    path = written(tmp_path, "d.ndjson", lines(post(1), post(2, subreddit="b"), post(900, subreddit="b")))
+    rows, last = read_all(path, subreddit="a")
+    assert rows[0].observed_at == datetime.fromtimestamp(BORN + 900, UTC)
+    assert (len(rows), last.other_subreddit) == (1, 2)
+
+
+def test_a_reading_before_the_post_was_made_is_broken(tmp_path):
+    path = written(tmp_path, "d.ndjson", lines(post(1), post(10 * 86_400)))
+    rows, last = read_all(path, observed_at=datetime.fromtimestamp(BORN, UTC) + timedelta(days=1))
+    assert (len(rows), last.broken) == (1, 1)
+    assert "after it was observed" in last.broken_samples[0].error
+
+
+def test_a_time_without_zone_is_refused(tmp_path):
+    with pytest.raises(ArchiveError, match="time zone"):
+        read(written(tmp_path, "d.ndjson", lines(post(1))), observed_at=datetime(2013, 8, 20))
+
+
+def test_only_the_community_asked_for(tmp_path):
+    path = written(
+        tmp_path,
+        "d.ndjson",
+        lines(post(1, subreddit="PICS"), post(2, subreddit="aww"), post(3), post(4, subreddit=None)),
+    )
+    rows, last = read_all(path, subreddit="pics", observed_at=SEEN)
+    assert [row.submission["id"] for row in rows] == ["a1", "a3", "a4"]
+    assert last.other_subreddit == 1
+    rows, last = read_all(path, observed_at=SEEN)
+    assert (len(rows), last.other_subreddit) == (4, 0)
+
+
+def test_a_file_of_others_is_no_error_and_says_so(tmp_path):
+    rows, last = read_all(written(tmp_path, "d.ndjson", lines(post(1, subreddit="aww"))), subreddit="pics")
+    assert (rows, last.other_subreddit) == ([], 1)
+
+
+def test_a_long_stretch_of_others_still_reports_progress(tmp_path, monkeypatch):
+    monkeypatch.setattr(archives, "_LINES_WITHOUT_CHUNK", 10)
+    path = written(tmp_path, "d.ndjson", lines(*(post(n, subreddit="aww") for n in range(25))))
+    assert [chunk.other_subreddit for chunk in read(path, subreddit="pics")] == [10, 20, 25]
+
+
+def test_broken_lines_are_counted_sampled_and_never_fatal(tmp_path, monkeypatch):
+    monkeypatch.setattr(archives, "_LONGEST_LINE", 2000)
+    bad = [
+        b'{"id": "a1", "title"\n',
+        b"[1, 2]\n",
+        b'{"title": "no id", "created_utc": 1376000000}\n',
+        b'{"id": "a1", "created_utc": 1376000000, "body": "a comment"}\n',
+        b'{"id": "a1", "title": "no time"}\n',
+        b'{"id": "a1", "title": "NaN", "created_utc": 1376000000, "score": NaN}\n',
+        b'{"id": "a1", "title": "\xff\xfe", "created_utc": 1376000000}\n',
+        b"[" * 1900 + b"\n",
+        b'{"id": "a1", "title": "' + b"x" * 5000 + b'"}\n',
+    ]
+    content = b"\xef\xbb\xbf" + lines(post(1)) + b"\n  \n" + b"".join(bad) + b"junk\n" * 30 + lines(post(2))
+    rows, last = read_all(written(tmp_path, "d.ndjson", content), observed_at=SEEN)
+    assert [row.submission["id"] for row in rows] == ["a1", "a2"]
+    assert last.broken == len(bad) + 30
+    assert len(last.broken_samples) == BROKEN_SAMPLES
+    assert [sample.line for sample in last.broken_samples[:9]] == list(range(4, 13))
+    assert all(sample.error for sample in last.broken_samples)
+
+
+def test_a_file_without_a_post_is_an_error(tmp_path):
+    contents = {
+        "comments.ndjson": lines({"id": "c1", "body": "text", "created_utc": BORN}),
+        "empty.ndjson": b"",
+        "empty.csv": b"",
+        "empty.csv.gz": gzip.compress(b""),
+        "header.csv": table(),
+        "hello.txt": b"hello\n",
+        "array.json": b'\n[{"id": "a1"}]',
+        "page.zst": b"<html>",
+        "posts.tar.bz2": b"BZh91AY",
+        "posts.zip": b"PK\x03\x04abc",
+    }
+    messages = {}
+    for name, content in contents.items():
+        with pytest.raises(ArchiveError) as caught:
+            list(read(written(tmp_path, name, content)))
+        messages[name] = str(caught.value)
+        assert str(tmp_path / name) in messages[name]
+    assert "comments" in messages["comments.ndjson"]
+    assert "one JSON array" in messages["array.json"]
+    assert "unpack it first" in messages["posts.zip"]
+    assert "no column id, title, created_utc, score, url" in messages["hello.txt"]
+    with pytest.raises(ArchiveError, match="No such file"):
+        read(tmp_path / "missing.csv")
+    with pytest.raises(ArchiveError, match="directory"):
+        read(tmp_path)
+
+
+def test_missing_columns_are_named(tmp_path):
+    path = written(tmp_path, "t.csv", table(["a1", "one", 5], columns=("id", "title", "ups")))
+    with pytest.raises(ArchiveError, match=r"no column created_utc, score, url\."):
+        read(path)
+
+
+def test_cells_become_the_types_of_the_api(tmp_path):
+    columns = ("id", "title", "created_utc", "score", "url", "over_18", "is_self", "edited", "selftext", "upvote_ratio")
+    columns += ("link_flair_text", "num_comments", "distinguished")
+    rows = [
+        ["t3_a1", " one ", "1376000000.0", "12", "x", "False", "True", "False", "", "0.97", "", "3.0", ""],
+        ["a2", "False", "1376000001", "-4", "", "True", "False", "1376000500.0", "12", "", "True", "", "moderator"],
+        ["a3", "", "1376000002", "1", "x", "", "", "True", "", "", "", "", ""],
+    ]
+    found, _ = read_all(written(tmp_path, "t.csv", table(*rows, columns=columns)), observed_at=SEEN)
+    values = [tuple(row.submission.values()) for row in found]
+    assert values == [
+        ("a1", " one ", 1376000000.0, 12, "x", False, True, False, "", 0.97, None, 3, None),
+        ("a2", "False", 1376000001.0, -4, None, True, False, 1376000500.0, "12", None, "True", None, "moderator"),
+        ("a3", "", 1376000002.0, 1, "x", None, None, True, "", None, None, None, None),
+    ]
+    assert [type(value) for value in values[0][2:4]] == [float, int]
+
+
+def test_quoted_fields_may_hold_line_ends_and_quotes(tmp_path):
+    titles = ["two\r\nlines", 'a "quoted" word, and a comma', "one\nmore", "\u00e4\u2028\U0001f408"]
+    rows = [[f"a{n}", title, BORN, 1, "x"] for n, title in enumerate(titles)]
+    found, last = read_all(written(tmp_path, "t.csv", table(*rows)), observed_at=SEEN)
+    assert [row.submission["title"] for row in found] == titles
+    assert last.broken == 0
+
+
+def test_broken_rows_of_a_table(tmp_path):
+    good = ["a1", "one", BORN, 1, "x"]
+    rows = [
+        good,
+        ["a2", "short", BORN],
+        ["a3", "x", BORN, "many", "x"],
+        ["", "x", BORN, 1, "x"],
+        ["a5", "x", "nan", 1, "x"],
+    ]
+    content = table(*rows) + b'a6,"unclosed,1376000000,1,x\r\n'
+    found, last = read_all(written(tmp_path, "t.csv", content), observed_at=SEEN)
+    assert [row.submission["id"] for row in found] == ["a1"]
+    assert [sample.line for sample in last.broken_samples][:4] == [3, 4, 5, 6]
+    assert last.broken == 5
+    assert "column score holds 'many'" in last.broken_samples[1].error
+
+
+@pytest.mark.parametrize("name", ["d.ndjson.gz", "d.ndjson.zst", "t.csv.gz", "t.csv.zst"])
+def test_a_cut_file_gives_what_it_had_and_says_so(tmp_path, name):
+    texts = [str(number) * 300 for number in range(3000)]
+    if name.startswith("d"):
+        content = lines(*(post(number, title=text) for number, text in enumerate(texts)))
+    else:
+        content = table(*([f"a{number}", text, BORN + number, 1, "x"] for number, text in enumerate(texts)))
+    packed = gzip.compress(content) if name.endswith("gz") else zstandard.compress(content)
+    path = written(tmp_path, name, packed[: len(packed) * 3 // 4])
+    found = []
+    chunks = (found.extend(chunk.rows) for chunk in read(path, chunk_size=100))
+    with pytest.raises(ArchiveError, match="cut or damaged") as caught:
+        list(chunks)
+    assert 500 < len(found) < 3000
+    assert [row.submission["title"] for row in found] == texts[: len(found)]
+    assert f"the {len(found)} posts" in str(caught.value)
+
+
+def test_a_damaged_zstd_frame(tmp_path):
+    packed = bytearray(zstandard.ZstdCompressor(write_checksum=True).compress(lines(*map(post, range(5000)))))
+    packed[len(packed) // 2] ^= 0xFF
+    path = written(tmp_path, "d.zst", bytes(packed))
+    with pytest.raises(ArchiveError, match="cut or damaged"):
+        list(read(path, observed_at=SEEN))
+
+
+def test_a_window_that_zstandard_refuses_by_default(tmp_path):
+    parameters = zstandard.ZstdCompressionParameters(window_log=28, hash_log=6, chain_log=6, strategy=1)
+    compressor = zstandard.ZstdCompressor(compression_params=parameters).compressobj()
+    content = lines(*(post(n, title="K\u00f6nig " * 50) for n in range(3000)))
+    packed = compressor.compress(content) + compressor.flush()
+    with pytest.raises(zstandard.ZstdError, match="too much memory"):
+        zstandard.ZstdDecompressor().decompressobj().decompress(packed)
+    rows, last = read_all(written(tmp_path, "RS_2013-08.zst", packed), observed_at=SEEN)
+    assert (len(rows), last.broken) == (3000, 0)
+    assert rows[-1].submission["title"] == "K\u00f6nig " * 50
+
+
+def test_several_frames_follow_each_other(tmp_path):
+    skippable = b"\x50\x2a\x4d\x18\x04\x00\x00\x00abcd"
+    frames = [zstandard.compress(lines(post(number))) for number in range(3)]
+    rows, _ = read_all(written(tmp_path, "d.zst", skippable + b"".join(frames)), observed_at=SEEN)
+    assert [row.submission["id"] for row in rows] == ["a0", "a1", "a2"]
+
+
+def test_an_abandoned_reading_closes_its_file(tmp_path):
+    path = written(tmp_path, "d.zst", zstandard.compress(lines(*map(post, range(50)))))
+    chunks = read(path, observed_at=SEEN, chunk_size=10)
+    assert isinstance(next(chunks), archives.Chunk)
+    chunks.close()  # an open file left behind would be a ResourceWarning, and so an error
+
+
+@pytest.mark.skipif(not TABLES.exists(), reason="the tables of 2013 are not on this machine")
+@pytest.mark.parametrize("subreddit", ["EarthPorn", "FoodPorn", "aww", "cats", "pics"])
+def test_the_tables_of_2013(subreddit):
+    rows, last = read_all(TABLES / f"{subreddit}.csv.gz", subreddit=subreddit, chunk_size=300)
+    assert (len(rows), last.broken, last.other_subreddit) == (1000, 0, 0)
+    assert len({row.submission["id"] for row in rows}) == 1000
+    assert {row.observed_at_rule for row in rows} == {"newest_post"}
+    assert {row.observed_at.date().isoformat() for row in rows} == {"2013-08-15"}
+    outcomes = [
+        clean(
+            row.submission,
+            subreddit=subreddit,
+            removed_by_category=None,
+            author_present=None,
+            allow_over_18=False,
+            from_archive=True,
+        )
+        for row in rows
+    ]
+    posts = [outcome for outcome in outcomes if isinstance(outcome, Post)]
+    assert {outcome.reason for outcome in outcomes if not isinstance(outcome, Post)} <= REASONS - {"malformed"}
+    # Direct image URLs alone are 581 (pics) to 812 (EarthPorn); pages of single imgur pictures come on top.
+    assert len(posts) > 750
+    assert not any(re.search("&amp;", found.caption) for found in posts)
+    assert all(re.match(r"https://i\.imgur\.com/\w+\.\w+$", u) for p in posts for u in p.image_urls if "i.imgur" in u)
+
+
+@pytest.mark.skipif(not RECORDED.exists(), reason="recorded Reddit answers are not on this machine")
+def test_the_recorded_submissions_keep_their_time_and_place():
+    rows = [row for path in sorted(RECORDED.glob("submissions_*")) for row in read_all(path)[0]]
+    assert len(rows) == 4391
+    assert {row.observed_at_rule for row in rows} == {"observed_at"}
+    assert {row.listing for row in rows} == {None, "top", "rising"}
