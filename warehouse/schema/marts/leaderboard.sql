@@ -15,10 +15,12 @@ CREATE TABLE IF NOT EXISTS marts.leaderboard (
     pairs INTEGER NOT NULL,
     train_posts INTEGER NOT NULL,
     blocks VARCHAR[] NOT NULL,
-    encoders VARCHAR[] NOT NULL,
+    image_encoder VARCHAR,
+    caption_encoder VARCHAR,
     untrained_weights BOOLEAN NOT NULL,
     snapshot VARCHAR NOT NULL,
-    digest VARCHAR
+    digest VARCHAR,
+    metrics_version VARCHAR NOT NULL
 );
 COMMENT ON TABLE marts.leaderboard IS 'Every predictor on the test part of the one shared time split, within its subreddit. Key: (subreddit, predictor).';
 COMMENT ON COLUMN marts.leaderboard.subreddit IS 'Community in lower case.';
@@ -37,7 +39,9 @@ COMMENT ON COLUMN marts.leaderboard.pair_accuracy_high IS 'Upper end of that int
 COMMENT ON COLUMN marts.leaderboard.pairs IS 'Number of such pairs.';
 COMMENT ON COLUMN marts.leaderboard.train_posts IS 'Posts it was fitted on.';
 COMMENT ON COLUMN marts.leaderboard.blocks IS 'Feature blocks it uses.';
-COMMENT ON COLUMN marts.leaderboard.encoders IS 'Encoders behind its embeddings.';
+COMMENT ON COLUMN marts.leaderboard.image_encoder IS 'Encoder of the pictures it looks at; NULL if it uses none.';
+COMMENT ON COLUMN marts.leaderboard.caption_encoder IS 'Encoder of the captions it looks at; NULL if it uses none.';
 COMMENT ON COLUMN marts.leaderboard.untrained_weights IS 'True if one of these encoders has random weights: a test, not a result.';
 COMMENT ON COLUMN marts.leaderboard.snapshot IS 'Snapshot of models.training_set it was trained and tested on.';
 COMMENT ON COLUMN marts.leaderboard.digest IS 'Digest of the model (models.predictors).';
+COMMENT ON COLUMN marts.leaderboard.metrics_version IS 'Version of the metrics and seed of the bootstrap.';

@@ -6,7 +6,8 @@ CREATE TABLE IF NOT EXISTS marts.predictions (
     expected_log_score DOUBLE NOT NULL,
     expected_score DOUBLE NOT NULL,
     percentile DOUBLE NOT NULL,
-    digest VARCHAR NOT NULL
+    digest VARCHAR NOT NULL,
+    inputs VARCHAR NOT NULL
 );
 COMMENT ON TABLE marts.predictions IS 'What every trained predictor expects of every post, the young ones included. Key: (post_id, predictor).';
 COMMENT ON COLUMN marts.predictions.post_id IS 'Base36 id of the post.';
@@ -17,3 +18,4 @@ COMMENT ON COLUMN marts.predictions.expected_log_score IS 'Expected sign(score) 
 COMMENT ON COLUMN marts.predictions.expected_score IS 'The score at that log score: the inverse transform, nearer to a median than to a mean.';
 COMMENT ON COLUMN marts.predictions.percentile IS 'Share of the labelled posts of the subreddit that scored less, from 0 to 1, ties half.';
 COMMENT ON COLUMN marts.predictions.digest IS 'Digest of the model that said so (models.predictors).';
+COMMENT ON COLUMN marts.predictions.inputs IS 'Digest of the feature rows and labels it was computed from.';

@@ -10,6 +10,6 @@ COMMENT ON TABLE raw.sightings IS 'Where each post was found: one row per post, 
 COMMENT ON COLUMN raw.sightings.post_id IS 'Base36 id of the post.';
 COMMENT ON COLUMN raw.sightings.subreddit IS 'Community in lower case; the partition.';
 COMMENT ON COLUMN raw.sightings.seen_at IS 'Date of the answer that held the post (UTC).';
-COMMENT ON COLUMN raw.sightings.listing IS 'new, hot, rising, top, controversial, or archive.';
+COMMENT ON COLUMN raw.sightings.listing IS 'new, hot, rising, top or controversial.';
 COMMENT ON COLUMN raw.sightings.time_filter IS 'hour, day, week, month, year or all for top and controversial; empty for the others.';
 COMMENT ON COLUMN raw.sightings.rank IS 'Position in the listing, from 0; stickied posts count.';

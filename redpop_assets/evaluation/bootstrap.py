@@ -1,0 +1,251 @@
+"""How sure a metric is: percentile intervals from resampling whole authors.
+
+Posts of one author resemble each other, so authors are drawn, not posts (cluster bootstrap; Davison & Hinkley 1997,
+section 3.8). A resample is a row of weights: how often each post was drawn. A statistic maps many such rows to values
+at once, without sorting or copying the posts again for each.
+"""
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from redpop_assets.evaluation.metrics import MIN_POSTS
+
+Weights = npt.NDArray[np.float64]
+Statistic = Callable[[Weights], npt.NDArray[np.float64]]
+"""Maps weights (b, n) of n posts to b values; NaN where the statistic is not defined on a resample."""
+
+_CELLS_AT_ONCE = 2_000_000  # weights held at a time: 16 MB
+
+
+@dataclass(frozen=True, slots=True)
+class Interval:
+    """A statistic with its percentile interval."""
+
+    estimate: float
+    """On the posts as they are."""
+    low: float
+    high: float
+    level: float
+    """Coverage aimed at, such as 0.95."""
+    resamples: int
+    """Resamples on which the statistic was defined."""
+
+
+@dataclass(frozen=True, slots=True)
+class Difference:
+    """A statistic of one predictor minus that of another, on the same resamples."""
+
+    interval: Interval
+    p_value: float
+    """Two-sided: twice the smaller share of resamples (plus one) on either side of 0, at most 1."""
+
+
+def author_clusters(authors: Sequence[str | None]) -> npt.NDArray[np.int64]:
+    """Number the clusters, (n,) from 0: posts of one author share a number, a post without an author is alone."""
+    numbers: dict[str | int, int] = {}
+    return np.asarray(
+        [numbers.setdefault(row if author is None else author, len(numbers)) for row, author in enumerate(authors)],
+        dtype=np.int64,
+    )
+
+
+def interval(
+    statistic: Statistic,
+    clusters: npt.NDArray[np.int64],
+    *,
+    resamples: int = 1_000,
+    level: float = 0.95,
+    seed: int = 0,
+) -> Interval | None:
+    """Bound a statistic by the percentiles of its values on resampled clusters.
+
+    Args:
+        statistic: the statistic, such as `spearman_of(truth, prediction)`.
+        clusters: (n,) cluster number of each post, as of `author_clusters`.
+        resamples: number of resamples.
+        level: coverage.
+        seed: the same seed gives the same resamples.
+
+    Returns:
+        The interval; None if the statistic is not defined on the posts, or on fewer than half of the resamples, or if
+        there are fewer than two clusters.
+
+    Raises:
+        ValueError: level is not between 0 and 1 or resamples is not positive.
+    """
+    found = _values((statistic,), clusters, resamples, level, seed)
+    return None if found is None else _interval(found[0][0], found[1][0], resamples, level)
+
+
+def paired_difference(
+    first: Statistic,
+    second: Statistic,
+    clusters: npt.NDArray[np.int64],
+    *,
+    resamples: int = 1_000,
+    level: float = 0.95,
+    seed: int = 0,
+) -> Difference | None:
+    """Bound `first` minus `second`, both computed on the same resamples.
+
+    Arguments, errors and None as for `interval`. The first predictor is better beyond chance only if its interval
+    leaves 0 out.
+    """
+    found = _values((first, second), clusters, resamples, level, seed)
+    if found is None:
+        return None
+    estimates, values = found
+    differences = values[0] - values[1]
+    bounds = _interval(estimates[0] - estimates[1], differences, resamples, level)
+    if bounds is None:
+        return None
+    defined = differences[np.isfinite(differences)]
+    smaller = min(int((defined <= 0.0).sum()), int((defined >= 0.0).sum()))
+    return Difference(bounds, min(1.0, 2.0 * (smaller + 1) / (len(defined) + 1)))
+
+
+def spearman_of(
+    truth: npt.ArrayLike, prediction: npt.ArrayLike, rows: npt.NDArray[np.int64] | None = None
+) -> Statistic:
+    """Spearman's rank correlation with average ranks, as `metrics.spearman`, as a statistic.
+
+    Args:
+        truth: (n,) log scores.
+        prediction: (n,) predictions.
+        rows: row numbers of the posts to look at, for example those of one subreddit; None: all.
+
+    Returns:
+        The statistic; NaN where truth or prediction is constant, and for fewer than `MIN_POSTS` posts.
+    """
+    chosen = slice(None) if rows is None else rows
+    rank_truth = _weighted_ranks(np.asarray(truth, dtype=np.float64)[chosen])
+    rank_prediction = _weighted_ranks(np.asarray(prediction, dtype=np.float64)[chosen])
+
+    def statistic(weights: Weights) -> npt.NDArray[np.float64]:
+        drawn = weights[:, chosen]
+        middle = (drawn.sum(axis=1, keepdims=True) + 1.0) / 2.0
+        a, b = rank_truth(drawn) - middle, rank_prediction(drawn) - middle
+        covariance = np.einsum("ij,ij,ij->i", drawn, a, b)
+        spread = np.sqrt(np.einsum("ij,ij,ij->i", drawn, a, a) * np.einsum("ij,ij,ij->i", drawn, b, b))
+        defined = (spread > 0.0) & (drawn.shape[1] >= MIN_POSTS)
+        correlation = np.full(len(drawn), np.nan)
+        correlation[defined] = np.clip(covariance[defined] / spread[defined], -1.0, 1.0)
+        return correlation
+
+    return statistic
+
+
+def mean_of(values: npt.ArrayLike, rows: npt.NDArray[np.int64] | None = None) -> Statistic:
+    """Mean of one value per post, for example of absolute errors, as a statistic; `rows` as in `spearman_of`."""
+    chosen = slice(None) if rows is None else rows
+    each = np.asarray(values, dtype=np.float64)[chosen]
+
+    def statistic(weights: Weights) -> npt.NDArray[np.float64]:
+        drawn = weights[:, chosen]
+        return _ratio(drawn @ each, drawn.sum(axis=1))
+
+    return statistic
+
+
+def pair_accuracy_of(pairs: npt.NDArray[np.int64], outcomes: npt.NDArray[np.float64]) -> Statistic:
+    """Accuracy on pairs, as a statistic: a pair is drawn as often as its first post times its second.
+
+    Args:
+        pairs: (m, 2) row numbers.
+        outcomes: (m,) 1, 0.5 or 0, from `pairs.pair_outcomes`.
+
+    Returns:
+        The statistic; NaN where no pair is drawn.
+    """
+
+    from scipy.sparse import csr_array
+
+    # One row per post that is the better of some pair, one column per other post: products of sparse and dense matrices
+    # do for all resamples at once what looking up the weights of each pair would do slowly.
+    better, row = np.unique(pairs[:, 0], return_inverse=True)
+    worse, column = np.unique(pairs[:, 1], return_inverse=True)
+    shape = (len(better), len(worse))
+    drawn = csr_array((np.ones(len(pairs)), (row, column)), shape=shape)
+    right = csr_array((np.asarray(outcomes, dtype=np.float64), (row, column)), shape=shape)
+
+    def statistic(weights: Weights) -> npt.NDArray[np.float64]:
+        first, second = weights[:, better].T, np.ascontiguousarray(weights[:, worse].T)
+        return _ratio(*(np.einsum("ij,ij->j", first, matrix @ second) for matrix in (right, drawn)))
+
+    return statistic
+
+
+def macro_mean_of(statistics: Sequence[Statistic]) -> Statistic:
+    """Unweighted mean of statistics, for example one per subreddit; those not defined on a resample are left out."""
+
+    def statistic(weights: Weights) -> npt.NDArray[np.float64]:
+        values = np.stack([one(weights) for one in statistics])
+        defined = np.isfinite(values)
+        return _ratio(np.where(defined, values, 0.0).sum(axis=0), defined.sum(axis=0))
+
+    return statistic
+
+
+def _weighted_ranks(values: npt.NDArray[np.float64]) -> Callable[[Weights], npt.NDArray[np.float64]]:
+    """Average ranks of the values when each occurs as often as its weight says; sorted once for all resamples."""
+    order = np.argsort(values, kind="stable")
+    ordered = values[order]
+    starts = np.flatnonzero(np.r_[True, ordered[1:] != ordered[:-1]]) if len(values) else np.zeros(0, dtype=np.int64)
+    group = np.unique(values, return_inverse=True)[1]
+
+    def ranks(weights: Weights) -> npt.NDArray[np.float64]:
+        if not len(starts):
+            return weights
+        sizes = np.add.reduceat(weights[:, order], starts, axis=1)
+        average: npt.NDArray[np.float64] = (np.cumsum(sizes, axis=1) - (sizes - 1.0) / 2.0)[:, group]
+        return average
+
+    return ranks
+
+
+def _resampled_weights(clusters: npt.NDArray[np.int64], resamples: int, seed: int) -> Iterator[Weights]:
+    labels, cluster = np.unique(clusters, return_inverse=True)
+    count = len(labels)
+    at_once = max(1, min(resamples, _CELLS_AT_ONCE // len(clusters)))
+    random = np.random.default_rng(seed)
+    for start in range(0, resamples, at_once):
+        size = min(at_once, resamples - start)
+        drawn = random.integers(count, size=(size, count)) + np.arange(size)[:, None] * count
+        times = np.bincount(drawn.ravel(), minlength=size * count).reshape(size, count)
+        yield times[:, cluster].astype(np.float64)
+
+
+def _values(
+    statistics: Sequence[Statistic], clusters: npt.NDArray[np.int64], resamples: int, level: float, seed: int
+) -> tuple[list[float], npt.NDArray[np.float64]] | None:
+    """Each statistic on the posts as they are, and (statistics, resamples) on resamples; None if one is undefined."""
+    if not 0.0 < level < 1.0 or resamples < 1:
+        raise ValueError(f"level must lie between 0 and 1 and resamples be positive, not {level} and {resamples}")
+    if len(np.unique(clusters)) < 2:
+        return None
+    estimates = [float(statistic(np.ones((1, len(clusters))))[0]) for statistic in statistics]
+    if not np.isfinite(estimates).all():
+        return None
+    parts = [
+        np.stack([statistic(weights) for statistic in statistics])
+        for weights in _resampled_weights(clusters, resamples, seed)
+    ]
+    return estimates, np.concatenate(parts, axis=1)
+
+
+def _interval(estimate: float, values: npt.NDArray[np.float64], resamples: int, level: float) -> Interval | None:
+    defined = values[np.isfinite(values)]
+    if 2 * len(defined) < resamples:
+        return None
+    low, high = np.quantile(defined, ((1.0 - level) / 2.0, (1.0 + level) / 2.0))
+    return Interval(estimate, float(low), float(high), level, len(defined))
+
+
+def _ratio(numerator: npt.ArrayLike, denominator: npt.ArrayLike) -> npt.NDArray[np.float64]:
+    """Quotient, NaN where the denominator is 0."""
+    above, below = np.asarray(numerator, dtype=np.float64), np.asarray(denominator, dtype=np.float64)
+    quotient: npt.NDArray[np.float64] = np.divide(above, below, out=np.full(above.shape, np.nan), where=below > 0.0)
+    return quotient

@@ -1,0 +1,91 @@
+"""The files of trained predictors, a folder per model, named by content. What is in them belongs to the predictors."""
+
+import hashlib
+import re
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from tempfile import mkdtemp
+
+from redpop_assets.errors import ArtifactError
+
+_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.+-]*")
+_SHA256 = re.compile(r"[0-9a-f]{64}")
+
+
+@dataclass
+class NewModel:
+    """A model being saved: write files below `folder`; `digest` is known when the block has ended."""
+
+    folder: Path
+    digest: str = ""
+
+
+class ModelStore:
+    """Folders `<root>/<subreddit>/<predictor>/<digest>/`, complete or absent, never changed afterwards."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+
+    @contextmanager
+    def new(self, subreddit: str, predictor: str) -> Iterator[NewModel]:
+        """Give an empty folder to save a model in, and move it to its digest, atomically, when the block ends well.
+
+        Raises `ArtifactError` when nothing was saved or a name is not fit for a folder.
+        """
+        parent = self._parent(subreddit, predictor)
+        parent.mkdir(parents=True, exist_ok=True)
+        folder = Path(mkdtemp(dir=parent, prefix=".new-"))
+        try:
+            model = NewModel(folder)
+            yield model
+            if not any(path.is_file() for path in folder.rglob("*")):
+                raise ArtifactError(
+                    f"{predictor} for {subreddit} saved no file: its save(folder) has to write at least one."
+                )
+            digest = folder_digest(folder)
+            target = parent / digest
+            if target.exists() and folder_digest(target) != digest:
+                shutil.rmtree(target)
+            if not target.exists():
+                folder.chmod(0o755)  # temporary folders are private; models are for every user of the machine
+                folder.rename(target)
+            model.folder, model.digest = target, digest
+        finally:
+            shutil.rmtree(folder, ignore_errors=True)  # gone already when it became the model
+
+    def folder(self, subreddit: str, predictor: str, digest: str) -> Path:
+        """Folder of a stored model, its files checked against the digest.
+
+        Raises `ArtifactError` when the model is missing or damaged.
+        """
+        if not _SHA256.fullmatch(digest):
+            raise ArtifactError(f"{digest!r} is no digest of a model: give 64 lower-case hexadecimal digits.")
+        folder = self._parent(subreddit, predictor) / digest
+        if not folder.is_dir():
+            raise ArtifactError(f"The model {folder} is missing: restore it from a copy, or train {predictor} again.")
+        if folder_digest(folder) != digest:
+            raise ArtifactError(
+                f"The model {folder} is damaged, its files are not those of its digest: delete the folder and restore "
+                f"it from a copy, or train {predictor} again."
+            )
+        return folder
+
+    def _parent(self, subreddit: str, predictor: str) -> Path:
+        for name in (subreddit, predictor):
+            if not _NAME.fullmatch(name):
+                raise ArtifactError(f"{name!r} cannot name a folder of models: use letters, digits and _ . + -")
+        return self.root / subreddit / predictor
+
+
+def folder_digest(folder: Path) -> str:
+    """SHA-256 over relative names and bytes of all files below `folder`, in the order of the names; hexadecimal."""
+    digest = hashlib.sha256()
+    files = {path.relative_to(folder).as_posix(): path for path in folder.rglob("*") if path.is_file()}
+    for name in sorted(files):
+        with files[name].open("rb") as file:
+            content = hashlib.file_digest(file, "sha256").hexdigest()
+        digest.update(f"{len(name.encode())}:{name}:{content}\n".encode())
+    return digest.hexdigest()

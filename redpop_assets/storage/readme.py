@@ -1,0 +1,111 @@
+"""Renders `warehouse/README.md` from the SQL files; `python -m redpop_assets.storage.readme` writes it."""
+
+from pathlib import Path
+
+from redpop_assets.storage.schema import LAYERS, Schema, Table, load_schema, warehouse_folder
+
+COMMAND = "python -m redpop_assets.storage.readme"
+
+_LAYERS = {
+    "raw": "As the source gave it: nothing is cleaned, nothing is overwritten.",
+    "core": "Clean posts, their pictures and their labels.",
+    "features": "What predictors see; each column says when it was knowable: before_post, at_post or after_post.",
+    "models": "What was trained, on which rows, with which result.",
+    "marts": "Made for reading: start here.",
+}
+
+_INTRODUCTION = f"""\
+<!-- Written by `{COMMAND}`; edit the SQL files instead. -->
+# The warehouse
+
+Every table that RedPop fills, column by column. The definitions are the SQL files in `schema/<layer>/`; questions to
+start from are in `queries/`.
+
+| in the home directory | what it is |
+|---|---|
+| `redpop.duckdb` | the published warehouse, replaced as a whole after every run with changes; **open this one** |
+| `live/redpop.duckdb` | the pipeline's own file; an open connection to it keeps the pipeline waiting |
+| `images/ab/<sha256>.<ext>` | the pictures, named by content |
+| `models/<subreddit>/<predictor>/<digest>/` | the trained predictors, named by content |
+
+The home directory is `REDPOP_HOME`; by default it is this folder.
+
+## Opening it
+
+```sh
+redpop sql                                    # the DuckDB shell on the published file
+duckdb -readonly warehouse/redpop.duckdb      # any DuckDB client will do: CLI, DBeaver, notebooks
+duckdb -readonly warehouse/redpop.duckdb < warehouse/queries/<question>.sql
+```
+
+```python
+import duckdb
+
+duckdb.connect("warehouse/redpop.duckdb", read_only=True).execute("FROM marts.posts LIMIT 5").fetchall()
+```
+
+A client may keep the file open as long as it likes: it goes on seeing the state it opened, and sees the new one when it
+connects again. All times are UTC, in columns without time zone.
+"""
+
+
+def render(schema: Schema, queries: Path) -> str:
+    """The whole page, in Markdown. `queries` is the folder of the `*.sql` files people start from."""
+    parts = [_INTRODUCTION, "## Tables\n", _contents(schema)]
+    for layer in LAYERS:
+        tables = [table for table in schema.values() if table.layer == layer]
+        if tables:
+            parts.append(f"## {layer}\n\n{_LAYERS[layer]}\n")
+            parts.extend(_table(table) for table in sorted(tables, key=lambda table: table.name))
+    if files := sorted(queries.glob("*.sql")):
+        rows = [f"| [`{file.name}`](queries/{file.name}) | {_cell(_question(file))} |\n" for file in files]
+        parts.append("## Queries to start from\n\n| file | question |\n|---|---|\n" + "".join(rows))
+    return "\n".join(parts)
+
+
+def _contents(schema: Schema) -> str:
+    rows = [
+        f"| [`{table.name}`](#{table.name.replace('.', '')}) | {_cell(table.description)} |\n"
+        for table in schema.values()
+    ]
+    return "| table | what it holds |\n|---|---|\n" + "".join(rows)
+
+
+def _table(table: Table) -> str:
+    key = ", ".join(f"`{name}`" for name in table.key)
+    grain = f"One row per {key}." if key else ""
+    kind = "A view." if table.is_view else ""
+    lines = [f"### {table.name}\n\n{' '.join(part for part in (kind, table.description, grain) if part)}\n\n"]
+    known = any(column.known_at for column in table.columns)
+    lines.append(
+        f"| column | type | description |{' known |' if known else ''}\n|---|---|---|{'---|' if known else ''}\n"
+    )
+    for column in table.columns:
+        type_ = column.type if column.nullable or table.is_view else f"{column.type} NOT NULL"
+        known_at = f" {column.known_at or ''} |" if known else ""
+        lines.append(f"| `{column.name}` | {type_} | {_cell(column.description)} |{known_at}\n")
+    return "".join(lines)
+
+
+def _question(file: Path) -> str:
+    """The comment at the head of a query: what it answers."""
+    words: list[str] = []
+    for line in file.read_text(encoding="utf-8").splitlines():
+        if not line.startswith("--"):
+            break
+        words.append(line.removeprefix("--").strip())
+    return " ".join(word for word in words if word)
+
+
+def _cell(text: str) -> str:
+    return text.replace("|", "\\|").replace("\n", " ")
+
+
+def main() -> None:
+    """Write the page beside the definitions it was made from."""
+    folder = warehouse_folder()
+    (folder / "README.md").write_text(render(load_schema(), folder / "queries"), encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,175 @@
+import signal
+
+import duckdb
+import pyarrow as pa
+import pytest
+
+from redpop_assets.storage.warehouse import Warehouse
+
+
+def add(warehouse: Warehouse, post: str) -> None:
+    columns = ("score", "ratio", "vector", "json", "seen")
+    warehouse.merge("core.readings", pa.table({"post": [post], "hour": [0], **{name: pa.nulls(1) for name in columns}}))
+
+
+def posts(warehouse: Warehouse) -> list[str]:
+    with duckdb.connect(warehouse.published, read_only=True) as conn:
+        return [post for (post,) in conn.execute("SELECT post FROM core.readings ORDER BY post").fetchall()]
+
+
+def files(warehouse: Warehouse) -> list[str]:
+    return sorted(path.name for path in warehouse.published.parent.rglob("*") if path.is_file())
+
+
+def test_the_copy_has_everything_and_nothing_is_left_beside_it(warehouse):
+    add(warehouse, "a")
+    published = warehouse.publish()
+    assert published.changed
+    assert published.path == warehouse.published
+    assert published.bytes == warehouse.published.stat().st_size == warehouse.live.stat().st_size
+    assert posts(warehouse) == ["a"]
+    assert files(warehouse) == ["redpop.duckdb", "redpop.duckdb"]
+    with duckdb.connect(warehouse.published, read_only=True) as conn:
+        assert conn.execute("SELECT comment FROM duckdb_tables() WHERE table_name = 'readings'").fetchall() == [
+            ("Scores over time. Key: (post, hour).",)
+        ]
+
+
+def test_nothing_new_is_not_copied_and_anything_new_is(warehouse):
+    add(warehouse, "a")
+    assert warehouse.publish().changed
+    before = warehouse.published.stat().st_mtime_ns
+    add(warehouse, "a")
+    warehouse.scalar("SELECT 1")
+    with warehouse.write() as writer:
+        writer.execute("DELETE FROM core.readings WHERE post = 'z'")
+    with pytest.raises(RuntimeError, match="rolled back"), warehouse.write() as writer:  # noqa: PT012
+        writer.execute("DELETE FROM core.readings")
+        raise RuntimeError("rolled back")
+    assert not warehouse.publish().changed
+    assert warehouse.published.stat().st_mtime_ns == before
+    for sql in (
+        "UPDATE core.readings SET score = 1",
+        "UPDATE core.readings SET score = 2",
+        "COMMENT ON TABLE core.readings IS 'Changed.'",
+        "DELETE FROM core.readings",
+    ):
+        with warehouse.write() as writer:
+            writer.execute(sql)
+        assert warehouse.publish().changed, sql
+        assert not warehouse.publish().changed, sql
+
+
+def test_a_lost_damaged_or_foreign_copy_is_replaced(warehouse):
+    add(warehouse, "a")
+    warehouse.publish()
+    warehouse.published.unlink()
+    assert warehouse.publish().changed
+    content = bytearray(warehouse.published.read_bytes())
+    content[-1] ^= 1
+    warehouse.published.write_bytes(content)
+    assert warehouse.publish().changed
+    assert not warehouse.publish().changed
+
+
+def test_a_reader_keeps_its_snapshot_through_a_publish(warehouse):
+    add(warehouse, "a")
+    warehouse.publish()
+    count = "SELECT count(*) FROM core.readings"
+    conn = duckdb.connect(warehouse.published, read_only=True)
+    try:
+        for post in "bcd":
+            add(warehouse, post)
+            assert warehouse.publish().changed
+            assert conn.execute(count).fetchone() == (1,)
+    finally:
+        conn.close()
+    assert posts(warehouse) == ["a", "b", "c", "d"]
+
+
+def test_a_reader_in_another_process_keeps_its_snapshot_and_blocks_nobody(warehouse, other_process):
+    add(warehouse, "a")
+    warehouse.publish()
+    script = """
+import duckdb
+conn = duckdb.connect(warehouse.published, read_only=True)
+print(conn.execute("SELECT count(*) FROM core.readings").fetchone()[0])
+while not Path(sys.argv[3]).exists():
+    time.sleep(0.01)
+print(conn.execute("SELECT count(*) FROM core.readings").fetchone()[0])
+"""
+    done = warehouse.published.with_name("done")
+    reader = other_process(script, done)
+    assert reader.stdout.readline() == "1\n"
+    add(warehouse, "b")
+    assert warehouse.publish().changed
+    done.touch()
+    assert reader.stdout.readline() == "1\n"
+    assert posts(warehouse) == ["a", "b"]
+
+
+@pytest.mark.parametrize("moment", ["_copy_durably", "_sync_folder"])
+def test_a_killed_publish_leaves_a_whole_file(warehouse, other_process, moment):
+    add(warehouse, "a")
+    warehouse.publish()
+    add(warehouse, "b")
+    script = """
+original = module.shutil.copyfileobj
+def half(source, target, chunk):
+    target.write(source.read(100_000))
+    target.flush()
+    os.kill(os.getpid(), signal.SIGKILL)
+if sys.argv[3] == "_copy_durably":
+    module.shutil.copyfileobj = half
+else:
+    module._sync_folder = lambda folder: os.kill(os.getpid(), signal.SIGKILL)
+warehouse.publish()
+"""
+    assert other_process(script, moment).wait(timeout=30) == -signal.SIGKILL
+    half_way = moment == "_copy_durably"
+    assert posts(warehouse) == (["a"] if half_way else ["a", "b"])
+    assert ("redpop.duckdb.publishing" in files(warehouse)) == half_way
+    assert warehouse.publish().changed == half_way
+    assert posts(warehouse) == ["a", "b"]
+    assert files(warehouse) == ["redpop.duckdb", "redpop.duckdb"]
+
+
+def test_stale_staging_goes_even_when_nothing_is_new(warehouse):
+    add(warehouse, "a")
+    warehouse.publish()
+    staging = warehouse.published.with_name("redpop.duckdb.publishing")
+    staging.write_bytes(b"half")
+    assert not warehouse.publish().changed
+    assert not staging.exists()
+
+
+def test_what_a_client_left_unfinished_in_the_old_copy_is_not_applied_to_the_new_one(warehouse, other_process):
+    add(warehouse, "a")
+    warehouse.publish()
+    script = """
+import duckdb
+conn = duckdb.connect(warehouse.published)
+conn.execute("INSERT INTO core.readings (post, hour) VALUES ('scribble', 0)")
+os.kill(os.getpid(), signal.SIGKILL)
+"""
+    assert other_process(script).wait(timeout=30) == -signal.SIGKILL
+    assert "redpop.duckdb.wal" in files(warehouse)
+    add(warehouse, "b")
+    assert warehouse.publish().changed
+    assert posts(warehouse) == ["a", "b"]
+
+
+def test_writers_wait_while_a_copy_is_made(warehouse, other_process):
+    add(warehouse, "start")
+    script = """
+for number in range(8):
+    warehouse.append("core.readings", rows(f"{number:02}"))
+"""
+    writer = other_process(script)
+    while writer.poll() is None:
+        warehouse.publish()
+        seen = posts(warehouse)
+        assert seen == [f"{number:02}" for number in range(len(seen) - 1)] + ["start"]
+    assert writer.returncode == 0
+    warehouse.publish()
+    assert len(posts(warehouse)) == 9

@@ -1,0 +1,61 @@
+CREATE TABLE IF NOT EXISTS features.caption_features (
+    caption_sha256 VARCHAR NOT NULL,
+    code_version VARCHAR NOT NULL,
+    characters FLOAT NOT NULL,
+    words FLOAT NOT NULL,
+    mean_word_length FLOAT NOT NULL,
+    upper_case_share FLOAT NOT NULL,
+    digits FLOAT NOT NULL,
+    punctuation FLOAT NOT NULL,
+    question_marks FLOAT NOT NULL,
+    exclamation_marks FLOAT NOT NULL,
+    emoji FLOAT NOT NULL,
+    bracket_tags FLOAT NOT NULL,
+    has_oc_tag FLOAT NOT NULL,
+    has_resolution_tag FLOAT NOT NULL,
+    first_person_share FLOAT NOT NULL,
+    vader_negative FLOAT NOT NULL,
+    vader_neutral FLOAT NOT NULL,
+    vader_positive FLOAT NOT NULL,
+    vader_compound FLOAT NOT NULL,
+    nrc_anger FLOAT NOT NULL,
+    nrc_anticipation FLOAT NOT NULL,
+    nrc_disgust FLOAT NOT NULL,
+    nrc_fear FLOAT NOT NULL,
+    nrc_joy FLOAT NOT NULL,
+    nrc_sadness FLOAT NOT NULL,
+    nrc_surprise FLOAT NOT NULL,
+    nrc_trust FLOAT NOT NULL,
+    nrc_positive FLOAT NOT NULL,
+    nrc_negative FLOAT NOT NULL
+);
+COMMENT ON TABLE features.caption_features IS 'What a caption says and how it is written, one row per caption. Key: (caption_sha256, code_version).';
+COMMENT ON COLUMN features.caption_features.caption_sha256 IS 'SHA-256 of the caption. known_at=before_post';
+COMMENT ON COLUMN features.caption_features.code_version IS 'Version of the code that made the row. known_at=before_post';
+COMMENT ON COLUMN features.caption_features.characters IS 'Code points. known_at=before_post';
+COMMENT ON COLUMN features.caption_features.words IS 'Words. known_at=before_post';
+COMMENT ON COLUMN features.caption_features.mean_word_length IS 'Characters per word; 0 without words. known_at=before_post';
+COMMENT ON COLUMN features.caption_features.upper_case_share IS 'Upper-case letters per letter that has a case. known_at=before_post';
+COMMENT ON COLUMN features.caption_features.digits IS 'Digits. known_at=before_post';
+COMMENT ON COLUMN features.caption_features.punctuation IS 'Punctuation characters (Unicode P*). known_at=before_post';
+COMMENT ON COLUMN features.caption_features.question_marks IS 'Question marks. known_at=before_post';
+COMMENT ON COLUMN features.caption_features.exclamation_marks IS 'Exclamation marks. known_at=before_post';
+COMMENT ON COLUMN features.caption_features.emoji IS 'Emoji as seen. known_at=before_post';
+COMMENT ON COLUMN features.caption_features.bracket_tags IS 'Texts in square brackets. known_at=before_post';
+COMMENT ON COLUMN features.caption_features.has_oc_tag IS '1 if tagged as original content, such as [OC]. known_at=before_post';
+COMMENT ON COLUMN features.caption_features.has_resolution_tag IS '1 if tagged with a size, such as [1968x1310]. known_at=before_post';
+COMMENT ON COLUMN features.caption_features.first_person_share IS 'Words such as I, my or we, per word. known_at=before_post';
+COMMENT ON COLUMN features.caption_features.vader_negative IS 'Negative share (VADER, Hutto & Gilbert 2014). known_at=before_post';
+COMMENT ON COLUMN features.caption_features.vader_neutral IS 'Neutral share (VADER). known_at=before_post';
+COMMENT ON COLUMN features.caption_features.vader_positive IS 'Positive share (VADER). known_at=before_post';
+COMMENT ON COLUMN features.caption_features.vader_compound IS 'Sentiment from -1 to 1 (VADER). known_at=before_post';
+COMMENT ON COLUMN features.caption_features.nrc_anger IS 'Share of the words that the NRC lexicon associates with anger (Mohammad & Turney 2013). known_at=before_post';
+COMMENT ON COLUMN features.caption_features.nrc_anticipation IS 'Share of the words that the NRC lexicon associates with anticipation (Mohammad & Turney 2013). known_at=before_post';
+COMMENT ON COLUMN features.caption_features.nrc_disgust IS 'Share of the words that the NRC lexicon associates with disgust (Mohammad & Turney 2013). known_at=before_post';
+COMMENT ON COLUMN features.caption_features.nrc_fear IS 'Share of the words that the NRC lexicon associates with fear (Mohammad & Turney 2013). known_at=before_post';
+COMMENT ON COLUMN features.caption_features.nrc_joy IS 'Share of the words that the NRC lexicon associates with joy (Mohammad & Turney 2013). known_at=before_post';
+COMMENT ON COLUMN features.caption_features.nrc_sadness IS 'Share of the words that the NRC lexicon associates with sadness (Mohammad & Turney 2013). known_at=before_post';
+COMMENT ON COLUMN features.caption_features.nrc_surprise IS 'Share of the words that the NRC lexicon associates with surprise (Mohammad & Turney 2013). known_at=before_post';
+COMMENT ON COLUMN features.caption_features.nrc_trust IS 'Share of the words that the NRC lexicon associates with trust (Mohammad & Turney 2013). known_at=before_post';
+COMMENT ON COLUMN features.caption_features.nrc_positive IS 'Share of the words that the NRC lexicon associates with positive (Mohammad & Turney 2013). known_at=before_post';
+COMMENT ON COLUMN features.caption_features.nrc_negative IS 'Share of the words that the NRC lexicon associates with negative (Mohammad & Turney 2013). known_at=before_post';
