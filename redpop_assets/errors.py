@@ -1,4 +1,4 @@
-"""Every error that RedPop raises on purpose. Each message says what to do next; foreign exceptions stop at the boundary."""
+"""Every error that RedPop raises on purpose. Each message says what to do; foreign exceptions stop at the boundary."""
 
 
 class RedPopError(Exception):
@@ -46,4 +46,4 @@ class NotTrainable(RedPopError):
 
 
 class ArtifactError(RedPopError):
-    """A stored model is missing, damaged or of another version."""
+    """A stored image or model is missing, damaged or of another version."""

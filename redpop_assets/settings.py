@@ -7,6 +7,7 @@ from typing import Annotated, Self
 from pydantic import Field, SecretStr, ValidationError, field_validator, model_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
+from redpop_assets.encoders.names import EncoderName
 from redpop_assets.errors import SettingsError
 
 REDDIT_URL = "https://www.reddit.com"
@@ -17,12 +18,16 @@ CommaSeparated = Annotated[tuple[str, ...], NoDecode]
 
 
 class Settings(BaseSettings):
-    """What a deployment may choose. Every field is the environment variable `REDPOP_<FIELD>`; credentials are `REDDIT_*`."""
+    """What a deployment may choose. Each field is the variable `REDPOP_<FIELD>`; credentials are `REDDIT_*`."""
 
     model_config = SettingsConfigDict(env_prefix="REDPOP_", env_file=".env", extra="ignore", frozen=True)
 
-    home: Path = Field(Path("warehouse"), description="Home directory: database, images, models and run history together.")
-    source: str = Field(REDDIT, description="Name of the service that fills the warehouse; one warehouse takes one source.")
+    home: Path = Field(
+        Path("warehouse"), description="Home directory: database, images, models and run history together."
+    )
+    source: str = Field(
+        REDDIT, description="Name of the service that fills the warehouse; one warehouse takes one source."
+    )
     subreddits: CommaSeparated = Field(("pics", "EarthPorn"), description="Communities, separated by commas.")
 
     reddit_client_id: str = Field("", validation_alias="REDDIT_CLIENT_ID", description="Client id of the Reddit app.")
@@ -43,15 +48,22 @@ class Settings(BaseSettings):
             "new",
             "hot",
             "rising",
-            *(f"{name}/{t}" for name in ("top", "controversial") for t in ("hour", "day", "week", "month", "year", "all")),
+            *(
+                f"{name}/{t}"
+                for name in ("top", "controversial")
+                for t in ("hour", "day", "week", "month", "year", "all")
+            ),
         ),
         description="Listings a refresh harvests, separated by commas.",
     )
-    listing_depth: int = Field(1000, ge=1, le=1000, description="Posts read per listing; Reddit ends every listing at 1,000.")
+    listing_depth: int = Field(
+        1000, ge=1, le=1000, description="Posts read per listing; Reddit ends every listing at 1,000."
+    )
     label_age_days: float = Field(7.0, gt=0, description="Age at which the score of a post becomes its label (days).")
     give_up_days: float = Field(30.0, gt=0, description="Posts past this age without a label are read no more (days).")
     allow_over_18: bool = Field(False, description="Whether posts marked as mature are kept.")
 
+    fetch_images: bool = Field(True, description="Whether images are downloaded; without them predictors do without.")
     images_per_post: int = Field(1, ge=1, le=20, description="How many images of a gallery are fetched.")
     image_hosts_allowed: CommaSeparated = Field(
         (), description="host:port pairs that may have a private address; all others must be public."
@@ -61,16 +73,23 @@ class Settings(BaseSettings):
     image_min_edge: int = Field(128, gt=0, description="Smallest accepted width or height (pixels).")
     image_timeout_seconds: float = Field(60.0, gt=0, description="Longest time one image may take in all.")
     image_concurrency: int = Field(16, ge=1, le=256, description="Images fetched at the same time.")
-    image_concurrency_per_host: int = Field(4, ge=1, le=64, description="Images fetched from one host at the same time.")
+    image_concurrency_per_host: int = Field(
+        4, ge=1, le=64, description="Images fetched from one host at the same time."
+    )
 
     image_encoder: str = Field("open_clip:ViT-B-32/laion2b_s34b_b79k", description="Encoder of the images.")
     caption_encoder: str = Field("sentence_transformers:all-MiniLM-L6-v2/hub", description="Encoder of the captions.")
     device: str = Field("auto", description="auto, cpu, cuda or cuda:<n>.")
-    chunk_size: int = Field(256, ge=1, description="Rows computed between two writes; a killed run loses at most these.")
+    chunk_size: int = Field(
+        256, ge=1, description="Rows computed between two writes; a killed run loses at most these."
+    )
 
-    min_labelled_posts: int = Field(100, ge=20, description="Fewest matured posts from which a predictor is trained.")
-    validation_share: float = Field(0.15, gt=0, lt=0.5, description="Share of the labelled posts that stops the training.")
-    test_share: float = Field(0.2, gt=0, lt=0.5, description="Share of the labelled posts, the newest, that is the test.")
+    validation_share: float = Field(
+        0.15, gt=0, lt=0.5, description="Share of the labelled posts that stops the training."
+    )
+    test_share: float = Field(
+        0.2, gt=0, lt=0.5, description="Share of the labelled posts, the newest, that is the test."
+    )
     seed: int = Field(7, ge=0, description="Seed of everything random in training and evaluation.")
 
     lock_timeout_seconds: float = Field(600.0, gt=0, description="Longest wait for the warehouse file.")
@@ -97,6 +116,14 @@ class Settings(BaseSettings):
             raise ValueError("a subreddit is named twice; Reddit does not distinguish case")
         return names
 
+    @field_validator("image_encoder", "caption_encoder")
+    @classmethod
+    def _spell_encoder(cls, name: str) -> str:
+        try:
+            return str(EncoderName.parse(name))
+        except SettingsError as error:
+            raise ValueError(str(error)) from error
+
     @field_validator("home")
     @classmethod
     def _make_home_absolute(cls, home: Path) -> Path:
@@ -115,6 +142,11 @@ class Settings(BaseSettings):
     def label_age(self) -> timedelta:
         """Age at which the score of a post becomes its label."""
         return timedelta(days=self.label_age_days)
+
+    @property
+    def give_up(self) -> timedelta:
+        """Age past which a post without a label is read no more."""
+        return timedelta(days=self.give_up_days)
 
     @property
     def partitions(self) -> tuple[str, ...]:

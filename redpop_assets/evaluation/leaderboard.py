@@ -14,7 +14,9 @@ from redpop_assets.storage.warehouse import Warehouse
 CODE_VERSION: Final = "1"
 """Raise it whenever a metric would come out differently."""
 
-_STATES = "SELECT * EXCLUDE (code_version, seed, validation_rows, train_seconds, trained_at) FROM models.predictors ORDER BY ALL"
+_STATES = """
+SELECT * EXCLUDE (code_version, seed, validation_rows, train_seconds, trained_at) FROM models.predictors ORDER BY ALL
+"""
 _TEST = """
 SELECT t.created_at, t.cluster, t.duplicate_group, t.log_score, p.expected_log_score
 FROM models.training_set AS t
@@ -39,12 +41,8 @@ def refresh_leaderboard(warehouse: Warehouse, *, seed: int) -> list[dict[str, An
         key = (state["subreddit"], state["predictor"], state["snapshot"], state["digest"], f"{CODE_VERSION}-{seed}")
         rows.append(known.get(key) or _measure(warehouse, state, seed))
     with warehouse.write() as writer:
-        kept = {"kept": [f"{row['subreddit']}/{row['predictor']}" for row in rows]}
-        writer.execute(
-            "DELETE FROM marts.leaderboard WHERE subreddit || '/' || predictor NOT IN (SELECT unnest($kept))", kept
-        )
         empty = writer.query("SELECT * FROM marts.leaderboard LIMIT 0")
-        writer.merge("marts.leaderboard", pa.Table.from_pylist(rows, schema=empty.schema))
+        writer.replace("marts.leaderboard", pa.Table.from_pylist(rows, schema=empty.schema), "TRUE")
     return rows
 
 

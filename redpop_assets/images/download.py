@@ -1,4 +1,4 @@
-"""From URLs to stored files and rows: fetching, writing into the image store, and what the warehouse remembers of it."""
+"""From URLs to stored files and rows: fetching, storing, and what the warehouse remembers of it."""
 
 from collections.abc import Iterator, Mapping
 from contextlib import closing
@@ -42,7 +42,7 @@ _IMAGES = pa.schema(
 
 @dataclass(frozen=True)
 class Downloaded:
-    """Rows for core.image_fetches and core.images of the URLs finished since the last chunk; `done` counts from the start."""
+    """Rows for core.image_fetches and core.images of one chunk of URLs; `done` counts from the start."""
 
     fetches: pa.Table
     images: pa.Table

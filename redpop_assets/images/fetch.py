@@ -180,7 +180,7 @@ def retry_after_seconds(value: str | None, now: datetime) -> float | None:
     return min(max((until - now).total_seconds(), 0.0), _MAX_RETRY_AFTER)
 
 
-class _GivenUp(Exception):  # noqa: N818 - an outcome on its way to becoming a result, not an error
+class _GivenUp(Exception):  # an outcome on its way to becoming a result
     """A URL does not lead to an image."""
 
     def __init__(

@@ -1,4 +1,4 @@
-"""The ways into the raw tables: a harvest of the API, listing by listing, and the import of an archive, chunk by chunk."""
+"""The ways into the raw tables: a harvest of the API, listing by listing; and an import of an archive, by chunks."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass

@@ -47,10 +47,16 @@ COMMENT ON COLUMN main.warehouse_state.ddl_digest IS 'SHA-256 of all SQL files o
 
 @dataclass(frozen=True)
 class Merged:
-    """What a merge did; rows that were there already with equal values count in neither number."""
+    """What a merge did; rows that were there already with equal values count in no number."""
 
     inserted: int
     updated: int
+    deleted: int = 0
+
+    @property
+    def changed(self) -> int:
+        """Rows that are not what they were."""
+        return self.inserted + self.updated + self.deleted
 
 
 @dataclass(frozen=True)
@@ -122,6 +128,22 @@ class Writer(Reader):
         Of rows with one key the first counts. Columns as in `merge`, and the same errors.
         """
         return self._merge_into(_table(self._schema, table), rows, "", keep="ASC").inserted
+
+    def replace(self, table: str, rows: pa.Table, where: str, params: Params = None) -> Merged:
+        """Make `rows` all that satisfies `where`: merge them, and delete the others. Equal rows are left alone.
+
+        Columns as in `merge`, and the same errors.
+        """
+        merged = self.merge(table, rows)
+        key = ", ".join(f'"{name}"' for name in self._schema[table].key)
+        self._conn.register("redpop_keys", self._checked(self._schema[table], rows))
+        try:
+            deleted = self.execute(
+                f"DELETE FROM {table} WHERE ({where}) AND ({key}) NOT IN (SELECT ({key}) FROM redpop_keys)", params
+            )
+        finally:
+            self._conn.unregister("redpop_keys")
+        return Merged(merged.inserted, merged.updated, deleted)
 
     def _merge_into(self, table: Table, rows: pa.Table, update: str, *, keep: str) -> Merged:
         if not table.key:
@@ -246,6 +268,11 @@ class Warehouse:
         """Insert rows with new keys in a transaction of its own; see `Writer.append`."""
         with self.write() as writer:
             return writer.append(table, rows)
+
+    def replace(self, table: str, rows: pa.Table, where: str, params: Params = None) -> Merged:
+        """Make `rows` all that satisfies `where`, in a transaction of its own; see `Writer.replace`."""
+        with self.write() as writer:
+            return writer.replace(table, rows, where, params)
 
     def publish(self) -> Published:
         """Replace the published file by a copy of the live one, at once or not at all.

@@ -1,0 +1,77 @@
+"""Layer marts: tables made for reading, over all subreddits, and the published file. Metrics live in evaluation/."""
+
+import dagster as dg
+
+from redpop_assets.assets.tables import TableAssets
+from redpop_assets.predictors.registry import predictor_names
+from redpop_assets.storage.models import ModelStore
+from redpop_assets.storage.warehouse import Warehouse
+
+
+def mart_assets(tables: TableAssets) -> list[dg.AssetsDefinition]:
+    """Predictions, leaderboard and the file that people open."""
+    settings = tables.settings
+    predictors = [f"models.{name}" for name in predictor_names()]
+
+    @dg.asset(**tables.mart("marts.predictions", code_version="1", deps=["core.posts", *predictors]))
+    def predictions(
+        context: dg.AssetExecutionContext,
+        warehouse: dg.ResourceParam[Warehouse],
+        models: dg.ResourceParam[ModelStore],
+    ) -> dg.MaterializeResult:
+        """What every trained predictor expects of every post, those too young to have a label included.
+
+        One row per post and predictor; computed again for a subreddit when its model or its features changed.
+        """
+        from redpop_assets.predictors.forecast import refresh_predictions
+
+        computed = refresh_predictions(warehouse, models, progress=context.log.info)
+        return tables.materialized(warehouse, "marts.predictions", rows_computed=computed)
+
+    @dg.asset(
+        **tables.mart(
+            "marts.leaderboard", code_version="1", deps=["marts.predictions", "models.training_set", *predictors]
+        )
+    )
+    def leaderboard(context: dg.AssetExecutionContext, warehouse: dg.ResourceParam[Warehouse]) -> dg.MaterializeResult:
+        """Every predictor on the test part of the shared time split, within its subreddit, with 95 % intervals.
+
+        One row per subreddit and predictor; what could not be trained is listed with the reason.
+        """
+        from redpop_assets.evaluation.leaderboard import leaderboard_markdown, refresh_leaderboard
+
+        rows = refresh_leaderboard(warehouse, seed=settings.seed)
+        best = max((row["spearman"] for row in rows if row["spearman"] is not None), default=0.0)
+        context.log.info(f"{len(rows)} rows, best Spearman {best:.3f}")
+        return tables.materialized(
+            warehouse,
+            "marts.leaderboard",
+            best_spearman=best,
+            table=dg.MetadataValue.md(leaderboard_markdown(rows)),
+        )
+
+    @dg.asset(
+        **tables.mart(
+            "marts.published_warehouse",
+            code_version="1",
+            deps=["marts.predictions", "marts.leaderboard", "core.rejected_posts", "raw.sightings"],
+        )
+    )
+    def published_warehouse(
+        context: dg.AssetExecutionContext, warehouse: dg.ResourceParam[Warehouse]
+    ) -> dg.MaterializeResult:
+        """The copy of the warehouse that people query, replaced as a whole; open clients keep the one they have.
+
+        Source: the pipeline's own file. Nothing is copied when nothing changed.
+        """
+        published = warehouse.publish()
+        context.log.info(f"{'published' if published.changed else 'unchanged:'} {published.path}")
+        return dg.MaterializeResult(
+            metadata={
+                "path": dg.MetadataValue.path(str(published.path)),
+                "bytes": published.bytes,
+                "changed": published.changed,
+            }
+        )
+
+    return [predictions, leaderboard, published_warehouse]

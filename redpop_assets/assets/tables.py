@@ -1,0 +1,157 @@
+"""How a table of the warehouse becomes an asset: key, kinds, schema, checks, versions and row counts, in one place."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any
+
+import dagster as dg
+
+from redpop_assets.automation import ON_NEW_DATA, ON_NEW_DATA_FROM_ANY
+from redpop_assets.checks import check_specs, run_checks
+from redpop_assets.settings import Settings
+from redpop_assets.storage.schema import Schema, Table
+from redpop_assets.storage.warehouse import Warehouse
+
+OWNERS = ["team:redpop"]
+
+_OF_SUBREDDIT = "subreddit = $subreddit"
+_IMAGES = """image_sha256 IN (
+    SELECT f.image_sha256 FROM core.image_fetches AS f
+    JOIN (SELECT unnest(image_urls) AS url FROM core.posts WHERE subreddit = $subreddit) USING (url))"""
+_CAPTIONS = "caption_sha256 IN (SELECT caption_sha256 FROM core.posts WHERE subreddit = $subreddit)"
+# Tables keyed by content have no column `subreddit`: a partition of them is what its posts refer to.
+_PARTITION = {
+    "core.image_fetches": "url IN (SELECT unnest(image_urls) FROM core.posts WHERE subreddit = $subreddit)",
+    "core.images": _IMAGES,
+    "features.image_embeddings": _IMAGES,
+    "features.image_features": _IMAGES,
+    "features.caption_embeddings": _CAPTIONS,
+    "features.caption_features": _CAPTIONS,
+}
+
+
+def partition_filter(table: str) -> str:
+    """SQL condition for the rows of `table` that belong to the subreddit `$subreddit`."""
+    return _PARTITION.get(table, _OF_SUBREDDIT)
+
+
+def asset_key(table: str) -> dg.AssetKey:
+    """Asset key `[layer, table]` of `layer.table`."""
+    return dg.AssetKey(table.split("."))
+
+
+@dataclass(frozen=True)
+class TableAssets:
+    """Builds the Dagster side of every table from its SQL file and the settings: attributes, checks and results."""
+
+    settings: Settings
+    schema: Schema
+    partitions: dg.StaticPartitionsDefinition
+
+    def asset(self, table: str, *, code_version: str, deps: list[str], kinds: Iterable[str] = ()) -> dict[str, Any]:
+        """Keyword arguments of `dg.asset` for a partitioned table with an asset of its own."""
+        return {
+            **self._common(table, code_version, deps, {"python", "duckdb", *kinds}),
+            "partitions_def": self.partitions,
+            "automation_condition": ON_NEW_DATA,
+            "check_specs": check_specs(self.schema[table], asset_key(table), self.partitions),
+        }
+
+    def multi_asset(self, tables: Iterable[str], *, code_version: str, deps: list[str] | None = None) -> dict[str, Any]:
+        """Keyword arguments of `dg.multi_asset` for partitioned tables that are written together.
+
+        Without `deps` they are roots, which only a schedule or a person refreshes.
+        """
+        names = tuple(tables)
+        return {
+            "specs": [
+                dg.AssetSpec(
+                    **self._common(table, code_version, deps or [], {"python", "duckdb"}),
+                    description=self.schema[table].description,
+                    partitions_def=self.partitions,
+                    automation_condition=ON_NEW_DATA if deps else None,
+                )
+                for table in names
+            ],
+            "check_specs": [
+                spec for table in names for spec in check_specs(self.schema[table], asset_key(table), self.partitions)
+            ],
+        }
+
+    def mart(self, table: str, *, code_version: str, deps: list[str]) -> dict[str, Any]:
+        """Keyword arguments of `dg.asset` for an unpartitioned asset, which has to be fresh every day."""
+        known = table in self.schema
+        return {
+            **self._common(table, code_version, deps, {"python", "duckdb"}),
+            "automation_condition": ON_NEW_DATA_FROM_ANY,
+            "freshness_policy": dg.FreshnessPolicy.time_window(
+                fail_window=timedelta(hours=30), warn_window=timedelta(hours=26)
+            ),
+            "check_specs": check_specs(self.schema[table], asset_key(table), None) if known else [],
+        }
+
+    def predictor(self, name: str, *, code_version: str, deps: list[str], kinds: Iterable[str]) -> dict[str, Any]:
+        """Keyword arguments of `dg.asset` for a predictor: files in the model store, its state in models.predictors."""
+        return {
+            **self._common(f"models.{name}", code_version, deps, {"python", *kinds}),
+            "metadata": _table_metadata(self.schema["models.predictors"]),
+            "partitions_def": self.partitions,
+            "automation_condition": ON_NEW_DATA,
+        }
+
+    def materialized(
+        self,
+        warehouse: Warehouse,
+        table: str,
+        subreddit: str | None = None,
+        /,
+        **metadata: dg.MetadataValue | float | str | bool,
+    ) -> dg.MaterializeResult:
+        """Row counts, check results and data version of a table, or of its partition, as the result of an asset.
+
+        The data version is a digest of the rows: what is equal is not new, whenever it was written.
+        """
+        rows = "TRUE" if subreddit is None else partition_filter(table)
+        params = {} if subreddit is None else {"subreddit": subreddit}
+        with warehouse.read() as reader:
+            counts = {"dagster/row_count": reader.scalar(f"SELECT count(*) FROM {table}")}
+            if subreddit is not None:
+                counts["dagster/partition_row_count"] = reader.scalar(
+                    f"SELECT count(*) FROM {table} WHERE {rows}", params
+                )
+            return dg.MaterializeResult(
+                asset_key=asset_key(table),
+                metadata={**counts, **metadata},
+                check_results=run_checks(reader, self.schema[table], asset_key(table), rows, subreddit, self.settings),
+                data_version=dg.DataVersion(reader.fingerprint(table, rows, params)),
+            )
+
+    def _common(self, table: str, code_version: str, deps: Iterable[str], kinds: set[str]) -> dict[str, Any]:
+        key = asset_key(table)
+        return {
+            "key": key,
+            "group_name": key.path[0],
+            "deps": [asset_key(name) for name in deps],
+            "code_version": code_version,
+            "owners": OWNERS,
+            "kinds": kinds,
+            "metadata": _table_metadata(self.schema[table]) if table in self.schema else {},
+        }
+
+
+def _table_metadata(table: Table) -> dict[str, Any]:
+    columns = [
+        dg.TableColumn(
+            column.name,
+            column.type,
+            description=column.description,
+            constraints=dg.TableColumnConstraints(nullable=column.nullable, unique=table.key == (column.name,)),
+        )
+        for column in table.columns
+    ]
+    return {
+        "dagster/column_schema": dg.TableSchema(columns),
+        "dagster/table_name": table.name,
+        "key": ", ".join(table.key),
+    }

@@ -1,0 +1,107 @@
+"""When the graph refreshes itself: automation conditions, jobs, schedules and the automation sensor.
+
+What an asset does belongs into assets/; here stands only when it is asked to.
+"""
+
+from typing import Any
+
+import dagster as dg
+
+from redpop_assets.settings import Settings
+
+# An update that falls into the same tick as the child's own request is lost by design of `since_last_handled`; the
+# nightly job runs the whole graph and so repairs what the conditions may have missed.
+_CHANGED: dg.AutomationCondition[Any] = (
+    dg.AutomationCondition.newly_missing()
+    | dg.AutomationCondition.code_version_changed()
+    | dg.AutomationCondition.any_deps_match(
+        dg.AutomationCondition.data_version_changed() | dg.AutomationCondition.will_be_requested()
+    )
+)
+
+ON_NEW_DATA = (
+    _CHANGED.since_last_handled()
+    & ~dg.AutomationCondition.any_deps_missing()
+    & ~dg.AutomationCondition.any_deps_in_progress()
+    & ~dg.AutomationCondition.in_progress()
+    & dg.AutomationCondition.all_deps_blocking_checks_passed()
+).with_label("on_new_data")
+"""A partition of a table whose inputs have other rows, or whose code changed. Equal rows request nothing."""
+
+ON_NEW_DATA_FROM_ANY = (
+    _CHANGED.since_last_handled()
+    & ~dg.AutomationCondition.any_deps_in_progress()
+    & ~dg.AutomationCondition.in_progress()
+    & dg.AutomationCondition.all_deps_blocking_checks_passed()
+).with_label("on_new_data_from_any")
+"""The same for the marts, which pool all communities and must not wait for one that is banned or new."""
+
+REFRESH = "refresh"
+DISCOVER = "discover"
+
+
+def build_jobs() -> list[Any]:  # the type of an asset job has no public name
+    """The nightly refresh of everything, and the hourly look at `new`."""
+    return [
+        dg.define_asset_job(
+            REFRESH,
+            selection=dg.AssetSelection.all(),
+            description="Bring one subreddit up to date: harvest, re-observe, recompute what changed, publish.",
+        ),
+        dg.define_asset_job(
+            DISCOVER,
+            selection=dg.AssetSelection.groups("raw"),
+            config={"ops": {"harvest": {"config": {"listings": ["new"], "reobserve": False}}}},
+            description="Read the listing `new` of one subreddit, so that no post of a busy hour is missed.",
+        ),
+    ]
+
+
+def _requests(settings: Settings, context: dg.ScheduleEvaluationContext) -> list[dg.RunRequest] | dg.SkipReason:
+    if settings.missing_credentials:
+        return dg.SkipReason(
+            f"{', '.join(settings.missing_credentials)} not set: `redpop doctor` says how to get and set them."
+        )
+    tick = f"{context.scheduled_execution_time:%Y-%m-%dT%H:%M}"
+    return [
+        dg.RunRequest(run_key=f"{tick}:{name}", partition_key=name, tags={"redpop/source": settings.source})
+        for name in settings.partitions
+    ]
+
+
+def build_schedules(settings: Settings) -> list[dg.ScheduleDefinition]:
+    """Both schedules run as soon as there are credentials; until then each tick is skipped with that reason."""
+
+    @dg.schedule(
+        job_name=REFRESH,
+        cron_schedule=settings.nightly_cron,
+        execution_timezone="UTC",
+        default_status=dg.DefaultScheduleStatus.RUNNING,
+    )
+    def nightly_refresh(context: dg.ScheduleEvaluationContext) -> list[dg.RunRequest] | dg.SkipReason:
+        """Bring every community up to date, one run per subreddit."""
+        return _requests(settings, context)
+
+    @dg.schedule(
+        job_name=DISCOVER,
+        cron_schedule=settings.discovery_cron,
+        execution_timezone="UTC",
+        default_status=dg.DefaultScheduleStatus.RUNNING,
+    )
+    def hourly_discovery(context: dg.ScheduleEvaluationContext) -> list[dg.RunRequest] | dg.SkipReason:
+        """Look for new posts in every community, one run per subreddit."""
+        return _requests(settings, context)
+
+    return [nightly_refresh, hourly_discovery]
+
+
+def build_sensors() -> list[dg.SensorDefinition]:
+    """The sensor that evaluates the conditions; Dagster's own is stopped by default."""
+    return [
+        dg.AutomationConditionSensorDefinition(
+            "automation",
+            target=dg.AssetSelection.all(),
+            default_status=dg.DefaultSensorStatus.RUNNING,
+            description="Requests what has new inputs.",
+        )
+    ]

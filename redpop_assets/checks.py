@@ -1,0 +1,229 @@
+"""Asset checks: what must hold before anything downstream may trust a table; each is a query that counts offences.
+
+An asset runs the checks of its table right after it wrote it, in the same step; all of them block what follows. The
+check of a partitioned table is partitioned too: otherwise a pass of the next community would release the bad one. A
+mart is checked as a whole.
+"""
+
+import warnings
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import dagster as dg
+
+from redpop_assets.settings import Settings
+from redpop_assets.storage.schema import Column, Table
+from redpop_assets.storage.warehouse import Reader
+
+
+@dataclass(frozen=True)
+class TableCheck:
+    """A rule for one table.
+
+    Args:
+        name, description: what the UI shows.
+        sql: counts the offences, 0 if all is well; `$subreddit` is the partition, `{rows}` the condition for its rows.
+        needs_label_age: whether the query also takes `$label_age`.
+    """
+
+    name: str
+    description: str
+    sql: str
+    needs_label_age: bool = False
+
+
+# Rounding in float32 leaves the norm of a unit vector within a few 1e-7 of 1.
+_UNIT_VECTORS = """
+SELECT count(*) FROM {table} AS v JOIN features.encoders AS e USING (encoder)
+WHERE ({rows}) AND (
+    len(v.embedding) <> e.dimension
+    OR NOT isfinite(list_dot_product(v.embedding, v.embedding))
+    OR abs(sqrt(list_dot_product(v.embedding, v.embedding)) - 1) > 1e-4
+)
+"""
+# Counted by a join, independently of the walk through time that computed the columns.
+_PAST_ONLY = """
+WITH expected AS (
+    SELECT
+        p.post_id,
+        count(q.post_id) AS past_posts,
+        count(l.post_id) FILTER (q.created_at + $label_age <= p.created_at) AS past_mature_posts
+    FROM core.posts AS p
+    LEFT JOIN core.posts AS q
+        ON q.subreddit = p.subreddit AND q.author = p.author
+        AND date_trunc('second', q.created_at) < date_trunc('second', p.created_at)
+    LEFT JOIN core.labels AS l ON l.post_id = q.post_id
+    WHERE p.subreddit = $subreddit GROUP BY p.post_id
+)
+SELECT count(*) FROM features.author_features AS f JOIN expected AS e USING (post_id)
+WHERE f.past_posts <> e.past_posts OR f.past_mature_posts > e.past_mature_posts
+"""
+_FUTURE_LABELS = """
+SELECT count(*) FROM models.training_set
+WHERE subreddit = $subreddit AND split IN ('train', 'validation') AND created_at + $label_age > (
+    SELECT min(created_at) FROM models.training_set WHERE subreddit = $subreddit AND split = 'test'
+)
+"""
+_STRADDLING = """
+SELECT count(*) FROM (
+    SELECT duplicate_group FROM models.training_set WHERE subreddit = $subreddit
+    GROUP BY duplicate_group
+    HAVING count(*) FILTER (split = 'test') > 0 AND count(*) FILTER (split IN ('train', 'validation')) > 0
+)
+"""
+
+_CHECKS: Mapping[str, tuple[TableCheck, ...]] = {
+    "core.posts": (
+        TableCheck(
+            "every_submission_accounted_for",
+            "Every raw submission is in core.posts or in core.rejected_posts, and none is in both.",
+            """
+            WITH cleaned AS (
+                SELECT post_id FROM core.posts WHERE subreddit = $subreddit
+                UNION ALL SELECT post_id FROM core.rejected_posts WHERE subreddit = $subreddit
+            )
+            SELECT
+                (SELECT count(*) FROM raw.submissions AS s WHERE s.subreddit = $subreddit
+                    AND (SELECT count(*) FROM cleaned AS c WHERE c.post_id = s.post_id) <> 1)
+                + (SELECT count(*) FROM cleaned ANTI JOIN raw.submissions USING (post_id))
+            """,
+        ),
+    ),
+    "core.image_fetches": (
+        TableCheck(
+            "stored_images_exist",
+            "Every fetch that was stored has its row in core.images.",
+            "SELECT count(*) FROM (SELECT image_sha256 FROM core.image_fetches WHERE status = 'stored' AND ({rows})) "
+            "ANTI JOIN core.images USING (image_sha256)",
+        ),
+    ),
+    "core.labels": (
+        TableCheck(
+            "labels_are_mature",
+            "No label was read before its post had reached the label age.",
+            "SELECT count(*) FROM core.labels AS l JOIN core.posts AS p USING (post_id) "
+            "WHERE l.subreddit = $subreddit AND l.observed_at < p.created_at + $label_age",
+            needs_label_age=True,
+        ),
+    ),
+    **{
+        table: (
+            TableCheck(
+                "finite_unit_vectors",
+                "Every vector is finite, of length 1, and as long as its encoder says.",
+                _UNIT_VECTORS.replace("{table}", table),
+            ),
+        )
+        for table in ("features.image_embeddings", "features.caption_embeddings")
+    },
+    "features.author_features": (
+        TableCheck(
+            "authors_see_only_the_past",
+            "Counts of earlier and of mature posts do not exceed what a join over strictly earlier posts finds.",
+            _PAST_ONLY,
+            needs_label_age=True,
+        ),
+    ),
+    "models.training_set": (
+        TableCheck(
+            "no_label_from_the_future",
+            "Every label to learn from could be read before the first post of the test part was made.",
+            _FUTURE_LABELS,
+            needs_label_age=True,
+        ),
+        TableCheck("no_picture_on_both_sides", "No picture is both learnt from and tested on.", _STRADDLING),
+        TableCheck(
+            "finite_targets",
+            "Every target is a finite number.",
+            "SELECT count(*) FROM models.training_set WHERE subreddit = $subreddit AND NOT isfinite(log_score)",
+        ),
+    ),
+    "models.training_columns": (
+        TableCheck(
+            "no_leakage",
+            "No column was known only after the post.",
+            "SELECT count(*) FROM models.training_columns WHERE subreddit = $subreddit "
+            "AND known_at NOT IN ('before_post', 'at_post')",
+        ),
+    ),
+    "marts.predictions": (
+        TableCheck(
+            "finite_predictions",
+            "Every prediction is a finite number.",
+            "SELECT count(*) FROM marts.predictions WHERE NOT isfinite(expected_log_score)",
+        ),
+        TableCheck(
+            "every_post_predicted",
+            "Every trained predictor has predicted every post of its subreddit.",
+            "SELECT count(*) FROM core.posts AS p JOIN models.predictors AS m USING (subreddit) "
+            "ANTI JOIN marts.predictions AS d ON d.post_id = p.post_id AND d.predictor = m.predictor "
+            "WHERE m.status = 'trained'",
+        ),
+    ),
+}
+
+
+def checks_of(table: Table) -> tuple[TableCheck, ...]:
+    """All rules of a table: its own, unique keys, and finite numbers where it holds features."""
+    key = ", ".join(table.key)
+    rules = [
+        TableCheck(
+            "unique_keys",
+            f"No two rows share the key ({key}).",
+            f"SELECT count(*) - count(DISTINCT ({key})) FROM {table.name} WHERE {{rows}}",
+        ),
+        *_CHECKS.get(table.name, ()),
+    ]
+    numbers = [column for column in table.columns if column.type.startswith("FLOAT")]
+    if table.layer == "features" and not table.name.endswith("_embeddings"):
+        broken = " OR ".join(_not_finite(column) for column in numbers)
+        rules.append(
+            TableCheck(
+                "no_missing_numbers",
+                "No feature is NULL, NaN or infinite.",
+                f"SELECT count(*) FROM {table.name} WHERE ({{rows}}) AND ({broken})",
+            )
+        )
+    return tuple(rules)
+
+
+def check_specs(table: Table, key: dg.AssetKey, partitions: dg.PartitionsDefinition | None) -> list[dg.AssetCheckSpec]:
+    """The rules of a table for its asset."""
+    with warnings.catch_warnings():
+        # A preview in Dagster 1.13; without it the pass of one community releases the failure of another.
+        warnings.simplefilter("ignore", dg.PreviewWarning)
+        return [
+            dg.AssetCheckSpec(
+                check.name, asset=key, description=check.description, blocking=True, partitions_def=partitions
+            )
+            for check in checks_of(table)
+        ]
+
+
+def run_checks(
+    reader: Reader, table: Table, key: dg.AssetKey, rows: str, subreddit: str | None, settings: Settings
+) -> list[dg.AssetCheckResult]:
+    """Count the offences against every rule of a table, in the rows that satisfy the condition `rows`."""
+    results = []
+    for check in checks_of(table):
+        sql = check.sql.replace("{rows}", rows)
+        params: dict[str, object] = {}
+        if "$subreddit" in sql:
+            params["subreddit"] = subreddit
+        if check.needs_label_age:
+            params["label_age"] = settings.label_age
+        offences = reader.scalar(sql, params)
+        results.append(
+            dg.AssetCheckResult(
+                asset_key=key, check_name=check.name, passed=offences == 0, metadata={"offending_rows": offences}
+            )
+        )
+    return results
+
+
+def _not_finite(column: Column) -> str:
+    if column.type == "FLOAT":
+        return f"{column.name} IS NULL OR NOT isfinite({column.name})"
+    return (
+        f"{column.name} IS NULL OR len(list_filter({column.name}::FLOAT[], lambda x: x IS NULL OR NOT isfinite(x))) > 0"
+    )

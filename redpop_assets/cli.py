@@ -1,0 +1,378 @@
+"""`redpop`: the command line. Each command says what it did and what to do next; the work is done elsewhere."""
+
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Sequence
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table as Grid
+
+from redpop_assets.errors import RedPopError, SettingsError, WarehouseError
+from redpop_assets.settings import Settings, load_settings
+
+app = typer.Typer(
+    name="redpop",
+    help="How popular will this image post be on Reddit, and why?",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    add_completion=False,
+)
+sandbox_app = typer.Typer(
+    invoke_without_command=True, help="A local Reddit: OAuth, listings, images, time that passes."
+)
+app.add_typer(sandbox_app, name="sandbox")
+
+_console = Console()
+
+Subreddits = Annotated[
+    list[str] | None,
+    typer.Option("--subreddit", "-r", help="Only this community; may be repeated. Default: all of them."),
+]
+Port = Annotated[int, typer.Option(help="Port of the sandbox.", min=1, max=65535)]
+SANDBOX_PORT = 8765
+
+
+def main() -> None:
+    """Run a command; RedPop's own errors end it with their message and exit code 1."""
+    try:
+        app()
+    except RedPopError as error:
+        Console(stderr=True).print(f"[bold red]Error:[/] {escape(str(error))}", highlight=False, soft_wrap=True)
+        sys.exit(1)
+
+
+@app.command()
+def demo(
+    port: Port = SANDBOX_PORT,
+    posts: Annotated[int, typer.Option(help="Posts per community when the demo begins.", min=50, max=1000)] = 1000,
+    advance: Annotated[str, typer.Option(help="Let this much time pass first, such as 8d or 12h.")] = "",
+) -> None:
+    """Run the whole graph on the sandbox: harvest, clean, download, embed, train, compare, publish."""
+    from redpop_assets.demo import demo_settings, run_demo
+
+    settings = demo_settings(port)
+    run_demo(settings, port=port, posts=posts, advance=_duration(advance) if advance else None, console=_console)
+
+
+@app.command()
+def materialize(
+    subreddit: Subreddits = None,
+    select: Annotated[
+        str | None, typer.Option(help="Assets in Dagster's selection syntax, such as group:features. Default: all.")
+    ] = None,
+    harvest: Annotated[bool, typer.Option(help="Ask Reddit for posts; --no-harvest uses those that are there.")] = True,
+) -> None:
+    """Bring communities up to date, as the nightly schedule does, and publish the result."""
+    from redpop_assets.runs import materialize as run
+
+    settings = load_settings()
+    outcomes = run(settings, _chosen(settings, subreddit), select=select, harvest=harvest)
+    failed = [outcome for outcome in outcomes if outcome.failures]
+    for outcome in outcomes:
+        if not outcome.failures:
+            _console.print(f"r/{outcome.subreddit}: up to date (run {outcome.run_id[:8]})")
+        for failure in outcome.failures:
+            _console.print(f"[red]r/{outcome.subreddit}: {escape(failure)}[/]", soft_wrap=True, highlight=False)
+    if failed:
+        _console.print(
+            "What was finished is kept; the same command goes on from there. The log of a run: `redpop dev`."
+        )
+        raise typer.Exit(1)
+    _console.print('Next: `redpop leaderboard`, `redpop sql "FROM marts.leaderboard"`, or `redpop dev` for the UI.')
+
+
+@app.command(name="import")
+def import_posts(
+    file: Annotated[Path, typer.Argument(help="CSV table or NDJSON dump of submissions; plain, .gz or .zst.")],
+    subreddit: Annotated[str, typer.Option("--subreddit", "-r", help="The community whose posts are wanted.")],
+    observed_at: Annotated[
+        str, typer.Option(help="When the scores were read, such as 2013-08-20, for rows that do not say so.")
+    ] = "",
+) -> None:
+    """Load posts of a file into the raw tables. Importing a file again adds nothing."""
+    from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn
+
+    from redpop_assets.reddit.harvest import import_archive
+    from redpop_assets.reddit.records import AuthorKey
+    from redpop_assets.resources import open_warehouse
+    from redpop_assets.runs import report_import
+
+    settings = load_settings()
+    (partition,) = _chosen(settings, [subreddit])
+    with Progress(TextColumn("{task.description}"), BarColumn(), DownloadColumn(), console=_console) as progress:
+        task = progress.add_task(file.name)
+        report = import_archive(
+            file,
+            partition,
+            open_warehouse(settings),
+            AuthorKey.load_or_create(settings.home / "author.key"),
+            observed_at=_moment(observed_at) if observed_at else None,
+            progress=lambda chunk: progress.update(task, completed=chunk.bytes_read, total=chunk.bytes_total),
+        )
+    report_import(settings, partition, file.name, report)
+    _console.print(
+        f"{report.posts} posts of r/{partition} in {file.name}: {report.new_submissions} new posts, "
+        f"{report.new_observations} new readings of scores."
+    )
+    if "newest_post" in report.observed_at_rules:
+        _console.print(
+            "The file does not say when its scores were read. They count as read when its newest post was made, the "
+            "earliest time possible: posts of its last days stay without a label. --observed-at knows better."
+        )
+    if report.other_subreddit:
+        _console.print(f"{report.other_subreddit} posts of other communities were left out.")
+    if report.broken:
+        _console.print(f"{report.broken} broken lines were left out, the first of them:")
+        for sample in report.broken_samples[:5]:
+            _console.print(f"  line {sample.line}: {escape(sample.error)}")
+    _console.print(
+        f"Next: `redpop materialize --no-harvest --subreddit {partition}` computes everything from these posts."
+    )
+
+
+@app.command()
+def predict(
+    subreddit: Annotated[str, typer.Option("--subreddit", "-r", help="Where it would be posted.")],
+    title: Annotated[str, typer.Option("--title", "-t", help="Its title.")],
+    image: Annotated[Path | None, typer.Option("--image", "-i", help="The picture: JPEG, PNG, WebP or GIF.")] = None,
+    at: Annotated[
+        str, typer.Option(help="When it would be posted (UTC), such as 2026-12-24T18:00. Default: now.")
+    ] = "",
+    author: Annotated[str, typer.Option(help="Who would post it; a known author's past counts.")] = "",
+) -> None:
+    """Expected score of a picture and a title that are not posted yet, and where that stands in the community."""
+    from redpop_assets.images.decode import open_rgb
+    from redpop_assets.predictors.forecast import forecast
+    from redpop_assets.reddit.records import AuthorKey
+    from redpop_assets.resources import open_warehouse
+    from redpop_assets.storage.models import ModelStore
+
+    settings = load_settings()
+    if image is not None and not image.is_file():
+        raise SettingsError(f"There is no picture {image}.")
+    if not title.strip():
+        raise SettingsError("The title is empty; Reddit takes no post without one.")
+    forecasts = forecast(
+        open_warehouse(settings),
+        ModelStore(settings.home / "models"),
+        subreddit.removeprefix("r/").lower(),
+        title.strip(),
+        open_rgb(image) if image else None,
+        posted_at=_moment(at) if at else datetime.now(UTC),
+        author=AuthorKey.load_or_create(settings.home / "author.key").digest(author) if author else None,
+        label_age=settings.label_age,
+        device=settings.device,
+    )
+    grid = Grid(title=f"r/{subreddit}: {title}", title_justify="left")
+    for column, justify in (
+        ("predictor", "left"),
+        ("expected score", "right"),
+        ("percentile", "right"),
+        ("saw", "left"),
+    ):
+        grid.add_column(column, justify=justify)  # type: ignore[arg-type]
+    for row in sorted(forecasts, key=lambda row: (row.test_spearman is None, -(row.test_spearman or 0.0))):
+        skill = "" if row.test_spearman is None else f" (test Spearman {row.test_spearman:.2f})"
+        saw = (
+            "picture and title" if row.used_image else "title, time, author" if row.used_caption else "past scores only"
+        )
+        grid.add_row(row.predictor + skill, f"{row.expected_score:.0f}", f"{100 * row.percentile:.0f} %", saw)
+    _console.print(grid)
+    _console.print(
+        f"Expected after {settings.label_age_days:g} days. The percentile is the share of the community's matured "
+        "posts that scored less. The first line is the predictor that ranked unseen posts best."
+    )
+
+
+@app.command()
+def leaderboard() -> None:
+    """The predictors on the test part of each community, from the published warehouse."""
+    from redpop_assets.demo import leaderboard_grid
+
+    rows = _published(load_settings(), "SELECT * FROM marts.leaderboard").to_pylist()
+    if not rows:
+        raise WarehouseError("No predictor has been compared yet: run `redpop materialize`.")
+    _console.print(leaderboard_grid(rows))
+
+
+@app.command()
+def sql(
+    statement: Annotated[str, typer.Argument(help="SQL; without it, the interactive DuckDB prompt.")] = "",
+    file: Annotated[Path | None, typer.Option("--file", "-f", help="Run the statements of a file.")] = None,
+) -> None:
+    """Query the published warehouse, read-only. It may stay open while the pipeline runs."""
+    settings = load_settings()
+    published = _require_published(settings)
+    if not statement and file is None and sys.stdin.isatty():
+        _console.print(f"{published}, read-only. Tables: SHOW ALL TABLES; leave with .quit")
+        os.execv(_duckdb_cli(), ["duckdb", "-readonly", str(published)])
+    text = statement or (file.read_text(encoding="utf-8") if file else sys.stdin.read())
+    done = subprocess.run([_duckdb_cli(), "-readonly", str(published), "-c", text], check=False)
+    raise typer.Exit(done.returncode)
+
+
+@app.command()
+def doctor() -> None:
+    """Show every setting, and what is missing: credentials, weights, GPU, disk."""
+    from redpop_assets.doctor import examine
+
+    problems = examine(load_settings(), _console)
+    raise typer.Exit(1 if problems else 0)
+
+
+@app.command()
+def dev(
+    demo: Annotated[bool, typer.Option("--demo", help="On the demo's home, with its sandbox running beside.")] = False,
+    port: Annotated[int, typer.Option(help="Port of the UI.", min=1, max=65535)] = 3000,
+    sandbox_port: Port = SANDBOX_PORT,
+) -> None:
+    """Open the Dagster UI with schedules and sensors running; stop it with Ctrl-C."""
+    from redpop_assets.demo import demo_settings, sandbox_process
+    from redpop_assets.runs import prepare_instance
+
+    settings = demo_settings(sandbox_port) if demo else load_settings()
+    prepare_instance(settings)
+    command = [_script("dagster"), "dev", "-m", "redpop_assets.definitions", "-d", str(Path.cwd()), "-p", str(port)]
+    command += ["--log-level", "warning"]
+    _console.print(f"Home {settings.home}. The UI: http://localhost:{port}")
+    if demo:
+        with sandbox_process(settings, sandbox_port):
+            raise typer.Exit(_foreground(command))
+    raise typer.Exit(_foreground(command))
+
+
+@sandbox_app.callback()
+def sandbox(
+    context: typer.Context,
+    port: Port = SANDBOX_PORT,
+    host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
+    seed: Annotated[int, typer.Option(help="The world follows from it.", min=0)] = 7,
+    subreddit: Subreddits = None,
+    posts: Annotated[int, typer.Option(help="Posts per community at the beginning.", min=10, max=100_000)] = 1000,
+    days: Annotated[int, typer.Option(help="Days over which these posts were made.", min=10, max=3650)] = 120,
+    speed: Annotated[
+        float | None, typer.Option(help="World seconds per second; 0: time stands still until advanced.", min=0)
+    ] = None,
+    state: Annotated[
+        Path | None, typer.Option(help="Folder that keeps the clock, so that a restart goes on. Default: in the home.")
+    ] = None,
+) -> None:
+    """Serve until Ctrl-C. Reach it with REDPOP_REDDIT_URL, REDPOP_OAUTH_URL and REDPOP_SOURCE."""
+    if context.invoked_subcommand is not None:
+        return
+    from redpop_assets.sandbox.clock import Clock
+    from redpop_assets.sandbox.server import serve
+    from redpop_assets.sandbox.world import World
+
+    world = World(
+        seed=seed,
+        subreddits=tuple(subreddit or ("pics", "EarthPorn")),
+        posts_per_subreddit=posts,
+        history=timedelta(days=days),
+    )
+    clock = Clock(world.epoch, speed=speed, directory=state or load_settings().home / "sandbox")
+
+    def ready(url: str) -> None:
+        _console.print(
+            f"Sandbox Reddit at {url}, world time {clock.now():%Y-%m-%d %H:%M} UTC.\n"
+            f"Use it: REDPOP_SOURCE=sandbox REDPOP_REDDIT_URL={url} REDPOP_OAUTH_URL={url} "
+            f"REDPOP_IMAGE_HOSTS_ALLOWED={url.removeprefix('http://')} REDDIT_CLIENT_ID=sandbox "
+            f"REDDIT_CLIENT_SECRET=sandbox REDDIT_USER_AGENT='linux:redpop:0.1 (by /u/sandbox)'\n"
+            f"Let time pass: `redpop sandbox advance 8d --port {port}`. Ctrl-C stops.",
+            soft_wrap=True,
+            highlight=False,
+        )
+
+    serve(world, clock, host, port, on_ready=ready)
+
+
+@sandbox_app.command()
+def advance(
+    duration: Annotated[str, typer.Argument(help="How much time passes, such as 8d, 12h or 30m.")],
+    port: Port = SANDBOX_PORT,
+) -> None:
+    """Let time pass in a running sandbox."""
+    from redpop_assets.demo import advance_clock
+
+    now = advance_clock(f"http://127.0.0.1:{port}", _duration(duration))
+    _console.print(f"World time is now {now}. Next: harvest again.")
+
+
+def _chosen(settings: Settings, names: Sequence[str] | None) -> tuple[str, ...]:
+    if not names:
+        return settings.partitions
+    wanted = tuple(name.removeprefix("r/").lower() for name in names)
+    if unknown := [name for name in wanted if name not in settings.partitions]:
+        configured = ",".join([*settings.subreddits, *unknown])
+        raise SettingsError(f"r/{unknown[0]} is not configured. Add it: REDPOP_SUBREDDITS={configured}")
+    return wanted
+
+
+def _moment(text: str) -> datetime:
+    try:
+        moment = datetime.fromisoformat(text)
+    except ValueError as error:
+        raise SettingsError(f"{text!r} is no time; write it like 2026-12-24 or 2026-12-24T18:00 (UTC).") from error
+    return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
+
+
+def _duration(text: str) -> timedelta:
+    units = {"d": "days", "h": "hours", "m": "minutes", "s": "seconds"}
+    try:
+        duration = timedelta(**{units[text[-1:]]: float(text[:-1])})
+    except (KeyError, ValueError, OverflowError) as error:
+        raise SettingsError(f"{text!r} is no duration; write it like 8d, 12h or 30m.") from error
+    if duration <= timedelta(0):
+        raise SettingsError("Time only goes forward: give a duration above zero, such as 8d.")
+    return duration
+
+
+def _require_published(settings: Settings) -> Path:
+    published = settings.home / "redpop.duckdb"
+    if not published.exists():
+        raise WarehouseError(
+            f"Nothing is published at {published} yet: run `redpop materialize`, or set REDPOP_HOME to the home "
+            "directory that has it (that of the demo is warehouse/demo)."
+        )
+    return published
+
+
+def _published(settings: Settings, statement: str):  # type: ignore[no-untyped-def]  # noqa: ANN202
+    import duckdb
+
+    with duckdb.connect(_require_published(settings), read_only=True) as connection:
+        return connection.execute(statement).to_arrow_table()
+
+
+def _duckdb_cli() -> str:
+    return _script("duckdb")
+
+
+def _script(name: str) -> str:
+    """A program of this environment, which need not be on the PATH."""
+    beside = Path(sys.executable).with_name(name)
+    found = str(beside) if beside.exists() else shutil.which(name)
+    if found is None:
+        raise SettingsError(f"The program {name} is missing from this environment: install RedPop again.")
+    return found
+
+
+def _foreground(command: Sequence[str]) -> int:
+    """Run a program that ends by Ctrl-C, and wait for it to clean up."""
+    process = subprocess.Popen(command)
+    while True:
+        try:
+            return process.wait()
+        except KeyboardInterrupt:
+            continue
+
+
+if __name__ == "__main__":
+    main()

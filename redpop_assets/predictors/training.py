@@ -1,0 +1,221 @@
+"""Training in one subreddit: its labelled posts in the one shared split, and each predictor kept up to date."""
+
+import hashlib
+import time
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+
+from redpop_assets.errors import ArtifactError, NotTrainable
+from redpop_assets.evaluation.splits import time_split
+from redpop_assets.predictors.base import Progress
+from redpop_assets.predictors.blocks import EMBEDDINGS, TABLES, Encoders, block_columns, dataset_digest, read_dataset
+from redpop_assets.predictors.dataset import Dataset
+from redpop_assets.predictors.registry import predictor_class
+from redpop_assets.storage.arrow import arrow_table
+from redpop_assets.storage.models import ModelStore
+from redpop_assets.storage.schema import load_schema
+from redpop_assets.storage.warehouse import Warehouse
+
+# Labels of one score scale only, that of most labels: scores before and after December 2016 never meet.
+_LABELLED = """
+SELECT
+    p.post_id,
+    p.created_at,
+    coalesce(p.author, p.post_id) AS cluster,
+    coalesce(f.image_sha256, p.image_urls[1]) AS duplicate_group,
+    l.log_score
+FROM core.posts AS p
+JOIN core.labels AS l USING (post_id)
+LEFT JOIN core.image_fetches AS f ON f.url = p.image_urls[1]
+WHERE p.subreddit = $subreddit AND l.score_scale = (
+    SELECT score_scale FROM core.labels WHERE subreddit = $subreddit GROUP BY ALL ORDER BY count(*) DESC, 1 LIMIT 1
+)
+ORDER BY p.post_id
+"""
+
+
+@dataclass(frozen=True)
+class TrainingSet:
+    """Rows for models.training_set and models.training_columns, and the snapshot they share."""
+
+    rows: pa.Table
+    columns: pa.Table
+    snapshot: str
+
+
+def build_training_set(
+    warehouse: Warehouse,
+    subreddit: str,
+    encoders: Encoders,
+    *,
+    label_age: timedelta,
+    test_share: float,
+    validation_share: float,
+) -> TrainingSet:
+    """Split the labelled posts by time and digest them with all their features.
+
+    Posts of one picture never straddle the parts; a label counts as known from the label age on, whenever it was read.
+    """
+    labelled = warehouse.query(_LABELLED, {"subreddit": subreddit})
+    created_at = labelled.column("created_at").to_numpy().astype("datetime64[s]")
+    post_ids = labelled.column("post_id").to_pylist()
+    try:
+        split = time_split(
+            created_at,
+            created_at + np.timedelta64(label_age),
+            labelled.column("duplicate_group").to_pylist(),
+            test_share=test_share,
+            validation_share=validation_share,
+        )
+    except NotTrainable:
+        # No past to learn from yet: the predictors then find no validation part and say so.
+        split = np.full(len(post_ids), "train")
+    data = with_labels(read_dataset(warehouse, subreddit, encoders), post_ids, labelled.column("log_score").to_numpy())
+    snapshot = _snapshot(data, encoders, split)
+    n = len(post_ids)
+    rows = labelled.append_column("subreddit", pa.array([subreddit] * n, pa.string()))
+    rows = rows.append_column("split", pa.array(split.tolist(), pa.string()))
+    rows = rows.append_column("snapshot", pa.array([snapshot] * n, pa.string()))
+    return TrainingSet(rows, _column_rows(subreddit, data), snapshot)
+
+
+def with_labels(data: Dataset, post_ids: list[str], log_score: npt.NDArray[np.float64]) -> Dataset:
+    """The posts of `data` that are in `post_ids`, with their labels; both are ordered by post id."""
+    wanted = set(post_ids)
+    chosen = data.select(np.array([post_id in wanted for post_id in data.post_ids], dtype=np.bool_))
+    return Dataset(
+        subreddit=chosen.subreddit,
+        post_ids=chosen.post_ids,
+        blocks=chosen.blocks,
+        created_at=chosen.created_at,
+        log_score=log_score.astype(np.float32),
+    )
+
+
+def read_parts(warehouse: Warehouse, subreddit: str, encoders: Encoders) -> tuple[Dataset, Dataset]:
+    """The train and the validation part of the stored training set."""
+    stored = warehouse.query(
+        "SELECT post_id, log_score, split FROM models.training_set WHERE subreddit = $subreddit ORDER BY post_id",
+        {"subreddit": subreddit},
+    )
+    data = with_labels(
+        read_dataset(warehouse, subreddit, encoders),
+        stored.column("post_id").to_pylist(),
+        stored.column("log_score").to_numpy(),
+    )
+    split = np.array(stored.column("split").to_pylist())
+    return data.select(split == "train"), data.select(split == "validation")
+
+
+def _snapshot(data: Dataset, encoders: Encoders, split: npt.NDArray[np.str_]) -> str:
+    parts = (dataset_digest(data), encoders.image, encoders.caption, *split.tolist())
+    return hashlib.sha256("\0".join(parts).encode()).hexdigest()[:16]
+
+
+def _column_rows(subreddit: str, data: Dataset) -> pa.Table:
+    schema = load_schema()
+    rows = [
+        (block, column.name, schema[TABLES[block]].name, column.known_at, int(data.blocks[block].present.sum()))
+        for block in TABLES
+        for column in block_columns(block)
+    ]
+    names = ("block", "column_name", "source_table", "known_at", "present_rows")
+    table = {name: list(values) for name, values in zip(names, zip(*rows, strict=True), strict=True)}
+    return arrow_table({"subreddit": [subreddit] * len(rows), **table})
+
+
+@dataclass(frozen=True)
+class PredictorState:
+    """One row of models.predictors; `trained_now` tells whether this call made it."""
+
+    row: dict[str, Any]
+    trained_now: bool
+
+
+def refresh_predictor(
+    name: str,
+    subreddit: str,
+    warehouse: Warehouse,
+    models: ModelStore,
+    encoders: Encoders,
+    *,
+    seed: int,
+    progress: Progress | None = None,
+) -> PredictorState:
+    """Train a predictor unless it has been trained on this snapshot with this code and seed; record the outcome.
+
+    What cannot be trained, for want of posts or of a block, is recorded as not trained with the reason.
+    """
+    kind = predictor_class(name)
+    scope = {"subreddit": subreddit}
+    snapshot = warehouse.scalar(
+        "SELECT any_value(snapshot) FROM models.training_set WHERE subreddit = $subreddit", scope
+    )
+    found = warehouse.query(
+        "SELECT * FROM models.predictors WHERE subreddit = $subreddit AND predictor = $predictor",
+        {**scope, "predictor": name},
+    ).to_pylist()
+    if found and _is_current(found[0], snapshot or "", kind.code_version, seed, models):
+        return PredictorState(found[0], trained_now=False)
+
+    train, validation = read_parts(warehouse, subreddit, encoders)
+    predictor = kind(seed=seed, progress=progress)
+    began = time.perf_counter()
+    digest: str | None = None
+    reason: str | None = None
+    blocks: tuple[str, ...] = ()
+    try:
+        report = predictor.fit(train, validation)
+    except NotTrainable as error:
+        reason = str(error)
+    else:
+        blocks = report.blocks
+        with models.new(subreddit, name) as model:
+            predictor.save(model.folder)
+        digest = model.digest
+    used = {block: encoders.of(block) if block in blocks else None for block in EMBEDDINGS}
+    row: dict[str, Any] = {
+        "subreddit": subreddit,
+        "predictor": name,
+        "status": "not_trained" if digest is None else "trained",
+        "reason": reason,
+        "snapshot": snapshot or "",
+        "code_version": kind.code_version,
+        "seed": seed,
+        "digest": digest,
+        "blocks": list(blocks),
+        "image_encoder": used["image"],
+        "caption_encoder": used["caption"],
+        "untrained_weights": _any_random(warehouse, list(filter(None, used.values()))),
+        "train_rows": len(train),
+        "validation_rows": len(validation),
+        "train_seconds": time.perf_counter() - began,
+        "trained_at": datetime.now(UTC).replace(tzinfo=None),
+    }
+    warehouse.merge("models.predictors", arrow_table({column: [value] for column, value in row.items()}))
+    return PredictorState(row, trained_now=True)
+
+
+def _is_current(row: dict[str, Any], snapshot: str, code_version: str, seed: int, models: ModelStore) -> bool:
+    if (row["snapshot"], row["code_version"], row["seed"]) != (snapshot, code_version, seed):
+        return False
+    if row["digest"] is None:
+        return True
+    try:
+        models.folder(row["subreddit"], row["predictor"], row["digest"])
+    except ArtifactError:
+        return False  # lost or damaged files are made again
+    return True
+
+
+def _any_random(warehouse: Warehouse, encoders: list[str]) -> bool:
+    found = warehouse.scalar(
+        "SELECT count(*) FROM features.encoders WHERE provenance = 'random' AND encoder IN (SELECT unnest($names))",
+        {"names": encoders},
+    )
+    return bool(found)

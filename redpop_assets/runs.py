@@ -1,0 +1,137 @@
+"""Running the graph from the command line: the Dagster instance of a home directory, and runs inside this process.
+
+A run is recorded in the same instance that the UI shows. Inside one process its steps share what is expensive to load.
+"""
+
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+from importlib import resources
+from pathlib import Path
+
+import dagster as dg
+from dagster import AssetSelection
+
+from redpop_assets.automation import REFRESH
+from redpop_assets.definitions import build_defs
+from redpop_assets.errors import SettingsError
+from redpop_assets.reddit.harvest import ImportReport
+from redpop_assets.resources import open_warehouse
+from redpop_assets.settings import Settings
+
+
+@dataclass(frozen=True)
+class RunOutcome:
+    """How one run ended: its id, and for each failed step what went wrong."""
+
+    subreddit: str
+    run_id: str
+    failures: tuple[str, ...]
+
+
+def prepare_instance(settings: Settings) -> Path:
+    """Write `dagster.yaml` into `<home>/.dagster`, point DAGSTER_HOME there, and return the folder."""
+    folder = settings.home / ".dagster"
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "dagster.yaml").write_text(
+        _instance_template().replace("warehouse/.dagster", str(folder)), encoding="utf-8"
+    )
+    os.environ["DAGSTER_HOME"] = str(folder)
+    return folder
+
+
+def materialize(
+    settings: Settings, subreddits: Sequence[str], *, select: str | None = None, harvest: bool = True
+) -> list[RunOutcome]:
+    """Bring subreddits up to date, one run each.
+
+    Args:
+        settings: the deployment.
+        subreddits: partitions, in lower case.
+        select: assets in Dagster's selection syntax, such as `group:features` or `key:"core/posts"+`; None for all.
+        harvest: whether the raw layer, and so Reddit, is part of it.
+
+    Raises:
+        SettingsError: the selection is empty or is no selection.
+    """
+    prepare_instance(settings)
+    defs = build_defs(settings)
+    keys = _selected(defs, select, harvest)
+    job = defs.resolve_job_def(REFRESH)
+    outcomes = []
+    with dg.DagsterInstance.get() as instance:
+        for subreddit in subreddits:
+            result = job.execute_in_process(
+                instance=instance,
+                partition_key=subreddit,
+                asset_selection=keys,
+                run_config={"loggers": {"terminal": {}}},
+                raise_on_error=False,
+                tags={"redpop/source": settings.source},
+            )
+            outcomes.append(RunOutcome(subreddit, result.run_id, tuple(_failures(result))))
+    return outcomes
+
+
+def report_import(settings: Settings, subreddit: str, file: str, report: ImportReport) -> None:
+    """Tell Dagster that an import changed the raw tables, so that the UI shows it and automation sees new data."""
+    prepare_instance(settings)
+    warehouse = open_warehouse(settings)
+    params = {"subreddit": subreddit}
+    with dg.DagsterInstance.get() as instance:
+        for table, new in (("submissions", report.new_submissions), ("observations", report.new_observations)):
+            version = warehouse.fingerprint(f"raw.{table}", "subreddit = $subreddit", params)
+            instance.report_runless_asset_event(
+                dg.AssetMaterialization(
+                    ["raw", table],
+                    partition=subreddit,
+                    description=f"Import of {file}",
+                    metadata={"imported_posts": report.posts, "new_rows": new},
+                    tags={"dagster/data_version": version},
+                )
+            )
+
+
+def _selected(defs: dg.Definitions, select: str | None, harvest: bool) -> list[dg.AssetKey]:
+    graph = defs.resolve_asset_graph()
+    try:
+        selection = AssetSelection.from_string(select) if select else AssetSelection.all()
+    except Exception as error:
+        raise SettingsError(
+            f"--select {select!r} is no asset selection ({error}). Examples: group:features, "
+            'key:"core/labels"+, tag:..., or leave it out for everything.'
+        ) from error
+    if not harvest:
+        selection = selection - AssetSelection.groups("raw")
+    chosen = selection.resolve(graph)
+    # Tables that are written together cannot be asked for alone.
+    keys = {sibling for key in chosen for sibling in graph.get(key).execution_set_asset_keys}
+    if not keys:
+        known = ", ".join(sorted(key.to_user_string() for key in graph.get_all_asset_keys()))
+        raise SettingsError(f"--select {select!r} chooses no asset. The assets: {known}.")
+    return sorted(keys)
+
+
+def _failures(result: dg.ExecuteInProcessResult) -> list[str]:
+    """One message per failed step: RedPop's own message if that is what stopped it, else the whole error."""
+    messages = []
+    for event in result.filter_events(lambda event: event.is_step_failure):
+        error = event.step_failure_data.error
+        innermost = error
+        while innermost is not None and innermost.cause is not None:
+            innermost = innermost.cause
+        if innermost is None:
+            messages.append(f"{event.step_key}: {event.message}")
+        elif innermost.message.startswith("redpop_assets.errors."):
+            messages.append(f"{event.step_key}: {innermost.message.partition(': ')[2].strip()}")
+        else:
+            messages.append(f"{event.step_key}: {error.to_string() if error else ''}")
+    return messages
+
+
+def _instance_template() -> str:
+    """The repository's dagster.yaml, or the copy that the wheel carries."""
+    packaged = resources.files("redpop_assets") / "_dagster.yaml"
+    if packaged.is_file():
+        return packaged.read_text(encoding="utf-8")
+    return (Path(__file__).resolve().parents[1] / "dagster.yaml").read_text(encoding="utf-8")
