@@ -1,0 +1,194 @@
+"""Kernel ridge regression whose kernel is a sum over blocks: the first stage of `fusion_lightgbm`.
+
+Origin: Gaussian process regression with an additive kernel (Rasmussen and Williams 2006: prediction eq. 2.25, evidence
+eq. 5.8, its gradient eq. 5.9). With some hundred posts and more than a thousand embedding columns, a sum of one smooth
+function per block, all fitted at once, uses the labels far better than trees do; trees then look at what it leaves.
+
+Choices:
+
+- a block is standardised, then turned to at most `MOST_COMPONENTS` principal components, scaled to a mean squared
+  length of 1; tabular blocks are whitened, so that two copies of one signal do not count twice;
+- each block has a linear and a Gaussian kernel; their weights and the noise maximise the evidence, which switches
+  useless blocks off without a validation part;
+- a post that lacks a block gets 0 from it: the prior mean, neither good nor bad;
+- the weights are tuned on at most `MOST_ROWS_TUNING` evenly spaced posts, and projections and centres come from the
+  newest `MOST_ROWS` posts, because the cost grows with the cube of their number.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from redpop_assets.predictors.dataset import Block, Floats
+
+Doubles = NDArray[np.float64]
+
+MOST_COMPONENTS = 64
+MOST_ROWS_TUNING = 800
+MOST_ROWS = 4000
+SQUARED_LENGTH_SCALE = 0.5
+PREDICTED_AT_ONCE = 2000
+
+
+@dataclass(frozen=True, eq=False)
+class Projection:
+    """Standardise, then project: fitted on the train part only.
+
+    Args:
+        mean, deviation: (d,) float32 of the known values.
+        components: (d, k) float32, scale included.
+    """
+
+    mean: Floats
+    deviation: Floats
+    components: Floats
+
+    @classmethod
+    def fit(cls, block: Block, whiten: bool) -> "Projection":
+        """From the present rows of a block of which at least one is present."""
+        mean, deviation = block.moments()
+        values = block.values[block.present][-MOST_ROWS:].astype(np.float64)
+        standardised = np.nan_to_num((values - mean) / deviation)
+        _, singular, directions = np.linalg.svd(standardised, full_matrices=False)
+        kept = min(MOST_COMPONENTS, int((singular > 1e-6 * max(singular[0], 1e-6)).sum()))
+        # A block that never varies keeps no component and so says nothing.
+        components = directions[:kept].T / (singular[:kept] if whiten else 1.0)
+        # The sign of a singular vector is arbitrary; fix it, so that equal data give equal files everywhere.
+        signs = np.sign(components[np.abs(components).argmax(axis=0), np.arange(kept)]) if kept else np.ones(0)
+        length = np.sqrt(((standardised @ components) ** 2).sum(axis=1).mean()) if kept else 1.0
+        return cls(mean, deviation, (components * signs / length).astype(np.float32))
+
+    def scores(self, block: Block) -> Doubles:
+        """(n, k) components of each post; an unknown value is the train mean, an absent block NaN in the whole row."""
+        standardised = np.nan_to_num((block.values.astype(np.float64) - self.mean) / self.deviation)
+        scores = standardised @ self.components.astype(np.float64)
+        scores[~block.present] = np.nan
+        return scores
+
+
+@dataclass(frozen=True, eq=False)
+class AdditiveKernel:
+    """A fitted sum of one function per block.
+
+    Args:
+        weights: block -> (weight of the linear, weight of the Gaussian kernel).
+        noise: noise variance, in units of the label variance like the weights.
+        mean, deviation: of the labels.
+        centres: block -> (m, k) component scores of the posts that were learnt from.
+        dual: (m,) coefficient of each of those posts.
+    """
+
+    weights: Mapping[str, tuple[float, float]]
+    noise: float
+    mean: float
+    deviation: float
+    centres: Mapping[str, Doubles]
+    dual: Doubles
+
+    @classmethod
+    def fit(cls, scores: Mapping[str, Doubles], labels: Doubles) -> "AdditiveKernel":
+        """Choose the weights by evidence, then solve.
+
+        Args:
+            scores: block -> (n, k) of `Projection.scores`, posts in the order of time.
+            labels: (n,) log scores.
+        """
+        rows = np.unique(np.linspace(0, len(labels) - 1, MOST_ROWS_TUNING).astype(int))
+        mean, deviation = float(labels.mean()), max(float(labels.std()), 1e-6)
+        tuning = {name: values[rows] for name, values in scores.items()}
+        weights, noise = _maximise_evidence(tuning, (labels[rows] - mean) / deviation)
+        return cls(weights, noise, mean, deviation, {}, np.zeros(0)).solve(scores, labels)
+
+    def solve(self, scores: Mapping[str, Doubles], labels: Doubles) -> "AdditiveKernel":
+        """The same weights with other posts to learn from; arguments as in `fit`."""
+        from scipy.linalg import cho_factor, cho_solve
+
+        # float32 is what is stored, so that a loaded model predicts what the fitted one did.
+        centres = {name: values[-MOST_ROWS:].astype(np.float32).astype(np.float64) for name, values in scores.items()}
+        newest = labels[-MOST_ROWS:]
+        mean, deviation = float(newest.mean()), max(float(newest.std()), 1e-6)
+        total = self.noise * np.eye(len(newest))
+        for name, values in centres.items():
+            total += _kernel(values, values, *self.weights[name])
+        dual = cho_solve(cho_factor(total, lower=True), (newest - mean) / deviation)
+        return replace(self, mean=mean, deviation=deviation, centres=centres, dual=dual)
+
+    def parts(self, scores: Mapping[str, Doubles]) -> dict[str, Doubles]:
+        """What each block adds to `mean`: block -> (n,) in log score."""
+        return {
+            name: self.deviation
+            * np.concatenate(
+                [
+                    _kernel(values[first : first + PREDICTED_AT_ONCE], self.centres[name], *self.weights[name])
+                    @ self.dual
+                    for first in range(0, len(values), PREDICTED_AT_ONCE)
+                ]
+            )
+            for name, values in scores.items()
+        }
+
+    def out_of_fold(
+        self, scores: Mapping[str, Doubles], labels: Doubles, folds: int
+    ) -> tuple[dict[str, Doubles], Doubles]:
+        """Parts and expected log score of posts that took no part in the solution they are predicted with.
+
+        Folds are contiguous in time. The weights (two numbers per block) come from all of the posts.
+
+        Returns:
+            block -> (n,) parts, and the (n,) expected log scores.
+        """
+        parts = {name: np.empty(len(labels)) for name in scores}
+        expected = np.empty(len(labels))
+        for held_out in np.array_split(np.arange(len(labels)), folds):
+            learnt = np.setdiff1d(np.arange(len(labels)), held_out)
+            model = self.solve({name: values[learnt] for name, values in scores.items()}, labels[learnt])
+            found = model.parts({name: values[held_out] for name, values in scores.items()})
+            for name, values in found.items():
+                parts[name][held_out] = values
+            expected[held_out] = model.mean + sum_of(list(found.values()))
+        return parts, expected
+
+
+def sum_of(parts: Sequence[Doubles]) -> Doubles:
+    """Sum of (n,) arrays."""
+    total: Doubles = np.stack(parts).sum(axis=0)
+    return total
+
+
+def _kernel(left: Doubles, right: Doubles, linear: float, gaussian: float) -> Doubles:
+    """(n, m) weighted linear plus Gaussian kernel; 0 wherever one side is absent (NaN)."""
+    absent = np.logical_or.outer(np.isnan(left).any(axis=1), np.isnan(right).any(axis=1))
+    dot = np.nan_to_num(left) @ np.nan_to_num(right).T
+    squares = np.nan_to_num(left**2).sum(axis=1)[:, None] + np.nan_to_num(right**2).sum(axis=1)[None, :]
+    bump = np.exp(-np.maximum(squares - 2 * dot, 0) / (2 * SQUARED_LENGTH_SCALE))
+    kernel: Doubles = np.where(absent, 0.0, linear * dot + gaussian * bump)
+    return kernel
+
+
+def _maximise_evidence(scores: Mapping[str, Doubles], target: Doubles) -> tuple[dict[str, tuple[float, float]], float]:
+    """Kernel weights per block and noise that make the standardised (n,) target most probable."""
+    from scipy.linalg import cho_factor, cho_solve
+    from scipy.optimize import minimize
+
+    kernels = np.stack(
+        [_kernel(values, values, *kind) for values in scores.values() for kind in ((1.0, 0.0), (0.0, 1.0))]
+    )
+    n = len(target)
+
+    def negative_evidence(logs: Doubles) -> tuple[float, Doubles]:
+        weights, noise = np.exp(logs[:-1]), np.exp(logs[-1])
+        factor = cho_factor(np.tensordot(weights, kernels, 1) + noise * np.eye(n), lower=True)
+        inverse = cho_solve(factor, np.eye(n))
+        dual = inverse @ target
+        value = 0.5 * target @ dual + np.log(np.diag(factor[0])).sum()
+        slope = np.outer(dual, dual) - inverse
+        gradient = -0.5 * np.append(weights * np.tensordot(kernels, slope, 2), noise * np.trace(slope))
+        return float(value), gradient
+
+    start = np.log(np.append(np.full(len(kernels), 0.5 / len(kernels)), 0.5))
+    bounds = [(-12.0, 3.0)] * len(kernels) + [(-4.0, 1.0)]
+    found = minimize(negative_evidence, start, jac=True, method="L-BFGS-B", bounds=bounds, options={"maxiter": 40})
+    weights = [float(weight) for weight in np.exp(found.x)]
+    return {name: (weights[2 * i], weights[2 * i + 1]) for i, name in enumerate(scores)}, weights[-1]

@@ -1,0 +1,160 @@
+"""What a predictor learns from: the posts of one subreddit as named blocks of numbers, with or without labels.
+
+numpy only. Reading the warehouse and choosing the split happen elsewhere; a `Dataset` never changes after it was made.
+"""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
+from types import MappingProxyType
+
+import numpy as np
+from numpy.typing import NDArray
+
+Floats = NDArray[np.float32]
+Mask = NDArray[np.bool_]
+
+BLOCK_NAMES = ("image", "caption", "text", "time", "author", "flags", "pixels")
+"""text holds caption statistics, sentiment and emotions; pixels simple measures of the image."""
+
+EMBEDDINGS = ("image", "caption")
+"""Blocks that are vectors of a network; the others are tabular."""
+
+
+@dataclass(frozen=True, eq=False)
+class Block:
+    """One family of columns for n posts.
+
+    Args:
+        values: (n, d) float32. A post that lacks the block (no image, say) is a row of NaN; a single NaN in a present
+            row is an unknown value; infinities are refused.
+        columns: the d column names, unique, in the order of `values`.
+        present: (n,) bool, whether the post has the block at all.
+
+    Raises:
+        ValueError: shapes, types or names do not fit together.
+    """
+
+    values: Floats
+    columns: tuple[str, ...]
+    present: Mask
+
+    def __post_init__(self) -> None:
+        values, columns, present = self.values, self.columns, self.present
+        if values.ndim != 2 or values.dtype != np.float32:
+            raise ValueError(f"block values must be (n, d) float32, not {values.shape} {values.dtype}")
+        if present.shape != (len(values),) or present.dtype != np.bool_:
+            raise ValueError(f"present must be ({len(values)},) bool, not {present.shape} {present.dtype}")
+        if len(columns) != values.shape[1]:
+            raise ValueError(f"{len(columns)} column names for {values.shape[1]} columns")
+        if len(set(columns)) != len(columns):
+            twice = sorted({name for name in columns if columns.count(name) > 1})
+            raise ValueError(f"column names are not unique: {', '.join(twice[:5])}")
+        if not np.isnan(values[~present]).all():
+            raise ValueError("rows that are not present must be NaN")
+        if np.isinf(values).any():
+            raise ValueError(f"{int(np.isinf(values).sum())} infinite values")
+
+    def moments(self) -> tuple[Floats, Floats]:
+        """Mean and deviation (d,) of each column's known values; 0 and 1 if there are none, deviation 1 if constant."""
+        known = ~np.isnan(self.values)
+        count = np.maximum(known.sum(axis=0), 1)
+        mean = np.where(known, self.values, 0).sum(axis=0, dtype=np.float64) / count
+        deviation = np.sqrt((np.where(known, self.values - mean, 0) ** 2).sum(axis=0, dtype=np.float64) / count)
+        return mean.astype(np.float32), np.where(deviation > 1e-6, deviation, 1).astype(np.float32)
+
+    def take(self, rows: NDArray[np.intp]) -> "Block":
+        """The rows with these positions, in that order, as a copy."""
+        return Block(self.values[rows], self.columns, self.present[rows])
+
+
+@dataclass(frozen=True, eq=False)
+class Dataset:
+    """Posts of one subreddit: n rows, one per post.
+
+    Args:
+        subreddit: name in lower case.
+        post_ids: the n base36 ids, unique.
+        blocks: block name -> Block of n rows; names are those of `BLOCK_NAMES`.
+        created_at: (n,) datetime64[s], UTC.
+        log_score: (n,) float32, sign(s) * ln(1 + |s|) of the matured score, or None where labels are unknown.
+
+    Raises:
+        ValueError: shapes, types or names do not fit together.
+    """
+
+    subreddit: str
+    post_ids: tuple[str, ...]
+    blocks: Mapping[str, Block]
+    created_at: NDArray[np.datetime64]
+    log_score: Floats | None = None
+
+    def __post_init__(self) -> None:
+        n = len(self.post_ids)
+        if len(set(self.post_ids)) != n:
+            raise ValueError(f"{n - len(set(self.post_ids))} post ids occur twice")
+        if self.created_at.shape != (n,) or self.created_at.dtype != np.dtype("datetime64[s]"):
+            raise ValueError(
+                f"created_at must be ({n},) datetime64[s], not {self.created_at.shape} {self.created_at.dtype}"
+            )
+        if np.isnat(self.created_at).any():
+            raise ValueError(f"{int(np.isnat(self.created_at).sum())} posts have no creation time")
+        for name, block in self.blocks.items():
+            if name not in BLOCK_NAMES:
+                raise ValueError(f"unknown block {name!r}; blocks are {', '.join(BLOCK_NAMES)}")
+            if len(block.values) != n:
+                raise ValueError(f"block {name} has {len(block.values)} rows for {n} posts")
+        if self.log_score is not None:
+            if self.log_score.shape != (n,) or self.log_score.dtype != np.float32:
+                raise ValueError(f"log_score must be ({n},) float32, not {self.log_score.shape} {self.log_score.dtype}")
+            if not np.isfinite(self.log_score).all():
+                raise ValueError(f"{int((~np.isfinite(self.log_score)).sum())} labels are not finite")
+        object.__setattr__(self, "blocks", MappingProxyType(dict(self.blocks)))
+
+    def __len__(self) -> int:
+        return len(self.post_ids)
+
+    @property
+    def labels(self) -> Floats:
+        """(n,) float32 log scores.
+
+        Raises:
+            ValueError: the dataset has none.
+        """
+        if self.log_score is None:
+            raise ValueError(f"the {len(self)} posts of r/{self.subreddit} carry no labels")
+        return self.log_score
+
+    def select(self, mask: Mask) -> "Dataset":
+        """Keep the posts where `mask` (n,) bool is true; order is kept, arrays are copied.
+
+        Raises:
+            ValueError: the mask is not (n,) bool.
+        """
+        if mask.shape != (len(self),) or mask.dtype != np.bool_:
+            raise ValueError(f"mask must be ({len(self)},) bool, not {mask.shape} {mask.dtype}")
+        return self.take(np.flatnonzero(mask))
+
+    def take(self, rows: NDArray[np.intp]) -> "Dataset":
+        """The posts with these positions, in that order; arrays are copied.
+
+        Raises:
+            ValueError: a position occurs twice.
+        """
+        return Dataset(
+            subreddit=self.subreddit,
+            post_ids=tuple(self.post_ids[row] for row in rows),
+            blocks={name: block.take(rows) for name, block in self.blocks.items()},
+            created_at=self.created_at[rows],
+            log_score=None if self.log_score is None else self.log_score[rows],
+        )
+
+    def without(self, names: Iterable[str]) -> "Dataset":
+        """Leave whole blocks out, for an ablation.
+
+        Raises:
+            ValueError: the dataset does not have one of the blocks.
+        """
+        left_out = {names} if isinstance(names, str) else set(names)
+        if unknown := left_out - set(self.blocks):
+            raise ValueError(f"no block {', '.join(sorted(unknown))} to leave out; there are {', '.join(self.blocks)}")
+        return replace(self, blocks={name: block for name, block in self.blocks.items() if name not in left_out})

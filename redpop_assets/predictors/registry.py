@@ -1,0 +1,44 @@
+"""Which predictors there are: name -> class, imported when asked for. Light: neither torch nor lightgbm is loaded."""
+
+from importlib import import_module
+from pathlib import Path
+
+from redpop_assets.errors import ArtifactError
+from redpop_assets.predictors.base import Predictor, read_description
+
+_MODULES = {
+    "subreddit_median": "redpop_assets.predictors.subreddit_median:SubredditMedian",
+    "metadata_boosting": "redpop_assets.predictors.metadata_boosting:MetadataBoosting",
+    "redpop_thesis": "redpop_assets.predictors.redpop_thesis:RedPopThesis",
+    "fusion_lightgbm": "redpop_assets.predictors.fusion:FusionLightGBM",
+}
+
+
+def predictor_names() -> tuple[str, ...]:
+    """All predictors, simplest first."""
+    return tuple(_MODULES)
+
+
+def predictor_class(name: str) -> type[Predictor]:
+    """The class behind a name; its attributes (title, requires, uses, code_version) need no heavy library.
+
+    Raises:
+        ValueError: there is no such predictor.
+    """
+    if name not in _MODULES:
+        raise ValueError(f"no predictor {name!r}; there are {', '.join(_MODULES)}")
+    module, attribute = _MODULES[name].split(":")
+    found: type[Predictor] = getattr(import_module(module), attribute)
+    return found
+
+
+def load_predictor(folder: Path) -> Predictor:
+    """Read whichever predictor is stored in `folder`.
+
+    Raises:
+        ArtifactError: missing, damaged, of another code version, or of a predictor that does not exist (any more).
+    """
+    name = read_description(folder)["name"]
+    if name not in _MODULES:
+        raise ArtifactError(f"{folder} holds {name!r}, which is no predictor here; there are {', '.join(_MODULES)}")
+    return predictor_class(name).load(folder)

@@ -1,0 +1,71 @@
+"""Each network is loaded once per test session; photographs come with scikit-learn."""
+
+import io
+import os
+from pathlib import Path
+
+import pytest
+from PIL import Image
+
+os.environ["HF_HUB_OFFLINE"] = "1"  # read when huggingface_hub is imported: no test may ask the hub
+os.environ.setdefault("OMP_WAIT_POLICY", "passive")  # threads that spin while they wait stall a machine that is shared
+
+
+@pytest.fixture(scope="session")
+def photos():
+    import sklearn.datasets
+
+    folder = Path(sklearn.datasets.__file__).parent / "images"
+    images = []
+    for name in ("china.jpg", "flower.jpg"):
+        with Image.open(folder / name) as image:
+            images.append(image.convert("RGB"))
+    return images
+
+
+@pytest.fixture(scope="session")
+def variants(photos):
+    """Eleven different pictures of different shapes."""
+    china, flower = photos
+    boxes = [(0, 0, 320, 427), (100, 50, 600, 400), (320, 0, 640, 200), (10, 10, 150, 400), (200, 200, 420, 420)]
+    return [china, *(china.crop(box) for box in boxes), *(flower.crop(box) for box in boxes)]
+
+
+@pytest.fixture(scope="session")
+def recompressed(photos):
+    packed = io.BytesIO()
+    photos[0].save(packed, "JPEG", quality=60)
+    return Image.open(packed)
+
+
+@pytest.fixture(scope="session")
+def bundled_images():
+    from redpop_assets.encoders.load import load_image_encoder
+
+    return load_image_encoder("timm:tf_efficientnet_lite0/bundled", device="cpu")
+
+
+@pytest.fixture(scope="session")
+def bundled_texts():
+    from redpop_assets.encoders.load import load_text_encoder
+
+    return load_text_encoder("sentence_transformers:all-MiniLM-L6-v2/bundled", device="cpu")
+
+
+@pytest.fixture(scope="session")
+def clip_model():
+    """A small untrained CLIP of open_clip's own, and its transform: the reference for ours."""
+    import open_clip
+
+    from redpop_assets.encoders.weights import seeded
+
+    with seeded():
+        model, _, transform = open_clip.create_model_and_transforms("ViT-S-32-alt", pretrained=None)
+    return model.eval(), transform
+
+
+@pytest.fixture(scope="session")
+def clip_images():
+    from redpop_assets.encoders.load import load_image_encoder
+
+    return load_image_encoder("open_clip:ViT-S-32-alt/random", device="cpu")

@@ -1,0 +1,135 @@
+"""A community with planted effects: what an honest predictor can find in it is known."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+import pytest
+
+from redpop_assets.predictors.dataset import Block, Dataset
+from redpop_assets.predictors.registry import predictor_class
+
+SHARES = {"image": 0.30, "caption": 0.20, "time": 0.15, "author": 0.15, "noise": 0.20}
+MATURITY = np.timedelta64(7, "D")
+
+
+@dataclass(frozen=True)
+class Planted:
+    train: Dataset
+    validation: Dataset
+    test: Dataset
+    oracle: np.ndarray
+    """Expected log score of the test posts: everything but the noise."""
+
+
+def standardised(values):
+    return (values - values.mean()) / values.std()
+
+
+def embedded(rng, latent, width, relu):
+    """Latent factors mixed linearly and through tanh into many columns, with noise: (n, width), L2-normalised."""
+    linear = latent @ rng.normal(size=(latent.shape[1], width)) / np.sqrt(latent.shape[1])
+    bent = np.tanh(latent @ rng.normal(size=(latent.shape[1], 32))) @ rng.normal(size=(32, width)) / np.sqrt(32)
+    values = linear + bent + 1.0 * rng.normal(size=linear.shape)
+    if relu:
+        values = np.maximum(values, 0)
+    return values / np.linalg.norm(values, axis=1, keepdims=True)
+
+
+def block(values, columns=None, present=None):
+    values = np.asarray(values, dtype=np.float32)
+    present = np.ones(len(values), dtype=bool) if present is None else present
+    values = np.where(present[:, None], values, np.float32(np.nan))
+    return Block(values, tuple(columns or (f"c{i}" for i in range(values.shape[1]))), present)
+
+
+def make_planted(
+    seed=0, sizes=(650, 100, 250), image_width=1280, caption_width=384, missing_images=0.03, crossed=0.0
+) -> Planted:
+    """`crossed` adds that much log score after noon for captions with a certain property: an effect no sum can hold."""
+    rng = np.random.default_rng(seed)
+    n = sum(sizes)
+    start = np.datetime64("2025-03-01T00:00:00", "s")
+    created = start + np.sort(rng.integers(0, 100 * 86400, n)).astype("timedelta64[s]")
+    authors = rng.zipf(1.6, n) % 220
+
+    image, caption = rng.normal(size=(n, 8)), rng.normal(size=(n, 8))
+    hour = (created - created.astype("datetime64[D]")).astype(float) / 3600
+    weekday = (created.astype("datetime64[D]").astype(int) + 3) % 7
+    bump = np.exp(-((np.minimum(abs(hour - 14), 24 - abs(hour - 14)) / 3.5) ** 2))
+    effects = {
+        "image": standardised(
+            image @ rng.normal(size=8) + 0.8 * np.tanh(image[:, 0] * image[:, 1]) + 0.6 * abs(image[:, 2])
+        ),
+        "caption": standardised(caption @ rng.normal(size=8) + 0.5 * np.tanh(2 * caption[:, 0])),
+        "time": standardised(bump + 0.15 * (weekday >= 5)),
+        "author": standardised(rng.normal(size=220)[authors]),
+        "noise": standardised(rng.normal(size=n)),
+    }
+    score = 3.0 + 1.4 * sum(np.sqrt(SHARES[name]) * effect for name, effect in effects.items())
+    noise_free = score - 1.4 * np.sqrt(SHARES["noise"]) * effects["noise"]
+
+    text = np.column_stack([caption[:, :4] + rng.normal(size=(n, 4)), rng.normal(size=(n, 12))])
+    crossing = crossed * ((text[:, 5] > 0.3) & (hour > 12))
+    score, noise_free = score + crossing, noise_free + crossing
+
+    past_posts, past_mean = np.zeros(n), np.full(n, np.nan)
+    for i in range(n):
+        mature = created + MATURITY <= created[i]
+        community = score[mature].mean() if mature.any() else 0.0
+        own = score[mature & (authors == authors[i])]
+        past_posts[i] = len(own)
+        past_mean[i] = (own.sum() + 3 * community) / (len(own) + 3)
+    turns = [np.sin, np.cos]
+    time_values = np.column_stack(
+        [turn(2 * np.pi * k * hour / 24) for k in (1, 2) for turn in turns]
+        + [turn(2 * np.pi * weekday / 7) for turn in turns]
+        + [hour, weekday]
+    )
+    present = rng.random(n) >= missing_images
+    blocks = {
+        "image": block(embedded(rng, image, image_width, relu=True), present=present),
+        "caption": block(embedded(rng, caption, caption_width, relu=False)),
+        "text": block(text),
+        "time": block(time_values),
+        "author": block(np.column_stack([np.log1p(past_posts), past_mean, past_posts == 0])),
+        "flags": block(rng.random((n, 4)) < 0.1),
+        "pixels": block(image[:, :3] + rng.normal(size=(n, 3)), present=present),
+    }
+    data = Dataset("pics", tuple(f"p{i}" for i in range(n)), blocks, created, score.astype(np.float32))
+    part = np.repeat([0, 1, 2], sizes)
+    return Planted(*(data.select(part == i) for i in range(3)), noise_free[part == 2])
+
+
+@pytest.fixture(scope="session")
+def planted() -> Callable[..., Planted]:
+    """Generator, kept per set of arguments."""
+    made: dict = {}
+
+    def get(**options):
+        key = tuple(sorted(options.items()))
+        if key not in made:
+            made[key] = make_planted(**options)
+        return made[key]
+
+    return get
+
+
+@pytest.fixture(scope="session")
+def small(planted) -> Planted:
+    """Few posts, and an effect that only trees can find."""
+    return planted(sizes=(220, 60, 80), image_width=96, caption_width=48, crossed=3.0)
+
+
+@pytest.fixture(scope="session")
+def fitted(small):
+    """Each predictor fitted once on the small community with seed 3: name -> (predictor, report)."""
+    made = {}
+
+    def get(name):
+        if name not in made:
+            predictor = predictor_class(name)(seed=3)
+            made[name] = (predictor, predictor.fit(small.train, small.validation))
+        return made[name]
+
+    return get
