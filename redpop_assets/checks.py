@@ -34,7 +34,7 @@ class TableCheck:
 
 # Rounding in float32 leaves the norm of a unit vector within a few 1e-7 of 1.
 _UNIT_VECTORS = """
-SELECT count(*) FROM {table} AS v JOIN features.encoders AS e USING (encoder)
+SELECT count(*) FROM {table} AS v JOIN features.encoders AS e ON e.encoder = v.encoder AND e.modality = '{modality}'
 WHERE ({rows}) AND (
     len(v.embedding) <> e.dimension
     OR NOT isfinite(list_dot_product(v.embedding, v.embedding))
@@ -107,14 +107,14 @@ _CHECKS: Mapping[str, tuple[TableCheck, ...]] = {
         ),
     ),
     **{
-        table: (
+        f"features.{modality}_embeddings": (
             TableCheck(
                 "finite_unit_vectors",
                 "Every vector is finite, of length 1, and as long as its encoder says.",
-                _UNIT_VECTORS.replace("{table}", table),
+                _UNIT_VECTORS.replace("{table}", f"features.{modality}_embeddings").replace("{modality}", modality),
             ),
         )
-        for table in ("features.image_embeddings", "features.caption_embeddings")
+        for modality in ("image", "caption")
     },
     "features.author_features": (
         TableCheck(

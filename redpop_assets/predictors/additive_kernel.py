@@ -26,6 +26,7 @@ from redpop_assets.predictors.dataset import Block, Floats
 Doubles = NDArray[np.float64]
 
 MOST_COMPONENTS = 64
+LEAST_SINGULAR = 1e-2  # of the largest: whitening would blow up what is smaller
 MOST_ROWS_TUNING = 800
 MOST_ROWS = 4000
 SQUARED_LENGTH_SCALE = 0.5
@@ -49,10 +50,10 @@ class Projection:
     def fit(cls, block: Block, whiten: bool) -> "Projection":
         """From the present rows of a block of which at least one is present."""
         mean, deviation = block.moments()
-        values = block.values[block.present][-MOST_ROWS:].astype(np.float64)
-        standardised = np.nan_to_num((values - mean) / deviation)
+        newest = block.take(np.flatnonzero(block.present)[-MOST_ROWS:])
+        standardised = newest.standardised(mean, deviation).astype(np.float64)
         _, singular, directions = np.linalg.svd(standardised, full_matrices=False)
-        kept = min(MOST_COMPONENTS, int((singular > 1e-6 * max(singular[0], 1e-6)).sum()))
+        kept = min(MOST_COMPONENTS, int((singular > LEAST_SINGULAR * max(singular[0], 1e-6)).sum()))
         # A block that never varies keeps no component and so says nothing.
         components = directions[:kept].T / (singular[:kept] if whiten else 1.0)
         # The sign of a singular vector is arbitrary; fix it, so that equal data give equal files everywhere.
@@ -62,7 +63,7 @@ class Projection:
 
     def scores(self, block: Block) -> Doubles:
         """(n, k) components of each post; an unknown value is the train mean, an absent block NaN in the whole row."""
-        standardised = np.nan_to_num((block.values.astype(np.float64) - self.mean) / self.deviation)
+        standardised = block.standardised(self.mean, self.deviation).astype(np.float64)
         scores = standardised @ self.components.astype(np.float64)
         scores[~block.present] = np.nan
         return scores

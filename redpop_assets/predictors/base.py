@@ -25,6 +25,7 @@ Doubles = NDArray[np.float64]
 Progress = Callable[[str], None]
 
 DESCRIPTION = "predictor.json"
+ANNUAL_COLUMNS = ("day_of_year", "month_")
 
 logger = logging.getLogger(__name__)
 
@@ -137,9 +138,10 @@ class Predictor(ABC):
         left_out = tuple(name for name in usable if name not in used)
         if self.uses and not used:
             raise NotTrainable(f"needs one of {', '.join(usable)}: none has a training row")
-        self.columns = {name: train.blocks[name].columns for name in used}
+        self.columns = {name: kept for name in used if (kept := informative_columns(train, name))}
         self.subreddit = train.subreddit
         self._check_columns(validation)
+        train, validation = train.pick(self.columns), validation.pick(self.columns)
         notes = tuple(f"trained without {name}: no training row has it" for name in left_out)
         self._say(f"{self.name}: {len(train)} train and {len(validation)} validation posts of r/{train.subreddit}")
         for note in notes:
@@ -179,7 +181,7 @@ class Predictor(ABC):
         self._check_columns(data)
         if len(data) == 0:
             return np.zeros(0, dtype=np.float64)
-        return self._predict(data).astype(np.float64)
+        return self._predict(data.pick(self.columns)).astype(np.float64)
 
     def save(self, folder: Path) -> None:
         """Write the fitted predictor into `folder` (made if need be): files, then `predictor.json` with their digests.
@@ -256,16 +258,27 @@ class Predictor(ABC):
         for name, columns in self.columns.items():
             if name not in data.blocks:
                 raise ArtifactError(f"{self.name} was fitted with block {name}, which the data lack: train it again")
-            given = data.blocks[name].columns
-            if given == columns:
-                continue
-            missing = [column for column in columns if column not in given]
-            new = [column for column in given if column not in columns]
-            difference = f"missing {missing[:5]}, new {new[:5]}" if missing or new else "the order differs"
-            raise ArtifactError(
-                f"{self.name} was fitted with {len(columns)} columns of block {name}, the data have {len(given)}: "
-                f"{difference}; train it again"
-            )
+            given = set(data.blocks[name].columns)
+            if missing := [column for column in columns if column not in given]:
+                raise ArtifactError(
+                    f"{self.name} was fitted with {len(columns)} columns of block {name}, and the data lack "
+                    f"{len(missing)} of them ({', '.join(missing[:5])}): train it again"
+                )
+
+
+def informative_columns(train: Dataset, block: str) -> tuple[str, ...]:
+    """The columns of a block that a predictor may learn from.
+
+    A constant column says nothing, but would speak up at the first post that differs. And until the posts cover
+    a year, the place in the year is but another name for the date, of which every later post is an extrapolation.
+    """
+    _, deviation = train.blocks[block].moments()
+    covers_a_year = np.ptp(train.created_at) >= np.timedelta64(365, "D")
+    return tuple(
+        column
+        for column, spread in zip(train.blocks[block].columns, deviation, strict=True)
+        if spread > 0 and (covers_a_year or not (block == "time" and column.startswith(ANNUAL_COLUMNS)))
+    )
 
 
 def read_description(folder: Path) -> dict[str, Any]:

@@ -13,7 +13,7 @@ import pyarrow as pa
 
 from redpop_assets.encoders.base import CODE_VERSION as ENCODING_VERSION
 from redpop_assets.features import captions, pixels, timestamps
-from redpop_assets.predictors.dataset import Block, Dataset
+from redpop_assets.predictors.dataset import EMBEDDINGS, Block, Dataset
 from redpop_assets.storage.schema import Column, load_schema
 from redpop_assets.storage.warehouse import Warehouse
 
@@ -27,8 +27,6 @@ TABLES: Mapping[str, str] = {
     "pixels": "features.image_features",
 }
 """Block name -> table it is read from."""
-
-EMBEDDINGS = ("image", "caption")
 
 HISTORY = """
 SELECT
@@ -126,7 +124,7 @@ def read_dataset(warehouse: Warehouse, subreddit: str, encoders: Encoders) -> Da
     """
     with warehouse.read() as reader:
         posts = reader.query(_POSTS, {"subreddit": subreddit})
-        encoded = reader.query("SELECT encoder, dimension FROM features.encoders").to_pydict()
+        encoded = reader.query("SELECT encoder, modality, dimension FROM features.encoders").to_pylist()
         rows = {}
         for block, join in _JOINS.items():
             conditions = ["p.subreddit = $subreddit"]
@@ -141,7 +139,7 @@ def read_dataset(warehouse: Warehouse, subreddit: str, encoders: Encoders) -> Da
             rows[block] = reader.query(
                 f"SELECT p.post_id, {columns} FROM core.posts AS p {join} WHERE {' AND '.join(conditions)}", params
             )
-    widths = dict(zip(encoded["encoder"], encoded["dimension"], strict=True))
+    widths = {(row["modality"], row["encoder"]): row["dimension"] for row in encoded}
     post_ids = posts.column("post_id").to_pylist()
     position = {post_id: index for index, post_id in enumerate(post_ids)}
     blocks = {}
@@ -152,7 +150,7 @@ def read_dataset(warehouse: Warehouse, subreddit: str, encoders: Encoders) -> Da
         features = {}
         for column in block_columns(block):
             found = _matrix(
-                table.column(column.name), widths.get(encoders.of(block), 0) if block in EMBEDDINGS else None
+                table.column(column.name), widths.get((block, encoders.of(block)), 0) if block in EMBEDDINGS else None
             )
             full = np.full((len(post_ids), *found.shape[1:]), np.nan, dtype=np.float32)
             full[at] = found

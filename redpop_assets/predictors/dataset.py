@@ -13,6 +13,9 @@ from numpy.typing import NDArray
 Floats = NDArray[np.float32]
 Mask = NDArray[np.bool_]
 
+MOST_DEVIATIONS = 4.0
+"""Bound of a standardised value."""
+
 BLOCK_NAMES = ("image", "caption", "text", "time", "author", "flags", "pixels")
 """text holds caption statistics, sentiment and emotions; pixels simple measures of the image."""
 
@@ -55,12 +58,30 @@ class Block:
             raise ValueError(f"{int(np.isinf(values).sum())} infinite values")
 
     def moments(self) -> tuple[Floats, Floats]:
-        """Mean and deviation (d,) of each column's known values; 0 and 1 if there are none, deviation 1 if constant."""
+        """Mean and deviation (d,) of each column's known values; 0 and 0 if there are none, deviation 0 if constant."""
         known = ~np.isnan(self.values)
         count = np.maximum(known.sum(axis=0), 1)
         mean = np.where(known, self.values, 0).sum(axis=0, dtype=np.float64) / count
         deviation = np.sqrt((np.where(known, self.values - mean, 0) ** 2).sum(axis=0, dtype=np.float64) / count)
-        return mean.astype(np.float32), np.where(deviation > 1e-6, deviation, 1).astype(np.float32)
+        return mean.astype(np.float32), np.where(deviation > 1e-6, deviation, 0).astype(np.float32)
+
+    def standardised(self, mean: Floats, deviation: Floats) -> Floats:
+        """(n, d) values in deviations from the mean, at most `MOST_DEVIATIONS` either way; 0 where unknown or constant.
+
+        The bound keeps a value unlike all that was learnt from (a new month, a sudden crowd) from running a linear
+        predictor off the scale.
+        """
+        scaled = (self.values - mean) / np.where(deviation > 0, deviation, np.inf)
+        return np.clip(np.nan_to_num(scaled), -MOST_DEVIATIONS, MOST_DEVIATIONS).astype(np.float32)
+
+    def pick(self, columns: tuple[str, ...]) -> "Block":
+        """Only these columns, in this order.
+
+        Raises:
+            ValueError: the block lacks one of them.
+        """
+        at = [self.columns.index(column) for column in columns]
+        return Block(self.values[:, at], columns, self.present)
 
     def take(self, rows: NDArray[np.intp]) -> "Block":
         """The rows with these positions, in that order, as a copy."""
@@ -147,6 +168,14 @@ class Dataset:
             created_at=self.created_at[rows],
             log_score=None if self.log_score is None else self.log_score[rows],
         )
+
+    def pick(self, columns: Mapping[str, tuple[str, ...]]) -> "Dataset":
+        """Only these blocks, with only these columns.
+
+        Raises:
+            KeyError, ValueError: a block or a column is missing.
+        """
+        return replace(self, blocks={name: self.blocks[name].pick(kept) for name, kept in columns.items()})
 
     def without(self, names: Iterable[str]) -> "Dataset":
         """Leave whole blocks out, for an ablation.

@@ -17,8 +17,8 @@ from redpop_assets.features.captions import caption_features
 from redpop_assets.features.flags import flag_features
 from redpop_assets.features.pixels import pixel_features
 from redpop_assets.features.timestamps import timestamp_features
-from redpop_assets.predictors.blocks import EMBEDDINGS, HISTORY, Encoders, dataset_digest, make_block, read_dataset
-from redpop_assets.predictors.dataset import Block, Dataset
+from redpop_assets.predictors.blocks import HISTORY, Encoders, dataset_digest, make_block, read_dataset
+from redpop_assets.predictors.dataset import EMBEDDINGS, Block, Dataset
 from redpop_assets.predictors.registry import load_predictor
 from redpop_assets.storage.arrow import arrow_table
 from redpop_assets.storage.models import ModelStore

@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from redpop_assets.predictors.base import Doubles, Predictor, Training
-from redpop_assets.predictors.dataset import Dataset, Floats
+from redpop_assets.predictors.dataset import Block, Dataset, Floats
 
 if TYPE_CHECKING:
     import torch
@@ -57,9 +57,7 @@ class RedPopThesis(Predictor):
 
         self.scales = {"label": np.array([train.labels.mean(), max(train.labels.std(), 1e-6)], dtype=np.float32)}
         for branch in self._branches():
-            moments = [train.blocks[block].moments() for block in self._blocks(branch)]
-            self.scales[f"mean:{branch}"] = np.concatenate([mean for mean, _ in moments])
-            self.scales[f"deviation:{branch}"] = np.concatenate([deviation for _, deviation in moments])
+            self.scales[f"mean:{branch}"], self.scales[f"deviation:{branch}"] = self._joined(train, branch).moments()
         device = "cuda" if torch.cuda.is_available() else "cpu"
         inputs = {branch: tensor.to(device) for branch, tensor in self._inputs(train).items()}
         held_out = {branch: tensor.to(device) for branch, tensor in self._inputs(validation).items()}
@@ -129,19 +127,22 @@ class RedPopThesis(Predictor):
     def _branches(self) -> list[str]:
         return [branch for branch, (blocks, _) in BRANCHES.items() if any(block in self.columns for block in blocks)]
 
-    def _blocks(self, branch: str) -> list[str]:
-        return [block for block in BRANCHES[branch][0] if block in self.columns]
-
-    def _raw(self, data: Dataset, branch: str) -> Floats:
-        return np.hstack([data.blocks[block].values for block in self._blocks(branch)])
+    def _joined(self, data: Dataset, branch: str) -> Block:
+        """The blocks of a branch side by side, as one block that every post has."""
+        names = [block for block in BRANCHES[branch][0] if block in self.columns]
+        return Block(
+            np.hstack([data.blocks[name].values for name in names]),
+            tuple(f"{name}.{column}" for name in names for column in self.columns[name]),
+            np.ones(len(data), dtype=np.bool_),
+        )
 
     def _inputs(self, data: Dataset) -> "dict[str, torch.Tensor]":
         import torch
 
         return {
             branch: torch.from_numpy(
-                np.nan_to_num(
-                    (self._raw(data, branch) - self.scales[f"mean:{branch}"]) / self.scales[f"deviation:{branch}"]
+                self._joined(data, branch).standardised(
+                    self.scales[f"mean:{branch}"], self.scales[f"deviation:{branch}"]
                 )
             )
             for branch in self._branches()

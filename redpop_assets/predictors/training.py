@@ -13,8 +13,8 @@ import pyarrow as pa
 from redpop_assets.errors import ArtifactError, NotTrainable
 from redpop_assets.evaluation.splits import time_split
 from redpop_assets.predictors.base import Progress
-from redpop_assets.predictors.blocks import EMBEDDINGS, TABLES, Encoders, block_columns, dataset_digest, read_dataset
-from redpop_assets.predictors.dataset import Dataset
+from redpop_assets.predictors.blocks import TABLES, Encoders, block_columns, dataset_digest, read_dataset
+from redpop_assets.predictors.dataset import EMBEDDINGS, Dataset
 from redpop_assets.predictors.registry import predictor_class
 from redpop_assets.storage.arrow import arrow_table
 from redpop_assets.storage.models import ModelStore

@@ -1,0 +1,46 @@
+-- How many rows does each table hold, and how fresh are they?
+
+-- The latest time that a table records; NULL where it records none.
+SELECT 'raw' AS layer, 'source' AS table_name, count(*) AS row_count, max(since) AS latest FROM raw.source
+UNION ALL
+SELECT 'raw', 'submissions', count(*), max(discovered_at) FROM raw.submissions
+UNION ALL
+SELECT 'raw', 'observations', count(*), max(observed_at) FROM raw.observations
+UNION ALL
+SELECT 'raw', 'sightings', count(*), max(seen_at) FROM raw.sightings
+UNION ALL
+SELECT 'core', 'posts', count(*), max(created_at) FROM core.posts
+UNION ALL
+SELECT 'core', 'rejected_posts', count(*), NULL FROM core.rejected_posts
+UNION ALL
+SELECT 'core', 'images', count(*), max(stored_at) FROM core.images
+UNION ALL
+SELECT 'core', 'image_fetches', count(*), max(fetched_at) FROM core.image_fetches
+UNION ALL
+SELECT 'core', 'labels', count(*), max(observed_at) FROM core.labels
+UNION ALL
+SELECT 'features', 'encoders', count(*), max(first_used_at) FROM features.encoders
+UNION ALL
+SELECT 'features', 'image_embeddings', count(*), NULL FROM features.image_embeddings
+UNION ALL
+SELECT 'features', 'caption_embeddings', count(*), NULL FROM features.caption_embeddings
+UNION ALL
+SELECT 'features', 'image_features', count(*), NULL FROM features.image_features
+UNION ALL
+SELECT 'features', 'caption_features', count(*), NULL FROM features.caption_features
+UNION ALL
+SELECT 'features', 'timestamp_features', count(*), NULL FROM features.timestamp_features
+UNION ALL
+SELECT 'features', 'author_features', count(*), NULL FROM features.author_features
+UNION ALL
+SELECT 'features', 'post_flags', count(*), NULL FROM features.post_flags
+UNION ALL
+SELECT 'models', 'training_set', count(*), max(created_at) FROM models.training_set
+UNION ALL
+SELECT 'models', 'training_columns', count(*), NULL FROM models.training_columns
+UNION ALL
+SELECT 'models', 'predictors', count(*), max(trained_at) FROM models.predictors
+UNION ALL
+SELECT 'marts', 'predictions', count(*), NULL FROM marts.predictions
+UNION ALL
+SELECT 'marts', 'leaderboard', count(*), NULL FROM marts.leaderboard;
