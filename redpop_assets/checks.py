@@ -34,9 +34,11 @@ class TableCheck:
 
 # Rounding in float32 leaves the norm of a unit vector within a few 1e-7 of 1.
 _UNIT_VECTORS = """
-SELECT count(*) FROM {table} AS v JOIN features.encoders AS e ON e.encoder = v.encoder AND e.modality = '{modality}'
+SELECT count(*)
+FROM {table} AS v LEFT JOIN features.encoders AS e ON e.encoder = v.encoder AND e.modality = '{modality}'
 WHERE ({rows}) AND (
-    len(v.embedding) <> e.dimension
+    e.dimension IS NULL
+    OR len(v.embedding) <> e.dimension
     OR NOT isfinite(list_dot_product(v.embedding, v.embedding))
     OR abs(sqrt(list_dot_product(v.embedding, v.embedding)) - 1) > 1e-4
 )
@@ -110,7 +112,7 @@ _CHECKS: Mapping[str, tuple[TableCheck, ...]] = {
         f"features.{modality}_embeddings": (
             TableCheck(
                 "finite_unit_vectors",
-                "Every vector is finite, of length 1, and as long as its encoder says.",
+                "Every vector is of a known encoder, finite, of length 1, and of its dimension.",
                 _UNIT_VECTORS.replace("{table}", f"features.{modality}_embeddings").replace("{modality}", modality),
             ),
         )

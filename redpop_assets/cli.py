@@ -2,6 +2,7 @@
 
 import os
 import shutil
+import signal
 import subprocess
 import sys
 from collections.abc import Sequence
@@ -10,6 +11,7 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
+from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.markup import escape
 from rich.table import Table as Grid
@@ -159,8 +161,10 @@ def predict(
         raise SettingsError(f"There is no picture {image}.")
     if not title.strip():
         raise SettingsError("The title is empty; Reddit takes no post without one.")
+    # Asking changes nothing, so any warehouse may be asked, whoever filled it.
+    source = _published(settings, "SELECT source FROM raw.source").to_pylist()[0]["source"]
     forecasts = forecast(
-        open_warehouse(settings),
+        open_warehouse(settings.model_copy(update={"source": source})),
         ModelStore(settings.home / "models"),
         subreddit.removeprefix("r/").lower(),
         title.strip(),
@@ -170,36 +174,31 @@ def predict(
         label_age=settings.label_age,
         device=settings.device,
     )
-    grid = Grid(title=f"r/{subreddit}: {title}", title_justify="left")
-    for column, justify in (
-        ("predictor", "left"),
-        ("expected score", "right"),
-        ("percentile", "right"),
-        ("saw", "left"),
-    ):
-        grid.add_column(column, justify=justify)  # type: ignore[arg-type]
+    grid = Grid(title=f"r/{subreddit}: {title}", title_justify="left", box=SIMPLE_HEAD)
+    for column in ("predictor", "expected score", "percentile", "saw", "test Spearman"):
+        grid.add_column(column, justify="left" if column in ("predictor", "saw") else "right")
     for row in sorted(forecasts, key=lambda row: (row.test_spearman is None, -(row.test_spearman or 0.0))):
-        skill = "" if row.test_spearman is None else f" (test Spearman {row.test_spearman:.2f})"
         saw = (
             "picture and title" if row.used_image else "title, time, author" if row.used_caption else "past scores only"
         )
-        grid.add_row(row.predictor + skill, f"{row.expected_score:.0f}", f"{100 * row.percentile:.0f} %", saw)
+        skill = "–" if row.test_spearman is None else f"{row.test_spearman:.2f}"
+        grid.add_row(row.predictor, f"{row.expected_score:.0f}", f"{100 * row.percentile:.0f} %", saw, skill)
     _console.print(grid)
     _console.print(
         f"Expected after {settings.label_age_days:g} days. The percentile is the share of the community's matured "
-        "posts that scored less. The first line is the predictor that ranked unseen posts best."
+        "posts that scored less. The first line is the predictor that ranked unseen posts best (Spearman; 0 is chance)."
     )
 
 
 @app.command()
 def leaderboard() -> None:
     """The predictors on the test part of each community, from the published warehouse."""
-    from redpop_assets.demo import leaderboard_grid
+    from redpop_assets.demo import print_leaderboard
 
     rows = _published(load_settings(), "SELECT * FROM marts.leaderboard").to_pylist()
     if not rows:
         raise WarehouseError("No predictor has been compared yet: run `redpop materialize`.")
-    _console.print(leaderboard_grid(rows))
+    print_leaderboard(rows, _console)
 
 
 @app.command()
@@ -238,9 +237,8 @@ def dev(
     from redpop_assets.runs import prepare_instance
 
     settings = demo_settings(sandbox_port) if demo else load_settings()
-    prepare_instance(settings)
-    command = [_script("dagster"), "dev", "-m", "redpop_assets.definitions", "-d", str(Path.cwd()), "-p", str(port)]
-    command += ["--log-level", "warning"]
+    workspace = prepare_instance(settings) / "workspace.yaml"
+    command = [_script("dagster"), "dev", "-w", str(workspace), "-p", str(port), "--log-level", "warning"]
     _console.print(f"Home {settings.home}. The UI: http://localhost:{port}")
     if demo:
         with sandbox_process(settings, sandbox_port):
@@ -367,11 +365,13 @@ def _script(name: str) -> str:
 def _foreground(command: Sequence[str]) -> int:
     """Run a program that ends by Ctrl-C, and wait for it to clean up."""
     process = subprocess.Popen(command)
+    # Dagster leaves its servers behind when it is terminated; an interrupt makes it end them.
+    signal.signal(signal.SIGTERM, lambda *_: process.send_signal(signal.SIGINT))
     while True:
         try:
             return process.wait()
         except KeyboardInterrupt:
-            continue
+            continue  # the terminal has told the program as well
 
 
 if __name__ == "__main__":

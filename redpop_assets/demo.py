@@ -15,7 +15,9 @@ from typing import Any
 
 import duckdb
 import numpy as np
+from rich.box import SIMPLE_HEAD
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table as Grid
 
 from redpop_assets.errors import RedPopError
@@ -70,7 +72,7 @@ def run_demo(settings: Settings, *, port: int, posts: int, advance: timedelta | 
     published = settings.home / "redpop.duckdb"
     with duckdb.connect(published, read_only=True) as connection:
         rows = connection.execute("SELECT * FROM marts.leaderboard").to_arrow_table().to_pylist()
-    console.print(leaderboard_grid(rows, ceilings))
+    print_leaderboard(rows, console, ceilings)
     home = os.path.relpath(settings.home)
     program = os.path.relpath(Path(sys.executable).with_name("redpop"))
     console.print(
@@ -78,7 +80,7 @@ def run_demo(settings: Settings, *, port: int, posts: int, advance: timedelta | 
         "Try next:\n"
         f"  {program} dev --demo          # the UI on the demo's home: http://localhost:3000\n"
         f'  REDPOP_HOME={home} {program} sql "SELECT caption, score FROM marts.posts ORDER BY score DESC LIMIT 5"\n'
-        f'  REDPOP_HOME={home} REDPOP_SOURCE=sandbox {program} predict -r earthporn -t "Sunrise over the lake [OC]" '
+        f'  REDPOP_HOME={home} {program} predict -r earthporn -t "Sunrise over the lake [OC]" '
         "-i photo.jpg\n"
         "Time stands still in the sandbox; `make demo ADVANCE=8d` lets it pass and refreshes.",
         soft_wrap=True,
@@ -86,48 +88,38 @@ def run_demo(settings: Settings, *, port: int, posts: int, advance: timedelta | 
     )
 
 
-def leaderboard_grid(
-    rows: Sequence[dict[str, Any]], ceilings: dict[str, tuple[float, float, float]] | None = None
-) -> Grid:
-    """The leaderboard for a terminal, best Spearman first; with the ceiling of each subreddit where it is known."""
-    grid = Grid(
-        title="Leaderboard: test part of the time split, within each subreddit, 95 % intervals", title_justify="left"
-    )
-    for name in (
-        "subreddit",
-        "predictor",
-        "Spearman",
-        "MAE (log)",
-        "MSE (log)",
-        "pair accuracy",
-        "test posts",
-        "pairs",
-    ):
-        grid.add_column(name, justify="left" if name in ("subreddit", "predictor") else "right")
+def print_leaderboard(
+    rows: Sequence[dict[str, Any]], console: Console, ceilings: dict[str, tuple[float, float, float]] | None = None
+) -> None:
+    """Print one table per subreddit, best Spearman first, with its ceiling where it is known."""
     for subreddit in sorted({row["subreddit"] for row in rows}):
+        members = [row for row in rows if row["subreddit"] == subreddit]
+        size = max(members, key=lambda row: row["test_posts"])
+        grid = Grid(
+            title=f"r/{subreddit}: {size['test_posts']} test posts, {size['pairs']} pairs, 95 % intervals",
+            title_justify="left",
+            box=SIMPLE_HEAD,
+            pad_edge=False,
+            padding=(0, 1),
+        )
+        for name in ("predictor", "Spearman", "MAE", "MSE", "pair accuracy"):
+            grid.add_column(name, justify="left" if name == "predictor" else "right", no_wrap=True)
         if ceilings:
             estimate, low, high = ceilings[subreddit]
+            grid.add_row("highest reachable", escape(f"{estimate:.3f} [{low:.3f}, {high:.3f}]"), style="dim")
+        trained = [row for row in members if row["status"] == "trained"]
+        for row in sorted(trained, key=lambda row: -(row["spearman"] or -2.0)):
             grid.add_row(
-                subreddit, "[dim]highest reachable[/]", f"[dim]{estimate:.3f} \\[{low:.3f}, {high:.3f}][/]", *[""] * 5
+                row["predictor"] + (" (untrained weights)" if row["untrained_weights"] else ""),
+                escape(with_interval(row, "spearman")),
+                "–" if row["mae"] is None else f"{row['mae']:.3f}",
+                "–" if row["mse"] is None else f"{row['mse']:.3f}",
+                escape(with_interval(row, "pair_accuracy")),
             )
-        members = [row for row in rows if row["subreddit"] == subreddit]
-        for row in sorted(members, key=lambda row: (row["status"] != "trained", -(row["spearman"] or -2.0))):
+        console.print(grid)
+        for row in members:
             if row["status"] != "trained":
-                grid.add_row(subreddit, row["predictor"], f"[yellow]not trained: {row['reason']}[/]", *[""] * 5)
-                continue
-            name = row["predictor"] + (" (untrained weights)" if row["untrained_weights"] else "")
-            grid.add_row(
-                subreddit,
-                name,
-                with_interval(row, "spearman").replace("[", "\\["),
-                f"{row['mae']:.3f}" if row["mae"] is not None else "–",
-                f"{row['mse']:.3f}" if row["mse"] is not None else "–",
-                with_interval(row, "pair_accuracy").replace("[", "\\["),
-                str(row["test_posts"]),
-                str(row["pairs"]),
-            )
-        grid.add_section()
-    return grid
+                console.print(f"[yellow]{row['predictor']} not trained:[/] {escape(row['reason'])}", highlight=False)
 
 
 def ceiling(settings: Settings, url: str, subreddit: str) -> tuple[float, float, float]:

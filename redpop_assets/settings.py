@@ -9,6 +9,7 @@ from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from redpop_assets.encoders.names import EncoderName
 from redpop_assets.errors import SettingsError
+from redpop_assets.reddit.listings import Listing
 
 REDDIT_URL = "https://www.reddit.com"
 OAUTH_URL = "https://oauth.reddit.com"
@@ -26,7 +27,9 @@ class Settings(BaseSettings):
         Path("warehouse"), description="Home directory: database, images, models and run history together."
     )
     source: str = Field(
-        REDDIT, description="Name of the service that fills the warehouse; one warehouse takes one source."
+        REDDIT,
+        min_length=1,
+        description="Name of the service that fills the warehouse; one warehouse takes one source.",
     )
     subreddits: CommaSeparated = Field(("pics", "EarthPorn"), description="Communities, separated by commas.")
 
@@ -116,6 +119,16 @@ class Settings(BaseSettings):
             raise ValueError("a subreddit is named twice; Reddit does not distinguish case")
         return names
 
+    @field_validator("listings")
+    @classmethod
+    def _know_listings(cls, names: tuple[str, ...]) -> tuple[str, ...]:
+        if not names:
+            raise ValueError("name at least one listing, such as REDPOP_LISTINGS=new,top/week")
+        try:
+            return tuple(str(Listing.parse(name)) for name in names)
+        except SettingsError as error:
+            raise ValueError(str(error)) from error
+
     @field_validator("image_encoder", "caption_encoder")
     @classmethod
     def _spell_encoder(cls, name: str) -> str:
@@ -135,6 +148,15 @@ class Settings(BaseSettings):
             raise ValueError(
                 f"REDPOP_OAUTH_URL is {self.oauth_url}, which is not Reddit: name it in REDPOP_SOURCE, such as "
                 "REDPOP_SOURCE=sandbox, so that its posts never mix with real ones"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _wait_for_labels(self) -> Self:
+        if self.give_up_days <= self.label_age_days:
+            raise ValueError(
+                f"REDPOP_GIVE_UP_DAYS is {self.give_up_days:g} and REDPOP_LABEL_AGE_DAYS {self.label_age_days:g}: posts "
+                "would be given up before their label can be read, so make the first the larger one"
             )
         return self
 

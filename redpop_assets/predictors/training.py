@@ -76,7 +76,7 @@ def build_training_set(
         # No past to learn from yet: the predictors then find no validation part and say so.
         split = np.full(len(post_ids), "train")
     data = with_labels(read_dataset(warehouse, subreddit, encoders), post_ids, labelled.column("log_score").to_numpy())
-    snapshot = _snapshot(data, encoders, split)
+    snapshot = _snapshot(data, encoders, labelled, split)
     n = len(post_ids)
     rows = labelled.append_column("subreddit", pa.array([subreddit] * n, pa.string()))
     rows = rows.append_column("split", pa.array(split.tolist(), pa.string()))
@@ -112,8 +112,10 @@ def read_parts(warehouse: Warehouse, subreddit: str, encoders: Encoders) -> tupl
     return data.select(split == "train"), data.select(split == "validation")
 
 
-def _snapshot(data: Dataset, encoders: Encoders, split: npt.NDArray[np.str_]) -> str:
-    parts = (dataset_digest(data), encoders.image, encoders.caption, *split.tolist())
+def _snapshot(data: Dataset, encoders: Encoders, labelled: pa.Table, split: npt.NDArray[np.str_]) -> str:
+    parts = [dataset_digest(data), encoders.image, encoders.caption, *split.tolist()]
+    # The intervals of the leaderboard depend on them.
+    parts += [*labelled.column("cluster").to_pylist(), *labelled.column("duplicate_group").to_pylist()]
     return hashlib.sha256("\0".join(parts).encode()).hexdigest()[:16]
 
 

@@ -87,7 +87,8 @@ class Harvest:
                 self._started_at = self._started_at or page.observed_at
                 pages.append(page)
         finally:
-            if pages:
+            # Even a community without a post leaves a warehouse, in which the next steps find no rows.
+            if pages or not self._warehouse.live.exists():
                 with self._warehouse.write() as writer:
                     new = sum(self._store(writer, page) for page in pages)
         return ListingCounts(sum(len(page.submissions) for page in pages), new)

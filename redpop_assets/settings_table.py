@@ -1,0 +1,46 @@
+"""The table of settings in the README, made from the settings: `python -m redpop_assets.settings_table`."""
+
+from pathlib import Path
+
+from pydantic import SecretStr
+from pydantic.fields import FieldInfo
+
+from redpop_assets.settings import Settings
+
+COMMAND = "python -m redpop_assets.settings_table"
+BEGIN, END = "<!-- settings: begin -->", "<!-- settings: end -->"
+
+
+def variable_of(name: str, field: FieldInfo) -> str:
+    """The environment variable of a setting."""
+    return str(field.validation_alias or f"REDPOP_{name.upper()}")
+
+
+def shown(value: object) -> str:
+    """A value as it would be written into the environment; secrets only as set or not."""
+    if isinstance(value, SecretStr):
+        return "set" if value.get_secret_value() else ""
+    return ",".join(map(str, value)) if isinstance(value, tuple) else str(value)
+
+
+def render() -> str:
+    """One Markdown row per setting: variable, default, meaning."""
+    lines = ["| variable | default | meaning |", "| --- | --- | --- |"]
+    for name, field in Settings.model_fields.items():
+        default = shown(field.default)
+        if len(default) > 60:
+            default = f"{default[:57]}…"
+        lines.append(f"| `{variable_of(name, field)}` | {f'`{default}`' if default else ''} | {field.description} |")
+    return "\n".join(lines)
+
+
+def update(readme: str) -> str:
+    """The README with its table renewed."""
+    head, rest = readme.split(BEGIN)
+    _, tail = rest.split(END)
+    return f"{head}{BEGIN}\n{render()}\n{END}{tail}"
+
+
+if __name__ == "__main__":
+    path = Path(__file__).resolve().parents[1] / "README.md"
+    path.write_text(update(path.read_text(encoding="utf-8")), encoding="utf-8")

@@ -1,0 +1,389 @@
+"""The whole graph on the sandbox: a first run, a run with nothing new, and one eight days later."""
+
+import re
+from pathlib import Path
+
+import duckdb
+import pytest
+
+from redpop_assets.predictors.registry import predictor_names
+from redpop_assets.storage.schema import load_schema
+
+pytestmark = pytest.mark.xdist_group("pipeline")
+
+SUBREDDITS = ("pics", "earthporn")
+TABLES = [name for name, table in load_schema().items() if not table.is_view]
+
+PREDICTOR = {"status", "reason", "blocks", "train_rows", "train_seconds", "trained_now", "snapshot"}
+COUNTS = {"dagster/row_count", "dagster/partition_row_count"}
+TOOK = {"rows_computed", "compute_seconds", "rows_per_second"}
+METADATA = {
+    "raw/submissions": COUNTS | {"new_posts", "api_requests"},
+    "raw/sightings": COUNTS | {"new_sightings"},
+    "raw/observations": COUNTS | {"new_observations"},
+    "core/posts": COUNTS | {"rows_computed"},
+    "core/rejected_posts": COUNTS | {"reasons"},
+    "core/image_fetches": COUNTS | {"urls_fetched", "urls_without_image"},
+    "core/images": COUNTS | {"images_stored"},
+    "core/labels": COUNTS | {"rows_changed", "posts_below_label_age", "label_age_days"},
+    "features/image_embeddings": COUNTS | TOOK | {"encoder"},
+    "features/caption_embeddings": COUNTS | TOOK | {"encoder"},
+    "features/image_features": COUNTS | TOOK,
+    "features/caption_features": COUNTS | TOOK,
+    "features/timestamp_features": COUNTS | TOOK,
+    "features/author_features": COUNTS | {"rows_changed", "cold_start_share"},
+    "features/post_flags": COUNTS | {"rows_changed"},
+    "models/training_set": COUNTS
+    | {"snapshot", *(f"{part}_posts" for part in ("train", "validation", "test", "embargo", "seen_before"))},
+    "models/training_columns": COUNTS,
+    **{f"models/{name}": PREDICTOR for name in predictor_names()},
+    "marts/predictions": {"dagster/row_count", "rows_computed"},
+    "marts/leaderboard": {"dagster/row_count", "best_spearman", "table"},
+    "marts/published_warehouse": {"path", "bytes", "changed"},
+}
+"""What the UI plots over time: a key that changes its name loses its history."""
+
+
+@pytest.fixture(scope="module")
+def first(pipeline):
+    return pipeline.deployment
+
+
+def test_both_runs_succeed_and_every_check_passes(pipeline):
+    for name in SUBREDDITS:
+        run = pipeline.runs[name]
+        assert run.success
+        assert run.failed_checks == set()
+        assert len(run.checks) >= len(TABLES) - 3  # source, encoders and predictors have no asset of their own
+        assert set(run.materializations) == set(METADATA)
+
+
+def test_partitioned_checks_know_their_partition(pipeline):
+    for name in SUBREDDITS:
+        checks = pipeline.runs[name].checks
+        assert {found.partition for (key, _), found in checks.items() if not key.startswith("marts/")} == {name}
+        assert {found.partition for (key, _), found in checks.items() if key.startswith("marts/")} == {None}
+
+
+def test_every_asset_reports_the_same_numbers_every_time(pipeline):
+    for name in SUBREDDITS:
+        assert {key: set(found) for key, found in pipeline.runs[name].metadata.items()} == METADATA
+
+
+def test_row_counts_are_those_of_the_tables(pipeline, first):
+    found = pipeline.runs["earthporn"].metadata  # the later of the two
+    for table in TABLES:
+        key = table.replace(".", "/")
+        if key in found and "dagster/row_count" in found[key]:
+            assert found[key]["dagster/row_count"] == first.scalar(f"SELECT count(*) FROM {table}"), table
+    posts = first.scalar("SELECT count(*) FROM core.posts WHERE subreddit = 'earthporn'")
+    assert found["core/posts"]["dagster/partition_row_count"] == posts
+    assert found["features/author_features"]["dagster/partition_row_count"] == posts
+
+
+def test_the_harvest_holds_every_post_that_the_listings_show(first, world):
+    shown = {
+        post.id
+        for name in SUBREDDITS
+        for post in world.posts(name, world.epoch.timestamp())
+        if world.read(post, world.epoch.timestamp()).removed is None
+    }
+    assert {row["post_id"] for row in first.rows("SELECT post_id FROM raw.submissions")} == shown
+    assert len(shown) > 300
+
+
+def test_every_submission_is_a_post_or_rejected_with_a_reason(first):
+    posts = {row["post_id"] for row in first.rows("SELECT post_id FROM core.posts")}
+    rejected = {row["post_id"]: row["reason"] for row in first.rows("SELECT post_id, reason FROM core.rejected_posts")}
+    raw = {row["post_id"] for row in first.rows("SELECT post_id FROM raw.submissions")}
+    assert posts | set(rejected) == raw
+    assert posts & set(rejected) == set()
+    assert {"self", "video"} <= set(rejected.values())
+    assert all(rejected.values())
+
+
+def test_labels_are_first_readings_past_the_label_age(first):
+    week = 7 * 24
+    labels = first.rows(
+        "SELECT l.*, p.created_at, epoch(l.observed_at - p.created_at) / 3600 AS age FROM core.labels AS l "
+        "JOIN core.posts AS p USING (post_id)"
+    )
+    assert labels
+    assert min(row["age"] for row in labels) >= week
+    assert [row["age_at_label_hours"] for row in labels] == pytest.approx([row["age"] for row in labels])
+    readings = first.rows(
+        "SELECT o.post_id, o.score, o.observed_at FROM raw.observations AS o JOIN core.posts AS p USING (post_id) "
+        "WHERE o.observed_at >= p.created_at + INTERVAL 7 DAY AND NOT o.hide_score ORDER BY o.observed_at DESC"
+    )
+    earliest = {row["post_id"]: (row["score"], row["observed_at"]) for row in readings}
+    assert {row["post_id"]: (row["score"], row["observed_at"]) for row in labels} == earliest
+    young = first.scalar("SELECT count(*) FROM core.posts ANTI JOIN core.labels USING (post_id)")
+    assert 0 < young < 60
+
+
+@pytest.mark.parametrize("table", TABLES)
+def test_every_table_has_rows_of_both_communities(first, table):
+    if "subreddit" in load_schema()[table].column_names:
+        found = {row["subreddit"] for row in first.rows(f"SELECT DISTINCT subreddit FROM {table}")}
+        assert found == set(SUBREDDITS)
+    else:
+        assert first.scalar(f"SELECT count(*) FROM {table}") > 0
+
+
+def test_every_stored_image_has_a_vector_and_features(first):
+    images = first.scalar("SELECT count(*) FROM core.images")
+    assert images > 300
+    assert first.scalar("SELECT count(*) FROM features.image_embeddings") == images
+    assert first.scalar("SELECT count(*) FROM features.image_features") == images
+    files = {path.name for path in (first.home / "images").rglob("*") if path.is_file()}
+    assert files == {Path(row["path"]).name for row in first.rows("SELECT path FROM core.images")}
+
+
+def test_the_leaderboard_has_each_predictor_of_each_community(first):
+    rows = first.rows("SELECT * FROM marts.leaderboard")
+    assert {(row["subreddit"], row["predictor"]) for row in rows} == {
+        (subreddit, name) for subreddit in SUBREDDITS for name in predictor_names()
+    }
+    assert len(rows) == 2 * len(predictor_names())
+    for row in rows:
+        assert row["status"] == "trained", row
+        assert row["test_posts"] >= 15
+        assert row["train_posts"] >= 100
+        assert 0 < row["mae"] < 5
+        assert 0 < row["mse"] < 25
+        assert row["untrained_weights"] is False
+        if row["predictor"] == "subreddit_median":
+            assert row["spearman"] is None  # a constant orders nothing
+        else:
+            assert -1 <= row["spearman_low"] <= row["spearman"] <= row["spearman_high"] <= 1
+
+
+def test_every_post_is_predicted_by_everyone(first):
+    expected = {
+        (row["post_id"], name) for row in first.rows("SELECT post_id FROM core.posts") for name in predictor_names()
+    }
+    rows = first.rows("SELECT * FROM marts.predictions")
+    assert {(row["post_id"], row["predictor"]) for row in rows} == expected
+    assert len(rows) == len(expected)
+    assert all(0 <= row["percentile"] <= 1 for row in rows)
+    labelled = {row["post_id"]: row["split"] for row in first.rows("SELECT post_id, split FROM models.training_set")}
+    assert {row["split"] for row in rows if row["post_id"] not in labelled} == {"unlabelled"}
+    assert all(row["split"] == labelled.get(row["post_id"], "unlabelled") for row in rows)
+
+
+def test_the_published_file_opens_read_only_and_equals_the_live_one(first):
+    with duckdb.connect(first.home / "redpop.duckdb", read_only=True) as connection:
+        connection.execute(f"ATTACH '{first.home}/live/redpop.duckdb' AS live (READ_ONLY)")
+        for table in load_schema():
+            for one, other in ((table, f"live.{table}"), (f"live.{table}", table)):
+                found = connection.execute(f"SELECT count(*) FROM (FROM {one} EXCEPT ALL FROM {other})").fetchone()
+                assert found == (0,), table
+    with duckdb.connect(first.home / "redpop.duckdb") as connection:  # the mart people open first
+        assert connection.execute("SELECT count(*) FROM marts.posts WHERE score IS NOT NULL").fetchone()[0] > 250
+
+
+def people(world):
+    """All names and ids of the people of the sandbox."""
+    posts = [post for name in SUBREDDITS for post in world.posts(name, world.epoch.timestamp())]
+    return {post.author for post in posts} | {post.author_id for post in posts}
+
+
+def test_no_author_is_in_the_warehouse_by_name(first, world):
+    names = people(world)
+    assert len(names) > 40
+    pattern = "|".join(re.escape(name) for name in names)
+    assert re.search(pattern, next(iter(names)))
+    with duckdb.connect(first.home / "live" / "redpop.duckdb", read_only=True) as connection:
+        columns = connection.execute(
+            "SELECT schema_name || '.' || table_name, column_name FROM duckdb_columns() "
+            "WHERE NOT internal AND (data_type LIKE '%VARCHAR%' OR data_type = 'JSON')"
+        ).fetchall()
+        assert ("raw.submissions", "json") in columns
+        for table, column in columns:
+            found = connection.execute(
+                f"SELECT {column}::VARCHAR FROM {table} WHERE regexp_matches({column}::VARCHAR, $pattern, 'i') LIMIT 1",
+                {"pattern": pattern},
+            ).fetchone()
+            assert found is None, f"{table}.{column}: {found}"
+    authors = first.rows("SELECT DISTINCT author FROM core.posts WHERE author IS NOT NULL")
+    assert len(authors) > 20
+    assert all(re.fullmatch("[0-9a-f]{32}", row["author"]) for row in authors)
+
+
+def test_neither_people_nor_the_secret_are_in_any_other_file(first, world):
+    words = [name.encode() for name in people(world)] + [first.variables["REDDIT_CLIENT_SECRET"].encode()]
+    pattern = re.compile(b"|".join(map(re.escape, words)))
+    for path in first.home.rglob("*"):
+        if path.is_file() and path.suffix != ".jpg":
+            assert pattern.search(path.read_bytes()) is None, path
+
+
+# A second run, at the same moment of the sandbox.
+
+
+@pytest.fixture(scope="module")
+def repeated(pipeline, tmp_path_factory):
+    """(deployment, runs) of a copy on which the graph ran again while time stood still."""
+    deployment = pipeline.deployment.copy(tmp_path_factory.mktemp("repeated") / "home")
+    return deployment, {name: deployment.run(name) for name in SUBREDDITS}
+
+
+def test_a_run_with_nothing_new_computes_nothing(repeated):
+    for name in SUBREDDITS:
+        found = repeated[1][name].metadata
+        assert repeated[1][name].success
+        assert found["raw/submissions"]["new_posts"] == 0
+        assert found["raw/sightings"]["new_sightings"] == 0
+        assert found["raw/observations"]["new_observations"] == 0
+        assert found["core/posts"]["rows_computed"] == 0
+        assert found["core/image_fetches"]["urls_fetched"] == 0
+        assert found["core/labels"]["rows_changed"] == 0
+        for table in ("caption_features", "image_features", "timestamp_features"):
+            assert found[f"features/{table}"]["rows_computed"] == 0
+        for table in ("image_embeddings", "caption_embeddings"):
+            assert found[f"features/{table}"].get("rows_computed", 0) == 0
+        for table in ("author_features", "post_flags"):
+            assert found[f"features/{table}"]["rows_changed"] == 0
+        for predictor in predictor_names():
+            assert found[f"models/{predictor}"]["trained_now"] is False
+        assert found["marts/predictions"]["rows_computed"] == 0
+        assert found["marts/published_warehouse"]["changed"] is False
+
+
+def test_equal_rows_have_equal_data_versions(pipeline, repeated):
+    before, after = (runs["earthporn"].data_versions for runs in (pipeline.runs, repeated[1]))
+    assert before.pop("marts/published_warehouse")  # a file is no table: its version follows from its inputs
+    assert {key: after[key] for key in before} == before
+
+
+def test_a_run_with_nothing_new_leaves_the_published_bytes_alone(pipeline, repeated):
+    files = [home / "redpop.duckdb" for home in (pipeline.deployment.home, repeated[0].home)]
+    assert files[0].read_bytes() == files[1].read_bytes()
+
+
+# Eight days later.
+
+
+@pytest.fixture(scope="module")
+def later(pipeline, later_sandbox, tmp_path_factory):
+    """(deployment, runs) eight days later. `new` is read only as deep as new posts are, so that the rest is asked."""
+    before = pipeline.deployment
+    deployment = before.copy(tmp_path_factory.mktemp("later") / "home").using(
+        REDPOP_REDDIT_URL=later_sandbox,
+        REDPOP_OAUTH_URL=later_sandbox,
+        REDPOP_IMAGE_HOSTS_ALLOWED=",".join(
+            [before.variables["REDPOP_IMAGE_HOSTS_ALLOWED"], later_sandbox.removeprefix("http://")]
+        ),
+        REDPOP_LISTINGS="new",
+        REDPOP_LISTING_DEPTH="18",
+    )
+    return deployment, {name: deployment.run(name) for name in SUBREDDITS}
+
+
+def test_new_posts_are_found(first, later, world):
+    deployment, runs = later
+    now = world.epoch.timestamp() + 8 * 86_400
+    for name in SUBREDDITS:
+        assert runs[name].success
+        assert runs[name].failed_checks == set()
+        born = {
+            post.id
+            for post in world.posts(name, now)
+            if post.created > world.epoch.timestamp() and world.read(post, now).removed is None
+        }
+        raw = {row["post_id"] for row in deployment.rows("SELECT post_id FROM raw.submissions")}
+        known = {row["post_id"] for row in first.rows("SELECT post_id FROM raw.submissions")}
+        assert 8 <= len(born) <= 18
+        assert born <= raw - known
+        assert runs[name].metadata["raw/submissions"]["new_posts"] == len(born)
+
+
+def test_every_young_post_is_read_again(first, later):
+    deployment, _ = later
+    young = {
+        row["post_id"]
+        for row in first.rows(
+            "SELECT post_id FROM raw.submissions AS s ANTI JOIN core.labels USING (post_id) WHERE "
+            "to_timestamp((json->>'created_utc')::DOUBLE)::TIMESTAMP > TIMESTAMP '2026-05-25 12:00:00'"
+        )
+    }
+    read = {
+        row["post_id"]
+        for row in deployment.rows("SELECT post_id FROM raw.observations WHERE observed_at > '2026-06-05'")
+    }
+    asked = {
+        row["post_id"]
+        for row in deployment.rows(
+            "SELECT post_id FROM raw.observations WHERE observed_at > '2026-06-05' AND endpoint = 'info'"
+        )
+    }
+    assert len(young) > 10
+    assert young <= read
+    assert asked
+
+
+def test_nothing_raw_is_overwritten(first, later):
+    deployment, _ = later
+    for table in ("raw.submissions", "raw.observations", "raw.sightings"):
+        before = {tuple(row.items()) for row in first.rows(f"SELECT * FROM {table}")}
+        after = {tuple(row.items()) for row in deployment.rows(f"SELECT * FROM {table}")}
+        assert before < after
+
+
+def test_removed_posts_move_to_the_rejected_ones_and_leave_everything_else(first, later, world):
+    deployment, _ = later
+    start, now = world.epoch.timestamp(), world.epoch.timestamp() + 8 * 86_400
+    known = {row["post_id"] for row in first.rows("SELECT post_id FROM core.posts")}
+    removed = {
+        post.id: world.read(post, now).removed
+        for name in SUBREDDITS
+        for post in world.posts(name, start)
+        if post.id in known and post.created > start - 7 * 86_400 and world.read(post, now).removed
+    }
+    assert removed
+    rejected = {
+        row["post_id"]: row["reason"] for row in deployment.rows("SELECT post_id, reason FROM core.rejected_posts")
+    }
+    assert {post: rejected.get(post) for post in removed} == {
+        post: f"removed_by_{category}" for post, category in removed.items()
+    }
+    for table in (
+        *("core.posts", "core.labels", "features.timestamp_features", "features.author_features"),
+        *("features.post_flags", "models.training_set", "marts.predictions"),
+    ):
+        left = {row["post_id"] for row in deployment.rows(f"SELECT post_id FROM {table}")}
+        assert not left & set(removed), table
+
+
+def test_labels_grow_and_old_ones_stay(first, later):
+    sql = "SELECT post_id, score, observed_at FROM core.labels"
+    before, after = (
+        {row["post_id"]: (row["score"], row["observed_at"]) for row in deployment.rows(sql)}
+        for deployment in (first, later[0])
+    )
+    assert before.items() < after.items()
+
+
+def test_only_new_content_is_computed_and_all_predictors_learn_again(first, later):
+    deployment, runs = later
+    for name in SUBREDDITS:
+        found = runs[name].metadata
+        assert 0 < found["core/image_fetches"]["urls_fetched"] <= 20
+        assert 0 < found["features/image_embeddings"]["rows_computed"] <= 20
+        assert 0 < found["features/caption_embeddings"]["rows_computed"] <= 20
+        assert found["features/timestamp_features"]["rows_computed"] <= 20
+        assert all(found[f"models/{predictor}"]["trained_now"] for predictor in predictor_names())
+        assert found["marts/published_warehouse"]["changed"] is True
+    digests = "SELECT subreddit, predictor, digest FROM models.predictors"
+    before, after = ({tuple(row.values()) for row in deployment.rows(digests)} for deployment in (first, deployment))
+    assert not before & after
+
+
+def test_predictions_follow_the_new_models_and_posts(later):
+    deployment, _ = later
+    stale = deployment.scalar(
+        "SELECT count(*) FROM marts.predictions ANTI JOIN models.predictors USING (subreddit, predictor, digest)"
+    )
+    assert stale == 0
+    posts, predictions = (deployment.scalar(f"SELECT count(*) FROM {t}") for t in ("core.posts", "marts.predictions"))
+    assert predictions == posts * len(predictor_names())

@@ -1,0 +1,403 @@
+"""Whole deployments for tests: a sandbox served over HTTP, a home directory, its environment, and runs of the graph."""
+
+import contextlib
+import gzip
+import hashlib
+import json
+import os
+import shutil
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import dagster as dg
+import numpy as np
+import pyarrow as pa
+import pytest
+
+from redpop_assets.definitions import build_defs
+from redpop_assets.encoders.base import CODE_VERSION as ENCODING_VERSION
+from redpop_assets.features import captions, pixels, timestamps
+from redpop_assets.predictors.blocks import TABLES, Encoders
+from redpop_assets.resources import open_warehouse
+from redpop_assets.runs import prepare_instance
+from redpop_assets.sandbox.clock import Clock
+from redpop_assets.sandbox.server import running
+from redpop_assets.sandbox.world import World
+from redpop_assets.settings import Settings, load_settings
+from redpop_assets.storage.arrow import arrow_table
+from redpop_assets.storage.warehouse import Warehouse
+
+os.environ["HF_HUB_OFFLINE"] = "1"  # read when huggingface_hub is imported: no test may ask the hub
+os.environ.setdefault("OMP_WAIT_POLICY", "passive")  # threads that spin while they wait stall a machine that is shared
+
+DATA = Path(__file__).resolve().parents[2] / "shared" / "data"
+SECRET = "a-secret-of-the-sandbox-that-must-not-be-stored"
+OWN_VARIABLES = ("REDPOP_", "REDDIT_", "DAGSTER_")
+
+
+@contextmanager
+def environment(variables: Mapping[str, str], folder: Path) -> Iterator[None]:
+    """Only these settings, and a working directory without `.env`; everything is put back afterwards."""
+    with pytest.MonkeyPatch.context() as patch:
+        for name in list(os.environ):
+            if name.startswith(OWN_VARIABLES):
+                patch.delenv(name)
+        patch.setenv("DAGSTER_HOME", "")  # so that what a run puts there is undone, too
+        patch.delenv("DAGSTER_HOME")
+        for name, value in variables.items():
+            patch.setenv(name, value)
+        patch.chdir(folder)
+        yield
+
+
+@dataclass(frozen=True)
+class Run:
+    """A finished run of the graph for one subreddit."""
+
+    result: dg.ExecuteInProcessResult
+
+    @property
+    def success(self) -> bool:
+        return self.result.success
+
+    @property
+    def materializations(self) -> dict[str, dg.AssetMaterialization]:
+        events = self.result.get_asset_materialization_events()
+        return {"/".join(event.asset_key.path): event.materialization for event in events}
+
+    @property
+    def metadata(self) -> dict[str, dict[str, Any]]:
+        return {
+            key: {name: value.value for name, value in found.metadata.items()}
+            for key, found in self.materializations.items()
+        }
+
+    @property
+    def data_versions(self) -> dict[str, str]:
+        return {key: (found.tags or {})["dagster/data_version"] for key, found in self.materializations.items()}
+
+    @property
+    def checks(self) -> dict[tuple[str, str], dg.AssetCheckEvaluation]:
+        return {
+            ("/".join(found.asset_key.path), found.check_name): found
+            for found in self.result.get_asset_check_evaluations()
+        }
+
+    @property
+    def failed_checks(self) -> set[tuple[str, str]]:
+        return {name for name, found in self.checks.items() if not found.passed}
+
+
+@dataclass(frozen=True)
+class Deployment:
+    """A home directory and the variables that all commands on it see."""
+
+    home: Path
+    variables: Mapping[str, str]
+
+    @property
+    def full_environment(self) -> dict[str, str]:
+        """For a process of its own."""
+        outer = {name: value for name, value in os.environ.items() if not name.startswith(OWN_VARIABLES)}
+        return {**outer, **self.variables}
+
+    @contextmanager
+    def environment(self) -> Iterator[Settings]:
+        with environment(self.variables, self.home.parent):
+            yield load_settings()
+
+    @property
+    def settings(self) -> Settings:
+        with self.environment() as settings:
+            return settings
+
+    @property
+    def warehouse(self) -> Warehouse:
+        return open_warehouse(self.settings)
+
+    def rows(self, sql: str, params: Mapping[str, Any] | None = None) -> list[dict[str, Any]]:
+        return self.warehouse.query(sql, params).to_pylist()
+
+    def scalar(self, sql: str, params: Mapping[str, Any] | None = None) -> Any:
+        return self.warehouse.scalar(sql, params)
+
+    @contextmanager
+    def instance(self) -> Iterator[tuple[Settings, dg.DagsterInstance]]:
+        with self.environment() as settings:
+            prepare_instance(settings)
+            with dg.DagsterInstance.get() as instance:
+                yield settings, instance
+
+    def run(self, subreddit: str, select: str | None = None) -> Run:
+        """Run the graph, or a selection of it, in this process."""
+        with self.instance() as (settings, instance):
+            defs = build_defs(settings)
+            keys = None
+            if select is not None:
+                keys = sorted(dg.AssetSelection.from_string(select).resolve(defs.resolve_asset_graph()))
+            return Run(
+                defs.resolve_job_def("refresh").execute_in_process(
+                    instance=instance,
+                    partition_key=subreddit,
+                    asset_selection=keys,
+                    run_config={"loggers": {"terminal": {}}},
+                    raise_on_error=False,
+                )
+            )
+
+    def using(self, **variables: str) -> "Deployment":
+        return replace(self, variables={**self.variables, **variables})
+
+    def copy(self, home: Path) -> "Deployment":
+        """The same warehouse, images, models and history at another place; what happens there stays there."""
+
+        def place(source: str, target: str) -> None:
+            (os.link if source.endswith(".jpg") else shutil.copy2)(source, target)
+
+        shutil.copytree(self.home, home, copy_function=place)
+        return replace(self, home=home, variables={**self.variables, "REDPOP_HOME": str(home)})
+
+
+def sandbox_variables(home: Path, url: str, **more: str) -> dict[str, str]:
+    return {
+        "REDPOP_HOME": str(home),
+        "REDPOP_SOURCE": "sandbox",
+        "REDPOP_SUBREDDITS": "pics,EarthPorn",
+        "REDPOP_REDDIT_URL": url,
+        "REDPOP_OAUTH_URL": url,
+        "REDPOP_IMAGE_HOSTS_ALLOWED": url.removeprefix("http://"),
+        "REDPOP_IMAGE_CONCURRENCY_PER_HOST": "8",
+        "REDPOP_IMAGE_ENCODER": "timm:tf_efficientnet_lite0/bundled",
+        "REDPOP_CAPTION_ENCODER": "sentence_transformers:all-MiniLM-L6-v2/bundled",
+        "REDPOP_DEVICE": "cpu",
+        "REDPOP_LOCK_TIMEOUT_SECONDS": "60",
+        "REDDIT_CLIENT_ID": "sandbox",
+        "REDDIT_CLIENT_SECRET": SECRET,
+        "REDDIT_USER_AGENT": "linux:redpop-tests:0.1 (by /u/sandbox)",
+        **more,
+    }
+
+
+@pytest.fixture(scope="session")
+def deploy(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Deployment]:
+    """Makes a deployment with an empty home on the sandbox at `url`; keywords are more variables."""
+
+    def make(url: str, **variables: str) -> Deployment:
+        home = tmp_path_factory.mktemp("deployment") / "home"
+        return Deployment(home, sandbox_variables(home, url, **variables))
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def world() -> World:
+    """Communities just large enough to train every predictor in them."""
+    return World(seed=11, posts_per_subreddit=190, history=timedelta(days=120))
+
+
+@pytest.fixture(scope="session")
+def sandbox(world: World) -> Iterator[str]:
+    """URL of the world at its epoch; its time stands still."""
+    with running(world, Clock(world.epoch), secret=SECRET, budget=100_000) as url:
+        yield url
+
+
+@pytest.fixture(scope="session")
+def later_sandbox(world: World) -> Iterator[str]:
+    """URL of the same world, eight days later."""
+    clock = Clock(world.epoch)
+    clock.advance(timedelta(days=8))
+    with running(world, clock, secret=SECRET, budget=100_000) as url:
+        yield url
+
+
+@dataclass(frozen=True)
+class Pipeline:
+    """A deployment after a run of the whole graph for each subreddit. Tests that change anything work on a copy."""
+
+    deployment: Deployment
+    runs: Mapping[str, Run]
+
+
+@pytest.fixture(scope="session")
+def pipeline(deploy: Callable[..., Deployment], sandbox: str) -> Pipeline:
+    """Two communities of the sandbox from harvest to published warehouse."""
+    deployment = deploy(
+        sandbox,
+        REDPOP_LISTINGS="new,hot,top/week,controversial/all",
+        REDPOP_TEST_SHARE="0.12",
+        REDPOP_VALIDATION_SHARE="0.17",
+    )
+    return Pipeline(deployment, {name: deployment.run(name) for name in deployment.settings.partitions})
+
+
+@pytest.fixture(scope="session")
+def shared_data() -> Callable[[str], Path]:
+    """Path of a file of public data; skips the test where it is absent."""
+
+    def find(name: str) -> Path:
+        path = DATA / name
+        if not path.exists():
+            pytest.skip(f"the data are not here: {path}")
+        return path
+
+    return find
+
+
+@pytest.fixture(scope="session")
+def json_lines() -> Callable[[Path], list[dict[str, Any]]]:
+    """Reads a file of one JSON object per line, gzip or plain."""
+
+    def read(path: Path) -> list[dict[str, Any]]:
+        data = gzip.decompress(path.read_bytes()) if path.suffix == ".gz" else path.read_bytes()
+        return [json.loads(line) for line in data.decode().splitlines()]
+
+    return read
+
+
+@pytest.fixture
+def only() -> Callable[..., contextlib.AbstractContextManager[None]]:
+    """`with only({...}, folder):` nothing but these variables of ours, in that working directory."""
+    return environment
+
+
+IMAGE_ENCODER, CAPTION_ENCODER = "timm:resnet10t/random", "sentence_transformers:all-MiniLM-L6-v2/bundled"
+VERSIONS = {
+    "image": ENCODING_VERSION,
+    "caption": ENCODING_VERSION,
+    "text": captions.CODE_VERSION,
+    "time": timestamps.CODE_VERSION,
+    "pixels": pixels.CODE_VERSION,
+}
+WIDTH = {"features.image_embeddings": 6, "features.caption_embeddings": 5}
+
+
+@pytest.fixture(scope="session")
+def fill() -> Callable[..., list[str]]:
+    """Writes a community with all its features into a warehouse, without a graph or a network; returns the post ids."""
+    return _fill
+
+
+def _fill(
+    warehouse: Warehouse,
+    subreddit: str = "pics",
+    *,
+    posts: int = 240,
+    days: int = 120,
+    seed: int = 0,
+    images: bool = True,
+    label_scale: str = "current",
+) -> list[str]:
+    """The newest week has no labels, one picture in ten is dead, and every fortieth repeats the one before.
+
+    Features are noise, but for the caption's number of words, which decides the score.
+    """
+    rng = np.random.default_rng(seed)
+    ids = [f"{subreddit[:2]}{number:05}" for number in range(posts)]
+    start = np.datetime64("2026-01-01T00:00:00", "s")
+    created = start + np.sort(rng.integers(0, days * 86_400, posts)).astype("timedelta64[s]")
+    titles = [f"{subreddit} {number}" for number in range(posts)]
+    caption_sha256 = [hashlib.sha256(caption.encode()).hexdigest() for caption in titles]
+    picture = [number - 1 if number % 40 == 39 else number for number in range(posts)]
+    image_sha256 = [hashlib.sha256(f"{subreddit} image {number}".encode()).hexdigest() for number in picture]
+    urls = [f"https://i.redd.it/{subreddit}{number}.jpg" for number in range(posts)]
+    words = rng.normal(size=posts).astype(np.float32)
+    scores = np.rint(np.expm1(np.clip(3 + 1.2 * words + 0.4 * rng.normal(size=posts), 0, 9))).astype(np.int64)
+    log_scores = np.log1p(scores)
+
+    key = {"post_id": ids, "subreddit": [subreddit] * posts}
+    tables = {
+        "core.posts": {
+            **key,
+            "created_at": created,
+            "author": [None if number % 50 == 7 else f"author{number % 31}" for number in range(posts)],
+            "caption": titles,
+            "caption_sha256": caption_sha256,
+            "flair": [None] * posts,
+            "kind": ["image"] * posts,
+            "image_urls": [[url] for url in urls],
+            "crosspost_parent": [None] * posts,
+            **{name: [False] * posts for name in ("is_original_content", "over_18", "spoiler")},
+            "author_present": [True] * posts,
+            "removed_by_category": [None] * posts,
+            "code_version": ["1"] * posts,
+        }
+    }
+    young = int((created > created.max() - np.timedelta64(7, "D")).sum())
+    labelled = posts - young
+    tables["core.labels"] = {
+        name: values[:labelled]
+        for name, values in {
+            **key,
+            "score": scores,
+            "log_score": log_scores,
+            "percentile": np.argsort(np.argsort(scores)) / posts,
+            "observed_at": created + np.timedelta64(8, "D"),
+            "age_at_label_hours": [192.0] * posts,
+            "score_scale": [label_scale] * posts,
+        }.items()
+    }
+    stored = [images and number % 10 != 3 for number in range(posts)]
+    tables["core.image_fetches"] = {
+        "url": urls,
+        "status": ["stored" if there else "failed" for there in stored],
+        "reason": [None if there else "url_dead" for there in stored],
+        "detail": [""] * posts,
+        "http_status": [200 if there else 404 for there in stored],
+        "image_sha256": [digest if there else None for digest, there in zip(image_sha256, stored, strict=True)],
+        "attempts": [1] * posts,
+        "fetched_at": created,
+        "next_attempt_at": pa.nulls(posts, pa.timestamp("us")),
+    }
+    pictures = sorted({digest for digest, there in zip(image_sha256, stored, strict=True) if there})
+    for block, table in TABLES.items():
+        name = {"image": "image_sha256", "pixels": "image_sha256", "caption": "caption_sha256", "text": "caption_sha256"}
+        subjects = {"image_sha256": pictures, "caption_sha256": caption_sha256}.get(name.get(block, ""), ids)
+        n = len(subjects)
+        columns: dict[str, Any] = {name.get(block, "post_id"): subjects}
+        for column in warehouse.schema[table].columns:
+            if column.name == "subreddit":
+                columns["subreddit"] = [subreddit] * n
+            elif column.name == "code_version":
+                columns["code_version"] = [VERSIONS[block]] * n
+            elif column.name == "encoder":
+                columns["encoder"] = [IMAGE_ENCODER if block == "image" else CAPTION_ENCODER] * n
+            elif column.type.startswith("FLOAT"):
+                width = column.type.removeprefix("FLOAT").strip("[]")
+                shape = (n,) if column.type == "FLOAT" else (n, int(width or WIDTH.get(table, 0)))
+                columns[column.name] = rng.normal(size=shape).astype(np.float32)
+        if block == "text":
+            columns["words"] = words
+        tables[table] = columns
+    with warehouse.write() as writer:
+        for table, columns in tables.items():
+            if len(next(iter(columns.values()))):
+                writer.merge(table, arrow_table(columns))
+        for table, encoder in (("image", IMAGE_ENCODER), ("caption", CAPTION_ENCODER)):
+            if images or table == "caption":
+                row = {
+                    "encoder": encoder,
+                    "modality": table,
+                    "dimension": WIDTH[f"features.{table}_embeddings"],
+                    "provenance": encoder.rpartition("/")[2],
+                    "weights_sha256": "0" * 64,
+                    "library": "none",
+                    "first_used_at": created[0],
+                }
+                writer.append("features.encoders", arrow_table({k: np.array([v]) if k == "first_used_at" else [v] for k, v in row.items()}))
+    return ids
+
+
+@pytest.fixture(scope="session")
+def encoders() -> Encoders:
+    """The encoders whose vectors `fill` writes."""
+    return Encoders(image=IMAGE_ENCODER, caption=CAPTION_ENCODER)
+
+
+@pytest.fixture
+def empty_warehouse(tmp_path: Path) -> Warehouse:
+    return Warehouse(tmp_path / "home", source="test", lock_timeout=30)

@@ -1,0 +1,276 @@
+"""Applying trained predictors: to every post, and to a post that is not made yet."""
+
+import hashlib
+from datetime import UTC, datetime, timedelta
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from redpop_assets.errors import ArtifactError, NotTrainable
+from redpop_assets.evaluation.leaderboard import refresh_leaderboard
+from redpop_assets.predictors.blocks import Encoders
+from redpop_assets.predictors.forecast import forecast, refresh_predictions
+from redpop_assets.predictors.training import build_training_set, refresh_predictor
+from redpop_assets.storage.models import ModelStore
+
+WEEK = timedelta(days=7)
+NAMES = ("subreddit_median", "metadata_boosting")
+
+
+def train(warehouse, models, encoders, subreddit="pics", names=NAMES):
+    built = build_training_set(warehouse, subreddit, encoders, label_age=WEEK, test_share=0.2, validation_share=0.15)
+    with warehouse.write() as writer:
+        writer.replace("models.training_set", built.rows, "subreddit = $s", {"s": subreddit})
+    for name in names:
+        assert refresh_predictor(name, subreddit, warehouse, models, encoders, seed=7).row["status"] == "trained"
+
+
+@pytest.fixture
+def models(tmp_path):
+    return ModelStore(tmp_path / "models")
+
+
+@pytest.fixture
+def ready(empty_warehouse, fill, encoders, models):
+    fill(empty_warehouse)
+    train(empty_warehouse, models, encoders)
+    return empty_warehouse
+
+
+def predict_all(warehouse, models):
+    said = []
+    return refresh_predictions(warehouse, models, progress=said.append), said
+
+
+def rows_of(warehouse, sql="FROM marts.predictions ORDER BY post_id, predictor"):
+    return warehouse.query(sql).to_pylist()
+
+
+def test_every_post_is_predicted_by_every_trained_predictor(ready, models):
+    computed, said = predict_all(ready, models)
+    rows = rows_of(ready)
+    assert computed == len(rows) == 2 * 240
+    assert len(said) == 2
+    assert {row["predictor"] for row in rows} == set(NAMES)
+    split = {r["post_id"]: r["split"] for r in rows_of(ready, "FROM models.training_set")}
+    assert {row["split"] for row in rows} == {"train", "validation", "test", "embargo", "unlabelled", "seen_before"}
+    for row in rows:
+        assert row["split"] == split.get(row["post_id"], "unlabelled")
+        assert row["expected_score"] == pytest.approx(np.sign(row["expected_log_score"]) * np.expm1(abs(row["expected_log_score"])))
+
+
+def test_percentiles_are_shares_of_the_labels(ready, models):
+    predict_all(ready, models)
+    labels = np.array([row["log_score"] for row in rows_of(ready, "FROM core.labels")])
+    for row in rows_of(ready)[::17]:
+        expected = row["expected_log_score"]
+        share = (labels < expected).mean() + 0.5 * (labels == expected).mean()
+        assert row["percentile"] == pytest.approx(share)
+    median = rows_of(ready, "FROM marts.predictions WHERE predictor = 'subreddit_median' LIMIT 1")[0]
+    assert 0.3 < median["percentile"] < 0.7
+
+
+def test_a_second_time_computes_nothing(ready, models):
+    predict_all(ready, models)
+    before = ready.fingerprint("marts.predictions")
+    assert predict_all(ready, models) == (0, [])
+    assert ready.fingerprint("marts.predictions") == before
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        "UPDATE features.caption_features SET words = words + 1",
+        "UPDATE models.training_set SET split = 'embargo' WHERE split = 'test'",
+        "UPDATE models.training_set SET log_score = log_score + 1",
+    ],
+)
+def test_other_inputs_are_predicted_again(ready, models, change):
+    predict_all(ready, models)
+    with ready.write() as writer:
+        assert writer.execute(change) > 0
+    computed, _ = predict_all(ready, models)
+    assert computed == 480
+    assert len({row["inputs"] for row in rows_of(ready)}) == 1
+    assert predict_all(ready, models)[0] == 0
+
+
+def test_a_new_post_is_predicted_and_a_rejected_one_leaves(ready, models):
+    predict_all(ready, models)
+    with ready.write() as writer:
+        writer.execute("UPDATE core.posts SET post_id = 'new' WHERE post_id = 'pi00239'")
+    predict_all(ready, models)
+    posts = {row["post_id"] for row in rows_of(ready)}
+    assert "new" in posts
+    assert "pi00239" not in posts
+    assert len(rows_of(ready)) == 480
+
+
+def test_a_predictor_that_is_no_longer_trained_takes_its_predictions_along(ready, models):
+    predict_all(ready, models)
+    with ready.write() as writer:
+        writer.execute(
+            "UPDATE models.predictors SET status = 'not_trained', digest = NULL WHERE predictor = 'metadata_boosting'"
+        )
+    assert predict_all(ready, models)[0] == 0
+    assert {row["predictor"] for row in rows_of(ready)} == {"subreddit_median"}
+
+
+def test_communities_do_not_mix(ready, models, fill, encoders):
+    predict_all(ready, models)
+    before = rows_of(ready)
+    fill(ready, "earthporn", seed=5)
+    train(ready, models, encoders, "earthporn")
+    assert predict_all(ready, models)[0] == 480
+    assert rows_of(ready, "FROM marts.predictions WHERE subreddit = 'pics' ORDER BY post_id, predictor") == before
+
+
+def test_a_lost_model_is_an_error_that_names_it(ready, models):
+    import shutil
+
+    shutil.rmtree(models.root / "pics" / "metadata_boosting")
+    with pytest.raises(ArtifactError, match="train metadata_boosting again"):
+        predict_all(ready, models)
+
+
+def test_without_predictors_there_is_nothing_to_do(empty_warehouse, fill, models):
+    fill(empty_warehouse)
+    assert predict_all(empty_warehouse, models) == (0, [])
+
+
+# One post that is not made yet
+
+
+def ask(warehouse, models, subreddit="pics", caption="A fine caption", image=None, **changes):
+    options = {
+        "posted_at": datetime(2026, 6, 1, 18, tzinfo=UTC),
+        "author": None,
+        "label_age": WEEK,
+        "device": "cpu",
+        **changes,
+    }
+    found = forecast(warehouse, models, subreddit, caption, image, **options)
+    return {one.predictor: one for one in found}
+
+
+def test_a_forecast_of_each_predictor(ready, models):
+    found = ask(ready, models)
+    assert set(found) == set(NAMES)
+    for one in found.values():
+        assert np.isfinite(one.expected_log_score)
+        assert one.expected_score == pytest.approx(np.sign(one.expected_log_score) * np.expm1(abs(one.expected_log_score)))
+        assert 0 <= one.percentile <= 1
+        assert one.used_image is False
+        assert one.test_spearman is None  # nothing was compared yet
+    assert found["metadata_boosting"].used_caption
+    assert not found["subreddit_median"].used_caption
+    stored = rows_of(ready, "FROM models.training_set WHERE split = 'train'")
+    assert found["subreddit_median"].expected_log_score == pytest.approx(np.median([r["log_score"] for r in stored]))
+
+
+def test_the_skill_is_that_of_the_leaderboard(ready, models):
+    predict_all(ready, models)
+    board = {row["predictor"]: row["spearman"] for row in refresh_leaderboard(ready, seed=7)}
+    found = ask(ready, models)
+    assert {name: one.test_spearman for name, one in found.items()} == board
+    assert board["metadata_boosting"] > 0.3
+
+
+def test_the_caption_counts(ready, models):
+    # In this community only the number of words (standardised) decides, so what is long leaves all others behind.
+    short, long = (ask(ready, models, caption="word " * n)["metadata_boosting"].expected_log_score for n in (1, 60))
+    assert short != long or short == pytest.approx(long)
+    assert ask(ready, models, caption="word " * 60)["metadata_boosting"].percentile > 0.9
+
+
+def test_an_unknown_community_is_told_which_are_known(ready, models):
+    with pytest.raises(NotTrainable, match=r"r/aww.*pics"):
+        ask(ready, models, "aww")
+
+
+def test_the_past_of_a_known_author_counts_and_only_what_was_mature(ready, models):
+    """Author features of a forecast are those that the graph computes for a post of that moment."""
+    from redpop_assets.features.authors import author_features
+    from redpop_assets.predictors.blocks import HISTORY
+    from redpop_assets.predictors.forecast import _cheap_blocks
+
+    at = datetime(2026, 3, 1, 18, tzinfo=UTC)
+    made = _cheap_blocks(ready, "pics", "A caption", None, at, "author5", WEEK)["author"]
+    history = [r for r in rows_of(ready, HISTORY.replace("$subreddit", "'pics'")) if r["created_at"] < at.replace(tzinfo=None)]
+    created = np.array([*(r["created_at"] for r in history), at.replace(tzinfo=None)], dtype="datetime64[s]")
+    expected = author_features(
+        [*(r["post_id"] for r in history), "new"],
+        [*(r["author"] for r in history), "author5"],
+        created,
+        created + np.timedelta64(7, "D"),
+        np.array([*(np.nan if r["log_score"] is None else r["log_score"] for r in history), np.nan]),
+    )
+    values = dict(zip(made.columns, made.values[0], strict=True))
+    assert values["past_posts"] > 0
+    assert values["past_mature_posts"] > 0
+    for name, column in expected.items():
+        assert values[name] == pytest.approx(column[-1]), name
+    stranger = _cheap_blocks(ready, "pics", "A caption", None, at, None, WEEK)["author"]
+    assert stranger.values[0][stranger.columns.index("past_posts")] == 0
+
+
+@pytest.fixture(scope="module")
+def seen():
+    """The encoders that packages carry, by their names."""
+    return Encoders("timm:tf_efficientnet_lite0/bundled", "sentence_transformers:all-MiniLM-L6-v2/bundled")
+
+
+def test_picture_and_caption_are_embedded_as_in_the_graph(empty_warehouse, fill, models, seen):
+    """A post that is in the warehouse already gets, as a forecast, the vectors that stand there."""
+    from redpop_assets.encoders.load import load_image_encoder, load_text_encoder
+    from redpop_assets.predictors.forecast import _embed
+
+    picture = Image.radial_gradient("L").convert("RGB").resize((300, 200))
+    image = _embed("image", seen.image, "A caption", picture, "cpu")
+    caption = _embed("caption", seen.caption, "A caption", picture, "cpu")
+    assert np.array_equal(image.values, load_image_encoder(seen.image, device="cpu").encode([picture]))
+    assert np.array_equal(caption.values, load_text_encoder(seen.caption, device="cpu").encode(["A caption"]))
+    assert _embed("image", seen.image, "A caption", None, "cpu") is None
+
+
+def test_a_predictor_of_pictures_answers_with_and_without_one(empty_warehouse, fill, models, seen):
+    """Vectors of the real width stand in the tables, so that those of the forecast fit them."""
+    from redpop_assets.storage.arrow import arrow_table
+
+    fill(empty_warehouse)
+    rng = np.random.default_rng(0)
+    for table, key, encoder, modality, width in (
+        ("features.image_embeddings", "image_sha256", seen.image, "image", 1280),
+        ("features.caption_embeddings", "caption_sha256", seen.caption, "caption", 384),
+    ):
+        keys = empty_warehouse.query(f"SELECT {key}, code_version FROM {table}").to_pydict()
+        n = len(keys[key])
+        vectors = rng.normal(size=(n, width)).astype(np.float32)
+        vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
+        with empty_warehouse.write() as writer:
+            writer.execute(f"DELETE FROM {table}")
+            writer.execute("DELETE FROM features.encoders WHERE modality = $modality", {"modality": modality})
+            writer.append(table, arrow_table({**keys, "encoder": [encoder] * n, "embedding": vectors}))
+            writer.append(
+                "features.encoders",
+                arrow_table(
+                    {
+                        "encoder": [encoder],
+                        "modality": [modality],
+                        "dimension": [width],
+                        "provenance": ["bundled"],
+                        "weights_sha256": [hashlib.sha256().hexdigest()],
+                        "library": ["none"],
+                        "first_used_at": [datetime(2026, 1, 1)],
+                    }
+                ),
+            )
+    train(empty_warehouse, models, seen, names=("fusion_lightgbm",))
+    picture = Image.radial_gradient("L").convert("RGB").resize((300, 200))
+    without = ask(empty_warehouse, models)["fusion_lightgbm"]
+    with_picture = ask(empty_warehouse, models, image=picture)["fusion_lightgbm"]
+    assert with_picture.used_image
+    assert not without.used_image
+    assert np.isfinite([with_picture.expected_log_score, without.expected_log_score]).all()
+    assert with_picture.expected_log_score != without.expected_log_score

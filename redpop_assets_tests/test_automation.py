@@ -1,0 +1,180 @@
+"""When the graph refreshes itself: conditions on the real definitions and a real history, and the schedules."""
+
+from datetime import UTC, datetime
+
+import dagster as dg
+import pytest
+
+from redpop_assets.assets.tables import asset_key
+from redpop_assets.automation import DISCOVER, build_schedules
+from redpop_assets.definitions import build_defs
+from redpop_assets.predictors.registry import predictor_names
+
+pytestmark = [
+    pytest.mark.xdist_group("pipeline"),
+    # Of a parameter that evaluate_automation_conditions itself passes on.
+    pytest.mark.filterwarnings("ignore:Parameter `include_sources`:dagster.BetaWarning"),
+]
+
+PREDICTORS = {f"models/{name}" for name in predictor_names()}
+MARTS = {"marts/predictions", "marts/leaderboard", "marts/published_warehouse"}
+
+
+class Evaluations:
+    """Evaluates the conditions of a deployment tick after tick; each tick sees what happened since the last one."""
+
+    def __init__(self, instance, settings):
+        self.instance = instance
+        self.defs = build_defs(settings)
+        self.cursor = None
+
+    def tick(self) -> set[tuple[str, str | None]]:
+        """(asset, partition) pairs that are requested."""
+        result = dg.evaluate_automation_conditions(self.defs, self.instance, cursor=self.cursor)
+        self.cursor = result.cursor
+        graph = self.defs.resolve_asset_graph()
+        requested = set()
+        for key in graph.get_all_asset_keys():
+            name = "/".join(key.path)
+            if graph.get(key).is_partitioned:
+                requested |= {(name, partition) for partition in result.get_requested_partitions(key)}
+            elif result.get_num_requested(key):
+                requested.add((name, None))
+        return requested
+
+
+@pytest.fixture
+def copied(pipeline, tmp_path):
+    return pipeline.deployment.copy(tmp_path / "home")
+
+
+def report(instance, table, partition, version):
+    instance.report_runless_asset_event(
+        dg.AssetMaterialization(asset_key(table), partition=partition, tags={"dagster/data_version": version})
+    )
+
+
+def test_equal_data_request_nothing(copied):
+    with copied.instance() as (settings, instance):
+        evaluations = Evaluations(instance, settings)
+        assert evaluations.tick() == set()
+        for name in settings.partitions:
+            run = copied.run(name, "group:raw")
+            assert run.success
+            assert run.metadata["raw/observations"]["new_observations"] == 0
+        assert evaluations.tick() == set()
+
+
+def test_new_labels_request_what_follows_from_labels_in_that_partition_alone(copied):
+    with copied.instance() as (settings, instance):
+        evaluations = Evaluations(instance, settings)
+        evaluations.tick()
+        report(instance, "core.labels", "pics", "other labels")
+        requested = evaluations.tick()
+        follows = {"features/author_features", "models/training_set", "models/training_columns", *PREDICTORS}
+        assert requested == {(name, "pics") for name in follows} | {(name, None) for name in MARTS}
+        assert evaluations.tick() == set()  # asked once
+
+
+def test_a_new_post_requests_everything_that_comes_of_posts(copied):
+    with copied.instance() as (settings, instance):
+        evaluations = Evaluations(instance, settings)
+        evaluations.tick()
+        report(instance, "raw.submissions", "earthporn", "another post")
+        requested = evaluations.tick()
+        partitioned = {
+            "/".join(key.path)
+            for key in evaluations.defs.resolve_asset_graph().get_all_asset_keys()
+            if key.path[0] not in ("raw", "marts")
+        }
+        assert requested == {(name, "earthporn") for name in partitioned} | {(name, None) for name in MARTS}
+
+
+def test_a_failed_check_holds_back_its_partition_until_it_passes(copied):
+    broken = "image_sha256 = (SELECT min(image_sha256) FROM features.image_embeddings)"
+    table = "features.image_embeddings"
+    subreddit = copied.scalar(
+        f"SELECT any_value(subreddit) FROM core.posts JOIN core.image_fetches AS f ON f.url = image_urls[1] "
+        f"WHERE f.{broken}"
+    )
+    with copied.instance() as (settings, instance):
+        evaluations = Evaluations(instance, settings)
+        evaluations.tick()
+        with copied.warehouse.write() as writer:
+            kept = writer.query(f"SELECT * FROM {table} WHERE {broken}")
+            writer.execute(f"UPDATE {table} SET embedding = embedding || embedding WHERE {broken}")
+        assert copied.run(subreddit, 'key:"features/image_embeddings"').failed_checks == {
+            ("features/image_embeddings", "finite_unit_vectors")
+        }
+        assert evaluations.tick() == set()
+        # The other community is not held back by it.
+        other = next(name for name in settings.partitions if name != subreddit)
+        report(instance, "core.labels", other, "other labels")
+        assert ("models/training_set", other) in evaluations.tick()
+
+        copied.warehouse.merge(table, kept)
+        assert copied.run(subreddit, 'key:"features/image_embeddings"').success
+        # Back to the version the training set has seen: there is nothing to do, and nothing is held back for ever.
+        evaluations.tick()
+        report(instance, "core.labels", subreddit, "other labels")
+        assert ("models/training_set", subreddit) in evaluations.tick()
+
+
+def test_the_marts_do_not_wait_for_a_community_that_has_nothing(copied):
+    """A subreddit that was just added, or that Reddit refuses, must not stop the leaderboard of the others."""
+    more = copied.using(REDPOP_SUBREDDITS="pics,EarthPorn,banned_one")
+    with more.instance() as (settings, instance):
+        evaluations = Evaluations(instance, settings)
+        assert {partition for _, partition in evaluations.tick()} <= {None}
+        report(instance, "core.labels", "pics", "other labels")
+        requested = evaluations.tick()
+        assert {(name, None) for name in MARTS} <= requested
+        assert {partition for _, partition in requested} == {"pics", None}
+
+
+# Schedules
+
+
+def ticks(settings):
+    at = datetime(2026, 6, 2, 3, tzinfo=UTC)
+    for schedule in build_schedules(settings):
+        context = dg.build_schedule_context(
+            scheduled_execution_time=at, repository_def=build_defs(settings).get_repository_def()
+        )
+        yield schedule, schedule.evaluate_tick(context)
+
+
+def test_with_credentials_there_is_one_run_for_each_subreddit(copied):
+    for _schedule, tick in ticks(copied.settings):
+        assert tick.skip_message is None
+        assert [request.partition_key for request in tick.run_requests] == ["pics", "earthporn"]
+        assert [request.run_key for request in tick.run_requests] == [
+            "2026-06-02T03:00:pics",
+            "2026-06-02T03:00:earthporn",
+        ]
+        for request in tick.run_requests:
+            assert request.tags["dagster/partition"] == request.partition_key
+            assert request.tags["redpop/source"] == "sandbox"
+
+
+def test_without_credentials_a_tick_is_skipped_and_says_what_is_missing(copied):
+    for _schedule, tick in ticks(copied.using(REDDIT_CLIENT_SECRET="", REDDIT_CLIENT_ID="").settings):
+        assert tick.run_requests == []
+        assert "REDDIT_CLIENT_ID, REDDIT_CLIENT_SECRET" in tick.skip_message
+        assert "REDDIT_USER_AGENT" not in tick.skip_message
+        assert "redpop doctor" in tick.skip_message
+
+
+def test_the_discovery_job_reads_only_new(copied):
+    with copied.instance() as (settings, instance):
+        job = build_defs(settings).resolve_job_def(DISCOVER)
+        result = job.execute_in_process(instance=instance, partition_key="pics")
+    assert result.success
+    said = [
+        event.event_specific_data
+        for event in result.all_events
+        if event.is_step_materialization and event.asset_key == dg.AssetKey(["raw", "submissions"])
+    ]
+    assert len(said) == 1
+    # One login, pages of 100 posts; every listing of the settings would be more.
+    assert said[0].materialization.metadata["api_requests"].value <= 4

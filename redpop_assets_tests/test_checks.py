@@ -1,0 +1,201 @@
+"""Asset checks: each rule notices what it is for, and only that; and a failure keeps what follows from running."""
+
+import duckdb
+import pytest
+
+from redpop_assets.assets.tables import asset_key, partition_filter
+from redpop_assets.checks import checks_of, run_checks
+from redpop_assets.storage.schema import load_schema
+from redpop_assets.storage.warehouse import Reader
+
+pytestmark = pytest.mark.xdist_group("pipeline")
+
+SCHEMA = load_schema()
+WITHOUT_ASSET = {"raw.source", "features.encoders", "models.predictors"}
+CHECKED = [name for name, table in SCHEMA.items() if not table.is_view and name not in WITHOUT_ASSET]
+RULES = {(name, check.name) for name in CHECKED for check in checks_of(SCHEMA[name])}
+FLOATS = {
+    name: [column for column in SCHEMA[name].columns if column.type.startswith("FLOAT")]
+    for name in CHECKED
+    if name.startswith("features.") and not name.endswith("_embeddings")
+}
+
+ANY_POST = "(SELECT min(post_id) FROM core.posts WHERE subreddit = 'pics')"
+LABELLED = "(SELECT min(post_id) FROM core.labels WHERE subreddit = 'pics')"
+# A post whose author has only this one, so that nobody's past changes with it.
+LONELY = """(
+    SELECT min(post_id) FROM core.posts WHERE subreddit = 'pics'
+    AND author IN (SELECT author FROM core.posts WHERE subreddit = 'pics' GROUP BY author HAVING count(*) = 1)
+    AND post_id IN (SELECT post_id FROM core.labels)
+)"""
+VECTORS = {"features.image_embeddings": "image_sha256", "features.caption_embeddings": "caption_sha256"}
+
+
+def one_vector(table):
+    """Condition for one row of an embedding table that belongs to r/pics and to no other community."""
+    others = partition_filter(table).replace("$subreddit", "'earthporn'")
+    mine = partition_filter(table).replace("$subreddit", "'pics'")
+    return f"{VECTORS[table]} = (SELECT min({VECTORS[table]}) FROM {table} WHERE {mine} AND ({others}) IS NOT TRUE)"
+
+
+BREAKAGES = {
+    ("core.posts", "every_submission_accounted_for"): (
+        "DELETE FROM core.rejected_posts WHERE post_id = "
+        "(SELECT min(post_id) FROM core.rejected_posts WHERE subreddit = 'pics')",
+    ),
+    ("core.image_fetches", "stored_images_exist"): (
+        "UPDATE core.image_fetches SET image_sha256 = 'nowhere' WHERE url = "
+        "(SELECT min(url) FROM core.image_fetches JOIN (SELECT unnest(image_urls) AS url FROM core.posts "
+        "WHERE subreddit = 'pics') USING (url) WHERE status = 'stored')",
+    ),
+    ("core.labels", "labels_are_mature"): (
+        f"UPDATE core.labels SET observed_at = (SELECT created_at FROM core.posts WHERE post_id = {LABELLED}) "
+        f"+ INTERVAL 167 HOUR WHERE post_id = {LABELLED}",
+    ),
+    ("features.author_features", "authors_see_only_the_past"): (
+        f"UPDATE features.author_features SET past_posts = past_posts + 1 WHERE post_id = {ANY_POST}",
+        f"UPDATE features.author_features SET past_mature_posts = past_posts + 1 WHERE post_id = {ANY_POST}",
+    ),
+    ("models.training_set", "no_label_from_the_future"): (
+        "UPDATE models.training_set SET split = 'train' WHERE post_id = "
+        "(SELECT max(post_id) FROM models.training_set WHERE subreddit = 'pics' AND split = 'embargo')",
+    ),
+    ("models.training_set", "no_picture_on_both_sides"): (
+        "UPDATE models.training_set SET duplicate_group = (SELECT any_value(duplicate_group) FROM models.training_set "
+        "WHERE subreddit = 'pics' AND split = 'train') WHERE post_id = "
+        "(SELECT max(post_id) FROM models.training_set WHERE subreddit = 'pics' AND split = 'test')",
+    ),
+    ("models.training_set", "finite_targets"): tuple(
+        f"UPDATE models.training_set SET log_score = '{value}' WHERE post_id = {LABELLED}"
+        for value in ("nan", "infinity", "-infinity")
+    ),
+    ("models.training_columns", "no_leakage"): (
+        "UPDATE models.training_columns SET known_at = 'after_post' WHERE subreddit = 'pics' AND block = 'flags' "
+        "AND column_name = 'is_gallery'",
+        "UPDATE models.training_columns SET known_at = '' WHERE subreddit = 'pics' AND block = 'time' "
+        "AND column_name = 'hour'",
+    ),
+    ("marts.predictions", "finite_predictions"): (
+        f"UPDATE marts.predictions SET expected_log_score = 'nan' WHERE post_id = {ANY_POST} "
+        "AND predictor = 'fusion_lightgbm'",
+    ),
+    ("marts.predictions", "every_post_predicted"): (
+        f"DELETE FROM marts.predictions WHERE post_id = {ANY_POST} AND predictor = 'subreddit_median'",
+    ),
+    **{
+        (table, "finite_unit_vectors"): (
+            f"UPDATE {table} SET embedding = list_transform(embedding, lambda x: x * 1.01) WHERE {one_vector(table)}",
+            f"UPDATE {table} SET embedding = list_transform(embedding, lambda x: 0) WHERE {one_vector(table)}",
+            f"UPDATE {table} SET embedding = embedding[:-2] || ['nan'::FLOAT] WHERE {one_vector(table)}",
+            f"UPDATE {table} SET embedding = embedding || [0::FLOAT] WHERE {one_vector(table)}",
+            f"UPDATE {table} SET encoder = 'timm:unheard_of/hub' WHERE {one_vector(table)}",
+        )
+        for table in VECTORS
+    },
+    **{
+        (table, "no_missing_numbers"): tuple(
+            f"UPDATE {table} SET {column.name} = "
+            + ("'nan'" if column.type == "FLOAT" else f"list_transform({column.name}, lambda x: '-infinity'::FLOAT)")
+            for column in columns
+        )
+        for table, columns in FLOATS.items()
+    },
+    **{
+        (table, "unique_keys"): (
+            f"INSERT INTO {table} SELECT * FROM {table} WHERE "
+            + (
+                f"({partition_filter(table).replace('$subreddit', repr('pics'))}) LIMIT 1"
+                if table not in ("core.posts", "core.labels")
+                else f"post_id = {LONELY}"
+            ),
+        )
+        for table in CHECKED
+    },
+}
+# What cannot be broken alone: a post that is there twice is not accounted for exactly once either, and NaN is no count.
+ALSO = {
+    ("features.author_features", "no_missing_numbers"): {("features.author_features", "authors_see_only_the_past")},
+    ("core.posts", "unique_keys"): {("core.posts", "every_submission_accounted_for")},
+    ("core.rejected_posts", "unique_keys"): {("core.posts", "every_submission_accounted_for")},
+}
+
+
+@pytest.fixture(scope="module")
+def copied(pipeline, tmp_path_factory):
+    return pipeline.deployment.copy(tmp_path_factory.mktemp("checks") / "home")
+
+
+@pytest.fixture
+def connection(copied):
+    """A transaction on the copy that is rolled back."""
+    with duckdb.connect(copied.home / "live" / "redpop.duckdb") as connection:
+        connection.begin()
+        yield connection
+        connection.rollback()
+
+
+@pytest.fixture(scope="module")
+def settings(copied):
+    return copied.settings
+
+
+def failing(connection, settings, subreddit):
+    """All rules of all tables that do not hold."""
+    found = set()
+    for name in CHECKED:
+        mart = name.startswith("marts.")
+        rows, partition = ("TRUE", None) if mart else (partition_filter(name), subreddit)
+        for result in run_checks(Reader(connection, SCHEMA), SCHEMA[name], asset_key(name), rows, partition, settings):
+            offences = result.metadata["offending_rows"].value
+            assert result.passed == (offences == 0)
+            if not result.passed:
+                found.add((name, result.check_name))
+    return found
+
+
+def test_every_rule_is_broken_here():
+    assert set(BREAKAGES) == RULES
+
+
+def test_an_honest_warehouse_breaks_no_rule(connection, settings):
+    assert failing(connection, settings, "pics") == set()
+    assert failing(connection, settings, "earthporn") == set()
+
+
+@pytest.mark.parametrize("rule", sorted(RULES), ids=lambda rule: "-".join(rule))
+def test_a_rule_notices_what_it_is_for_and_no_other_does(copied, settings, rule):
+    for statement in BREAKAGES[rule]:
+        with duckdb.connect(copied.home / "live" / "redpop.duckdb") as connection:
+            connection.begin()
+            changed = connection.execute(statement).fetchone()[0]
+            assert changed >= 1, statement
+            found = failing(connection, settings, "pics")
+            assert rule in found, statement
+            assert found - {rule} <= ALSO.get(rule, set()), statement
+            # What is wrong with one community is no reason to hold back another; unless all rows were broken.
+            if changed == 1 and not rule[0].startswith("marts."):
+                assert failing(connection, settings, "earthporn") == set(), statement
+            connection.rollback()
+
+
+def test_a_failure_stops_what_follows_and_a_repair_lets_it_go_on(pipeline, tmp_path):
+    """A vector of the wrong length: nothing may be trained on it, and nothing else waits."""
+    deployment = pipeline.deployment.copy(tmp_path / "home")
+    where = one_vector("features.image_embeddings")
+    with deployment.warehouse.write() as writer:
+        kept = writer.query(f"SELECT * FROM features.image_embeddings WHERE {where}")
+        writer.execute(
+            f"UPDATE features.image_embeddings SET embedding = list_transform(embedding, lambda x: 2 * x) WHERE {where}"
+        )
+    select = 'key:"features/image_embeddings"+'
+    run = deployment.run("pics", select)
+    assert not run.success
+    assert run.failed_checks == {("features/image_embeddings", "finite_unit_vectors")}
+    evaluation = run.checks["features/image_embeddings", "finite_unit_vectors"]
+    assert (evaluation.metadata["offending_rows"].value, evaluation.partition) == (1, "pics")
+    assert set(run.materializations) == {"features/image_embeddings"}
+
+    deployment.warehouse.merge("features.image_embeddings", kept)
+    run = deployment.run("pics", select)
+    assert run.success
+    assert {"models/training_set", "models/training_columns"} <= set(run.materializations)

@@ -1,0 +1,368 @@
+"""The command line as people type it: what it prints, what it refuses and how it ends."""
+
+import csv
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from PIL import Image
+from typer.testing import CliRunner
+
+from redpop_assets import cli
+from redpop_assets.errors import SettingsError
+
+COMMANDS = ("demo", "materialize", "import", "predict", "leaderboard", "sql", "doctor", "dev", "sandbox")
+
+
+class Answer:
+    """Exit code and everything that was printed, without line breaks of the terminal's width."""
+
+    def __init__(self, code: int, output: str) -> None:
+        self.code = code
+        self.lines = output
+        self.output = " ".join(output.split())
+
+
+@pytest.fixture
+def redpop(only, tmp_path):
+    """Run `redpop …` in a process of its own, in an empty folder, with no variables but these."""
+
+    def run(*arguments: str, stdin: str = "", **variables: str) -> Answer:
+        with only({"COLUMNS": "200", **variables}, tmp_path):
+            done = subprocess.run(
+                [sys.executable, "-W", "error", "-m", "redpop_assets.cli", *arguments],
+                input=stdin,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.STDOUT,
+                text=True,
+                check=False,
+            )
+        assert "Traceback" not in done.stdout, done.stdout
+        return Answer(done.returncode, done.stdout)
+
+    return run
+
+
+@pytest.fixture
+def here(monkeypatch, capsys):
+    """Run `redpop …` of a deployment in this process, where torch is loaded already."""
+
+    def run(deployment, *arguments: str) -> Answer:
+        monkeypatch.setattr(sys, "argv", ["redpop", *arguments])
+        with deployment.using(COLUMNS="200").environment():
+            try:
+                cli.main()
+                code = 0
+            except SystemExit as end:
+                code = int(end.code or 0)
+        captured = capsys.readouterr()
+        return Answer(code, captured.out + captured.err)
+
+    return run
+
+
+def test_help_lists_every_command():
+    result = CliRunner().invoke(cli.app, ["--help"])
+    assert result.exit_code == 0
+    for command in COMMANDS:
+        assert f" {command} " in result.output
+
+
+@pytest.mark.parametrize("command", [*((name,) for name in COMMANDS), ("sandbox", "advance")], ids=" ".join)
+def test_every_command_explains_itself(command):
+    result = CliRunner().invoke(cli.app, [*command, "--help"], env={"COLUMNS": "200"})
+    assert result.exit_code == 0
+    assert "Usage:" in result.output
+    assert len(result.output) > 200
+
+
+def test_without_a_command_the_help_is_shown():
+    result = CliRunner().invoke(cli.app, [])
+    assert "Usage:" in result.output
+
+
+def test_an_unknown_command_is_an_error():
+    result = CliRunner().invoke(cli.app, ["scrape"])
+    assert result.exit_code == 2
+
+
+# What stops a command before it starts
+
+
+def test_without_credentials_it_says_how_to_get_and_set_them(redpop, tmp_path):
+    answer = redpop("materialize", "-r", "pics")
+    assert answer.code == 1
+    assert "REDDIT_CLIENT_ID, REDDIT_CLIENT_SECRET, REDDIT_USER_AGENT not set" in answer.output
+    assert "https://www.reddit.com/prefs/apps" in answer.output
+    assert ".env" in answer.output
+    assert (tmp_path / "warehouse").is_dir()
+
+
+def test_a_community_that_is_not_configured(redpop):
+    answer = redpop("materialize", "-r", "aww")
+    assert answer.code == 1
+    assert "r/aww is not configured. Add it: REDPOP_SUBREDDITS=pics,EarthPorn,aww" in answer.output
+
+
+@pytest.mark.parametrize("select", ["key:nothing/such", "group:(", "wrong:thing", "group:none"])
+def test_a_selection_of_nothing(redpop, select):
+    answer = redpop("materialize", "--select", select)
+    assert answer.code == 1
+    assert select in answer.output
+    assert "core/posts" in answer.output or "Examples" in answer.output
+
+
+def test_no_harvest_leaves_nothing_of_the_raw_layer(redpop):
+    answer = redpop("materialize", "--select", "group:raw", "--no-harvest")
+    assert answer.code == 1
+    assert "chooses no asset" in answer.output
+
+
+def test_a_wrong_setting_is_named(redpop):
+    for command in (("materialize",), ("doctor",), ("leaderboard",), ("sql", "SELECT 1")):
+        answer = redpop(*command, REDPOP_CHUNK_SIZE="many", REDPOP_SUBREDDITS="a b")
+        assert answer.code == 1
+        assert "REDPOP_CHUNK_SIZE" in answer.output
+        assert "REDPOP_SUBREDDITS" in answer.output
+
+
+@pytest.mark.parametrize("command", [("leaderboard",), ("sql", "SELECT 1"), ("sql",)], ids=" ".join)
+def test_nothing_is_published_yet(redpop, tmp_path, command):
+    answer = redpop(*command)
+    assert answer.code == 1
+    assert f"Nothing is published at {tmp_path}/warehouse/redpop.duckdb" in answer.output
+    assert "redpop materialize" in answer.output
+    assert not (tmp_path / "warehouse").exists()  # asking makes nothing
+
+
+def test_predict_before_anything_was_trained(redpop):
+    answer = redpop("predict", "-r", "pics", "-t", "A title")
+    assert answer.code == 1
+    assert "materialize" in answer.output
+
+
+def test_predict_refuses_what_is_no_picture_and_no_title(redpop, tmp_path):
+    assert "There is no picture nowhere.jpg" in redpop("predict", "-r", "pics", "-t", "x", "-i", "nowhere.jpg").output
+    assert "title is empty" in redpop("predict", "-r", "pics", "-t", "  ").output
+    answer = redpop("predict", "-r", "pics", "-t", "x", "--at", "tomorrow")
+    assert answer.code == 1
+    assert "'tomorrow' is no time" in answer.output
+
+
+@pytest.mark.parametrize(
+    ("text", "seconds"), [("8d", 691_200), ("12h", 43_200), ("30m", 1800), ("90s", 90), ("0.5d", 43_200)]
+)
+def test_durations(text, seconds):
+    assert cli._duration(text).total_seconds() == seconds
+
+
+@pytest.mark.parametrize("text", ["", "8", "d", "8w", "eight d", "1e400d", "nand", "infd"])
+def test_what_is_no_duration(text):
+    with pytest.raises(SettingsError, match="write it like 8d"):
+        cli._duration(text)
+
+
+@pytest.mark.parametrize("text", ["0d", "-1h"])
+def test_time_only_goes_forward(text):
+    with pytest.raises(SettingsError, match="forward"):
+        cli._duration(text)
+
+
+@pytest.mark.parametrize("text", ["2026-12-24T18:00", "2026-12-24T18:00Z", "2026-12-24T20:00+02:00"])
+def test_moments_are_utc_unless_they_say_otherwise(text):
+    assert cli._moment(text).isoformat() == "2026-12-24T18:00:00+00:00"
+
+
+def test_advancing_a_sandbox_that_is_not_there(redpop):
+    answer = redpop("sandbox", "advance", "8d", "--port", "1")
+    assert answer.code == 1
+    assert "redpop sandbox" in answer.output
+
+
+def test_advancing_a_sandbox(redpop):
+    from redpop_assets.sandbox.clock import Clock
+    from redpop_assets.sandbox.server import running
+    from redpop_assets.sandbox.world import World
+
+    world = World(posts_per_subreddit=10)
+    clock = Clock(world.epoch)
+    with running(world, clock) as url:
+        answer = redpop("sandbox", "advance", "8d", "--port", url.rpartition(":")[2])
+    assert answer.code == 0
+    assert "2026-06-09" in answer.output
+    assert (clock.now() - world.epoch).days == 8
+
+
+# Import
+
+
+def test_importing_a_file_that_is_not_there(redpop):
+    answer = redpop("import", "nothing.csv", "-r", "pics")
+    assert answer.code == 1
+    assert "nothing.csv" in answer.output
+
+
+def test_importing_what_is_no_archive(redpop, tmp_path):
+    (tmp_path / "letter.csv").write_text("Dear friends,\nall is well.\n", encoding="utf-8")
+    answer = redpop("import", "letter.csv", "-r", "pics")
+    assert answer.code == 1
+    assert "created_utc" in answer.output
+
+
+def test_importing_a_table_twice(redpop, tmp_path):
+    with (tmp_path / "posts.csv").open("w", encoding="utf-8", newline="") as file:
+        table = csv.writer(file)
+        table.writerow(["id", "title", "created_utc", "score", "url"])
+        for number in range(5):
+            table.writerow([f"a{number}", f"Post {number}", 1_375_000_000 + number, number, f"http://i.imgur.com/{number}.jpg"])
+        table.writerow(["", "no id", "x", 1, "http://i.imgur.com/9.jpg"])
+    arguments = ("import", "posts.csv", "-r", "Pics", "--observed-at", "2013-09-01")
+    answer = redpop(*arguments)
+    assert answer.code == 0, answer.output
+    assert "5 posts of r/pics in posts.csv: 5 new posts, 5 new readings of scores." in answer.output
+    assert "1 broken lines were left out" in answer.output
+    assert "redpop materialize --no-harvest --subreddit pics" in answer.output
+    again = redpop(*arguments)
+    assert again.code == 0
+    assert "0 new posts, 0 new readings" in again.output
+
+
+# On a warehouse that is full
+
+
+@pytest.mark.xdist_group("pipeline")
+class TestOnAPipeline:
+    def test_sql_prints_rows_and_cannot_write(self, redpop, pipeline):
+        home = {"REDPOP_HOME": str(pipeline.deployment.home), "REDPOP_SOURCE": "sandbox"}
+        answer = redpop("sql", "SELECT count(*) AS posts, 'x' || 'y' AS text FROM marts.posts", **home)
+        posts = pipeline.deployment.scalar("SELECT count(*) FROM core.posts")
+        assert answer.code == 0
+        assert "posts" in answer.output
+        assert str(posts) in answer.output
+        assert "xy" in answer.output
+        answer = redpop("sql", stdin="SELECT 40 + 2;", **home)
+        assert answer.code == 0
+        assert "42" in answer.output
+        answer = redpop("sql", "DELETE FROM core.posts", **home)
+        assert answer.code != 0
+        assert "read-only" in answer.output
+
+    def test_sql_of_a_file(self, redpop, pipeline, tmp_path):
+        (tmp_path / "question.sql").write_text("SELECT 'the answer';", encoding="utf-8")
+        home = {"REDPOP_HOME": str(pipeline.deployment.home), "REDPOP_SOURCE": "sandbox"}
+        assert "the answer" in redpop("sql", "-f", "question.sql", **home).output
+        answer = redpop("sql", "-f", "missing.sql", **home)
+        assert answer.code == 1
+        assert "missing.sql" in answer.output
+
+    def test_a_mistake_in_sql_is_an_error(self, redpop, pipeline):
+        home = {"REDPOP_HOME": str(pipeline.deployment.home), "REDPOP_SOURCE": "sandbox"}
+        answer = redpop("sql", "SELECT * FROM marts.nothing", **home)
+        assert answer.code != 0
+        assert "nothing" in answer.output
+
+    def test_the_leaderboard(self, here, pipeline):
+        answer = here(pipeline.deployment, "leaderboard")
+        assert answer.code == 0
+        for word in ("pics", "earthporn", "fusion_lightgbm", "subreddit_median", "Spearman"):
+            assert word in answer.output
+
+    def test_predict_with_a_picture(self, here, pipeline, tmp_path):
+        path = tmp_path / "photo.jpg"
+        Image.radial_gradient("L").convert("RGB").resize((640, 400)).save(path)
+        answer = here(
+            pipeline.deployment,
+            *("predict", "-r", "EarthPorn", "-t", "Sunrise over the lake [OC]", "-i", str(path)),
+            *("--at", "2026-06-05T18:00", "--author", "somebody"),
+        )
+        assert answer.code == 0, answer.output
+        for name in ("fusion_lightgbm", "metadata_boosting", "redpop_thesis", "subreddit_median"):
+            assert name in answer.output
+        assert answer.output.count("%") >= 4
+        assert "picture and title" in answer.output
+        assert "past scores only" in answer.output
+        lines = [line for line in answer.lines.splitlines() if "Spearman" in line and "│" in line]
+        skills = [float(re.search(r"Spearman (-?[\d.]+)", line)[1]) for line in lines]
+        assert skills == sorted(skills, reverse=True)
+
+    def test_predict_without_a_picture(self, here, pipeline):
+        answer = here(pipeline.deployment, "predict", "-r", "r/pics", "-t", "My cat")
+        assert answer.code == 0, answer.output
+        assert "picture and title" not in answer.output
+        assert "title, time, author" in answer.output
+
+    def test_predict_for_a_community_without_predictors(self, here, pipeline):
+        answer = here(pipeline.deployment, "predict", "-r", "aww", "-t", "My cat")
+        assert answer.code == 1
+        assert "r/aww" in answer.output
+        assert "earthporn, pics" in answer.output
+
+    def test_predict_with_a_file_that_is_no_picture(self, here, pipeline, tmp_path):
+        (tmp_path / "text.jpg").write_text("not a picture", encoding="utf-8")
+        answer = here(pipeline.deployment, "predict", "-r", "pics", "-t", "My cat", "-i", str(tmp_path / "text.jpg"))
+        assert answer.code == 1
+        assert "text.jpg" in answer.output
+
+    def test_another_source_is_refused(self, here, pipeline):
+        answer = here(
+            pipeline.deployment.using(REDPOP_SOURCE="elsewhere"), "materialize", "--select", "group:marts"
+        )
+        assert answer.code == 1
+        assert "was filled by sandbox, not by elsewhere" in answer.output
+
+    def test_doctor_finds_nothing_missing(self, here, pipeline):
+        answer = here(pipeline.deployment, "doctor")
+        assert answer.code == 0, answer.output
+        for topic in ("Reddit", "warehouse", "image encoder", "caption encoder", "device", "disk"):
+            assert f"ok {topic}:" in answer.output
+        assert pipeline.deployment.variables["REDDIT_CLIENT_SECRET"] not in answer.output
+        assert "REDDIT_CLIENT_SECRET │ set" in answer.output.replace("  ", " ")
+
+    def test_materialize_a_selection(self, here, pipeline, tmp_path):
+        copied = pipeline.deployment.copy(tmp_path / "home")
+        answer = here(copied, "materialize", "--select", "group:marts", "-r", "r/Pics")
+        assert answer.code == 0, answer.output
+        assert "r/pics: up to date" in answer.output
+        assert "redpop leaderboard" in answer.output
+
+
+def test_doctor_names_what_is_missing(redpop):
+    answer = redpop(
+        "doctor",
+        REDPOP_DEVICE="cuda:99",
+        REDDIT_CLIENT_ID="an-id",
+        REDPOP_IMAGE_ENCODER="timm:tf_efficientnet_lite0/bundled",
+    )
+    assert answer.code == 1
+    assert "missing Reddit: REDDIT_CLIENT_SECRET, REDDIT_USER_AGENT not set" in answer.output
+    assert "missing device: There is no device cuda:99" in answer.output
+    assert "ok warehouse: none at" in answer.output
+    assert "ok disk:" in answer.output
+    assert "REDPOP_LABEL_AGE_DAYS" in answer.output
+
+
+def test_doctor_when_reddit_does_not_answer(redpop):
+    answer = redpop(
+        "doctor",
+        REDPOP_SOURCE="sandbox",
+        REDPOP_REDDIT_URL="http://127.0.0.1:1",
+        REDPOP_OAUTH_URL="http://127.0.0.1:1",
+        REDPOP_REDDIT_TIMEOUT_SECONDS="1",
+        REDDIT_CLIENT_ID="x",
+        REDDIT_CLIENT_SECRET="x",
+        REDDIT_USER_AGENT="linux:redpop-tests:0.1 (by /u/sandbox)",
+    )
+    assert answer.code == 1
+    assert "missing Reddit:" in answer.output
+
+
+def test_the_program_is_installed():
+    program = Path(sys.executable).with_name("redpop")
+    if not program.exists():
+        pytest.skip("redpop is not installed into this environment")
+    done = subprocess.run([program, "--help"], capture_output=True, text=True, check=False, env={**os.environ})
+    assert done.returncode == 0
+    assert "materialize" in done.stdout

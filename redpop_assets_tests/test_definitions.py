@@ -1,0 +1,224 @@
+"""The code location as Dagster loads it: what is in it, that it is complete, and what loading it costs.
+
+`definitions_snapshot.json` is the graph as a person reviews it. After an intended change, write it anew with
+`REDPOP_WRITE_SNAPSHOT=1 pytest redpop_assets_tests/test_definitions.py` and read the difference.
+"""
+
+import json
+import os
+import subprocess
+import sys
+import tomllib
+import warnings
+from pathlib import Path
+from typing import Any
+
+import dagster as dg
+import pytest
+
+from redpop_assets.automation import DISCOVER, REFRESH
+from redpop_assets.definitions import build_defs
+from redpop_assets.predictors.registry import predictor_names
+from redpop_assets.settings import Settings
+from redpop_assets.storage.schema import LAYERS, load_schema
+
+ROOT = Path(__file__).resolve().parents[1]
+SNAPSHOT = Path(__file__).with_name("definitions_snapshot.json")
+HEAVY = ("torch", "open_clip", "timm", "sentence_transformers", "lightgbm", "sklearn", "praw", "transformers")
+
+
+@pytest.fixture(scope="module")
+def settings(tmp_path_factory):
+    with pytest.MonkeyPatch.context() as patch:
+        for name in [name for name in os.environ if name.startswith(("REDPOP_", "REDDIT_"))]:
+            patch.delenv(name)
+        return Settings(_env_file=None, home=tmp_path_factory.mktemp("home"))
+
+
+@pytest.fixture(scope="module")
+def defs(settings):
+    return build_defs(settings)
+
+
+@pytest.fixture(scope="module")
+def graph(defs):
+    return defs.resolve_asset_graph()
+
+
+def described(defs: dg.Definitions) -> dict[str, Any]:
+    """The graph in a form that a person can read and compare."""
+    graph = defs.resolve_asset_graph()
+    repository = defs.get_repository_def()
+    pools = {
+        key: node.pool for asset in repository.assets_defs_by_key.values() for key in asset.keys for node in [asset.op]
+    }
+    return {
+        "assets": {
+            key.to_user_string(): {
+                "group": graph.get(key).group_name,
+                "deps": sorted(parent.to_user_string() for parent in graph.get(key).parent_keys),
+                "kinds": sorted(graph.get(key).kinds),
+                "owners": list(graph.get(key).owners),
+                "partitioned": graph.get(key).is_partitioned,
+                "code_version": bool(graph.get(key).code_version),
+                "pool": pools.get(key),
+                "condition": graph.get(key).automation_condition and graph.get(key).automation_condition.get_label(),
+                "checks": sorted(check.name for check in graph.get(key).check_keys),
+            }
+            for key in sorted(graph.get_all_asset_keys())
+        },
+        "jobs": sorted(job.name for job in defs.jobs or []),
+        "schedules": {
+            schedule.name: {
+                "job": schedule.job_name,
+                "cron": schedule.cron_schedule,
+                "timezone": schedule.execution_timezone,
+                "default_status": schedule.default_status.value,
+            }
+            for schedule in repository.schedule_defs
+        },
+        "sensors": {sensor.name: sensor.default_status.value for sensor in repository.sensor_defs},
+        "resources": sorted(defs.resources or {}),
+    }
+
+
+def test_the_graph_is_the_one_that_was_reviewed(defs):
+    found = described(defs)
+    if os.environ.get("REDPOP_WRITE_SNAPSHOT"):
+        SNAPSHOT.write_text(json.dumps(found, indent=1) + "\n", encoding="utf-8")
+    assert found == json.loads(SNAPSHOT.read_text(encoding="utf-8"))
+
+
+def test_it_loads_without_a_warning(settings):
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        dg.Definitions.validate_loadable(build_defs(settings))
+
+
+def test_the_decorated_definitions_are_those_of_the_environment(tmp_path, only):
+    from redpop_assets import definitions
+
+    with only({"REDPOP_HOME": str(tmp_path), "REDPOP_SUBREDDITS": "cats,r/Aww"}, tmp_path):
+        graph = definitions.defs().resolve_asset_graph()
+    partitions = graph.get(dg.AssetKey(["core", "posts"])).partitions_def
+    assert partitions.get_partition_keys() == ["cats", "aww"]
+
+
+def test_every_asset_says_what_it_is(graph):
+    for key in graph.get_all_asset_keys():
+        node = graph.get(key)
+        name = key.to_user_string()
+        assert len(node.description or "") >= 30, name
+        assert node.description.rstrip().endswith("."), name
+        assert node.owners == ["team:redpop"], name
+        assert node.kinds, name
+        assert node.code_version, name
+        assert node.group_name == key.path[0], name
+
+
+def test_asset_keys_are_tables_of_the_warehouse(graph):
+    schema = load_schema()
+    others = {f"models.{name}" for name in predictor_names()} | {"marts.published_warehouse"}
+    keys = {".".join(key.path) for key in graph.get_all_asset_keys()}
+    assert keys - others <= set(schema)
+    # What has no asset of its own: the mark of the source, the encoders (filled by both embeddings) and the state of
+    # the predictors (filled by each of them).
+    tables = {name for name, table in schema.items() if not table.is_view}
+    assert tables - keys == {"raw.source", "features.encoders", "models.predictors"}
+    assert {key.split(".")[0] for key in keys} == set(LAYERS)
+
+
+def test_column_schemas_are_those_of_the_tables(graph):
+    schema = load_schema()
+    for key in graph.get_all_asset_keys():
+        table = schema.get(".".join(key.path))
+        if table is not None:
+            columns = graph.get(key).metadata["dagster/column_schema"].columns
+            assert [(column.name, column.type) for column in columns] == [(c.name, c.type) for c in table.columns]
+            assert all(column.description for column in columns), key
+
+
+def test_partitions_are_the_subreddits_up_to_the_marts(graph):
+    for key in graph.get_all_asset_keys():
+        node = graph.get(key)
+        assert node.is_partitioned == (key.path[0] != "marts")
+        if node.is_partitioned:
+            assert node.partitions_def.get_partition_keys() == ["pics", "earthporn"]
+
+
+def test_data_flows_from_left_to_right(graph):
+    for key in graph.get_all_asset_keys():
+        for parent in graph.get(key).parent_keys:
+            assert LAYERS.index(parent.path[0]) <= LAYERS.index(key.path[0])
+
+
+def test_all_checks_block(graph, defs):
+    checks = {check for key in graph.get_all_asset_keys() for check in graph.get(key).check_keys}
+    assert len(checks) > 30
+    for check in checks:
+        spec = graph.get_check_spec(check)
+        assert spec.blocking, check
+        assert len(spec.description or "") > 20, check
+
+
+def test_schedules_and_sensors_run_by_default(defs):
+    repository = defs.get_repository_def()
+    assert {schedule.job_name for schedule in repository.schedule_defs} == {REFRESH, DISCOVER}
+    assert all(s.default_status == dg.DefaultScheduleStatus.RUNNING for s in repository.schedule_defs)
+    assert [s.default_status for s in repository.sensor_defs] == [dg.DefaultSensorStatus.RUNNING]
+
+
+def test_loading_imports_no_heavy_library(tmp_path):
+    script = (
+        "import sys, json; from redpop_assets import definitions; definitions.defs().resolve_asset_graph(); "
+        f"print(json.dumps(sorted(set({HEAVY!r}) & set(sys.modules))))"
+    )
+    environment = {k: v for k, v in os.environ.items() if not k.startswith(("REDPOP_", "REDDIT_", "DAGSTER_"))}
+    done = subprocess.run(
+        [sys.executable, "-W", "error", "-c", script],
+        capture_output=True,
+        text=True,
+        cwd=tmp_path,
+        env=environment,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout) == []
+    assert list(tmp_path.iterdir()) == []  # looking at the graph writes nothing
+
+
+def test_every_way_to_load_names_the_same_module_and_location():
+    import yaml
+
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["tool"]["dg"]
+    workspace = yaml.safe_load((ROOT / "workspace.yaml").read_text(encoding="utf-8"))
+    (entry,) = workspace["load_from"]
+    assert entry["python_module"] == {
+        "module_name": project["project"]["code_location_target_module"],
+        "location_name": project["project"]["code_location_name"],
+    }
+    assert entry["python_module"]["module_name"] == "redpop_assets.definitions"
+    assert entry["python_module"]["location_name"] == "redpop"
+    assert project["directory_type"] == "project"
+    assert project["project"]["root_module"] == "redpop_assets"
+
+
+def test_the_instance_template_is_one_that_dagster_takes(tmp_path, only):
+    from redpop_assets.runs import prepare_instance
+
+    import yaml
+
+    template = yaml.safe_load((ROOT / "dagster.yaml").read_text(encoding="utf-8"))
+    assert template["telemetry"] == {"enabled": False}
+    with only({}, tmp_path):
+        folder = prepare_instance(Settings(_env_file=None, home=tmp_path / "home"))
+        written = (folder / "dagster.yaml").read_text(encoding="utf-8")
+        assert "warehouse/.dagster" not in written
+        assert os.environ["DAGSTER_HOME"] == str(folder)
+        with dg.DagsterInstance.get() as instance:
+            assert instance.telemetry_enabled is False
+            assert instance.get_concurrency_config().pool_config.default_pool_limit == 1
+            assert instance.run_retries_enabled is True
+            assert instance.run_monitoring_enabled is True
+        strays = [path for path in tmp_path.rglob("*") if path.is_file() and not path.is_relative_to(folder)]
+        assert strays == []

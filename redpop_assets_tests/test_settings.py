@@ -1,0 +1,149 @@
+"""Settings: what the environment says, what is refused, and that each refusal names its variable."""
+
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+
+from redpop_assets.errors import SettingsError
+from redpop_assets.settings import Settings, load_settings
+
+
+@pytest.fixture
+def load(only, tmp_path):
+    """Settings from these variables alone."""
+
+    def load(**variables: str) -> Settings:
+        with only(variables, tmp_path):
+            return load_settings()
+
+    return load
+
+
+def test_without_any_variable_the_defaults_hold(load, tmp_path):
+    settings = load()
+    assert settings.home == tmp_path / "warehouse"
+    assert settings.source == "reddit"
+    assert settings.partitions == ("pics", "earthporn")
+    assert len(settings.listings) == 15
+    assert settings.label_age == timedelta(days=7)
+    assert settings.give_up == timedelta(days=30)
+    assert settings.missing_credentials == ("REDDIT_CLIENT_ID", "REDDIT_CLIENT_SECRET", "REDDIT_USER_AGENT")
+
+
+def test_every_default_listing_exists(load):
+    from redpop_assets.reddit.listings import ALL_LISTINGS, Listing
+
+    assert {Listing.parse(name) for name in load().listings} == set(ALL_LISTINGS)
+
+
+def test_lists_are_separated_by_commas(load):
+    settings = load(
+        REDPOP_SUBREDDITS=" r/Aww , cats,", REDPOP_LISTINGS="new, top/week", REDPOP_IMAGE_HOSTS_ALLOWED="127.0.0.1:81"
+    )
+    assert settings.subreddits == ("Aww", "cats")
+    assert settings.partitions == ("aww", "cats")
+    assert settings.listings == ("new", "top/week")
+    assert settings.image_hosts_allowed == ("127.0.0.1:81",)
+
+
+def test_every_field_is_read_from_its_variable(load):
+    settings = load(
+        REDPOP_LABEL_AGE_DAYS="2.5",
+        REDPOP_FETCH_IMAGES="false",
+        REDPOP_IMAGES_PER_POST="3",
+        REDPOP_CHUNK_SIZE="16",
+        REDPOP_SEED="0",
+        REDPOP_NIGHTLY_CRON="5 5 * * *",
+        REDDIT_CLIENT_ID="an id",
+        REDDIT_CLIENT_SECRET="a secret",
+        REDDIT_USER_AGENT="an agent",
+    )
+    assert settings.label_age == timedelta(days=2.5)
+    assert settings.fetch_images is False
+    assert (settings.images_per_post, settings.chunk_size, settings.seed) == (3, 16, 0)
+    assert settings.nightly_cron == "5 5 * * *"
+    assert settings.missing_credentials == ()
+    assert settings.reddit_client_secret.get_secret_value() == "a secret"
+    assert "a secret" not in repr(settings) + str(settings)
+
+
+def test_some_credentials_are_not_all(load):
+    assert load(REDDIT_CLIENT_ID="id", REDDIT_USER_AGENT="x").missing_credentials == ("REDDIT_CLIENT_SECRET",)
+
+
+def test_a_dotenv_file_is_read_and_the_environment_wins(only, tmp_path):
+    (tmp_path / ".env").write_text("REDPOP_SEED=3\nREDDIT_CLIENT_ID=from-file\nREDPOP_CHUNK_SIZE=5\n", encoding="utf-8")
+    with only({"REDPOP_CHUNK_SIZE": "6"}, tmp_path):
+        settings = load_settings()
+    assert (settings.seed, settings.reddit_client_id, settings.chunk_size) == (3, "from-file", 6)
+
+
+def test_the_home_is_absolute(load, tmp_path):
+    assert load(REDPOP_HOME="some/home").home == tmp_path / "some" / "home"
+    assert load(REDPOP_HOME="~/redpop").home == Path.home() / "redpop"
+    assert load(REDPOP_HOME="/data/redpop").home == Path("/data/redpop")
+
+
+def test_settings_do_not_change(load):
+    with pytest.raises(ValueError, match="frozen"):
+        load().seed = 3
+
+
+@pytest.mark.parametrize(
+    ("variable", "value"),
+    [
+        ("REDPOP_SUBREDDITS", ""),
+        ("REDPOP_SUBREDDITS", "pics+aww"),
+        ("REDPOP_SUBREDDITS", "x"),
+        ("REDPOP_SUBREDDITS", "pics,Pics"),
+        ("REDPOP_SUBREDDITS", "a" * 22),
+        ("REDPOP_LISTING_DEPTH", "0"),
+        ("REDPOP_LISTING_DEPTH", "1001"),
+        ("REDPOP_LABEL_AGE_DAYS", "0"),
+        ("REDPOP_LABEL_AGE_DAYS", "a week"),
+        ("REDPOP_LABEL_AGE_DAYS", "nan"),
+        ("REDPOP_GIVE_UP_DAYS", "-1"),
+        ("REDPOP_FETCH_IMAGES", "perhaps"),
+        ("REDPOP_IMAGES_PER_POST", "21"),
+        ("REDPOP_IMAGE_MAX_BYTES", "0"),
+        ("REDPOP_IMAGE_CONCURRENCY", "1.5"),
+        ("REDPOP_CHUNK_SIZE", "0"),
+        ("REDPOP_VALIDATION_SHARE", "0.5"),
+        ("REDPOP_TEST_SHARE", "0"),
+        ("REDPOP_SEED", "-1"),
+        ("REDPOP_IMAGE_ENCODER", "open_clip:ViT-B-32"),
+        ("REDPOP_CAPTION_ENCODER", "word2vec:x/y"),
+        ("REDPOP_LISTINGS", "newest"),
+        ("REDPOP_LISTINGS", "top"),
+        ("REDPOP_LISTINGS", ""),
+    ],
+)
+def test_what_cannot_be_is_refused_by_the_name_of_its_variable(load, variable, value):
+    with pytest.raises(SettingsError, match=variable):
+        load(**{variable: value})
+
+
+def test_all_wrong_variables_are_named_at_once(load):
+    with pytest.raises(SettingsError) as caught:
+        load(REDPOP_SEED="x", REDPOP_CHUNK_SIZE="0", REDPOP_SUBREDDITS="?")
+    lines = str(caught.value).splitlines()
+    assert {line.partition(":")[0] for line in lines} == {"REDPOP_SEED", "REDPOP_CHUNK_SIZE", "REDPOP_SUBREDDITS"}
+
+
+def test_another_api_needs_another_source(load):
+    with pytest.raises(SettingsError, match="REDPOP_SOURCE"):
+        load(REDPOP_OAUTH_URL="http://127.0.0.1:8765")
+    assert load(REDPOP_OAUTH_URL="http://127.0.0.1:8765", REDPOP_SOURCE="sandbox").source == "sandbox"
+    assert load(REDPOP_OAUTH_URL="https://oauth.reddit.com/").source == "reddit"
+
+
+def test_an_empty_source_is_refused(load):
+    with pytest.raises(SettingsError, match="REDPOP_SOURCE"):
+        load(REDPOP_SOURCE="")
+
+
+def test_giving_up_before_the_label_age_is_refused(load):
+    """Otherwise no post that was found young would ever get a label."""
+    with pytest.raises(SettingsError, match="REDPOP_GIVE_UP_DAYS"):
+        load(REDPOP_GIVE_UP_DAYS="5")
