@@ -212,6 +212,8 @@ def sql(
     if not statement and file is None and sys.stdin.isatty():
         _console.print(f"{published}, read-only. Tables: SHOW ALL TABLES; leave with .quit")
         os.execv(_duckdb_cli(), ["duckdb", "-readonly", str(published)])
+    if file is not None and not file.is_file():
+        raise SettingsError(f"There is no file {file}.")
     text = statement or (file.read_text(encoding="utf-8") if file else sys.stdin.read())
     done = subprocess.run([_duckdb_cli(), "-readonly", str(published), "-c", text], check=False)
     raise typer.Exit(done.returncode)

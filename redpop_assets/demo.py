@@ -106,14 +106,14 @@ def print_leaderboard(
             grid.add_column(name, justify="left" if name == "predictor" else "right", no_wrap=True)
         if ceilings:
             estimate, low, high = ceilings[subreddit]
-            grid.add_row("highest reachable", escape(f"{estimate:.3f} [{low:.3f}, {high:.3f}]"), style="dim")
+            grid.add_row("highest reachable", escape(f"{estimate:.2f} [{low:.2f}, {high:.2f}]"), style="dim")
         trained = [row for row in members if row["status"] == "trained"]
         for row in sorted(trained, key=lambda row: -(row["spearman"] or -2.0)):
             grid.add_row(
                 row["predictor"] + (" (untrained weights)" if row["untrained_weights"] else ""),
                 escape(with_interval(row, "spearman")),
-                "–" if row["mae"] is None else f"{row['mae']:.3f}",
-                "–" if row["mse"] is None else f"{row['mse']:.3f}",
+                "–" if row["mae"] is None else f"{row['mae']:.2f}",
+                "–" if row["mse"] is None else f"{row['mse']:.2f}",
                 escape(with_interval(row, "pair_accuracy")),
             )
         console.print(grid)

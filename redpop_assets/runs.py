@@ -4,6 +4,7 @@ A run is recorded in the same instance that the UI shows. Inside one process its
 """
 
 import os
+import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib import resources
@@ -12,12 +13,15 @@ from pathlib import Path
 import dagster as dg
 from dagster import AssetSelection
 
+from redpop_assets.assets.tables import TableAssets, asset_key
 from redpop_assets.automation import REFRESH
 from redpop_assets.definitions import build_defs
 from redpop_assets.errors import SettingsError
+from redpop_assets.partitions import subreddit_partitions
 from redpop_assets.reddit.harvest import ImportReport
 from redpop_assets.resources import open_warehouse
 from redpop_assets.settings import Settings
+from redpop_assets.storage.schema import load_schema
 
 
 @dataclass(frozen=True)
@@ -77,25 +81,45 @@ def report_import(settings: Settings, subreddit: str, file: str, report: ImportR
     """Tell Dagster that an import changed the raw tables, so that the UI shows it and automation sees new data."""
     prepare_instance(settings)
     warehouse = open_warehouse(settings)
-    params = {"subreddit": subreddit}
+    tables = TableAssets(settings, load_schema(), subreddit_partitions(settings))
     with dg.DagsterInstance.get() as instance:
-        for table, new in (("submissions", report.new_submissions), ("observations", report.new_observations)):
-            version = warehouse.fingerprint(f"raw.{table}", "subreddit = $subreddit", params)
+        for table, new in (
+            ("raw.submissions", report.new_submissions),
+            ("raw.observations", report.new_observations),
+        ):
+            result = tables.materialized(warehouse, table, subreddit, imported_posts=report.posts, new_rows=new)
+            assert result.data_version is not None
             instance.report_runless_asset_event(
                 dg.AssetMaterialization(
-                    ["raw", table],
+                    asset_key(table),
                     partition=subreddit,
                     description=f"Import of {file}",
-                    metadata={"imported_posts": report.posts, "new_rows": new},
-                    tags={"dagster/data_version": version},
+                    metadata=result.metadata,
+                    tags={"dagster/data_version": result.data_version.value},
                 )
             )
+            # Without them nothing downstream would be requested: checks are those of the latest materialization.
+            for check in result.check_results or ():
+                assert check.check_name is not None
+                instance.report_runless_asset_event(
+                    dg.AssetCheckEvaluation(
+                        asset_key=asset_key(table),
+                        check_name=check.check_name,
+                        passed=check.passed,
+                        metadata=check.metadata,
+                        blocking=True,
+                        partition=subreddit,
+                    )
+                )
 
 
 def _selected(defs: dg.Definitions, select: str | None, harvest: bool) -> list[dg.AssetKey]:
     graph = defs.resolve_asset_graph()
     try:
-        selection = AssetSelection.from_string(select) if select else AssetSelection.all()
+        with warnings.catch_warnings():
+            # Dagster warns of a parameter that its own parser passes on.
+            warnings.simplefilter("ignore", dg.BetaWarning)
+            selection = AssetSelection.from_string(select) if select else AssetSelection.all()
     except Exception as error:
         raise SettingsError(
             f"--select {select!r} is no asset selection ({error}). Examples: group:features, "

@@ -23,7 +23,7 @@ from redpop_assets.encoders.base import CODE_VERSION as ENCODING_VERSION
 from redpop_assets.features import captions, pixels, timestamps
 from redpop_assets.predictors.blocks import TABLES, Encoders
 from redpop_assets.resources import open_warehouse
-from redpop_assets.runs import prepare_instance
+from redpop_assets.runs import _selected, prepare_instance
 from redpop_assets.sandbox.clock import Clock
 from redpop_assets.sandbox.server import running
 from redpop_assets.sandbox.world import World
@@ -136,9 +136,7 @@ class Deployment:
         """Run the graph, or a selection of it, in this process."""
         with self.instance() as (settings, instance):
             defs = build_defs(settings)
-            keys = None
-            if select is not None:
-                keys = sorted(dg.AssetSelection.from_string(select).resolve(defs.resolve_asset_graph()))
+            keys = None if select is None else _selected(defs, select, harvest=True)
             return Run(
                 defs.resolve_job_def("refresh").execute_in_process(
                     instance=instance,

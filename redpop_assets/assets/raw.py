@@ -6,6 +6,7 @@ import dagster as dg
 from pydantic import Field
 
 from redpop_assets.assets.tables import TableAssets
+from redpop_assets.errors import RedditBusy, RedPopError
 from redpop_assets.resources import RedditResource
 from redpop_assets.storage.warehouse import Warehouse
 
@@ -49,13 +50,19 @@ def raw_assets(tables: TableAssets) -> list[dg.AssetsDefinition]:
 
         subreddit = context.partition_key
         key = AuthorKey.load_or_create(settings.home / "author.key")
-        run = Harvest(subreddit, reddit.connect(), warehouse, key)
-        for listing in config.listings or settings.listings:
-            counts = run.read_listing(Listing.parse(listing), depth=settings.listing_depth)
-            context.log.info(f"{listing}: {counts.submissions} posts, {counts.new} new")
-        if config.reobserve:
-            observed = run.reobserve(label_age=settings.label_age, give_up=settings.give_up)
-            context.log.info(f"re-observed {observed} posts below the label age")
+        try:
+            run = Harvest(subreddit, reddit.connect(), warehouse, key)
+            for listing in config.listings or settings.listings:
+                counts = run.read_listing(Listing.parse(listing), depth=settings.listing_depth)
+                context.log.info(f"{listing}: {counts.submissions} posts, {counts.new} new")
+            if config.reobserve:
+                observed = run.reobserve(label_age=settings.label_age, give_up=settings.give_up)
+                context.log.info(f"re-observed {observed} posts below the label age")
+        except RedditBusy:
+            raise
+        except RedPopError as error:
+            # Missing credentials or a banned community are the same a minute later.
+            raise dg.Failure(str(error), allow_retries=False) from error
         context.log.info(f"{run.new_submissions} new posts, {run.requests_made} requests")
         yield tables.materialized(
             warehouse, "raw.submissions", subreddit, new_posts=run.new_submissions, api_requests=run.requests_made

@@ -74,7 +74,7 @@ def with_interval(row: dict[str, Any], metric: str) -> str:
 
 
 def _number(value: float | None) -> str:
-    return "–" if value is None else f"{value:.3f}"
+    return "–" if value is None else f"{value:.2f}"
 
 
 def _measure(warehouse: Warehouse, state: dict[str, Any], seed: int) -> dict[str, Any]:
