@@ -33,6 +33,12 @@ app.add_typer(sandbox_app, name="sandbox")
 
 _console = Console()
 
+
+def _say(text: str) -> None:
+    """Print a sentence as one line, so that commands in it can be copied."""
+    _console.print(text, soft_wrap=True, highlight=False)
+
+
 Subreddits = Annotated[
     list[str] | None,
     typer.Option("--subreddit", "-r", help="Only this community; may be repeated. Default: all of them."),
@@ -79,15 +85,13 @@ def materialize(
     failed = [outcome for outcome in outcomes if outcome.failures]
     for outcome in outcomes:
         if not outcome.failures:
-            _console.print(f"r/{outcome.subreddit}: up to date (run {outcome.run_id[:8]})")
+            _say(f"r/{outcome.subreddit}: up to date (run {outcome.run_id[:8]})")
         for failure in outcome.failures:
-            _console.print(f"[red]r/{outcome.subreddit}: {escape(failure)}[/]", soft_wrap=True, highlight=False)
+            _say(f"[red]r/{outcome.subreddit}: {escape(failure)}[/]")
     if failed:
-        _console.print(
-            "What was finished is kept; the same command goes on from there. The log of a run: `redpop dev`."
-        )
+        _say("What was finished is kept; the same command goes on from there. The log of a run: `redpop dev`.")
         raise typer.Exit(1)
-    _console.print('Next: `redpop leaderboard`, `redpop sql "FROM marts.leaderboard"`, or `redpop dev` for the UI.')
+    _say('Next: `redpop leaderboard`, `redpop sql "FROM marts.leaderboard"`, or `redpop dev` for the UI.')
 
 
 @app.command(name="import")
@@ -118,25 +122,23 @@ def import_posts(
             observed_at=_moment(observed_at) if observed_at else None,
             progress=lambda chunk: progress.update(task, completed=chunk.bytes_read, total=chunk.bytes_total),
         )
-    report_import(settings, partition, file.name, report)
-    _console.print(
+    report_import(settings, partition, file.name)
+    _say(
         f"{report.posts} posts of r/{partition} in {file.name}: {report.new_submissions} new posts, "
         f"{report.new_observations} new readings of scores."
     )
     if "newest_post" in report.observed_at_rules:
-        _console.print(
+        _say(
             "The file does not say when its scores were read. They count as read when its newest post was made, the "
             "earliest time possible: posts of its last days stay without a label. --observed-at knows better."
         )
     if report.other_subreddit:
-        _console.print(f"{report.other_subreddit} posts of other communities were left out.")
+        _say(f"{report.other_subreddit} posts of other communities were left out.")
     if report.broken:
-        _console.print(f"{report.broken} broken lines were left out, the first of them:")
+        _say(f"{report.broken} broken lines were left out, the first of them:")
         for sample in report.broken_samples[:5]:
-            _console.print(f"  line {sample.line}: {escape(sample.error)}")
-    _console.print(
-        f"Next: `redpop materialize --no-harvest --subreddit {partition}` computes everything from these posts."
-    )
+            _say(f"  line {sample.line}: {escape(sample.error)}")
+    _say(f"Next: `redpop materialize --no-harvest --subreddit {partition}` computes everything from these posts.")
 
 
 @app.command()
@@ -150,26 +152,32 @@ def predict(
     author: Annotated[str, typer.Option(help="Who would post it; a known author's past counts.")] = "",
 ) -> None:
     """Expected score of a picture and a title that are not posted yet, and where that stands in the community."""
-    from redpop_assets.images.decode import open_rgb
+    from redpop_assets.images.decode import ImageRejected, open_rgb
     from redpop_assets.predictors.forecast import forecast
     from redpop_assets.reddit.records import AuthorKey
     from redpop_assets.resources import open_warehouse
     from redpop_assets.storage.models import ModelStore
 
     settings = load_settings()
+    subreddit = subreddit.removeprefix("r/")
     if image is not None and not image.is_file():
         raise SettingsError(f"There is no picture {image}.")
     if not title.strip():
         raise SettingsError("The title is empty; Reddit takes no post without one.")
+    posted_at = _moment(at) if at else datetime.now(UTC)
+    try:
+        picture = open_rgb(image) if image else None
+    except ImageRejected as error:
+        raise SettingsError(f"{image} is no picture that can be used: {error}") from error
     # Asking changes nothing, so any warehouse may be asked, whoever filled it.
     source = _published(settings, "SELECT source FROM raw.source").to_pylist()[0]["source"]
     forecasts = forecast(
         open_warehouse(settings.model_copy(update={"source": source})),
         ModelStore(settings.home / "models"),
-        subreddit.removeprefix("r/").lower(),
+        subreddit.lower(),
         title.strip(),
-        open_rgb(image) if image else None,
-        posted_at=_moment(at) if at else datetime.now(UTC),
+        picture,
+        posted_at=posted_at,
         author=AuthorKey.load_or_create(settings.home / "author.key").digest(author) if author else None,
         label_age=settings.label_age,
         device=settings.device,
@@ -184,7 +192,7 @@ def predict(
         skill = "–" if row.test_spearman is None else f"{row.test_spearman:.2f}"
         grid.add_row(row.predictor, f"{row.expected_score:.0f}", f"{100 * row.percentile:.0f} %", saw, skill)
     _console.print(grid)
-    _console.print(
+    _say(
         f"Expected after {settings.label_age_days:g} days. The percentile is the share of the community's matured "
         "posts that scored less. The first line is the predictor that ranked unseen posts best (Spearman; 0 is chance)."
     )
@@ -210,7 +218,7 @@ def sql(
     settings = load_settings()
     published = _require_published(settings)
     if not statement and file is None and sys.stdin.isatty():
-        _console.print(f"{published}, read-only. Tables: SHOW ALL TABLES; leave with .quit")
+        _say(f"{published}, read-only. Tables: SHOW ALL TABLES; leave with .quit")
         os.execv(_duckdb_cli(), ["duckdb", "-readonly", str(published)])
     if file is not None and not file.is_file():
         raise SettingsError(f"There is no file {file}.")
@@ -241,7 +249,7 @@ def dev(
     settings = demo_settings(sandbox_port) if demo else load_settings()
     workspace = prepare_instance(settings) / "workspace.yaml"
     command = [_script("dagster"), "dev", "-w", str(workspace), "-p", str(port), "--log-level", "warning"]
-    _console.print(f"Home {settings.home}. The UI: http://localhost:{port}")
+    _say(f"Home {settings.home}. The UI: http://localhost:{port}")
     if demo:
         with sandbox_process(settings, sandbox_port):
             raise typer.Exit(_foreground(command))
@@ -280,14 +288,12 @@ def sandbox(
     clock = Clock(world.epoch, speed=speed, directory=state or load_settings().home / "sandbox")
 
     def ready(url: str) -> None:
-        _console.print(
+        _say(
             f"Sandbox Reddit at {url}, world time {clock.now():%Y-%m-%d %H:%M} UTC.\n"
             f"Use it: REDPOP_SOURCE=sandbox REDPOP_REDDIT_URL={url} REDPOP_OAUTH_URL={url} "
             f"REDPOP_IMAGE_HOSTS_ALLOWED={url.removeprefix('http://')} REDDIT_CLIENT_ID=sandbox "
             f"REDDIT_CLIENT_SECRET=sandbox REDDIT_USER_AGENT='linux:redpop:0.1 (by /u/sandbox)'\n"
-            f"Let time pass: `redpop sandbox advance 8d --port {port}`. Ctrl-C stops.",
-            soft_wrap=True,
-            highlight=False,
+            f"Let time pass: `redpop sandbox advance 8d --port {port}`. Ctrl-C stops."
         )
 
     serve(world, clock, host, port, on_ready=ready)
@@ -302,7 +308,7 @@ def advance(
     from redpop_assets.demo import advance_clock
 
     now = advance_clock(f"http://127.0.0.1:{port}", _duration(duration))
-    _console.print(f"World time is now {now}. Next: harvest again.")
+    _say(f"World time is now {now}. Next: harvest again.")
 
 
 def _chosen(settings: Settings, names: Sequence[str] | None) -> tuple[str, ...]:

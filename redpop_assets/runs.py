@@ -4,24 +4,21 @@ A run is recorded in the same instance that the UI shows. Inside one process its
 """
 
 import os
+import socket
 import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib import resources
 from pathlib import Path
+from typing import Any
 
 import dagster as dg
 from dagster import AssetSelection
 
-from redpop_assets.assets.tables import TableAssets, asset_key
 from redpop_assets.automation import REFRESH
 from redpop_assets.definitions import build_defs
-from redpop_assets.errors import SettingsError
-from redpop_assets.partitions import subreddit_partitions
-from redpop_assets.reddit.harvest import ImportReport
-from redpop_assets.resources import open_warehouse
+from redpop_assets.errors import RedPopError, SettingsError
 from redpop_assets.settings import Settings
-from redpop_assets.storage.schema import load_schema
 
 
 @dataclass(frozen=True)
@@ -61,56 +58,84 @@ def materialize(
     prepare_instance(settings)
     defs = build_defs(settings)
     keys = _selected(defs, select, harvest)
-    job = defs.resolve_job_def(REFRESH)
     outcomes = []
     with dg.DagsterInstance.get() as instance:
         for subreddit in subreddits:
-            result = job.execute_in_process(
-                instance=instance,
-                partition_key=subreddit,
-                asset_selection=keys,
-                run_config={"loggers": {"terminal": {}}},
-                raise_on_error=False,
-                tags={"redpop/source": settings.source},
-            )
+            result = execute(defs, instance, subreddit, keys, tags={"redpop/source": settings.source})
             outcomes.append(RunOutcome(subreddit, result.run_id, tuple(_failures(result))))
     return outcomes
 
 
-def report_import(settings: Settings, subreddit: str, file: str, report: ImportReport) -> None:
-    """Tell Dagster that an import changed the raw tables, so that the UI shows it and automation sees new data."""
+def report_import(settings: Settings, subreddit: str, file: str) -> None:
+    """Materialize the raw tables as an import left them, so that the UI shows it and automation sees new, checked data.
+
+    Raises:
+        RedPopError: a check of the raw tables failed.
+    """
     prepare_instance(settings)
-    warehouse = open_warehouse(settings)
-    tables = TableAssets(settings, load_schema(), subreddit_partitions(settings))
+    defs = build_defs(settings)
     with dg.DagsterInstance.get() as instance:
-        for table, new in (
-            ("raw.submissions", report.new_submissions),
-            ("raw.observations", report.new_observations),
-        ):
-            result = tables.materialized(warehouse, table, subreddit, imported_posts=report.posts, new_rows=new)
-            assert result.data_version is not None
-            instance.report_runless_asset_event(
-                dg.AssetMaterialization(
-                    asset_key(table),
-                    partition=subreddit,
-                    description=f"Import of {file}",
-                    metadata=result.metadata,
-                    tags={"dagster/data_version": result.data_version.value},
-                )
-            )
-            # Without them nothing downstream would be requested: checks are those of the latest materialization.
-            for check in result.check_results or ():
-                assert check.check_name is not None
-                instance.report_runless_asset_event(
-                    dg.AssetCheckEvaluation(
-                        asset_key=asset_key(table),
-                        check_name=check.check_name,
-                        passed=check.passed,
-                        metadata=check.metadata,
-                        blocking=True,
-                        partition=subreddit,
-                    )
-                )
+        result = execute(
+            defs,
+            instance,
+            subreddit,
+            _selected(defs, "group:raw", harvest=True),
+            config={"ops": {"harvest": {"config": {"ask_reddit": False}}}},
+            tags={"redpop/source": settings.source, "redpop/import": file},
+        )
+    if not result.success:
+        raise RedPopError("The import is stored, but:\n" + "\n".join(_failures(result)))
+
+
+def execute(
+    defs: dg.Definitions,
+    instance: dg.DagsterInstance,
+    subreddit: str,
+    keys: Sequence[dg.AssetKey],
+    *,
+    tags: dict[str, str],
+    config: dict[str, Any] | None = None,
+) -> dg.ExecuteInProcessResult:
+    """Run assets of one subreddit in this process; a failed step is part of the result.
+
+    Args:
+        defs: the platform.
+        instance: where the run is recorded.
+        subreddit: partition, in lower case.
+        keys: the assets.
+        tags: of the run.
+        config: run configuration, as in Dagster's launchpad.
+    """
+    _end_dead_runs(instance)
+    return defs.resolve_job_def(REFRESH).execute_in_process(
+        instance=instance,
+        partition_key=subreddit,
+        asset_selection=list(keys),
+        run_config={"loggers": {"terminal": {}}, **(config or {})},
+        raise_on_error=False,
+        tags={"redpop/host": socket.gethostname(), "redpop/pid": str(os.getpid()), **tags},
+    )
+
+
+def _end_dead_runs(instance: dg.DagsterInstance) -> None:
+    """Give back what runs hold whose process was killed: their place in a pool, for which the next run would wait."""
+    unfinished = dg.RunsFilter(statuses=[dg.DagsterRunStatus.STARTED], tags={"redpop/host": socket.gethostname()})
+    for run in instance.get_runs(unfinished):
+        pid = int(run.tags["redpop/pid"])
+        # In a container every process may have the same id; and this process has not begun a run.
+        if pid == os.getpid() or not _is_running(pid):
+            instance.report_run_failed(run, "The process of this run was killed.")
+            instance.event_log_storage.free_concurrency_slots_for_run(run.run_id)
+
+
+def _is_running(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True  # of another user
+    return True
 
 
 def _selected(defs: dg.Definitions, select: str | None, harvest: bool) -> list[dg.AssetKey]:

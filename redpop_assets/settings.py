@@ -155,7 +155,7 @@ class Settings(BaseSettings):
     def _wait_for_labels(self) -> Self:
         if self.give_up_days <= self.label_age_days:
             raise ValueError(
-                f"REDPOP_GIVE_UP_DAYS is {self.give_up_days:g} and REDPOP_LABEL_AGE_DAYS {self.label_age_days:g}: posts "
+                f"REDPOP_GIVE_UP_DAYS is {self.give_up_days:g}, REDPOP_LABEL_AGE_DAYS {self.label_age_days:g}: posts "
                 "would be given up before their label can be read, so make the first the larger one"
             )
         return self

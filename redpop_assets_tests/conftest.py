@@ -23,7 +23,7 @@ from redpop_assets.encoders.base import CODE_VERSION as ENCODING_VERSION
 from redpop_assets.features import captions, pixels, timestamps
 from redpop_assets.predictors.blocks import TABLES, Encoders
 from redpop_assets.resources import open_warehouse
-from redpop_assets.runs import _selected, prepare_instance
+from redpop_assets.runs import _selected, execute, prepare_instance
 from redpop_assets.sandbox.clock import Clock
 from redpop_assets.sandbox.server import running
 from redpop_assets.sandbox.world import World
@@ -37,6 +37,25 @@ os.environ.setdefault("OMP_WAIT_POLICY", "passive")  # threads that spin while t
 DATA = Path(__file__).resolve().parents[2] / "shared" / "data"
 SECRET = "a-secret-of-the-sandbox-that-must-not-be-stored"
 OWN_VARIABLES = ("REDPOP_", "REDDIT_", "DAGSTER_")
+
+
+ON_THE_PIPELINE = ("test_assets_pipeline.py", "test_checks.py", "test_automation.py")
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
+    """Keep together what shares an expensive fixture: all tests on the pipeline, and else the tests of a file.
+
+    The marks `xdist_group` say the same, but pytest-xdist 3.8 writes them where pytest 9.2 does not look any more.
+    """
+    from xdist.scheduler import LoadScopeScheduling
+
+    class ByFixture(LoadScopeScheduling):
+        def _split_scope(self, nodeid: str) -> str:
+            file = nodeid.partition("::")[0]
+            return "pipeline" if file.endswith(ON_THE_PIPELINE) or "::TestOnAPipeline::" in nodeid else file
+
+    return ByFixture(config, log) if config.getvalue("dist") == "loadgroup" else None
 
 
 @contextmanager
@@ -136,16 +155,8 @@ class Deployment:
         """Run the graph, or a selection of it, in this process."""
         with self.instance() as (settings, instance):
             defs = build_defs(settings)
-            keys = None if select is None else _selected(defs, select, harvest=True)
-            return Run(
-                defs.resolve_job_def("refresh").execute_in_process(
-                    instance=instance,
-                    partition_key=subreddit,
-                    asset_selection=keys,
-                    run_config={"loggers": {"terminal": {}}},
-                    raise_on_error=False,
-                )
-            )
+            keys = _selected(defs, select, harvest=True)
+            return Run(execute(defs, instance, subreddit, keys, tags={}))
 
     def using(self, **variables: str) -> "Deployment":
         return replace(self, variables={**self.variables, **variables})
@@ -353,7 +364,12 @@ def _fill(
     }
     pictures = sorted({digest for digest, there in zip(image_sha256, stored, strict=True) if there})
     for block, table in TABLES.items():
-        name = {"image": "image_sha256", "pixels": "image_sha256", "caption": "caption_sha256", "text": "caption_sha256"}
+        name = {
+            "image": "image_sha256",
+            "pixels": "image_sha256",
+            "caption": "caption_sha256",
+            "text": "caption_sha256",
+        }
         subjects = {"image_sha256": pictures, "caption_sha256": caption_sha256}.get(name.get(block, ""), ids)
         n = len(subjects)
         columns: dict[str, Any] = {name.get(block, "post_id"): subjects}
@@ -386,7 +402,10 @@ def _fill(
                     "library": "none",
                     "first_used_at": created[0],
                 }
-                writer.append("features.encoders", arrow_table({k: np.array([v]) if k == "first_used_at" else [v] for k, v in row.items()}))
+                writer.append(
+                    "features.encoders",
+                    arrow_table({k: np.array([v]) if k == "first_used_at" else [v] for k, v in row.items()}),
+                )
     return ids
 
 

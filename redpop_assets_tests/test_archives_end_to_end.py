@@ -1,4 +1,4 @@
-"""The tables of 2013 through the graph: import, everything but images, and a leaderboard of those that can be trained."""
+"""The tables of 2013 through the graph: import, everything but images, and a leaderboard of what can be trained."""
 
 from datetime import UTC, datetime, timedelta
 
@@ -30,7 +30,7 @@ def bring_in(deployment, path, name, **options):
     with deployment.environment() as settings:
         key = AuthorKey.load_or_create(settings.home / "author.key")
         report = import_archive(path, name, deployment.warehouse, key, **options)
-        report_import(settings, name.lower(), path.name, report)
+        report_import(settings, name.lower(), path.name)
     return report
 
 
@@ -80,10 +80,10 @@ def test_an_import_is_a_materialization_that_dagster_knows(reports, deployment):
                 dg.AssetRecordsFilter(dg.AssetKey(["raw", table]), asset_partitions=["pics"]), limit=1
             ).records
             found = record.asset_materialization
-            assert found.metadata["imported_posts"].value == 1000
-            assert found.metadata["new_rows"].value == 1000
+            assert found.metadata["dagster/partition_row_count"].value == 1000
             scope = ("subreddit = $s", {"s": "pics"})
             assert found.tags["dagster/data_version"] == deployment.warehouse.fingerprint(f"raw.{table}", *scope)
+            assert instance.get_run_by_id(record.run_id).tags["redpop/import"] == "pics.csv.gz"
 
 
 def test_without_a_time_the_newest_posts_have_no_label(deploy, shared_data):

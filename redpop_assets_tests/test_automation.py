@@ -1,14 +1,17 @@
 """When the graph refreshes itself: conditions on the real definitions and a real history, and the schedules."""
 
+import json
 from datetime import UTC, datetime
 
 import dagster as dg
 import pytest
 
-from redpop_assets.assets.tables import asset_key
 from redpop_assets.automation import DISCOVER, build_schedules
 from redpop_assets.definitions import build_defs
 from redpop_assets.predictors.registry import predictor_names
+from redpop_assets.reddit.harvest import import_archive
+from redpop_assets.reddit.records import AuthorKey
+from redpop_assets.runs import report_import
 
 pytestmark = [
     pytest.mark.xdist_group("pipeline"),
@@ -48,10 +51,19 @@ def copied(pipeline, tmp_path):
     return pipeline.deployment.copy(tmp_path / "home")
 
 
-def report(instance, table, partition, version):
-    instance.report_runless_asset_event(
-        dg.AssetMaterialization(asset_key(table), partition=partition, tags={"dagster/data_version": version})
-    )
+def change_a_label(deployment, subreddit):
+    """An older reading turns up, from the very day the label is due, and the labels are made again."""
+    with deployment.warehouse.write() as writer:
+        found = writer.query(
+            "SELECT o.* REPLACE (p.created_at + INTERVAL 7 DAY AS observed_at, 4321 AS score) "
+            "FROM raw.observations AS o JOIN core.labels USING (post_id) JOIN core.posts AS p USING (post_id) "
+            "WHERE o.subreddit = $subreddit ORDER BY o.post_id LIMIT 1",
+            {"subreddit": subreddit},
+        )
+        assert writer.append("raw.observations", found) == 1
+    run = deployment.run(subreddit, 'key:"core/labels"')
+    assert run.success
+    assert run.metadata["core/labels"]["rows_changed"] >= 1
 
 
 def test_equal_data_request_nothing(copied):
@@ -65,29 +77,44 @@ def test_equal_data_request_nothing(copied):
         assert evaluations.tick() == set()
 
 
-def test_new_labels_request_what_follows_from_labels_in_that_partition_alone(copied):
+def test_new_labels_request_what_follows_from_labels_in_that_partition_and_then_the_marts(copied):
     with copied.instance() as (settings, instance):
         evaluations = Evaluations(instance, settings)
         evaluations.tick()
-        report(instance, "core.labels", "pics", "other labels")
-        requested = evaluations.tick()
+        change_a_label(copied, "pics")
         follows = {"features/author_features", "models/training_set", "models/training_columns", *PREDICTORS}
-        assert requested == {(name, "pics") for name in follows} | {(name, None) for name in MARTS}
+        assert evaluations.tick() == {(name, "pics") for name in follows}
         assert evaluations.tick() == set()  # asked once
+        # The marts pool all communities: they wait for the models.
+        assert copied.run("pics", 'key:"features/author_features" or group:"models"').success
+        assert evaluations.tick() == {(name, None) for name in MARTS}
 
 
-def test_a_new_post_requests_everything_that_comes_of_posts(copied):
+def test_an_imported_post_requests_everything_that_comes_of_posts(copied, tmp_path):
+    post = {
+        "id": "zz9",
+        "subreddit": "EarthPorn",
+        "title": "x",
+        "created_utc": 1.4e9,
+        "score": 3,
+        "url": "http://x.org/a.jpg",
+    }
+    (tmp_path / "dump.ndjson").write_text(json.dumps(post), encoding="utf-8")
     with copied.instance() as (settings, instance):
         evaluations = Evaluations(instance, settings)
         evaluations.tick()
-        report(instance, "raw.submissions", "earthporn", "another post")
-        requested = evaluations.tick()
+        key = AuthorKey.load_or_create(settings.home / "author.key")
+        report = import_archive(
+            tmp_path / "dump.ndjson", "earthporn", copied.warehouse, key, observed_at=datetime(2026, 6, 1, tzinfo=UTC)
+        )
+        assert report.new_submissions == 1
+        report_import(settings, "earthporn", "dump.ndjson")
         partitioned = {
             "/".join(key.path)
             for key in evaluations.defs.resolve_asset_graph().get_all_asset_keys()
             if key.path[0] not in ("raw", "marts")
         }
-        assert requested == {(name, "earthporn") for name in partitioned} | {(name, None) for name in MARTS}
+        assert evaluations.tick() == {(name, "earthporn") for name in partitioned}
 
 
 def test_a_failed_check_holds_back_its_partition_until_it_passes(copied):
@@ -109,15 +136,15 @@ def test_a_failed_check_holds_back_its_partition_until_it_passes(copied):
         assert evaluations.tick() == set()
         # The other community is not held back by it.
         other = next(name for name in settings.partitions if name != subreddit)
-        report(instance, "core.labels", other, "other labels")
+        change_a_label(copied, other)
         assert ("models/training_set", other) in evaluations.tick()
 
         copied.warehouse.merge(table, kept)
         assert copied.run(subreddit, 'key:"features/image_embeddings"').success
-        # Back to the version the training set has seen: there is nothing to do, and nothing is held back for ever.
-        evaluations.tick()
-        report(instance, "core.labels", subreddit, "other labels")
         assert ("models/training_set", subreddit) in evaluations.tick()
+        assert evaluations.tick() == set()
+        change_a_label(copied, subreddit)
+        assert ("features/author_features", subreddit) in evaluations.tick()
 
 
 def test_the_marts_do_not_wait_for_a_community_that_has_nothing(copied):
@@ -126,10 +153,9 @@ def test_the_marts_do_not_wait_for_a_community_that_has_nothing(copied):
     with more.instance() as (settings, instance):
         evaluations = Evaluations(instance, settings)
         assert {partition for _, partition in evaluations.tick()} <= {None}
-        report(instance, "core.labels", "pics", "other labels")
-        requested = evaluations.tick()
-        assert {(name, None) for name in MARTS} <= requested
-        assert {partition for _, partition in requested} == {"pics", None}
+        change_a_label(more, "pics")
+        assert more.run("pics", 'key:"features/author_features" or group:"models"').success
+        assert evaluations.tick() == {(name, None) for name in MARTS}
 
 
 # Schedules

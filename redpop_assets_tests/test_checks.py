@@ -22,12 +22,6 @@ FLOATS = {
 
 ANY_POST = "(SELECT min(post_id) FROM core.posts WHERE subreddit = 'pics')"
 LABELLED = "(SELECT min(post_id) FROM core.labels WHERE subreddit = 'pics')"
-# A post whose author has only this one, so that nobody's past changes with it.
-LONELY = """(
-    SELECT min(post_id) FROM core.posts WHERE subreddit = 'pics'
-    AND author IN (SELECT author FROM core.posts WHERE subreddit = 'pics' GROUP BY author HAVING count(*) = 1)
-    AND post_id IN (SELECT post_id FROM core.labels)
-)"""
 VECTORS = {"features.image_embeddings": "image_sha256", "features.caption_embeddings": "caption_sha256"}
 
 
@@ -102,20 +96,19 @@ BREAKAGES = {
     },
     **{
         (table, "unique_keys"): (
-            f"INSERT INTO {table} SELECT * FROM {table} WHERE "
-            + (
-                f"({partition_filter(table).replace('$subreddit', repr('pics'))}) LIMIT 1"
-                if table not in ("core.posts", "core.labels")
-                else f"post_id = {LONELY}"
-            ),
+            f"INSERT INTO {table} SELECT * FROM {table} "
+            f"WHERE ({partition_filter(table).replace('$subreddit', repr('pics'))}) LIMIT 1",
         )
         for table in CHECKED
     },
 }
-# What cannot be broken alone: a post that is there twice is not accounted for exactly once either, and NaN is no count.
+# What cannot be broken alone: a post that is there twice is not accounted for exactly once either and counts twice in
+# its author's past, and NaN is no count.
+_PAST = ("features.author_features", "authors_see_only_the_past")
 ALSO = {
-    ("features.author_features", "no_missing_numbers"): {("features.author_features", "authors_see_only_the_past")},
-    ("core.posts", "unique_keys"): {("core.posts", "every_submission_accounted_for")},
+    ("features.author_features", "no_missing_numbers"): {_PAST},
+    ("core.posts", "unique_keys"): {("core.posts", "every_submission_accounted_for"), _PAST},
+    ("core.labels", "unique_keys"): {_PAST},
     ("core.rejected_posts", "unique_keys"): {("core.posts", "every_submission_accounted_for")},
 }
 

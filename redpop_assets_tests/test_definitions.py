@@ -152,7 +152,7 @@ def test_data_flows_from_left_to_right(graph):
             assert LAYERS.index(parent.path[0]) <= LAYERS.index(key.path[0])
 
 
-def test_all_checks_block(graph, defs):
+def test_all_checks_block(graph):
     checks = {check for key in graph.get_all_asset_keys() for check in graph.get(key).check_keys}
     assert len(checks) > 30
     for check in checks:
@@ -204,9 +204,9 @@ def test_every_way_to_load_names_the_same_module_and_location():
 
 
 def test_the_instance_template_is_one_that_dagster_takes(tmp_path, only):
-    from redpop_assets.runs import prepare_instance
-
     import yaml
+
+    from redpop_assets.runs import prepare_instance
 
     template = yaml.safe_load((ROOT / "dagster.yaml").read_text(encoding="utf-8"))
     assert template["telemetry"] == {"enabled": False}

@@ -54,7 +54,7 @@ def mart_assets(tables: TableAssets) -> list[dg.AssetsDefinition]:
         **tables.mart(
             "marts.published_warehouse",
             code_version="1",
-            deps=["marts.predictions", "marts.leaderboard", "core.rejected_posts", "raw.sightings"],
+            deps=["marts.predictions", "marts.leaderboard"],
         )
     )
     def published_warehouse(

@@ -85,7 +85,7 @@ def put(warehouse, subreddit, predictors, seed=0, snapshot="s1", split=SPLIT):
                     }
                 ),
             )
-    return truth, dict((name, expected) for name, _, expected in predictions)
+    return truth, {name: expected for name, _, expected in predictions}
 
 
 def test_metrics_are_those_of_the_test_part_alone(empty_warehouse):
@@ -189,5 +189,5 @@ def test_as_a_table_for_people(empty_warehouse):
     assert "not trained: needs images" in leaderboard_markdown(rows)
     assert with_interval(rank(rows)["pics", "constant"], "spearman") == "–"
     good = rank(rows)["pics", "good"]
-    low, high = (f"{good[f'spearman_{end}']:.3f}" for end in ("low", "high"))
-    assert with_interval(good, "spearman") == f"{good['spearman']:.3f} [{low}, {high}]"
+    low, high = (f"{good[f'spearman_{end}']:.2f}" for end in ("low", "high"))
+    assert with_interval(good, "spearman") == f"{good['spearman']:.2f} [{low}, {high}]"

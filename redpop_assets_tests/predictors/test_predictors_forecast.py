@@ -57,7 +57,9 @@ def test_every_post_is_predicted_by_every_trained_predictor(ready, models):
     assert {row["split"] for row in rows} >= {"train", "validation", "test", "embargo", "unlabelled"}
     for row in rows:
         assert row["split"] == split.get(row["post_id"], "unlabelled")
-        assert row["expected_score"] == pytest.approx(np.sign(row["expected_log_score"]) * np.expm1(abs(row["expected_log_score"])))
+        assert row["expected_score"] == pytest.approx(
+            np.sign(row["expected_log_score"]) * np.expm1(abs(row["expected_log_score"]))
+        )
 
 
 def test_percentiles_are_shares_of_the_labels(ready, models):
@@ -159,7 +161,9 @@ def test_a_forecast_of_each_predictor(ready, models):
     assert set(found) == set(NAMES)
     for one in found.values():
         assert np.isfinite(one.expected_log_score)
-        assert one.expected_score == pytest.approx(np.sign(one.expected_log_score) * np.expm1(abs(one.expected_log_score)))
+        assert one.expected_score == pytest.approx(
+            np.sign(one.expected_log_score) * np.expm1(abs(one.expected_log_score))
+        )
         assert 0 <= one.percentile <= 1
         assert one.used_image is False
         assert one.test_spearman is None  # nothing was compared yet
@@ -187,7 +191,7 @@ def test_an_unknown_community_is_told_which_are_known(ready, models):
         ask(ready, models, "aww")
 
 
-def test_the_past_of_a_known_author_counts_and_only_what_was_mature(ready, models):
+def test_the_past_of_a_known_author_counts_and_only_what_was_mature(ready):
     """Author features of a forecast are those that the graph computes for a post of that moment."""
     from redpop_assets.features.authors import author_features
     from redpop_assets.predictors.blocks import HISTORY
@@ -195,7 +199,9 @@ def test_the_past_of_a_known_author_counts_and_only_what_was_mature(ready, model
 
     at = datetime(2026, 3, 1, 18, tzinfo=UTC)
     made = _cheap_blocks(ready, "pics", "A caption", None, at, "author5", WEEK)["author"]
-    history = [r for r in rows_of(ready, HISTORY.replace("$subreddit", "'pics'")) if r["created_at"] < at.replace(tzinfo=None)]
+    history = [
+        r for r in rows_of(ready, HISTORY.replace("$subreddit", "'pics'")) if r["created_at"] < at.replace(tzinfo=None)
+    ]
     created = np.array([*(r["created_at"] for r in history), at.replace(tzinfo=None)], dtype="datetime64[s]")
     expected = author_features(
         [*(r["post_id"] for r in history), "new"],
@@ -219,7 +225,7 @@ def seen():
     return Encoders("timm:tf_efficientnet_lite0/bundled", "sentence_transformers:all-MiniLM-L6-v2/bundled")
 
 
-def test_picture_and_caption_are_embedded_as_in_the_graph(empty_warehouse, fill, models, seen):
+def test_picture_and_caption_are_embedded_as_in_the_graph(seen):
     """A post that is in the warehouse already gets, as a forecast, the vectors that stand there."""
     from redpop_assets.encoders.load import load_image_encoder, load_text_encoder
     from redpop_assets.predictors.forecast import _embed

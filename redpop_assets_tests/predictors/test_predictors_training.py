@@ -1,4 +1,4 @@
-"""Training in one subreddit: the shared split, and predictors that learn again when, and only when, there is reason to."""
+"""Training in one subreddit: the shared split, and predictors that learn again when there is reason to."""
 
 import shutil
 from datetime import timedelta
@@ -80,7 +80,7 @@ def test_an_unknown_author_is_a_cluster_of_its_own(filled, encoders):
     assert rows["pi00008"]["cluster"] == "author8"
 
 
-def test_scores_of_two_scales_do_not_meet(filled, encoders, fill):
+def test_scores_of_two_scales_do_not_meet(filled, encoders):
     with filled.write() as writer:
         writer.execute("UPDATE core.labels SET score_scale = 'before_2016_12' WHERE post_id < 'pi00020'")
     rows = build(filled, encoders).rows.to_pylist()

@@ -152,14 +152,14 @@ def test_a_community_that_is_gone_leaves_no_rows(server, harvest, warehouse):
     assert warehouse.scalar("SELECT count(*) FROM raw.submissions") == 0
 
 
-def test_an_empty_listing_is_no_error(community, harvest, warehouse):
+def test_an_empty_listing_is_no_error(community, harvest):
     run = harvest()
     assert run.read_listing(NEW, depth=1000).submissions == 0
     assert run.reobserve(label_age=WEEK, give_up=MONTH) == 0
     assert community.asked == []
 
 
-def test_young_posts_are_asked_for_once_until_they_have_their_label(community, harvest, warehouse):
+def test_young_posts_are_asked_for_once_until_they_have_their_label(community, harvest):
     community.shows([post(f"b{number}", START - timedelta(days=number)) for number in range(6)])
     run = harvest()
     run.read_listing(NEW, depth=1000)
