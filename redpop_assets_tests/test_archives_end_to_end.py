@@ -121,6 +121,8 @@ def test_predictors_that_need_images_say_so_and_the_others_are_trained(outcome, 
     rows = {row["predictor"]: row for row in deployment.rows("SELECT * FROM marts.leaderboard")}
     assert {row["subreddit"] for row in rows.values()} == {"earthporn"}
     thesis = rows.pop("redpop_thesis")
+    (fusion,) = deployment.rows("SELECT notes FROM models.predictors WHERE predictor = 'fusion_lightgbm'")
+    assert any("without image" in note for note in fusion["notes"])
     assert thesis["status"] == "not_trained"
     assert "image" in thesis["reason"]
     assert (thesis["digest"], thesis["spearman"]) == (None, None)

@@ -103,6 +103,7 @@ def _predictor_asset(tables: TableAssets, encoders: Encoders, name: str) -> dg.A
                 "status": row["status"],
                 "reason": row["reason"] or "",
                 "blocks": ", ".join(row["blocks"]),
+                "notes": "; ".join(row["notes"]),
                 "train_rows": row["train_rows"],
                 "train_seconds": row["train_seconds"],
                 "trained_now": state.trained_now,

@@ -15,7 +15,8 @@ CODE_VERSION: Final = "1"
 """Raise it whenever a metric would come out differently."""
 
 _STATES = """
-SELECT * EXCLUDE (code_version, seed, validation_rows, train_seconds, trained_at) FROM models.predictors ORDER BY ALL
+SELECT * EXCLUDE (code_version, seed, notes, validation_rows, train_seconds, trained_at)
+FROM models.predictors ORDER BY ALL
 """
 _TEST = """
 SELECT t.created_at, t.cluster, t.duplicate_group, t.log_score, p.expected_log_score

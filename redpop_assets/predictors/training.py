@@ -171,12 +171,13 @@ def refresh_predictor(
     digest: str | None = None
     reason: str | None = None
     blocks: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
     try:
         report = predictor.fit(train, validation)
     except NotTrainable as error:
         reason = str(error)
     else:
-        blocks = report.blocks
+        blocks, notes = report.blocks, report.notes
         with models.new(subreddit, name) as model:
             predictor.save(model.folder)
         digest = model.digest
@@ -191,6 +192,7 @@ def refresh_predictor(
         "seed": seed,
         "digest": digest,
         "blocks": list(blocks),
+        "notes": list(notes),
         "image_encoder": used["image"],
         "caption_encoder": used["caption"],
         "untrained_weights": _any_random(warehouse, list(filter(None, used.values()))),

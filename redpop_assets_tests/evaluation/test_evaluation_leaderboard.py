@@ -62,6 +62,7 @@ def put(warehouse, subreddit, predictors, seed=0, snapshot="s1", split=SPLIT):
                 "caption_encoder": None,
                 "untrained_weights": name == "random_one",
                 "train_rows": 100,
+                "notes": [],
                 "validation_rows": 20,
                 "train_seconds": 1.0,
                 "trained_at": np.datetime64("2026-02-01", "s").item(),

@@ -250,7 +250,7 @@ def fill(warehouse: Warehouse, world: World) -> None:
                 "predictor": predictor,
                 "status": "trained",
                 **{"snapshot": "s", "code_version": "1", "seed": 1, "digest": f"{subreddit}-{predictor}"},
-                **{"blocks": ["time"], "untrained_weights": False, "train_rows": 20, "validation_rows": 5},
+                **{"blocks": ["time"], "untrained_weights": False, "train_rows": 20, "validation_rows": 5, "notes": []},
                 "train_seconds": 1.0,
                 "trained_at": moment,
             }

@@ -8,6 +8,7 @@ CREATE TABLE IF NOT EXISTS models.predictors (
     seed INTEGER NOT NULL,
     digest VARCHAR,
     blocks VARCHAR[] NOT NULL,
+    notes VARCHAR[] NOT NULL,
     image_encoder VARCHAR,
     caption_encoder VARCHAR,
     untrained_weights BOOLEAN NOT NULL,
@@ -26,6 +27,7 @@ COMMENT ON COLUMN models.predictors.code_version IS 'Version of the predictor.';
 COMMENT ON COLUMN models.predictors.seed IS 'Seed of the training.';
 COMMENT ON COLUMN models.predictors.digest IS 'SHA-256 of its files below models/<subreddit>/<predictor>/; NULL when not trained.';
 COMMENT ON COLUMN models.predictors.blocks IS 'Feature blocks it uses.';
+COMMENT ON COLUMN models.predictors.notes IS 'Remarks of the training, such as a block left out, or trees that found nothing to add.';
 COMMENT ON COLUMN models.predictors.image_encoder IS 'Encoder of the pictures it looks at; NULL if it uses none.';
 COMMENT ON COLUMN models.predictors.caption_encoder IS 'Encoder of the captions it looks at; NULL if it uses none.';
 COMMENT ON COLUMN models.predictors.untrained_weights IS 'True if one of these encoders has random weights: a test, not a result.';
