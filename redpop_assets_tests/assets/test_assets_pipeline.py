@@ -14,7 +14,7 @@ pytestmark = pytest.mark.xdist_group("pipeline")
 SUBREDDITS = ("pics", "earthporn")
 TABLES = [name for name, table in load_schema().items() if not table.is_view]
 
-PREDICTOR = {"status", "reason", "blocks", "train_rows", "train_seconds", "trained_now", "snapshot"}
+PREDICTOR = {"status", "reason", "blocks", "notes", "train_rows", "train_seconds", "trained_now", "snapshot"}
 COUNTS = {"dagster/row_count", "dagster/partition_row_count"}
 TOOK = {"rows_computed", "compute_seconds", "rows_per_second"}
 METADATA = {
