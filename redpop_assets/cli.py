@@ -8,7 +8,7 @@ import sys
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.box import SIMPLE_HEAD
@@ -18,6 +18,9 @@ from rich.table import Table as Grid
 
 from redpop_assets.errors import RedPopError, SettingsError, WarehouseError
 from redpop_assets.settings import Settings, load_settings
+
+if TYPE_CHECKING:
+    import pyarrow as pa
 
 app = typer.Typer(
     name="redpop",
@@ -350,7 +353,7 @@ def _require_published(settings: Settings) -> Path:
     return published
 
 
-def _published(settings: Settings, statement: str):  # type: ignore[no-untyped-def]  # noqa: ANN202
+def _published(settings: Settings, statement: str) -> "pa.Table":
     import duckdb
 
     with duckdb.connect(_require_published(settings), read_only=True) as connection:

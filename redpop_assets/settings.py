@@ -44,7 +44,9 @@ class Settings(BaseSettings):
     )
     reddit_url: str = Field(REDDIT_URL, description="Where tokens are asked for.")
     oauth_url: str = Field(OAUTH_URL, description="Where the API is asked.")
-    reddit_timeout_seconds: float = Field(30.0, gt=0, description="Longest wait for the API to send the next bytes.")
+    reddit_timeout_seconds: float = Field(
+        30.0, gt=0, description="Longest silence, and longest answer, of the API (seconds)."
+    )
 
     listings: CommaSeparated = Field(
         (

@@ -19,6 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from redpop_assets.errors import ArtifactError, NotTrainable
+from redpop_assets.evaluation.metrics import mae, rmse, spearman
 from redpop_assets.predictors.dataset import BLOCK_NAMES, Dataset
 
 Doubles = NDArray[np.float64]
@@ -301,16 +302,8 @@ def read_description(folder: Path) -> dict[str, Any]:
 
 
 def regression_metrics(truth: Doubles, prediction: Doubles) -> dict[str, float | None]:
-    """mae and rmse (log scale) and spearman (average ranks; None when either side is constant) of (n,) values."""
-    from scipy.stats import spearmanr
-
-    error = prediction - truth
-    varied = np.ptp(truth) > 0 and np.ptp(prediction) > 0
-    return {
-        "mae": float(np.abs(error).mean()),
-        "rmse": float(np.sqrt((error**2).mean())),
-        "spearman": float(spearmanr(truth, prediction).statistic) if varied else None,
-    }
+    """mae and rmse (log scale) and spearman (None where undefined, as for a constant) of (n,) values."""
+    return {"mae": mae(truth, prediction), "rmse": rmse(truth, prediction), "spearman": spearman(truth, prediction)}
 
 
 def _sha256(path: Path) -> str:
