@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from redpop_assets import settings_table
 from redpop_assets.errors import SettingsError
 from redpop_assets.settings import Settings, load_settings
 
@@ -147,3 +148,8 @@ def test_giving_up_before_the_label_age_is_refused(load):
     """Otherwise no post that was found young would ever get a label."""
     with pytest.raises(SettingsError, match="REDPOP_GIVE_UP_DAYS"):
         load(REDPOP_GIVE_UP_DAYS="5")
+
+
+def test_the_table_in_the_readme_is_current():
+    readme = (Path(__file__).resolve().parents[1] / "README.md").read_text(encoding="utf-8")
+    assert settings_table.update(readme) == readme, f"renew it: {settings_table.COMMAND}"
