@@ -108,7 +108,7 @@ def import_posts(
     """Load posts of a file into the raw tables. Importing a file again adds nothing."""
     from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn
 
-    from redpop_assets.reddit.harvest import import_archive
+    from redpop_assets.reddit.imports import import_archive
     from redpop_assets.reddit.records import AuthorKey
     from redpop_assets.resources import open_warehouse
     from redpop_assets.runs import report_import

@@ -4,7 +4,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from redpop_assets.reddit.harvest import import_archive
+from redpop_assets.reddit.imports import import_archive
 from redpop_assets.reddit.records import AuthorKey
 from redpop_assets.runs import materialize, report_import
 

@@ -9,7 +9,7 @@ from urllib.parse import parse_qs, urlsplit
 import pytest
 
 from redpop_assets.reddit.cleaning import REASONS
-from redpop_assets.reddit.harvest import import_archive
+from redpop_assets.reddit.imports import import_archive
 from redpop_assets.reddit.listings import ALL_LISTINGS
 from redpop_assets.reddit.records import AuthorKey
 

@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 from redpop_assets.errors import ArchiveError, RedditBusy, SubredditUnavailable
-from redpop_assets.reddit.harvest import Harvest, import_archive
+from redpop_assets.reddit.harvest import Harvest
+from redpop_assets.reddit.imports import import_archive
 from redpop_assets.reddit.listings import Listing
 from redpop_assets.reddit.records import AuthorKey
 from redpop_assets.storage.schema import load_schema
