@@ -40,8 +40,10 @@ _COPY_CHUNK = 8 * 1024 * 1024  # bytes
 
 _STATE_DDL = """
 CREATE TABLE IF NOT EXISTS main.warehouse_state (ddl_digest VARCHAR NOT NULL);
-COMMENT ON TABLE main.warehouse_state IS 'Which version of the table definitions this file has.';
+ALTER TABLE main.warehouse_state ADD COLUMN IF NOT EXISTS erasures_pending BOOLEAN DEFAULT FALSE;
+COMMENT ON TABLE main.warehouse_state IS 'Which table definitions this file has, and what it still owes.';
 COMMENT ON COLUMN main.warehouse_state.ddl_digest IS 'SHA-256 of all SQL files of warehouse/schema.';
+COMMENT ON COLUMN main.warehouse_state.erasures_pending IS 'Whether free blocks may still hold what was erased.';
 """
 
 
@@ -109,6 +111,16 @@ class Writer(Reader):
         row = result.fetchone()
         is_count = [column[0] for column in result.description or []] == ["Count"]
         return int(row[0]) if is_count and row is not None else 0
+
+    def erase(self, sql: str, params: Params = None) -> int:
+        """As `execute`, for content that has to be gone: publishing will leave no trace of it in either file.
+
+        DuckDB marks rows as deleted and keeps their bytes in free blocks for as long as nothing else needs the space.
+        """
+        changed = self.execute(sql, params)
+        if changed:
+            self.execute("UPDATE main.warehouse_state SET erasures_pending = TRUE WHERE NOT erasures_pending")
+        return changed
 
     def merge(self, table: str, rows: pa.Table) -> Merged:
         """Insert the rows whose key is new and update those that differ; of rows with one key the last counts.
@@ -277,12 +289,16 @@ class Warehouse:
     def publish(self) -> Published:
         """Replace the published file by a copy of the live one, at once or not at all.
 
-        A client that has the old file open keeps its snapshot. Nothing is copied when the two files are equal byte
-        for byte: DuckDB leaves the file alone when a transaction or checkpoint has nothing to write, and the comparison
-        ends at the first difference, which after a change is the header.
+        After `Writer.erase` the live file is written anew first, from its rows alone, so that no free block of either
+        file holds what was erased. A client that has the old file open keeps its snapshot.
+
+        Nothing is copied when the two files are equal byte for byte: DuckDB leaves the file alone when a transaction or
+        checkpoint has nothing to write, and the comparison ends at the first difference, which after a change is the
+        header.
         """
         if not self.live.exists():
             raise self._missing()
+        self._finish_erasures()
         staging = self.published.with_name(f"{self.published.name}.publishing")
         with ExitStack() as after_connection, self._connect(read_only=False) as conn:
             self._bring_up_to_date(conn)
@@ -296,8 +312,29 @@ class Warehouse:
                 # Left by a client that opened the old copy for writing; it must not be applied to the new one.
                 self.published.with_name(f"{self.published.name}.wal").unlink(missing_ok=True)
                 staging.replace(self.published)
-                _sync_folder(self.published.parent)
+                _sync(self.published.parent)
         return Published(changed, self.published, self.published.stat().st_size)
+
+    def _finish_erasures(self) -> None:
+        """Write the live file anew, from its rows alone, if something was erased since the last time."""
+        with self._connect(read_only=False) as conn:
+            self._bring_up_to_date(conn)
+            for leftover in self.live.parent.glob("rebuilding-*"):
+                leftover.unlink()  # of a killed process: nobody else can be here now
+            if not conn.execute("SELECT erasures_pending FROM main.warehouse_state").fetchall()[0][0]:
+                return
+            rebuilt = self.live.with_name(f"rebuilding-{os.getpid()}.duckdb")
+            conn.execute("CHECKPOINT; PRAGMA disable_checkpoint_on_shutdown")
+            (name,) = conn.execute("SELECT current_database()").fetchall()[0]
+            conn.execute(f"ATTACH '{_quoted(rebuilt)}' AS rebuilt")
+            conn.execute(f'COPY FROM DATABASE "{name}" TO rebuilt')
+            conn.execute("UPDATE rebuilt.main.warehouse_state SET erasures_pending = FALSE")
+            conn.execute("CHECKPOINT rebuilt; DETACH rebuilt")
+            _sync(rebuilt)
+            # While this connection still locks the old file: nobody can write into it any more, and who waits for the
+            # path finds the new one.
+            rebuilt.replace(self.live)
+            _sync(self.live.parent)
 
     def _create(self) -> None:
         """Build the file aside and link it into place: others see it complete or not at all, and the first one wins."""
@@ -350,7 +387,12 @@ class Warehouse:
         delay = _FIRST_DELAY
         while True:
             try:
-                return duckdb.connect(self.live, read_only=read_only, config=config)
+                before = self.live.stat().st_ino
+                conn = duckdb.connect(self.live, read_only=read_only, config=config)
+                if self.live.stat().st_ino == before:
+                    return conn
+                conn.close()  # it was written anew in between: this is the old file, which nobody will read again
+                continue
             except (duckdb.ConnectionException, duckdb.BinderException) as error:
                 if not _HELD_BY_THIS_PROCESS.search(str(error)):
                     raise
@@ -414,14 +456,29 @@ class Warehouse:
                 conn.execute(f'DROP VIEW IF EXISTS {layer}."{view}"')
             tables = [table for table in self.schema.values() if not table.is_view]
             for table in tables:
+                self._add_columns(conn, table)
                 self._execute_ddl(conn, table)
             self._require_columns(conn, tables)
             for table in self.schema.values():
                 if table.is_view:
                     self._execute_ddl(conn, table)
             conn.execute(_STATE_DDL)
-            conn.execute("DELETE FROM main.warehouse_state")
-            conn.execute("INSERT INTO main.warehouse_state VALUES (?)", [self.schema.digest])
+            conn.execute(
+                "INSERT INTO main.warehouse_state SELECT '', FALSE WHERE NOT EXISTS (FROM main.warehouse_state)"
+            )
+            conn.execute("UPDATE main.warehouse_state SET ddl_digest = ?", [self.schema.digest])
+
+    def _add_columns(self, conn: duckdb.DuckDBPyConnection, table: Table) -> None:
+        """Give an existing table the columns that it lacks and that may be NULL; nobody has to be asked for those."""
+        existing = {
+            name
+            for (name,) in conn.execute(
+                "SELECT column_name FROM duckdb_columns() WHERE schema_name || '.' || table_name = ?", [table.name]
+            ).fetchall()
+        }
+        for column in table.columns if existing else ():
+            if column.nullable and column.name not in existing:
+                conn.execute(f'ALTER TABLE {table.name} ADD COLUMN "{column.name}" {column.type}')
 
     def _execute_ddl(self, conn: duckdb.DuckDBPyConnection, table: Table) -> None:
         try:
@@ -525,8 +582,14 @@ def _copy_durably(live: BinaryIO, target: Path) -> None:
         os.fsync(copy.fileno())
 
 
-def _sync_folder(folder: Path) -> None:
-    handle = os.open(folder, os.O_RDONLY)
+def _quoted(path: Path) -> str:
+    """A path inside an SQL string literal."""
+    return str(path).replace("'", "''")
+
+
+def _sync(path: Path) -> None:
+    """Wait until a file, or what a folder lists, is on the disk."""
+    handle = os.open(path, os.O_RDONLY)
     try:
         os.fsync(handle)
     finally:

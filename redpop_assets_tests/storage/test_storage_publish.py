@@ -1,4 +1,6 @@
+import hashlib
 import signal
+from pathlib import Path
 
 import duckdb
 import pyarrow as pa
@@ -108,7 +110,7 @@ print(conn.execute("SELECT count(*) FROM core.readings").fetchone()[0])
     assert posts(warehouse) == ["a", "b"]
 
 
-@pytest.mark.parametrize("moment", ["_copy_durably", "_sync_folder"])
+@pytest.mark.parametrize("moment", ["_copy_durably", "_sync"])
 def test_a_killed_publish_leaves_a_whole_file(warehouse, other_process, moment):
     add(warehouse, "a")
     warehouse.publish()
@@ -122,7 +124,7 @@ def half(source, target, chunk):
 if sys.argv[3] == "_copy_durably":
     module.shutil.copyfileobj = half
 else:
-    module._sync_folder = lambda folder: os.kill(os.getpid(), signal.SIGKILL)
+    module._sync = lambda folder: os.kill(os.getpid(), signal.SIGKILL)
 warehouse.publish()
 """
     assert other_process(script, moment).wait(timeout=30) == -signal.SIGKILL
@@ -173,3 +175,112 @@ for number in range(8):
     assert writer.returncode == 0
     warehouse.publish()
     assert len(posts(warehouse)) == 9
+
+
+# What was erased
+
+
+def long_text(word: str) -> str:
+    """Long enough for a block of its own, and without a pattern that compression could hide it in."""
+    return "".join(hashlib.sha256(f"{word}{n}".encode()).hexdigest() for n in range(200))
+
+
+def holds(path: Path, word: str) -> bool:
+    return hashlib.sha256(f"{word}100".encode()).hexdigest().encode() in path.read_bytes()
+
+
+def fill(warehouse: Warehouse) -> None:
+    with warehouse.write() as writer:
+        writer.execute("PRAGMA force_compression = 'uncompressed'")
+        for post in ("kept", "secret", *map(str, range(50))):
+            writer.execute(
+                "INSERT INTO core.readings BY NAME SELECT ? AS post, 0 AS hour, ? AS json",
+                [post, f'"{long_text(post)}"'],
+            )
+    warehouse.publish()
+
+
+def test_deleting_leaves_traces_and_erasing_leaves_none(warehouse):
+    fill(warehouse)
+    with warehouse.write() as writer:
+        assert writer.execute("DELETE FROM core.readings WHERE post = 'secret'") == 1
+    warehouse.publish()
+    assert holds(warehouse.live, "secret")  # why erasing is more than deleting
+    with warehouse.write() as writer:
+        writer.execute("INSERT INTO core.readings (post, hour) VALUES ('secret', 0)")
+        assert writer.erase("DELETE FROM core.readings WHERE post = $post", {"post": "secret"}) == 1
+    assert warehouse.publish().changed
+    for path in (warehouse.live, warehouse.published):
+        assert not holds(path, "secret")
+    assert len(posts(warehouse)) == 51
+    assert files(warehouse) == ["redpop.duckdb", "redpop.duckdb"]
+    assert not warehouse.publish().changed
+    with duckdb.connect(warehouse.published, read_only=True) as conn:
+        assert conn.execute("SELECT comment FROM duckdb_views() WHERE view_name = 'latest'").fetchone() == (
+            "The last reading of each post. Key: (post).",
+        )
+        assert conn.execute("SELECT is_nullable FROM duckdb_columns() WHERE column_name = 'hour'").fetchall()[0] == (
+            False,
+        )
+
+
+def test_erasing_nothing_rewrites_nothing(warehouse):
+    fill(warehouse)
+    before = warehouse.live.stat().st_ino
+    with warehouse.write() as writer:
+        assert writer.erase("DELETE FROM core.readings WHERE post = 'nobody'") == 0
+    assert not warehouse.publish().changed
+    assert warehouse.live.stat().st_ino == before
+
+
+def test_an_erasure_rolled_back_is_none(warehouse):
+    fill(warehouse)
+    with pytest.raises(RuntimeError, match="rolled back"), warehouse.write() as writer:  # noqa: PT012
+        writer.erase("DELETE FROM core.readings")
+        raise RuntimeError("rolled back")
+    assert not warehouse.publish().changed
+    assert len(posts(warehouse)) == 52
+
+
+@pytest.mark.parametrize("moment", ["copied", "replaced"])
+def test_a_killed_rebuild_leaves_a_whole_file_and_is_made_up_for(warehouse, other_process, moment):
+    fill(warehouse)
+    with warehouse.write() as writer:
+        writer.erase("DELETE FROM core.readings WHERE post = 'secret'")
+    script = """
+original, calls = module._sync, []
+def kill(path):
+    calls.append(path)
+    if len(calls) == (1 if sys.argv[3] == "copied" else 2):
+        os.kill(os.getpid(), signal.SIGKILL)
+    original(path)
+module._sync = kill
+warehouse.publish()
+"""
+    assert other_process(script, moment).wait(timeout=30) == -signal.SIGKILL
+    assert warehouse.scalar("SELECT count(*) FROM core.readings") == 51
+    warehouse.publish()
+    assert not holds(warehouse.live, "secret")
+    assert not holds(warehouse.published, "secret")
+    assert files(warehouse) == ["redpop.duckdb", "redpop.duckdb"]
+
+
+def test_writers_lose_nothing_while_the_file_is_written_anew(warehouse, other_process):
+    fill(warehouse)
+    script = """
+for number in range(12):
+    warehouse.append("core.readings", rows(f"new {sys.argv[3]} {number:02}"))
+"""
+    writers = [other_process(script, name) for name in "xy"]
+    rebuilt = set()
+    while any(writer.poll() is None for writer in writers):
+        with warehouse.write() as writer:
+            writer.execute("INSERT INTO core.readings (post, hour) VALUES ('gone', 0)")
+        with warehouse.write() as writer:
+            writer.erase("DELETE FROM core.readings WHERE post = 'gone'")
+        warehouse.publish()
+        rebuilt.add(warehouse.live.stat().st_ino)
+    assert [writer.returncode for writer in writers] == [0, 0]
+    warehouse.publish()
+    assert rebuilt
+    assert sum(post.startswith("new ") for post in posts(warehouse)) == 24

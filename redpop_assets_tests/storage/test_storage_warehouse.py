@@ -304,8 +304,12 @@ def changed(folder: Path, target: Path, name: str, old: str, new: str) -> Path:
         ("score INTEGER,", "score BIGINT,", "score is INTEGER in the file and BIGINT in the SQL"),
         ("score INTEGER,", "score INTEGER NOT NULL,", "score is INTEGER in the file and INTEGER NOT NULL in the SQL"),
         ("    ratio FLOAT,\n", "", "ratio is FLOAT in the file and missing in the SQL"),
-        ("score INTEGER,", "score INTEGER, flair VARCHAR,", "flair is missing in the file and VARCHAR in the SQL"),
-        ("score", "points", "points is missing in the file and INTEGER in the SQL"),
+        (
+            "score INTEGER,",
+            "score INTEGER, flair VARCHAR NOT NULL,",
+            "flair is missing in the file and VARCHAR NOT NULL",
+        ),
+        ("score", "points", "score is INTEGER in the file and missing in the SQL"),
     ],
 )
 def test_a_table_with_other_columns_than_its_file_is_named(warehouse, schema_folder, tmp_path, old, new, message):
@@ -318,6 +322,23 @@ def test_a_table_with_other_columns_than_its_file_is_named(warehouse, schema_fol
             call()
     assert warehouse.live.read_bytes() == before
     assert warehouse.scalar("SELECT count(*) FROM core.readings") == 1
+
+
+@pytest.mark.parametrize("first", ["read", "write"])
+def test_a_new_column_that_may_be_null_is_added(warehouse, schema_folder, tmp_path, first):
+    warehouse.append("core.readings", table({}))
+    folder = changed(
+        schema_folder, tmp_path / "schema", "core/readings", "score INTEGER,", "score INTEGER, flair VARCHAR,"
+    )
+    file = folder / "core" / "readings.sql"
+    file.write_text(file.read_text() + "COMMENT ON COLUMN core.readings.flair IS 'New.';")
+    newer = Warehouse(warehouse.published.parent, source="reddit", schema=load_schema(folder))
+    if first == "write":
+        with newer.write():
+            pass
+    assert newer.query("SELECT post, flair FROM core.readings").to_pylist() == [{"post": "a", "flair": None}]
+    comment = "SELECT comment FROM duckdb_columns() WHERE table_name = 'readings' AND column_name = 'flair'"
+    assert newer.scalar(comment) == "New."
 
 
 @pytest.mark.parametrize("first", ["read", "write"])
