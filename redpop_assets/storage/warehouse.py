@@ -75,7 +75,7 @@ class Reader:
 
     def __init__(self, conn: duckdb.DuckDBPyConnection, schema: Schema) -> None:
         self._conn = conn
-        self._schema = schema
+        self.schema = schema
 
     def query(self, sql: str, params: Params = None) -> pa.Table:
         """All rows of a statement. `params` is a dict for `$name` or a list for `?` placeholders."""
@@ -91,7 +91,7 @@ class Reader:
 
         Count and sum of the 64-bit hashes of whole rows; comparable between sessions of one DuckDB release.
         """
-        _table(self._schema, table)
+        _table(self.schema, table)
         rows, total = self._execute(
             f"SELECT count(*), coalesce(sum(hash(redpop_row)::HUGEINT), 0) FROM {table} AS redpop_row WHERE {where}",
             params,
@@ -128,7 +128,7 @@ class Writer(Reader):
         Columns are matched by name and cast without loss.
         Raises `WarehouseError` when a column is missing, unknown, of another type, or NULL where it must not be.
         """
-        definition = _table(self._schema, table)
+        definition = _table(self.schema, table)
         values = [name for name in definition.column_names if name not in definition.key]
         differs = " OR ".join(f't."{name}" IS DISTINCT FROM s."{name}"' for name in values)
         update = f"WHEN MATCHED AND ({differs}) THEN UPDATE BY NAME" if values else ""
@@ -139,7 +139,7 @@ class Writer(Reader):
 
         Of rows with one key the first counts. Columns as in `merge`, and the same errors.
         """
-        return self._merge_into(_table(self._schema, table), rows, "", keep="ASC").inserted
+        return self._merge_into(_table(self.schema, table), rows, "", keep="ASC").inserted
 
     def replace(self, table: str, rows: pa.Table, where: str, params: Params = None) -> Merged:
         """Make `rows` all that satisfies `where`: merge them, and delete the others. Equal rows are left alone.
@@ -147,8 +147,8 @@ class Writer(Reader):
         Columns as in `merge`, and the same errors.
         """
         merged = self.merge(table, rows)
-        key = ", ".join(f'"{name}"' for name in self._schema[table].key)
-        self._conn.register("redpop_keys", self._checked(self._schema[table], rows))
+        key = ", ".join(f'"{name}"' for name in self.schema[table].key)
+        self._conn.register("redpop_keys", self._checked(self.schema[table], rows))
         try:
             deleted = self.execute(
                 f"DELETE FROM {table} WHERE ({where}) AND ({key}) NOT IN (SELECT ({key}) FROM redpop_keys)", params

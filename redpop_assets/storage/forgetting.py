@@ -1,0 +1,311 @@
+"""Forgetting: what Reddit or a person wants gone leaves every table and every file; only a tombstone stays.
+
+Data flows from left to right, but forgetting reaches every layer at once: what waited for the layers to be computed
+again would be content that nobody may keep any more. The tables to search are those of the schema, found by the names
+of their columns (`post_id`, `image_sha256`, `caption_sha256`, `author`, …), so that a new table cannot be overlooked.
+"""
+
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from typing import Final
+
+import pyarrow as pa
+
+from redpop_assets.errors import SettingsError
+from redpop_assets.storage.images import ImageStore
+from redpop_assets.storage.schema import Schema
+from redpop_assets.storage.warehouse import Reader, Warehouse, Writer
+
+TOMBSTONES: Final = "raw.tombstones"
+
+FORGOTTEN_REMOVALS: Final = (
+    "deleted",
+    "author",
+    "reddit",
+    "content_takedown",
+    "copyright_takedown",
+    "anti_evil_ops",
+    "community_ops",
+    "legal",
+)
+"""Removals after which nothing is kept. What moderators or their filters took down may come back, so it is kept."""
+
+MISSES_UNTIL_GONE: Final = 3
+"""Times in a row that Reddit has to leave out a post that it is asked for …"""
+
+MISSING_UNTIL_GONE: Final = timedelta(hours=48)
+"""… over at least this time, before the post counts as gone: unknown ids are left out silently, and some come back."""
+
+_ACCOUNTS_AT_ONCE = 500
+_DIGEST = re.compile(r"[0-9a-f]{32}")
+_POST_ID = re.compile(r"(?:t3_)?([0-9a-z]{1,13})")
+_POST_LINK = re.compile(
+    r"https?://[^/]*(?:reddit\.com|redd\.it)/(?:.*/)?(?:comments|gallery)/([0-9a-z]{1,13})(?:[/?#].*)?"
+)
+# Learnt from pictures that many people posted, and needed to recognise the next one.
+_NOT_CONTENT = frozenset({"core.placeholder_images"})
+_OF_ACCOUNT = ("author_flair_text", "author_flair_richtext", "author_flair_css_class", "author_premium")
+
+_DUE = """
+WITH latest AS (
+    SELECT post_id, arg_max_null(removed_by_category, observed_at) AS removal
+    FROM raw.observations WHERE subreddit = $subreddit GROUP BY post_id
+)
+SELECT post_id, 'removed_by_' || removal AS reason FROM latest WHERE list_contains($removals, removal)
+UNION ALL
+SELECT post_id, 'missing' AS reason FROM raw.presence
+WHERE subreddit = $subreddit AND misses >= $misses AND checked_at - missing_since >= $missing
+"""
+# The media of a crosspost is that of its parent.
+_CROSSPOSTS = """
+SELECT post_id FROM raw.submissions
+WHERE replace(json->>'crosspost_parent', 't3_', '') IN (SELECT unnest($ids))
+    OR len(list_intersect(json->>'$.crosspost_parent_list[*].id', $ids)) > 0
+"""
+_NAMELESS = """
+    SELECT post_id FROM raw.observations WHERE {rows} GROUP BY post_id
+    HAVING NOT arg_max_null(author_present, observed_at)
+"""
+_CLOSED_ACCOUNTS = f"""
+SELECT DISTINCT unnest([json->>'author', json->>'author_fullname']) AS digest
+FROM raw.submissions WHERE post_id IN ({_NAMELESS.format(rows="subreddit = $subreddit")})
+"""
+
+
+@dataclass
+class Forgotten:
+    """What went: tombstones made, rows per table, files.
+
+    Attributes:
+        posts: Tombstones made.
+        rows: Rows erased, by table.
+        files: Image files removed.
+    """
+
+    posts: int = 0
+    rows: dict[str, int] = field(default_factory=dict)
+    files: int = 0
+
+    def count(self, table: str, rows: int) -> None:
+        """Add erased rows of a table."""
+        if rows:
+            self.rows[table] = self.rows.get(table, 0) + rows
+
+
+def parse_post(text: str) -> str:
+    """The base36 id in an id, a fullname (`t3_…`) or a link to a post.
+
+    Raises:
+        SettingsError: the text names no post.
+    """
+    match = _POST_ID.fullmatch(text.strip().lower()) or _POST_LINK.fullmatch(text.strip().lower())
+    if match is None:
+        raise SettingsError(f"{text!r} names no post: give its id, such as 1tq0abc, or its address on Reddit.")
+    return match[1]
+
+
+def due(warehouse: Warehouse, subreddit: str) -> dict[str, str]:
+    """Post id -> reason, for every kept post of a subreddit that is deleted, taken down or gone on Reddit."""
+    rows = warehouse.query(
+        _DUE,
+        {
+            "subreddit": subreddit,
+            "removals": list(FORGOTTEN_REMOVALS),
+            "misses": MISSES_UNTIL_GONE,
+            "missing": MISSING_UNTIL_GONE,
+        },
+    )
+    return dict(zip(rows.column("post_id").to_pylist(), rows.column("reason").to_pylist(), strict=True))
+
+
+def posts_of(warehouse: Warehouse, author: str) -> list[str]:
+    """Ids of all posts by an author (keyed hash), and of crossposts of what this author posted."""
+    rows = warehouse.query(
+        "SELECT post_id FROM raw.submissions WHERE json->>'author' = $author "
+        "OR list_contains(json->>'$.crosspost_parent_list[*].author', $author) ORDER BY post_id",
+        {"author": author},
+    )
+    ids: list[str] = rows.column("post_id").to_pylist()
+    return ids
+
+
+def forget(warehouse: Warehouse, images: ImageStore, posts: Mapping[str, str]) -> Forgotten:
+    """Erase posts, all their crossposts, and whatever content no other post uses; afterwards nothing stores them again.
+
+    One transaction. Files go before it is committed: a run that is killed in between leaves rows whose file is missing,
+    and the next one starts over. The free blocks of the warehouse's files are cleaned by the next `publish`.
+
+    Args:
+        warehouse: all its tables are searched.
+        images: where the files of pictures lie.
+        posts: post id -> reason. A post that was never seen gets its tombstone, too.
+    """
+    done = Forgotten()
+    if not posts:
+        return done
+    with warehouse.write() as writer:
+        reasons = _with_crossposts(writer, posts)
+        ids = list(reasons)
+        done.posts = writer.append(TOMBSTONES, _tombstones(writer, reasons))
+        for table in _tables_with(warehouse.schema, "post_id"):
+            if table != TOMBSTONES:
+                done.count(
+                    table,
+                    writer.erase(f"DELETE FROM {table} WHERE post_id IN (SELECT unnest($ids))", {"ids": ids}),
+                )
+        for table in _tables_with(warehouse.schema, "duplicate_group"):
+            _found_anew(writer, table, ids)
+        _erase_unused_content(writer, images, done)
+    return done
+
+
+def erase_unused_content(warehouse: Warehouse, images: ImageStore) -> Forgotten:
+    """Erase pictures and what was computed from pictures and captions, as far as no post of core.posts uses them."""
+    done = Forgotten()
+    with warehouse.write() as writer:
+        _erase_unused_content(writer, images, done)
+    return done
+
+
+def closed_accounts(warehouse: Warehouse, subreddit: str) -> list[str]:
+    """Keyed hashes of names and account ids, of authors whom Reddit does not name any more under posts that stand."""
+    digests = warehouse.query(_CLOSED_ACCOUNTS, {"subreddit": subreddit}).column("digest").to_pylist()
+    return sorted(digest for digest in digests if digest is not None and _DIGEST.fullmatch(digest))
+
+
+def erase_accounts(warehouse: Warehouse, digests: Sequence[str]) -> int:
+    """Take every trace of accounts out of the posts that stay; returns the number of submissions that held one.
+
+    Their posts are left without an author, as on Reddit. What depends on the author is computed again by its assets.
+    """
+    changed = 0
+    for start in range(0, len(digests), _ACCOUNTS_AT_ONCE):
+        chunk = {"digests": list(digests[start : start + _ACCOUNTS_AT_ONCE])}
+        pattern = {"pattern": "|".join(map(re.escape, chunk["digests"]))}
+        with warehouse.write() as writer:
+            patch = "{" + ", ".join(f'"{name}": null' for name in _OF_ACCOUNT) + "}"
+            writer.erase(
+                "UPDATE raw.submissions SET json = json_merge_patch(json, $patch::JSON) "
+                "WHERE json->>'author' IN (SELECT unnest($digests))",
+                {**chunk, "patch": patch},
+            )
+            changed += writer.erase(
+                "UPDATE raw.submissions SET json = regexp_replace(json::VARCHAR, $pattern, '[deleted]', 'g') "
+                "WHERE regexp_matches(json::VARCHAR, $pattern)",
+                pattern,
+            )
+            for table in _tables_with(warehouse.schema, "author"):
+                writer.erase(f"UPDATE {table} SET author = NULL WHERE author IN (SELECT unnest($digests))", chunk)
+            for table in _tables_with(warehouse.schema, "cluster"):
+                writer.erase(f"UPDATE {table} SET cluster = post_id WHERE cluster IN (SELECT unnest($digests))", chunk)
+    return changed
+
+
+def trace_query(schema: Schema) -> str:
+    """SQL that counts what is left of forgotten posts: rows, references, crossposts, and content that no post uses."""
+    parts = [
+        f"SELECT count(*) AS traces FROM {table} SEMI JOIN {TOMBSTONES} USING (post_id)"
+        for table in _tables_with(schema, "post_id")
+        if table != TOMBSTONES
+    ]
+    parts += [
+        f"SELECT count(*) FROM {table} AS t SEMI JOIN {TOMBSTONES} AS f ON f.post_id = t.{column}"
+        for column in ("crosspost_parent", "duplicate_group")
+        for table in _tables_with(schema, column)
+    ]
+    parts.append(
+        "SELECT count(*) FROM (SELECT unnest(json->>'$.crosspost_parent_list[*].id') AS post_id FROM raw.submissions) "
+        f"SEMI JOIN {TOMBSTONES} USING (post_id)"
+    )
+    parts += [f"SELECT count(*) FROM {table} AS t WHERE {unused}" for table, unused in _unused_content(schema)]
+    return f"SELECT sum(traces)::BIGINT FROM ({' UNION ALL '.join(parts)})"
+
+
+ACCOUNT_TRACES: Final = f"""
+SELECT
+    (SELECT count(*) FROM raw.submissions WHERE regexp_full_match(json->>'author', '{_DIGEST.pattern}')
+        AND post_id IN ({_NAMELESS.format(rows="subreddit = $subreddit")}))
+    + (SELECT count(*) FROM core.posts WHERE author IS NOT NULL
+        AND post_id IN ({_NAMELESS.format(rows="subreddit = $subreddit")}))
+"""
+"""SQL that counts the posts of `$subreddit` that still name an author whom Reddit does not name any more."""
+
+
+def _with_crossposts(reader: Reader, posts: Mapping[str, str]) -> dict[str, str]:
+    reasons = dict(posts)
+    new = list(reasons)
+    while new:
+        found = reader.query(_CROSSPOSTS, {"ids": new}).column("post_id").to_pylist()
+        new = [post_id for post_id in found if post_id not in reasons]
+        reasons.update(dict.fromkeys(new, "parent_forgotten"))
+    return reasons
+
+
+def _tombstones(reader: Reader, reasons: Mapping[str, str]) -> pa.Table:
+    forgotten = pa.table(
+        {
+            "post_id": pa.array(reasons.keys(), pa.string()),
+            "reason": pa.array(reasons.values(), pa.string()),
+            "forgotten_at": pa.array([datetime.now(UTC).replace(tzinfo=None)] * len(reasons), pa.timestamp("us")),
+        }
+    )
+    seen = reader.query(
+        """
+        WITH seen AS (
+            SELECT post_id, discovered_at AS seen_at FROM raw.submissions WHERE post_id IN (SELECT unnest($ids))
+            UNION ALL
+            SELECT post_id, observed_at FROM raw.observations WHERE post_id IN (SELECT unnest($ids))
+        )
+        SELECT wanted.post_id, min(seen_at) AS first_seen_at, max(seen_at) AS last_seen_at
+        FROM (SELECT unnest($ids) AS post_id) AS wanted LEFT JOIN seen USING (post_id) GROUP BY ALL
+        """,
+        {"ids": list(reasons)},
+    )
+    return forgotten.join(seen, "post_id")
+
+
+def _found_anew(writer: Writer, table: str, ids: list[str]) -> None:
+    """A group of duplicates is named after one of its posts; if that one is gone, after the first of the others."""
+    columns = writer.schema[table].column_names
+    canonical = ", canonical = (t.post_id = heirs.heir)" if "canonical" in columns else ""
+    writer.erase(
+        f"""
+        UPDATE {table} AS t SET duplicate_group = heirs.heir{canonical}
+        FROM (SELECT duplicate_group, min(post_id) AS heir FROM {table} GROUP BY ALL) AS heirs
+        WHERE t.duplicate_group = heirs.duplicate_group AND t.duplicate_group IN (SELECT unnest($ids))
+        """,
+        {"ids": ids},
+    )
+
+
+def _erase_unused_content(writer: Writer, images: ImageStore, done: Forgotten) -> None:
+    for table, unused in _unused_content(writer.schema):
+        if table == "core.images":
+            paths = writer.query(
+                f"SELECT DISTINCT path FROM core.images AS t WHERE {unused} "
+                f"EXCEPT SELECT path FROM core.images AS t WHERE NOT ({unused})"
+            )
+            for path in paths.column("path").to_pylist():
+                (images.root / path).unlink(missing_ok=True)
+                done.files += 1
+        done.count(table, writer.erase(f"DELETE FROM {table} AS t WHERE {unused}"))
+
+
+def _unused_content(schema: Schema) -> Iterator[tuple[str, str]]:
+    """Tables keyed by content, after what they depend on, with the condition (for alias `t`) that no post uses it."""
+    yield (
+        "core.image_fetches",
+        "NOT EXISTS (FROM (SELECT unnest(image_urls) AS url FROM core.posts) AS p WHERE p.url = t.url)",
+    )
+    for table in _tables_with(schema, "image_sha256"):
+        if table not in ("core.image_fetches", *_NOT_CONTENT):
+            yield table, "NOT EXISTS (FROM core.image_fetches AS f WHERE f.image_sha256 = t.image_sha256)"
+    for table in _tables_with(schema, "caption_sha256"):
+        if table != "core.posts":
+            yield table, "NOT EXISTS (FROM core.posts AS p WHERE p.caption_sha256 = t.caption_sha256)"
+
+
+def _tables_with(schema: Schema, column: str) -> Iterable[str]:
+    return [name for name, table in schema.items() if not table.is_view and column in table.column_names]
