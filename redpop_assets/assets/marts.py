@@ -58,19 +58,25 @@ def mart_assets(tables: TableAssets) -> list[dg.AssetsDefinition]:
         )
     )
     def published_warehouse(
-        context: dg.AssetExecutionContext, warehouse: dg.ResourceParam[Warehouse]
+        context: dg.AssetExecutionContext,
+        warehouse: dg.ResourceParam[Warehouse],
+        models: dg.ResourceParam[ModelStore],
     ) -> dg.MaterializeResult:
         """The copy of the warehouse that people query, replaced as a whole; open clients keep the one they have.
 
-        Source: the pipeline's own file. Nothing is copied when nothing changed.
+        Source: the pipeline's own file. Nothing is copied when nothing changed. Nothing that was erased is left in
+        either file, and models that the copy does not name are removed.
         """
         published = warehouse.publish()
         context.log.info(f"{'published' if published.changed else 'unchanged:'} {published.path}")
+        in_use = warehouse.query("SELECT subreddit, predictor, digest FROM models.predictors WHERE digest IS NOT NULL")
+        pruned = models.prune([tuple(row.values()) for row in in_use.to_pylist()])
         return dg.MaterializeResult(
             metadata={
                 "path": dg.MetadataValue.path(str(published.path)),
                 "bytes": published.bytes,
                 "changed": published.changed,
+                "models_pruned": pruned,
             }
         )
 

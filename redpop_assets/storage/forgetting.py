@@ -5,7 +5,10 @@ again would be content that nobody may keep any more. The tables to search are t
 of their columns (`post_id`, `image_sha256`, `caption_sha256`, `author`, …), so that a new table cannot be overlooked.
 """
 
+import hashlib
+import hmac
 import re
+import secrets
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -39,7 +42,9 @@ MISSING_UNTIL_GONE: Final = timedelta(hours=48)
 """… over at least this time, before the post counts as gone: unknown ids are left out silently, and some come back."""
 
 _ACCOUNTS_AT_ONCE = 500
+_SUBMISSIONS_AT_ONCE = 2000
 _DIGEST = re.compile(r"[0-9a-f]{32}")
+_DIGEST_IN_TEXT = re.compile(r"(?<![0-9a-f])[0-9a-f]{32}(?![0-9a-f])")
 _POST_ID = re.compile(r"(?:t3_)?([0-9a-z]{1,13})")
 _POST_LINK = re.compile(
     r"https?://[^/]*(?:reddit\.com|redd\.it)/(?:.*/)?(?:comments|gallery)/([0-9a-z]{1,13})(?:[/?#].*)?"
@@ -63,6 +68,16 @@ _CROSSPOSTS = """
 SELECT post_id FROM raw.submissions
 WHERE replace(json->>'crosspost_parent', 't3_', '') IN (SELECT unnest($ids))
     OR len(list_intersect(json->>'$.crosspost_parent_list[*].id', $ids)) > 0
+"""
+# The fields that records.pseudonymise hashes and that an app-only client can be shown.
+_ALL_DIGESTS = """
+SELECT DISTINCT digest FROM (
+    SELECT unnest(flatten([
+        [json->>'author', json->>'author_fullname', json->>'approved_by', json->>'banned_by', json->>'removed_by'],
+        json->>'$.crosspost_parent_list[*].author',
+        json->>'$.crosspost_parent_list[*].author_fullname'
+    ])) AS digest FROM raw.submissions
+) WHERE regexp_full_match(digest, '[0-9a-f]{32}') ORDER BY digest
 """
 _NAMELESS = """
     SELECT post_id FROM raw.observations WHERE {rows} GROUP BY post_id
@@ -201,6 +216,41 @@ def erase_accounts(warehouse: Warehouse, digests: Sequence[str]) -> int:
             for table in _tables_with(warehouse.schema, "cluster"):
                 writer.erase(f"UPDATE {table} SET cluster = post_id WHERE cluster IN (SELECT unnest($digests))", chunk)
     return changed
+
+
+def unlink_authors(warehouse: Warehouse) -> int:
+    """Give every stored author another hash, which no key leads to; returns the number of authors.
+
+    For a key that is to be replaced: afterwards not even its owner can tell whose hash it is. Posts of one author stay
+    together. One transaction; nothing remembers the key that was used.
+    """
+    throwaway = secrets.token_bytes(32)
+    with warehouse.write() as writer:
+        digests = writer.query(_ALL_DIGESTS).column("digest").to_pylist()
+        new = {old: hmac.new(throwaway, old.encode(), hashlib.sha256).hexdigest()[:32] for old in digests}
+        ids = writer.query("SELECT post_id FROM raw.submissions ORDER BY post_id").column("post_id")
+        for start in range(0, len(ids), _SUBMISSIONS_AT_ONCE):
+            chunk = writer.query(
+                "SELECT post_id, json FROM raw.submissions WHERE post_id IN (SELECT unnest($ids))",
+                {"ids": ids.slice(start, _SUBMISSIONS_AT_ONCE).to_pylist()},
+            )
+            texts = [
+                _DIGEST_IN_TEXT.sub(lambda match: new.get(match[0], match[0]), text)
+                for text in chunk.column("json").to_pylist()
+            ]
+            writer.erase(
+                "UPDATE raw.submissions AS s SET json = m.json FROM "
+                "(SELECT unnest($ids) AS post_id, unnest($texts) AS json) AS m WHERE s.post_id = m.post_id",
+                {"ids": chunk.column("post_id").to_pylist(), "texts": texts},
+            )
+        for column in ("author", "cluster"):
+            for table in _tables_with(warehouse.schema, column):
+                writer.erase(
+                    f"UPDATE {table} AS t SET {column} = m.new FROM "
+                    f"(SELECT unnest($old) AS old, unnest($new) AS new) AS m WHERE t.{column} = m.old",
+                    {"old": list(new), "new": list(new.values())},
+                )
+    return len(new)
 
 
 def trace_query(schema: Schema) -> str:

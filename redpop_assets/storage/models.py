@@ -3,7 +3,8 @@
 import hashlib
 import re
 import shutil
-from collections.abc import Iterator
+import time
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,6 +14,7 @@ from redpop_assets.errors import ArtifactError
 
 _NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.+-]*")
 _SHA256 = re.compile(r"[0-9a-f]{64}")
+_UNSETTLED = 3600.0  # seconds
 
 
 @dataclass
@@ -72,6 +74,24 @@ class ModelStore:
                 f"it from a copy, or train {predictor} again."
             )
         return folder
+
+    def prune(self, keep: Collection[tuple[str, str, str]]) -> int:
+        """Remove the models nobody refers to any more; returns their number.
+
+        They hold what was learnt from posts that may be forgotten by now. The newest ones stay, whose row in the
+        warehouse may be on its way.
+
+        Args:
+            keep: subreddit, predictor and digest of each model that is in use.
+        """
+        used = {self._parent(subreddit, predictor) / digest for subreddit, predictor, digest in keep}
+        newest = time.time() - _UNSETTLED
+        unused = [
+            folder for folder in self.root.glob("*/*/*") if folder not in used and folder.stat().st_mtime < newest
+        ]
+        for folder in unused:
+            shutil.rmtree(folder)
+        return len(unused)
 
     def _parent(self, subreddit: str, predictor: str) -> Path:
         for name in (subreddit, predictor):

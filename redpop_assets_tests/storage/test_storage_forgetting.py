@@ -254,6 +254,29 @@ def test_a_closed_account_leaves_no_trace_and_its_posts_stay(home):
     assert warehouse.scalar("SELECT cluster FROM models.training_set WHERE post_id = 'post1'") == "post1"
 
 
+def test_unlinked_authors_keep_their_posts_together_and_lose_their_hash(home, monkeypatch):
+    monkeypatch.setattr(forgetting, "_SUBMISSIONS_AT_ONCE", 2)
+    warehouse, images = home
+    for post_id in ("post1", "post2", "post3"):
+        add_post(warehouse, images, post_id, author=BERT)
+    add_post(warehouse, images, "other1")
+    add_post(warehouse, images, "cross1", parent="post1")
+    before = warehouse.query("FROM raw.submissions ORDER BY post_id").to_pylist()
+    assert forgetting.unlink_authors(warehouse) == 2
+    assert not {ANNA, BERT} & set(re.findall("[0-9a-f]{32}", everything(warehouse)))
+    authors = {row["post_id"]: row["author"] for row in warehouse.query("FROM core.posts").to_pylist()}
+    assert authors["post1"] == authors["post2"] == authors["post3"] != authors["other1"] == authors["cross1"]
+    for old, new in zip(before, warehouse.query("FROM raw.submissions ORDER BY post_id").to_pylist(), strict=True):
+        old_json, new_json = json.loads(old.pop("json")), json.loads(new.pop("json"))
+        assert new == old
+        assert new_json["author"] == authors[new["post_id"]]
+        assert (list(new_json), new_json["title"]) == (list(old_json), old_json["title"])
+        if "crosspost_parent_list" in new_json:
+            assert new_json["crosspost_parent_list"][0]["author"] == authors["post1"]
+    clusters = warehouse.query("SELECT post_id, cluster FROM models.training_set").to_pylist()
+    assert {row["post_id"]: row["cluster"] for row in clusters} == authors
+
+
 def test_the_posts_of_an_author_include_crossposts_by_others(home):
     warehouse, images = home
     add_post(warehouse, images, "post1", author=BERT)

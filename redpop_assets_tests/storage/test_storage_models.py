@@ -1,3 +1,5 @@
+import os
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -101,3 +103,16 @@ def test_no_name_leads_out_of_the_store(store, name):
             pass
     with pytest.raises(ArtifactError, match="no digest"):
         store.folder("pics", "gbm", name)
+
+
+def test_models_in_use_and_new_ones_stay_when_the_others_go(store):
+    used, unused, new = (save(store, a=text) for text in ("used", "unused", "new"))
+    left_by_a_kill = store.root / "pics" / "gbm" / ".new-killed"
+    left_by_a_kill.mkdir()
+    for name in (used, unused, left_by_a_kill.name):
+        os.utime(left_by_a_kill.with_name(name), (0, 0))
+    assert store.prune([("pics", "gbm", used)]) == 2
+    assert set(folders(store)) == {used, new}
+    assert store.folder("pics", "gbm", used).is_dir()
+    assert store.prune([("pics", "gbm", used)]) == 0
+    assert not (store.root / "pics" / "gbm" / unused).exists()
