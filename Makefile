@@ -12,9 +12,9 @@ setup: .venv/.installed
 	$(BIN)/uv pip install --quiet --python $(BIN)/python --constraint constraints.txt --editable '.[dev]'
 	touch $@
 
-# The whole graph on the sandbox; ADVANCE=8d lets time pass first.
+# The whole graph on the sandbox; ADVANCE=8d lets time pass first, CHAOS=1 lets everything go wrong.
 demo: setup
-	$(BIN)/redpop demo $(if $(ADVANCE),--advance $(ADVANCE))
+	$(BIN)/redpop demo $(if $(ADVANCE),--advance $(ADVANCE)) $(if $(CHAOS),--chaos)
 
 # The UI with schedules and sensors; DEMO=1 opens the demo's home.
 dev: setup

@@ -36,12 +36,26 @@ ON_NEW_DATA_FROM_ANY = (
 ).with_label("on_new_data_from_any")
 """The same for the marts, which pool all communities and must not wait for one that is banned or new."""
 
+
+def on_new_training_data(nightly_cron: str) -> dg.AutomationCondition[Any]:
+    """The condition of the training set: new data, but at most once between two nightly refreshes.
+
+    Posts reach the label age at any hour. If every one of them led to a new training set, all predictors of a busy
+    subreddit would learn again after each hourly harvest, for a handful of labels. The nightly refresh trains on
+    whatever the day brought; this condition stands in where it has not run, as in a new deployment.
+    """
+    trained_since_last_night = dg.AutomationCondition.newly_updated().since(
+        dg.AutomationCondition.cron_tick_passed(nightly_cron, cron_timezone="UTC")
+    )
+    return (ON_NEW_DATA & ~trained_since_last_night).with_label("on_new_training_data")
+
+
 REFRESH = "refresh"
 DISCOVER = "discover"
 
 
 def build_jobs() -> list[Any]:  # the type of an asset job has no public name
-    """The nightly refresh of everything, and the hourly look at `new`."""
+    """The nightly refresh of everything, and the hourly harvest of what is due."""
     return [
         dg.define_asset_job(
             REFRESH,
@@ -51,8 +65,11 @@ def build_jobs() -> list[Any]:  # the type of an asset job has no public name
         dg.define_asset_job(
             DISCOVER,
             selection=dg.AssetSelection.groups("raw"),
-            config={"ops": {"harvest": {"config": {"listings": ["new"], "reobserve": False}}}},
-            description="Read the listing `new` of one subreddit, so that no post of a busy hour is missed.",
+            config={"ops": {"harvest": {"config": {"due_only": True}}}},
+            description=(
+                "Read what is due of one subreddit: its listings, so that no post of a busy hour is missed, and the "
+                "scores of young posts."
+            ),
         ),
     ]
 
@@ -89,7 +106,7 @@ def build_schedules(settings: Settings) -> list[dg.ScheduleDefinition]:
         default_status=dg.DefaultScheduleStatus.RUNNING,
     )
     def hourly_discovery(context: dg.ScheduleEvaluationContext) -> list[dg.RunRequest] | dg.SkipReason:
-        """Look for new posts in every community, one run per subreddit."""
+        """Read what is due of every community, one run per subreddit."""
         return _requests(settings, context)
 
     return [nightly_refresh, hourly_discovery]

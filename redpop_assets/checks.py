@@ -12,8 +12,11 @@ from dataclasses import dataclass
 import dagster as dg
 
 from redpop_assets.settings import Settings
+from redpop_assets.storage import forgetting
 from redpop_assets.storage.schema import Column, Table
 from redpop_assets.storage.warehouse import Reader
+
+_NO_STRAY_FILES = "no_stray_files"
 
 
 @dataclass(frozen=True)
@@ -22,14 +25,14 @@ class TableCheck:
 
     Args:
         name, description: what the UI shows.
-        sql: counts the offences, 0 if all is well; `$subreddit` is the partition, `{rows}` the condition for its rows.
-        needs_label_age: whether the query also takes `$label_age`.
+        sql: counts the offences, 0 if all is well; `$subreddit` is the partition, `$label_age` and
+            `$label_final_age` are the settings', `{rows}` is the condition for the rows of the partition,
+            `{traces}` the search of the whole warehouse for what was forgotten.
     """
 
     name: str
     description: str
     sql: str
-    needs_label_age: bool = False
 
 
 # Rounding in float32 leaves the norm of a unit vector within a few 1e-7 of 1.
@@ -49,7 +52,7 @@ WITH expected AS (
     SELECT
         p.post_id,
         count(q.post_id) AS past_posts,
-        count(l.post_id) FILTER (q.created_at + $label_age <= p.created_at) AS past_mature_posts
+        count(l.post_id) FILTER (q.created_at + $label_final_age <= p.created_at) AS past_mature_posts
     FROM core.posts AS p
     LEFT JOIN core.posts AS q
         ON q.subreddit = p.subreddit AND q.author = p.author
@@ -62,7 +65,7 @@ WHERE f.past_posts <> e.past_posts OR f.past_mature_posts > e.past_mature_posts
 """
 _FUTURE_LABELS = """
 SELECT count(*) FROM models.training_set
-WHERE subreddit = $subreddit AND split IN ('train', 'validation') AND created_at + $label_age > (
+WHERE subreddit = $subreddit AND split IN ('train', 'validation') AND created_at + $label_final_age > (
     SELECT min(created_at) FROM models.training_set WHERE subreddit = $subreddit AND split = 'test'
 )
 """
@@ -75,6 +78,18 @@ SELECT count(*) FROM (
 """
 
 _CHECKS: Mapping[str, tuple[TableCheck, ...]] = {
+    "raw.tombstones": (
+        TableCheck(
+            "no_trace_of_forgotten_posts",
+            "No table has a forgotten post, refers to one, or has content that no post uses.",
+            "{traces}",
+        ),
+        TableCheck(
+            "no_trace_of_closed_accounts",
+            "No post names an author whom Reddit does not name any more.",
+            forgetting.ACCOUNT_TRACES,
+        ),
+    ),
     "core.posts": (
         TableCheck(
             "every_submission_accounted_for",
@@ -99,13 +114,37 @@ _CHECKS: Mapping[str, tuple[TableCheck, ...]] = {
             "ANTI JOIN core.images USING (image_sha256)",
         ),
     ),
+    "core.duplicates": (
+        TableCheck(
+            "every_post_has_a_group",
+            "Every post of core.posts has a row, and every row its post.",
+            """
+            SELECT
+                (SELECT count(*) FROM core.posts AS p ANTI JOIN core.duplicates USING (post_id)
+                    WHERE p.subreddit = $subreddit)
+                + (SELECT count(*) FROM core.duplicates AS d ANTI JOIN core.posts USING (post_id)
+                    WHERE d.subreddit = $subreddit)
+            """,
+        ),
+        TableCheck(
+            "groups_have_a_canonical_post",
+            "Every group is named after a post that is in it.",
+            "SELECT count(*) FROM core.duplicates AS d LEFT JOIN core.duplicates AS c ON c.post_id = d.duplicate_group "
+            "WHERE d.subreddit = $subreddit AND c.duplicate_group IS DISTINCT FROM d.duplicate_group",
+        ),
+        TableCheck(
+            "one_canonical_post_per_group",
+            "A post is canonical exactly if its group is named after it.",
+            "SELECT count(*) FROM core.duplicates WHERE subreddit = $subreddit "
+            "AND canonical <> (post_id = duplicate_group)",
+        ),
+    ),
     "core.labels": (
         TableCheck(
             "labels_are_mature",
             "No label was read before its post had reached the label age.",
             "SELECT count(*) FROM core.labels AS l JOIN core.posts AS p USING (post_id) "
             "WHERE l.subreddit = $subreddit AND l.observed_at < p.created_at + $label_age",
-            needs_label_age=True,
         ),
     ),
     **{
@@ -123,7 +162,6 @@ _CHECKS: Mapping[str, tuple[TableCheck, ...]] = {
             "authors_see_only_the_past",
             "Counts of earlier and of mature posts do not exceed what a join over strictly earlier posts finds.",
             _PAST_ONLY,
-            needs_label_age=True,
         ),
     ),
     "models.training_set": (
@@ -131,7 +169,6 @@ _CHECKS: Mapping[str, tuple[TableCheck, ...]] = {
             "no_label_from_the_future",
             "Every label to learn from could be read before the first post of the test part was made.",
             _FUTURE_LABELS,
-            needs_label_age=True,
         ),
         TableCheck("no_picture_on_both_sides", "No picture is both learnt from and tested on.", _STRADDLING),
         TableCheck(
@@ -208,12 +245,13 @@ def run_checks(
     """Count the offences against every rule of a table, in the rows that satisfy the condition `rows`."""
     results = []
     for check in checks_of(table):
-        sql = check.sql.replace("{rows}", rows)
+        sql = check.sql.replace("{rows}", rows).replace("{traces}", forgetting.trace_query(reader.schema))
         params: dict[str, object] = {}
         if "$subreddit" in sql:
             params["subreddit"] = subreddit
-        if check.needs_label_age:
-            params["label_age"] = settings.label_age
+        for name in ("label_age", "label_final_age"):
+            if f"${name}" in sql:
+                params[name] = getattr(settings, name)
         offences = reader.scalar(sql, params)
         results.append(
             dg.AssetCheckResult(
@@ -221,6 +259,29 @@ def run_checks(
             )
         )
     return results
+
+
+def no_stray_files_spec(partitions: dg.PartitionsDefinition) -> dg.AssetCheckSpec:
+    """The rule for the files that belong to raw.tombstones: pictures of forgotten posts are gone from the disk, too."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", dg.PreviewWarning)  # as in check_specs
+        return dg.AssetCheckSpec(
+            _NO_STRAY_FILES,
+            asset=dg.AssetKey(["raw", "tombstones"]),
+            description="Every image file that is older than an hour belongs to a row of core.images.",
+            blocking=True,
+            partitions_def=partitions,
+        )
+
+
+def no_stray_files(strays: int) -> dg.AssetCheckResult:
+    """The outcome of that rule: how many files belong to no row."""
+    return dg.AssetCheckResult(
+        asset_key=dg.AssetKey(["raw", "tombstones"]),
+        check_name=_NO_STRAY_FILES,
+        passed=strays == 0,
+        metadata={"offending_files": strays},
+    )
 
 
 def _not_finite(column: Column) -> str:

@@ -33,6 +33,8 @@ sandbox_app = typer.Typer(
     invoke_without_command=True, help="A local Reddit: OAuth, listings, images, time that passes."
 )
 app.add_typer(sandbox_app, name="sandbox")
+images_app = typer.Typer(no_args_is_help=True, help="The stored image files.")
+app.add_typer(images_app, name="images")
 
 _console = Console()
 
@@ -62,14 +64,33 @@ def main() -> None:
 @app.command()
 def demo(
     port: Port = SANDBOX_PORT,
-    posts: Annotated[int, typer.Option(help="Posts per community when the demo begins.", min=50, max=1000)] = 1000,
+    posts: Annotated[
+        int | None, typer.Option(help="Posts per community at first. Default: 1000, with chaos 300.", min=50, max=1000)
+    ] = None,
     advance: Annotated[str, typer.Option(help="Let this much time pass first, such as 8d or 12h.")] = "",
+    chaos: Annotated[
+        bool,
+        typer.Option(
+            "--chaos", help="Let everything go wrong that goes wrong at Reddit, for eleven days, and say what was lost."
+        ),
+    ] = False,
 ) -> None:
     """Run the whole graph on the sandbox: harvest, clean, download, embed, train, compare, publish."""
     from redpop_assets.demo import demo_settings, run_demo
 
+    if chaos:
+        from redpop_assets.chaos_demo import chaos_settings, run_chaos_demo
+
+        if advance:
+            raise SettingsError("The demo with chaos lets time pass by itself: leave --advance out.")
+        port += port == SANDBOX_PORT  # a calm sandbox may run there
+        if not run_chaos_demo(chaos_settings(port), port=port, posts=posts or 300, console=_console):
+            raise typer.Exit(1)
+        return
     settings = demo_settings(port)
-    run_demo(settings, port=port, posts=posts, advance=_duration(advance) if advance else None, console=_console)
+    run_demo(
+        settings, port=port, posts=posts or 1000, advance=_duration(advance) if advance else None, console=_console
+    )
 
 
 @app.command()
@@ -99,14 +120,17 @@ def materialize(
 
 @app.command(name="import")
 def import_posts(
-    file: Annotated[Path, typer.Argument(help="CSV table or NDJSON dump of submissions; plain, .gz or .zst.")],
-    subreddit: Annotated[str, typer.Option("--subreddit", "-r", help="The community whose posts are wanted.")],
+    file: Annotated[Path, typer.Argument(help="Dump (NDJSON), CSV table, JSON array or RedCaps file; also .gz, .zst.")],
+    subreddit: Subreddits = None,
     observed_at: Annotated[
         str, typer.Option(help="When the scores were read, such as 2013-08-20, for rows that do not say so.")
     ] = "",
 ) -> None:
-    """Load posts of a file into the raw tables. Importing a file again adds nothing."""
-    from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn
+    """Load posts of a file into the raw tables, in one pass for all communities.
+
+    Interrupted, it goes on where it stopped; importing a file again adds nothing.
+    """
+    from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn
 
     from redpop_assets.reddit.imports import import_archive
     from redpop_assets.reddit.records import AuthorKey
@@ -114,22 +138,30 @@ def import_posts(
     from redpop_assets.runs import report_import
 
     settings = load_settings()
-    (partition,) = _chosen(settings, [subreddit])
-    with Progress(TextColumn("{task.description}"), BarColumn(), DownloadColumn(), console=_console) as progress:
+    columns = (TextColumn("{task.description}"), BarColumn(), DownloadColumn(), TimeRemainingColumn())
+    with Progress(*columns, console=_console) as progress:
         task = progress.add_task(file.name)
         report = import_archive(
             file,
-            partition,
+            _chosen(settings, subreddit),
             open_warehouse(settings),
             AuthorKey.load_or_create(settings.home / "author.key"),
             observed_at=_moment(observed_at) if observed_at else None,
             progress=lambda chunk: progress.update(task, completed=chunk.bytes_read, total=chunk.bytes_total),
         )
-    report_import(settings, partition, file.name)
-    _say(
-        f"{report.posts} posts of r/{partition} in {file.name}: {report.new_submissions} new posts, "
-        f"{report.new_observations} new readings of scores."
-    )
+    if report.resumed_after:
+        _say(f"The import was interrupted before; it went on after line {report.resumed_after:,}.")
+    found = {name: imported for name, imported in report.by_subreddit.items() if imported.posts}
+    for name, imported in found.items():
+        report_import(settings, name, file.name)
+        _say(
+            f"{imported.posts} posts of r/{name} in {file.name}: {imported.new_submissions} new posts, "
+            f"{imported.new_observations} new readings of scores."
+        )
+    if not found:
+        _say(f"No post of {', '.join(f'r/{name}' for name in report.by_subreddit)} is in {file.name}.")
+    if report.forgotten:
+        _say(f"{report.forgotten} posts were left out because they were forgotten.")
     if "newest_post" in report.observed_at_rules:
         _say(
             "The file does not say when its scores were read. They count as read when its newest post was made, the "
@@ -138,10 +170,123 @@ def import_posts(
     if report.other_subreddit:
         _say(f"{report.other_subreddit} posts of other communities were left out.")
     if report.broken:
-        _say(f"{report.broken} broken lines were left out, the first of them:")
+        _say(f"{report.broken} broken lines were left out" + (", the first of them:" if report.broken_samples else "."))
         for sample in report.broken_samples[:5]:
             _say(f"  line {sample.line}: {escape(sample.error)}")
-    _say(f"Next: `redpop materialize --no-harvest --subreddit {partition}` computes everything from these posts.")
+    if found:
+        chosen = "".join(f" --subreddit {name}" for name in found)
+        _say(f"Next: `redpop materialize --no-harvest{chosen}` computes everything from these posts.")
+
+
+@app.command()
+def forget(
+    post: Annotated[list[str] | None, typer.Argument(help="Ids or addresses of posts.")] = None,
+    author: Annotated[str, typer.Option(help="Name of an account: all its posts that are stored.")] = "",
+    yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask first.")] = False,
+) -> None:
+    """Erase posts from every table and file, for ever; only tombstones stay, so that nothing stores them again."""
+    from redpop_assets.reddit.records import AuthorKey
+    from redpop_assets.resources import open_warehouse
+    from redpop_assets.storage import forgetting
+    from redpop_assets.storage.images import ImageStore
+
+    settings = load_settings()
+    _require_published(settings)
+    warehouse = open_warehouse(settings)
+    reasons = {forgetting.parse_post(text): "by_request" for text in post or ()}
+    if author:
+        digest = AuthorKey.load_or_create(settings.home / "author.key").digest(author.removeprefix("u/"))
+        found = forgetting.posts_of(warehouse, digest)
+        _say(f"u/{author.removeprefix('u/')}: {len(found)} posts, crossposts of theirs included.")
+        reasons |= dict.fromkeys(found, "author_by_request")
+    if not post and not author:
+        raise SettingsError("Name what to forget: ids or addresses of posts, or --author NAME.")
+    if reasons and not yes:
+        typer.confirm(f"Erase {len(reasons)} posts for ever?", abort=True)
+    done = forgetting.forget(warehouse, ImageStore(settings.home / "images"), reasons)
+    if author:
+        forgetting.erase_accounts(warehouse, [digest])
+    warehouse.publish()
+    for table, rows in done.rows.items():
+        _say(f"  {table}: {rows} rows")
+    _say(
+        f"{done.posts} posts forgotten, {done.files} image files removed, the published warehouse replaced.\n"
+        "What was learnt from them goes with the next training: `redpop materialize --no-harvest`. Copies that were "
+        "exported or backed up before are yours to delete."
+    )
+
+
+@app.command()
+def new_author_key(
+    yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask first.")] = False,
+) -> None:
+    """Replace the key that hides author names; with the old one nobody can be recognised in the warehouse any more."""
+    from redpop_assets.reddit.records import AuthorKey
+    from redpop_assets.resources import open_warehouse
+    from redpop_assets.storage.forgetting import unlink_authors
+
+    settings = load_settings()
+    path = settings.home / "author.key"
+    if not yes:
+        typer.confirm("Posts stored so far and posts to come will count as of different authors. Go on?", abort=True)
+    authors = 0
+    if (settings.home / "live" / "redpop.duckdb").exists():
+        warehouse = open_warehouse(settings)
+        authors = unlink_authors(warehouse)
+        warehouse.publish()
+    path.unlink(missing_ok=True)
+    AuthorKey.load_or_create(path)
+    _say(f"{path} is new, and {authors} stored hashes cannot be computed from names any more, by no key.")
+
+
+@app.command()
+def export(
+    to: Annotated[Path, typer.Option("--to", help="Folder that is made for it.")],
+    format: Annotated[str, typer.Option("--format", help="parquet, webdataset or redcaps.")] = "parquet",
+    subreddit: Subreddits = None,
+    labelled_only: Annotated[bool, typer.Option("--labelled-only", help="Leave out posts without a label.")] = False,
+    embeddings: Annotated[
+        bool, typer.Option("--embeddings", help="Add the vectors of the encoders of the settings (parquet only).")
+    ] = False,
+    shard_size: Annotated[int, typer.Option(help="Samples of a shard (webdataset only).", min=1)] = 1000,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace an export that is there.")] = False,
+) -> None:
+    """Copy published posts and pictures for other tools: Parquet, WebDataset shards, or annotations like RedCaps."""
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
+
+    from redpop_assets.exports import export as exports
+
+    settings = load_settings()
+    _require_published(settings)
+    encoders = {"image": settings.image_encoder, "caption": settings.caption_encoder} if embeddings else {}
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    tasks: dict[str, TaskID] = {}
+    with Progress(*columns, console=_console) as shown:
+
+        def progress(name: str, total: int, finished: int) -> None:
+            if name not in tasks:
+                tasks[name] = shown.add_task(f"r/{name}", total=total)
+            shown.update(tasks[name], completed=finished)
+
+        done = exports.export(
+            settings.home,
+            to,
+            format,
+            subreddit or (),
+            labelled_only=labelled_only,
+            encoders=encoders,
+            shard_size=shard_size,
+            overwrite=overwrite,
+            progress=progress,
+        )
+    for name, exported in done.items():
+        reasons = ", ".join(f"{posts} {reason}" for reason, posts in exported.left_out.items() if posts)
+        left_out = f"; left out: {reasons}" if reasons else ""
+        _say(f"r/{name}: {exported.written} of {exported.posts} posts{left_out}")
+    _say(
+        f"Exported to {to}; {to / exports.MANIFEST} says what is in it. Pictures and captions belong to their authors, "
+        "and what is deleted on Reddit has to be deleted there, too: export again after a refresh, with --overwrite."
+    )
 
 
 @app.command()
@@ -182,7 +327,7 @@ def predict(
         picture,
         posted_at=posted_at,
         author=AuthorKey.load_or_create(settings.home / "author.key").digest(author) if author else None,
-        label_age=settings.label_age,
+        label_age=settings.label_final_age,
         device=settings.device,
     )
     grid = Grid(title=f"r/{subreddit}: {title}", title_justify="left", box=SIMPLE_HEAD)
@@ -230,6 +375,48 @@ def sql(
     raise typer.Exit(done.returncode)
 
 
+@images_app.command()
+def verify(
+    repair: Annotated[
+        bool, typer.Option("--repair", help="Fetch lost and damaged images again in the next run; remove the rest.")
+    ] = False,
+    older_than: Annotated[
+        str, typer.Option(help="Younger files without a row may still get one: leave them alone.")
+    ] = "1h",
+) -> None:
+    """Read every stored image and compare it with the warehouse: missing, corrupt, orphaned and unused ones."""
+    from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+
+    from redpop_assets.images.verify import KINDS, verify_images
+    from redpop_assets.resources import open_warehouse
+    from redpop_assets.storage.images import ImageStore
+
+    settings = load_settings()
+    age = _duration(older_than)
+    with Progress(TextColumn("images"), BarColumn(), TimeRemainingColumn(), console=_console, transient=True) as bar:
+        task = bar.add_task("images")
+        result = verify_images(
+            open_warehouse(settings),
+            ImageStore(settings.home / "images"),
+            repair=repair,
+            older_than=age,
+            progress=lambda done, total: bar.update(task, completed=done, total=total),
+        )
+    _say(f"{result.pictures} images in {result.files} files, {result.bytes / 1e6:.1f} MB.")
+    grid = Grid(box=SIMPLE_HEAD)
+    for column in ("found", "number", "what it is", "example"):
+        grid.add_column(column, justify="right" if column == "number" else "left")
+    for kind, meaning in KINDS.items():
+        finding = result.findings[kind]
+        grid.add_row(kind, str(finding.count), meaning, escape(finding.example))
+    _console.print(grid)
+    if result.repaired:
+        _say("Repaired. The next `redpop materialize` fetches what was lost.")
+    elif not result.is_sound:
+        _say("`redpop images verify --repair` puts this right: lost images are fetched again, the rest is removed.")
+        raise typer.Exit(1)
+
+
 @app.command()
 def doctor() -> None:
     """Show every setting, and what is missing: credentials, weights, GPU, disk."""
@@ -272,23 +459,35 @@ def sandbox(
         float | None, typer.Option(help="World seconds per second; 0: time stands still until advanced.", min=0)
     ] = None,
     state: Annotated[
-        Path | None, typer.Option(help="Folder that keeps the clock, so that a restart goes on. Default: in the home.")
+        Path | None,
+        typer.Option(
+            help="Folder that keeps the clock and deletions, so that a restart goes on. Default: in the home."
+        ),
+    ] = None,
+    budget: Annotated[int, typer.Option(help="API calls in ten minutes.", min=1)] = 996,
+    chaos: Annotated[bool, typer.Option("--chaos", help="Switch on everything that goes wrong at Reddit.")] = False,
+    situations: Annotated[
+        list[str] | None,
+        typer.Option("--with", help="Switch on one situation, such as rate-limits; may be repeated."),
     ] = None,
 ) -> None:
     """Serve until Ctrl-C. Reach it with REDPOP_REDDIT_URL, REDPOP_OAUTH_URL and REDPOP_SOURCE."""
     if context.invoked_subcommand is not None:
         return
+    from redpop_assets.sandbox.chaos import Chaos
     from redpop_assets.sandbox.clock import Clock
     from redpop_assets.sandbox.server import serve
     from redpop_assets.sandbox.world import World
 
+    wild = Chaos(seed, ["all"] if chaos else situations or ())
     world = World(
         seed=seed,
         subreddits=tuple(subreddit or ("pics", "EarthPorn")),
         posts_per_subreddit=posts,
         history=timedelta(days=days),
     )
-    clock = Clock(world.epoch, speed=speed, directory=state or load_settings().home / "sandbox")
+    state = state or load_settings().home / "sandbox"
+    clock = Clock(world.epoch, speed=speed, directory=state)
 
     def ready(url: str) -> None:
         _say(
@@ -296,10 +495,11 @@ def sandbox(
             f"Use it: REDPOP_SOURCE=sandbox REDPOP_REDDIT_URL={url} REDPOP_OAUTH_URL={url} "
             f"REDPOP_IMAGE_HOSTS_ALLOWED={url.removeprefix('http://')} REDDIT_CLIENT_ID=sandbox "
             f"REDDIT_CLIENT_SECRET=sandbox REDDIT_USER_AGENT='linux:redpop:0.1 (by /u/sandbox)'\n"
-            f"Let time pass: `redpop sandbox advance 8d --port {port}`. Ctrl-C stops."
+            f"Let time pass: `redpop sandbox advance 8d --port {port}`. "
+            f"What goes wrong: `redpop sandbox chaos --port {port}`. Ctrl-C stops."
         )
 
-    serve(world, clock, host, port, on_ready=ready)
+    serve(world, clock, host, port, budget=budget, chaos=wild, directory=state, on_ready=ready)
 
 
 @sandbox_app.command()
@@ -312,6 +512,35 @@ def advance(
 
     now = advance_clock(f"http://127.0.0.1:{port}", _duration(duration))
     _say(f"World time is now {now}. Next: harvest again.")
+
+
+@sandbox_app.command()
+def chaos(
+    on: Annotated[list[str] | None, typer.Option(help="Situation to switch on, or all; may be repeated.")] = None,
+    off: Annotated[list[str] | None, typer.Option(help="Situation to switch off, or all; may be repeated.")] = None,
+    port: Port = SANDBOX_PORT,
+) -> None:
+    """Show what goes wrong in a running sandbox and how often it did, or switch it."""
+    from redpop_assets.chaos_demo import print_situations, switch_chaos
+
+    print_situations(switch_chaos(f"http://127.0.0.1:{port}", on=on or (), off=off or ()), _console)
+
+
+@sandbox_app.command()
+def delete(
+    post: Annotated[str, typer.Argument(help="Id of a post.")] = "",
+    author: Annotated[str, typer.Option(help="Close this account instead.")] = "",
+    reason: Annotated[str, typer.Option(help="removed_by_category of the post, or missing.")] = "deleted",
+    port: Port = SANDBOX_PORT,
+) -> None:
+    """Delete a post in a running sandbox, or close an account, from now on."""
+    from redpop_assets.chaos_demo import delete_in_sandbox
+
+    if bool(post) == bool(author):
+        raise SettingsError("Name one: the id of a post, or --author NAME.")
+    what = {"author": author} if author else {"post_id": post, "reason": reason}
+    posts = delete_in_sandbox(f"http://127.0.0.1:{port}", what)
+    _say(f"Done for {len(posts)} posts: {' '.join(posts)}. Next: harvest again.")
 
 
 def _chosen(settings: Settings, names: Sequence[str] | None) -> tuple[str, ...]:

@@ -4,6 +4,7 @@ import json
 import os
 import subprocess
 import sys
+import tempfile
 import time
 import urllib.error
 import urllib.request
@@ -11,7 +12,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import timedelta
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import duckdb
 import numpy as np
@@ -30,12 +31,19 @@ SUBREDDITS = ("pics", "EarthPorn")
 _READY_SECONDS = 60.0
 
 
-def demo_settings(port: int) -> Settings:
-    """The settings of the demo, also put into the environment, where the processes it starts look for them."""
+def demo_settings(port: int, home: str = HOME, **more: str) -> Settings:
+    """The settings of a demo, also put into the environment, where the processes it starts look for them.
+
+    Args:
+        port: of the sandbox.
+        home: directory of its own.
+        more: further variables.
+    """
     url = f"http://127.0.0.1:{port}"
     os.environ.update(
         {
-            "REDPOP_HOME": HOME,
+            "REDPOP_HOME": home,
+            "REDPOP_BUDGET_DIR": str(Path(home).absolute() / "budget"),
             "REDPOP_SOURCE": "sandbox",
             "REDPOP_SUBREDDITS": ",".join(SUBREDDITS),
             "REDPOP_REDDIT_URL": url,
@@ -47,6 +55,7 @@ def demo_settings(port: int) -> Settings:
             "REDDIT_CLIENT_ID": "sandbox",
             "REDDIT_CLIENT_SECRET": "sandbox",
             "REDDIT_USER_AGENT": "linux:redpop:0.1 (by /u/sandbox)",
+            **more,
         }
     )
     return load_settings()
@@ -128,7 +137,7 @@ def ceiling(settings: Settings, url: str, subreddit: str) -> tuple[float, float,
     Returns:
         estimate and 95 % interval, clustered by author.
     """
-    lines = _get(f"{url}/sandbox/truth?subreddit={subreddit}").splitlines()
+    lines = ask_sandbox(f"{url}/sandbox/truth?subreddit={subreddit}").splitlines()
     expected = {row["id"]: row["expected_log_score"] for row in map(json.loads, lines) if "expected_log_score" in row}
     with duckdb.connect(settings.home / "redpop.duckdb", read_only=True) as connection:
         test = connection.execute(
@@ -149,14 +158,19 @@ def advance_clock(url: str, duration: timedelta) -> str:
     Raises:
         RedPopError: no sandbox answers there.
     """
-    body = json.dumps({"advance_seconds": duration.total_seconds()}).encode()
-    answer = _get(f"{url}/sandbox/clock", body)
+    answer = ask_sandbox(f"{url}/sandbox/clock", {"advance_seconds": duration.total_seconds()})
     return str(json.loads(answer)["now"])
 
 
 @contextmanager
-def sandbox_process(settings: Settings, port: int, *, posts: int = 1000) -> Iterator[None]:
+def sandbox_process(settings: Settings, port: int, *, posts: int = 1000, options: Sequence[str] = ()) -> Iterator[None]:
     """Run `redpop sandbox` beside this process and end it afterwards; one that runs there already is used as it is.
+
+    Args:
+        settings: its communities and its home.
+        port: where it listens.
+        posts: per community at the beginning.
+        options: more of its command line.
 
     Raises:
         RedPopError: it does not come up.
@@ -165,38 +179,61 @@ def sandbox_process(settings: Settings, port: int, *, posts: int = 1000) -> Iter
     if _answers(url):
         yield
         return
-    command = [sys.executable, "-m", "redpop_assets.cli", "sandbox", "--port", str(port), "--posts", str(posts)]
+    command = [
+        sys.executable,
+        "-m",
+        "redpop_assets.cli",
+        "sandbox",
+        "--port",
+        str(port),
+        "--posts",
+        str(posts),
+        *options,
+    ]
     for name in settings.subreddits:
         command += ["--subreddit", name]
-    process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
-    try:
-        deadline = time.monotonic() + _READY_SECONDS
-        while not _answers(url):
-            if process.poll() is not None:
-                message = process.stderr.read().strip() if process.stderr else ""
-                raise RedPopError(f"The sandbox did not start. {message.removeprefix('Error: ')}")
-            if time.monotonic() > deadline:
-                raise RedPopError(f"The sandbox does not answer at {url}: choose another --port.")
-            time.sleep(0.1)
-        yield
-    finally:
-        process.terminate()
-        process.wait(timeout=15)
-        if process.stderr:
-            process.stderr.close()
+    # A file and no pipe, which would hold the sandbox up once it is full.
+    with tempfile.TemporaryFile("w+") as log:
+        process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=log)
+        try:
+            _wait_until_ready(process, url, log)
+            yield
+        finally:
+            process.terminate()
+            process.wait(timeout=15)
+
+
+def _wait_until_ready(process: "subprocess.Popen[bytes]", url: str, log: IO[str]) -> None:
+    deadline = time.monotonic() + _READY_SECONDS
+    while not _answers(url):
+        if process.poll() is not None:
+            log.seek(0)
+            raise RedPopError(f"The sandbox did not start. {log.read().strip().removeprefix('Error: ')}")
+        if time.monotonic() > deadline:
+            raise RedPopError(f"The sandbox does not answer at {url}: choose another --port.")
+        time.sleep(0.1)
 
 
 def _answers(url: str) -> bool:
     try:
-        _get(f"{url}/sandbox/clock")
+        ask_sandbox(f"{url}/sandbox/clock")
     except RedPopError:
         return False
     return True
 
 
-def _get(url: str, body: bytes | None = None) -> str:
+def ask_sandbox(url: str, body: object = None) -> str:
+    """What the panel of a running sandbox answers; a body makes it a POST of JSON.
+
+    Raises:
+        RedPopError: nothing answers there, or it refuses.
+    """
+    data = None if body is None else json.dumps(body).encode()
     try:
-        with urllib.request.urlopen(urllib.request.Request(url, body), timeout=60) as answer:
+        with urllib.request.urlopen(urllib.request.Request(url, data), timeout=60) as answer:
             return str(answer.read().decode())
+    except urllib.error.HTTPError as error:
+        with error:
+            raise RedPopError(f"The sandbox refuses: {error.read().decode(errors='replace')}") from error
     except (urllib.error.URLError, OSError) as error:
         raise RedPopError(f"No sandbox answers at {url} ({error}): start one with `redpop sandbox`.") from error

@@ -1,6 +1,9 @@
 """`redpop doctor`: the settings as they are, and what is missing for them to work."""
 
+import os
 import shutil
+import time
+from datetime import UTC, datetime
 from importlib.util import find_spec
 
 from rich.console import Console
@@ -26,6 +29,7 @@ def examine(settings: Settings, console: Console) -> list[str]:
     problems = []
     for topic, check in (
         ("Reddit", _reddit),
+        ("request budget", _budget),
         ("warehouse", _warehouse),
         ("image encoder", lambda settings: _encoder(settings.image_encoder)),
         ("caption encoder", lambda settings: _encoder(settings.caption_encoder)),
@@ -45,6 +49,30 @@ def _reddit(settings: Settings) -> str:
         reddit_url=settings.reddit_url, oauth_url=settings.oauth_url, timeout_seconds=settings.reddit_timeout_seconds
     ).connect()
     return f"{settings.oauth_url} answers, its time is {client.now():%Y-%m-%d %H:%M} UTC"
+
+
+def _budget(settings: Settings) -> str:
+    from redpop_assets.reddit.budget import RequestBudget
+
+    folder = settings.budget_folder
+    existing = next(path for path in (folder, *folder.absolute().parents) if path.exists())
+    if not (existing.is_dir() and os.access(existing, os.W_OK | os.X_OK)):
+        raise RedPopError(
+            f"{existing} cannot be written, so processes would not know of each other's requests: set "
+            "REDPOP_BUDGET_DIR to a folder that all of them can write"
+        )
+    budget = RequestBudget.of(settings.reddit_client_id, settings.oauth_url, folder)
+    ledger = budget.state()
+    if ledger.limit is None:
+        return f"not known yet; all processes of this machine will share it in {folder}"
+    resets_at = datetime.fromtimestamp(ledger.resets_at, UTC)
+    held = max(0.0, ledger.held_until - time.time())
+    return (
+        f"{max(0, ledger.remaining)} of {ledger.limit} requests left until {resets_at:%H:%M:%S} UTC, "
+        f"{len(ledger.in_flight)} under way"
+        + (f", Reddit asks to wait {held:.0f} s more" if held else "")
+        + f"; shared in {budget.file}"
+    )
 
 
 def _warehouse(settings: Settings) -> str:

@@ -60,6 +60,7 @@ class RedditResource(dg.ConfigurableResource[Any]):
             CredentialsMissing: REDDIT_CLIENT_ID, REDDIT_CLIENT_SECRET or REDDIT_USER_AGENT is not set.
         """
         # PRAW is paid for by the step that asks Reddit, not by every process that loads the definitions.
+        from redpop_assets.reddit.budget import RequestBudget
         from redpop_assets.reddit.client import RedditClient
 
         settings = load_settings()
@@ -70,6 +71,7 @@ class RedditResource(dg.ConfigurableResource[Any]):
             reddit_url=self.reddit_url,
             oauth_url=self.oauth_url,
             timeout=self.timeout_seconds,
+            budget=RequestBudget.of(settings.reddit_client_id, self.oauth_url, settings.budget_folder),
         )
 
 

@@ -1,15 +1,17 @@
 """Every setting of the platform, typed, from the environment or a `.env` file in the working directory."""
 
+from collections.abc import Callable
 from datetime import timedelta
 from pathlib import Path
-from typing import Annotated, Self
+from typing import Annotated, Literal, Self
 
-from pydantic import Field, SecretStr, ValidationError, field_validator, model_validator
+from platformdirs import user_state_path
+from pydantic import Field, SecretStr, ValidationError, ValidationInfo, field_validator, model_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from redpop_assets.encoders.names import EncoderName
 from redpop_assets.errors import SettingsError
-from redpop_assets.reddit.listings import Listing
+from redpop_assets.reddit.plan import DEFAULT_PLAN, HarvestPlan, HarvestPlans, Maturation, ObservationAges
 
 REDDIT_URL = "https://www.reddit.com"
 OAUTH_URL = "https://oauth.reddit.com"
@@ -47,24 +49,38 @@ class Settings(BaseSettings):
     reddit_timeout_seconds: float = Field(
         30.0, gt=0, description="Longest silence, and longest answer, of the API (seconds)."
     )
-
-    listings: CommaSeparated = Field(
-        (
-            "new",
-            "hot",
-            "rising",
-            *(
-                f"{name}/{t}"
-                for name in ("top", "controversial")
-                for t in ("hour", "day", "week", "month", "year", "all")
-            ),
-        ),
-        description="Listings a refresh harvests, separated by commas.",
+    budget_dir: str = Field(
+        "",
+        description="Folder in which all processes that use the client id keep their common request budget; empty: the "
+        "user's state directory, or the home directory if the source is not reddit.",
     )
-    listing_depth: int = Field(
-        1000, ge=1, le=1000, description="Posts read per listing; Reddit ends every listing at 1,000."
+
+    harvest_plan: Annotated[HarvestPlan, NoDecode] = Field(
+        DEFAULT_PLAN,
+        description="Listings that a harvest reads when they are due: listing[:depth][@every], separated by commas, "
+        "such as new@1h,hot:300@6h,top/all@7d. Without a depth (posts) a listing is read to its end, about 1,000 "
+        "posts; without a period (m, h or d) once a day.",
+    )
+    harvest_plans: Annotated[HarvestPlans, NoDecode] = Field(
+        HarvestPlans({}),
+        description='Plans of their own for single subreddits: a JSON object such as {"pics": "new@30m,top/day@1d"}.',
+    )
+    observation_ages: Annotated[ObservationAges, NoDecode] = Field(
+        ObservationAges.parse("1h,3h,6h,12h,24h"),
+        description="Ages at which the score of a young post is read; then daily to the label age, and once after it.",
+    )
+    recheck_hours: float = Field(
+        24.0, gt=0, description="Every kept post is asked for so often, to learn whether it still stands (hours)."
+    )
+    requests_per_harvest: int = Field(
+        1000, ge=1, description="Most requests of one harvest of a subreddit; the next one goes on with what is left."
     )
     label_age_days: float = Field(7.0, gt=0, description="Age at which the score of a post becomes its label (days).")
+    label_window_hours: float = Field(
+        48.0,
+        ge=0,
+        description="The label is the median of the readings from the first one at the label age until so much later.",
+    )
     give_up_days: float = Field(30.0, gt=0, description="Posts past this age without a label are read no more (days).")
     allow_over_18: bool = Field(False, description="Whether posts marked as mature are kept.")
 
@@ -80,6 +96,19 @@ class Settings(BaseSettings):
     image_concurrency: int = Field(16, ge=1, le=256, description="Images fetched at the same time.")
     image_concurrency_per_host: int = Field(
         4, ge=1, le=64, description="Images fetched from one host at the same time."
+    )
+    image_format: Literal["original", "jpeg", "webp"] = Field(
+        "original",
+        description="In which form new images are stored: original (less their metadata), or encoded as jpeg or webp.",
+    )
+    image_longest_edge: int = Field(
+        0,
+        ge=0,
+        description="Larger images are shrunk to it before they are encoded (pixels, 256 or more); 0: no limit.",
+    )
+    image_quality: int = Field(90, ge=1, le=100, description="Quality of that encoding.")
+    image_recheck_days: float = Field(
+        30.0, ge=0, description="Stored images not checked for so long are asked for again (days); 0: never."
     )
 
     image_encoder: str = Field("open_clip:ViT-B-32/laion2b_s34b_b79k", description="Encoder of the images.")
@@ -99,9 +128,9 @@ class Settings(BaseSettings):
 
     lock_timeout_seconds: float = Field(600.0, gt=0, description="Longest wait for the warehouse file.")
     nightly_cron: str = Field("0 3 * * *", description="When everything is refreshed (UTC).")
-    discovery_cron: str = Field("15 * * * *", description="When new posts are looked for (UTC).")
+    discovery_cron: str = Field("15 * * * *", description="When what is due is read from Reddit (UTC).")
 
-    @field_validator("subreddits", "listings", "image_hosts_allowed", mode="before")
+    @field_validator("subreddits", "image_hosts_allowed", mode="before")
     @classmethod
     def _split_commas(cls, value: object) -> object:
         if isinstance(value, str):
@@ -121,13 +150,16 @@ class Settings(BaseSettings):
             raise ValueError("a subreddit is named twice; Reddit does not distinguish case")
         return names
 
-    @field_validator("listings")
+    @field_validator("harvest_plan", "harvest_plans", "observation_ages", mode="before")
     @classmethod
-    def _know_listings(cls, names: tuple[str, ...]) -> tuple[str, ...]:
-        if not names:
-            raise ValueError("name at least one listing, such as REDPOP_LISTINGS=new,top/week")
+    def _parse_plans(cls, value: object, info: ValidationInfo) -> object:
+        parse: dict[str | None, Callable[[str], object]] = {
+            "harvest_plan": HarvestPlan.parse,
+            "harvest_plans": HarvestPlans.parse,
+            "observation_ages": ObservationAges.parse,
+        }
         try:
-            return tuple(str(Listing.parse(name)) for name in names)
+            return parse[info.field_name](value) if isinstance(value, str) else value
         except SettingsError as error:
             raise ValueError(str(error)) from error
 
@@ -154,6 +186,29 @@ class Settings(BaseSettings):
         return self
 
     @model_validator(mode="after")
+    def _plan_for_known_communities(self) -> Self:
+        if unknown := sorted(set(self.harvest_plans.plans) - set(self.partitions)):
+            raise ValueError(
+                f"REDPOP_HARVEST_PLANS has a plan for {', '.join(unknown)}, but REDPOP_SUBREDDITS is "
+                f"{','.join(self.subreddits)}: add it there, or take its plan out"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _encode_what_is_shrunk(self) -> Self:
+        if 0 < self.image_longest_edge < 256:
+            raise ValueError(
+                f"REDPOP_IMAGE_LONGEST_EDGE is {self.image_longest_edge}: encoders look at 224 pixels and more, so set "
+                "256 or more, or 0 for no limit"
+            )
+        if self.image_format == "original" and self.image_longest_edge:
+            raise ValueError(
+                f"REDPOP_IMAGE_LONGEST_EDGE is {self.image_longest_edge}, but original files are stored as they are: "
+                "set REDPOP_IMAGE_FORMAT=jpeg or webp, or the edge to 0"
+            )
+        return self
+
+    @model_validator(mode="after")
     def _wait_for_labels(self) -> Self:
         if self.give_up_days <= self.label_age_days:
             raise ValueError(
@@ -168,14 +223,50 @@ class Settings(BaseSettings):
         return timedelta(days=self.label_age_days)
 
     @property
+    def label_window(self) -> timedelta:
+        """How long after its first mature reading a post's further readings still count for its label."""
+        return timedelta(hours=self.label_window_hours)
+
+    @property
+    def label_final_age(self) -> timedelta:
+        """Age at which the label of a post that is read on time does not change any more."""
+        return self.label_age + self.label_window
+
+    @property
     def give_up(self) -> timedelta:
         """Age past which a post without a label is read no more."""
         return timedelta(days=self.give_up_days)
 
     @property
+    def maturation(self) -> Maturation:
+        """When the score of a post is read until it has its label."""
+        return Maturation(self.observation_ages.ages, self.label_age, self.give_up)
+
+    @property
+    def recheck(self) -> timedelta:
+        """How often every kept post is asked for."""
+        return timedelta(hours=self.recheck_hours)
+
+    @property
+    def budget_folder(self) -> Path:
+        """Where the request budget is kept: deployments on Reddit share one, other services are at home."""
+        if self.budget_dir:
+            return Path(self.budget_dir).expanduser()
+        return user_state_path("redpop") if self.source == REDDIT else self.home
+
+    @property
+    def image_recheck(self) -> timedelta | None:
+        """Time after which a stored image is asked for again; None for never."""
+        return timedelta(days=self.image_recheck_days) if self.image_recheck_days else None
+
+    @property
     def partitions(self) -> tuple[str, ...]:
         """The communities in lower case, in the order of the setting: Dagster's partition keys."""
         return tuple(name.lower() for name in self.subreddits)
+
+    def plan_of(self, partition: str) -> HarvestPlan:
+        """The harvest plan of a community (in lower case): its own, or the common one."""
+        return self.harvest_plans.plans.get(partition, self.harvest_plan)
 
     @property
     def missing_credentials(self) -> tuple[str, ...]:

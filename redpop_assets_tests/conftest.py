@@ -237,7 +237,7 @@ def pipeline(deploy: Callable[..., Deployment], sandbox: str) -> Pipeline:
     """Two communities of the sandbox from harvest to published warehouse."""
     deployment = deploy(
         sandbox,
-        REDPOP_LISTINGS="new,hot,top/week,controversial/all",
+        REDPOP_HARVEST_PLAN="new,hot,top/week,controversial/all",
         REDPOP_TEST_SHARE="0.12",
         REDPOP_VALIDATION_SHARE="0.17",
     )
@@ -362,6 +362,13 @@ def _fill(
         "fetched_at": created,
         "next_attempt_at": pa.nulls(posts, pa.timestamp("us")),
     }
+    original = [first if stored[first] and stored[number] else number for number, first in enumerate(picture)]
+    tables["core.duplicates"] = {
+        **key,
+        "duplicate_group": [ids[first] for first in original],
+        "canonical": [first == number for number, first in enumerate(original)],
+        "level": [None if first == number else "bytes" for number, first in enumerate(original)],
+    }
     pictures = sorted({digest for digest, there in zip(image_sha256, stored, strict=True) if there})
     for block, table in TABLES.items():
         name = {
@@ -389,8 +396,9 @@ def _fill(
         tables[table] = columns
     with warehouse.write() as writer:
         for table, columns in tables.items():
-            if len(next(iter(columns.values()))):
-                writer.merge(table, arrow_table(columns))
+            if n := len(next(iter(columns.values()))):
+                unknown = {c.name: pa.nulls(n) for c in warehouse.schema[table].columns if c.name not in columns}
+                writer.merge(table, arrow_table({**columns, **unknown}))
         for table, encoder in (("image", IMAGE_ENCODER), ("caption", CAPTION_ENCODER)):
             if images or table == "caption":
                 row = {

@@ -136,14 +136,11 @@ def test_predictors_that_need_images_say_so_and_the_others_are_trained(outcome, 
 
 
 def test_posts_of_an_archive_are_not_asked_for_again(outcome, deployment):
-    """They are no posts of a living listing: their scores stay as the archive has them."""
-    from redpop_assets.reddit.harvest import _YOUNG
+    """They are of a source that cannot be asked: their scores stay as the archive has them."""
+    from redpop_assets.reddit.harvest import _UNCHECKED, _YOUNG
 
     assert outcome
-    params = {
-        "subreddit": "earthporn",
-        "oldest": datetime(2000, 1, 1),
-        "label_age": timedelta(days=9000),
-        "started_at": datetime(2030, 1, 1),
-    }
-    assert deployment.rows(_YOUNG, params) == []
+    scope = {"subreddit": "earthporn", "archives": False}
+    assert deployment.rows(_YOUNG, {**scope, "oldest": datetime(2000, 1, 1), "label_age": timedelta(days=9000)}) == []
+    late = {"old": datetime(2030, 1, 1), "too_old": datetime(2030, 1, 1), "maturing": [], "posts": 10}
+    assert deployment.rows(_UNCHECKED, {**scope, **late}) == []

@@ -1,7 +1,7 @@
 """When the graph refreshes itself: conditions on the real definitions and a real history, and the schedules."""
 
 import json
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 import dagster as dg
 import pytest
@@ -31,9 +31,9 @@ class Evaluations:
         self.defs = build_defs(settings)
         self.cursor = None
 
-    def tick(self) -> set[tuple[str, str | None]]:
-        """(asset, partition) pairs that are requested."""
-        result = dg.evaluate_automation_conditions(self.defs, self.instance, cursor=self.cursor)
+    def tick(self, at: datetime | None = None) -> set[tuple[str, str | None]]:
+        """(asset, partition) pairs that are requested, now or at another time."""
+        result = dg.evaluate_automation_conditions(self.defs, self.instance, cursor=self.cursor, evaluation_time=at)
         self.cursor = result.cursor
         graph = self.defs.resolve_asset_graph()
         requested = set()
@@ -88,6 +88,43 @@ def test_new_labels_request_what_follows_from_labels_in_that_partition_and_then_
         # The marts pool all communities: they wait for the models.
         assert copied.run("pics", 'key:"features/author_features" or group:"models"').success
         assert evaluations.tick() == {(name, None) for name in MARTS}
+
+
+def test_labels_of_the_day_wait_for_the_night(copied):
+    """Otherwise all predictors would learn again after every hourly harvest that brings a label."""
+    training = {"models/training_set", "models/training_columns"}
+    with copied.instance() as (settings, instance):
+        evaluations = Evaluations(instance, settings)
+        evaluations.tick()
+        assert copied.run("pics", 'key:"models/training_set"').success  # last night
+        evaluations.tick()
+        change_a_label(copied, "pics")
+        change_a_label(copied, "earthporn")
+        requested = evaluations.tick()
+        assert ("features/author_features", "pics") in requested
+        assert not {name for name, partition in requested if partition == "pics"} & {*training, *PREDICTORS}
+        assert {(name, "earthporn") for name in training | PREDICTORS} <= requested  # it had no night yet
+        assert copied.run("pics", 'key:"features/author_features"').success
+        tomorrow = datetime.now(UTC) + timedelta(days=1)
+        assert {(name, "pics") for name in training | PREDICTORS} <= evaluations.tick(tomorrow)
+
+
+def test_new_readings_of_young_posts_request_no_training_where_it_was_done_last_night(copied):
+    with copied.instance() as (settings, instance):
+        evaluations = Evaluations(instance, settings)
+        evaluations.tick()
+        assert copied.run("pics", 'key:"models/training_set"').success
+        evaluations.tick()
+        with copied.warehouse.write() as writer:
+            assert writer.execute(
+                "INSERT INTO raw.observations SELECT * REPLACE (observed_at + INTERVAL 1 HOUR AS observed_at) "
+                "FROM raw.observations ANTI JOIN core.labels USING (post_id) WHERE subreddit = 'pics'"
+            )
+        report_import(settings, "pics", "what a harvest would bring")
+        requested = evaluations.tick()
+        assert ("core/labels", "pics") in requested
+        assert {partition for _, partition in requested} == {"pics"}
+        assert not {name for name, _ in requested} & {"models/training_set", *PREDICTORS}
 
 
 def test_an_imported_post_requests_everything_that_comes_of_posts(copied, tmp_path):
@@ -191,16 +228,53 @@ def test_without_credentials_a_tick_is_skipped_and_says_what_is_missing(copied):
         assert "redpop doctor" in tick.skip_message
 
 
-def test_the_discovery_job_reads_only_new(copied):
-    with copied.instance() as (settings, instance):
+def discover(deployment):
+    """Run the hourly job for one subreddit; returns what it said of each raw table."""
+    with deployment.instance() as (settings, instance):
         job = build_defs(settings).resolve_job_def(DISCOVER)
         result = job.execute_in_process(instance=instance, partition_key="pics")
     assert result.success
-    said = [
-        event.event_specific_data
-        for event in result.all_events
-        if event.is_step_materialization and event.asset_key == dg.AssetKey(["raw", "submissions"])
-    ]
-    assert len(said) == 1
-    # One login, pages of 100 posts; every listing of the settings would be more.
-    assert said[0].materialization.metadata["api_requests"].value <= 4
+    return {
+        event.asset_key.path[1]: {name: value.value for name, value in event.materialization.metadata.items()}
+        for event in result.get_asset_materialization_events()
+    }
+
+
+def test_the_hourly_harvest_reads_what_is_due_and_nothing_else(copied, later_sandbox):
+    said = discover(copied)
+    # A login, and a question for the time.
+    assert (said["submissions"]["api_requests"], said["listing_reads"]["listings_read"]) == (2, 0)
+    assert said["presence"]["posts_checked"] == said["observations"]["scores_due_read"] == 0
+    later = copied.using(
+        REDPOP_REDDIT_URL=later_sandbox, REDPOP_OAUTH_URL=later_sandbox, REDPOP_HARVEST_PLAN="new:20@1h,hot@30d"
+    )
+    said = discover(later)
+    assert (said["listing_reads"]["listings_read"], said["listing_reads"]["gaps"]) == (1, 0)
+    assert "| new |" in said["listing_reads"]["readings"]
+    assert "joined on to the reading before" in said["listing_reads"]["readings"]
+    assert said["submissions"]["new_posts"] >= 8
+    assert said["submissions"]["left_over"] == 0
+    assert said["submissions"]["api_requests_remaining"] > 0
+    assert said["presence"]["posts_checked"] > 0
+    assert later.rows("SELECT DISTINCT misses FROM raw.presence WHERE subreddit = 'pics'") == [{"misses": 0}]
+    (limit,) = later.rows("SELECT max(read_at) AS now FROM raw.listing_reads")
+    unchecked = "SELECT count(*) FROM raw.presence WHERE subreddit = 'pics' AND checked_at < $now"
+    assert later.scalar(unchecked, limit) == 0
+
+
+def test_a_harvest_says_which_requests_were_not_enough(copied, later_sandbox):
+    short = copied.using(
+        REDPOP_REDDIT_URL=later_sandbox,
+        REDPOP_OAUTH_URL=later_sandbox,
+        REDPOP_HARVEST_PLAN="new:20@1h,hot@1h",
+        REDPOP_REQUESTS_PER_HARVEST="3",
+    )
+    said = discover(short)
+    assert said["submissions"]["api_requests"] == 3
+    assert (said["listing_reads"]["listings_read"], said["listing_reads"]["listings_left_over"]) == (1, 1)
+    assert said["observations"]["scores_left_over"] > 0
+    assert said["presence"]["checks_left_over"] > 0
+    # What was left over comes next.
+    said = discover(short.using(REDPOP_REQUESTS_PER_HARVEST="100"))
+    assert (said["listing_reads"]["listings_read"], said["submissions"]["left_over"]) == (1, 0)
+    assert "| hot |" in said["listing_reads"]["readings"]

@@ -1,17 +1,19 @@
 """Asset checks: each rule notices what it is for, and only that; and a failure keeps what follows from running."""
 
+import os
+
 import duckdb
 import pytest
 
 from redpop_assets.assets.tables import asset_key, partition_filter
-from redpop_assets.checks import checks_of, run_checks
+from redpop_assets.checks import checks_of, no_stray_files, run_checks
 from redpop_assets.storage.schema import load_schema
 from redpop_assets.storage.warehouse import Reader
 
 pytestmark = pytest.mark.xdist_group("pipeline")
 
 SCHEMA = load_schema()
-WITHOUT_ASSET = {"raw.source", "features.encoders", "models.predictors"}
+WITHOUT_ASSET = {"raw.source", "core.placeholder_images", "features.encoders", "models.predictors"}
 CHECKED = [name for name, table in SCHEMA.items() if not table.is_view and name not in WITHOUT_ASSET]
 RULES = {(name, check.name) for name in CHECKED for check in checks_of(SCHEMA[name])}
 FLOATS = {
@@ -22,6 +24,19 @@ FLOATS = {
 
 ANY_POST = "(SELECT min(post_id) FROM core.posts WHERE subreddit = 'pics')"
 LABELLED = "(SELECT min(post_id) FROM core.labels WHERE subreddit = 'pics')"
+ALONE = (
+    "(SELECT min(post_id) FROM core.duplicates WHERE subreddit = 'pics' AND duplicate_group IN "
+    "(SELECT duplicate_group FROM core.duplicates GROUP BY ALL HAVING count(*) = 1))"
+)
+# Tables that nothing has filled yet, and a row for each.
+EMPTY = {
+    "raw.tombstones": "'1abc' AS post_id, now() AS forgotten_at, 'missing' AS reason",
+    "raw.imports": (
+        "'f' AS file, 'pics' AS subreddit, ['pics'] AS subreddits, '' AS sha256, ['given'] AS observed_at_rules, "
+        "now() AS started_at, now() AS updated_at, "
+        + ", ".join(f"0 AS {column.name}" for column in SCHEMA["raw.imports"].columns if column.type == "BIGINT")
+    ),
+}
 VECTORS = {"features.image_embeddings": "image_sha256", "features.caption_embeddings": "caption_sha256"}
 
 
@@ -33,6 +48,14 @@ def one_vector(table):
 
 
 BREAKAGES = {
+    ("raw.tombstones", "no_trace_of_forgotten_posts"): (
+        f"INSERT INTO raw.tombstones BY NAME SELECT {ANY_POST} AS post_id, now() AS forgotten_at, 'missing' AS reason",
+        "INSERT INTO features.caption_features SELECT * REPLACE ('unused' AS caption_sha256) "
+        "FROM features.caption_features LIMIT 1",
+    ),
+    ("raw.tombstones", "no_trace_of_closed_accounts"): (
+        f"UPDATE raw.observations SET author_present = FALSE WHERE post_id = {ANY_POST}",
+    ),
     ("core.posts", "every_submission_accounted_for"): (
         "DELETE FROM core.rejected_posts WHERE post_id = "
         "(SELECT min(post_id) FROM core.rejected_posts WHERE subreddit = 'pics')",
@@ -41,6 +64,13 @@ BREAKAGES = {
         "UPDATE core.image_fetches SET image_sha256 = 'nowhere' WHERE url = "
         "(SELECT min(url) FROM core.image_fetches JOIN (SELECT unnest(image_urls) AS url FROM core.posts "
         "WHERE subreddit = 'pics') USING (url) WHERE status = 'stored')",
+    ),
+    ("core.duplicates", "every_post_has_a_group"): (f"DELETE FROM core.duplicates WHERE post_id = {ALONE}",),
+    ("core.duplicates", "groups_have_a_canonical_post"): (
+        f"UPDATE core.duplicates SET duplicate_group = 'nowhere', canonical = FALSE WHERE post_id = {ALONE}",
+    ),
+    ("core.duplicates", "one_canonical_post_per_group"): (
+        f"UPDATE core.duplicates SET canonical = FALSE WHERE post_id = {ALONE}",
     ),
     ("core.labels", "labels_are_mature"): (
         f"UPDATE core.labels SET observed_at = (SELECT created_at FROM core.posts WHERE post_id = {LABELLED}) "
@@ -100,12 +130,18 @@ BREAKAGES = {
             f"WHERE ({partition_filter(table).replace('$subreddit', repr('pics'))}) LIMIT 1",
         )
         for table in CHECKED
+        if table not in EMPTY
+    },
+    **{
+        (table, "unique_keys"): (f"INSERT INTO {table} BY NAME SELECT {row} FROM range(2)",)
+        for table, row in EMPTY.items()
     },
 }
 # What cannot be broken alone: a post that is there twice is not accounted for exactly once either and counts twice in
 # its author's past, and NaN is no count.
 _PAST = ("features.author_features", "authors_see_only_the_past")
 ALSO = {
+    ("core.image_fetches", "stored_images_exist"): {("raw.tombstones", "no_trace_of_forgotten_posts")},
     ("features.author_features", "no_missing_numbers"): {_PAST},
     ("core.posts", "unique_keys"): {("core.posts", "every_submission_accounted_for"), _PAST},
     ("core.labels", "unique_keys"): {_PAST},
@@ -165,10 +201,29 @@ def test_a_rule_notices_what_it_is_for_and_no_other_does(copied, settings, rule)
             found = failing(connection, settings, "pics")
             assert rule in found, statement
             assert found - {rule} <= ALSO.get(rule, set()), statement
-            # What is wrong with one community is no reason to hold back another; unless all rows were broken.
+            # What is wrong with one community is no reason to hold back another; unless all rows were broken, or what
+            # has to be forgotten is still somewhere.
             if changed == 1 and not rule[0].startswith("marts."):
-                assert failing(connection, settings, "earthporn") == set(), statement
+                elsewhere = failing(connection, settings, "earthporn")
+                assert elsewhere <= {("raw.tombstones", "no_trace_of_forgotten_posts")}, statement
             connection.rollback()
+
+
+def test_a_file_without_a_row_is_noticed_and_removed(pipeline, tmp_path):
+    assert not no_stray_files(1).passed
+    assert no_stray_files(0).passed
+    deployment = pipeline.deployment.copy(tmp_path / "home")
+    stray = deployment.home / "images" / "ab" / f"{'ab' * 32}.jpg"
+    stray.parent.mkdir(exist_ok=True)
+    stray.write_bytes(b"of a post that is forgotten")
+    select = 'key:"raw/tombstones"'
+    assert deployment.run("pics", select).success
+    assert stray.exists()  # its row may be on the way
+    os.utime(stray, (0, 0))
+    run = deployment.run("pics", select)
+    assert run.success, run.failed_checks
+    assert run.checks["raw/tombstones", "no_stray_files"].passed
+    assert not stray.exists()
 
 
 def test_a_failure_stops_what_follows_and_a_repair_lets_it_go_on(pipeline, tmp_path):

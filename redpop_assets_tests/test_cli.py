@@ -17,7 +17,21 @@ from typer.testing import CliRunner
 from redpop_assets import cli
 from redpop_assets.errors import SettingsError
 
-COMMANDS = ("demo", "materialize", "import", "predict", "leaderboard", "sql", "doctor", "dev", "sandbox")
+COMMANDS = (
+    "demo",
+    "materialize",
+    "import",
+    "export",
+    "images",
+    "forget",
+    "new-author-key",
+    "predict",
+    "leaderboard",
+    "sql",
+    "doctor",
+    "dev",
+    "sandbox",
+)
 
 
 class Answer:

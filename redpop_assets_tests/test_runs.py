@@ -19,7 +19,10 @@ from redpop_assets.storage.schema import load_schema
 
 SECRET = "a-secret-of-the-sandbox-that-must-not-be-stored"
 # Times of this machine; all other columns follow from the world and its clock.
-OF_THIS_MACHINE = {"fetched_at", "stored_at", "first_used_at", "trained_at", "train_seconds", "since", "discovered_at"}
+OF_THIS_MACHINE = {
+    *("fetched_at", "checked_at", "stored_at", "first_used_at", "trained_at", "train_seconds", "since"),
+    *("discovered_at", "forgotten_at"),
+}
 
 
 def contents(deployment) -> dict[str, list[str]]:
@@ -70,7 +73,7 @@ def start(deploy: Callable, small: str):
 
     def make():
         deployment = deploy(
-            small, REDPOP_SUBREDDITS="pics", REDPOP_CHUNK_SIZE="8", REDPOP_LISTINGS="new,hot,top/all,top/month"
+            small, REDPOP_SUBREDDITS="pics", REDPOP_CHUNK_SIZE="8", REDPOP_HARVEST_PLAN="new,hot,top/all,top/month"
         )
         deployment.home.mkdir()
         (deployment.home / "author.key").write_bytes(bytes(32))
@@ -179,13 +182,15 @@ def test_a_wrong_encoder_is_one_sentence(start):
 def test_tables_that_are_written_together_are_chosen_together(start):
     deployment = start()
     run = deployment.run("pics", 'key:"raw/sightings"')
-    assert set(run.materializations) == {"raw/submissions", "raw/sightings", "raw/observations"}
+    assert set(run.materializations) == {
+        f"raw/{name}" for name in ("submissions", "sightings", "observations", "presence", "listing_reads", "imports")
+    }
 
 
 def test_a_community_without_posts_runs_to_its_end(deploy):
     world = World(seed=3, subreddits=("pics", "quiet"), posts_per_subreddit=1, history=timedelta(days=400))
     with running(world, Clock(world.epoch - timedelta(days=500)), secret=SECRET) as url:
-        deployment = deploy(url, REDPOP_SUBREDDITS="quiet", REDPOP_LISTINGS="new")
+        deployment = deploy(url, REDPOP_SUBREDDITS="quiet", REDPOP_HARVEST_PLAN="new")
         run = deployment.run("quiet")
     assert run.success
     assert run.failed_checks == set()

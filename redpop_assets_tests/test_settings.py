@@ -7,6 +7,7 @@ import pytest
 
 from redpop_assets import settings_table
 from redpop_assets.errors import SettingsError
+from redpop_assets.reddit.plan import DEFAULT_PLAN
 from redpop_assets.settings import Settings, load_settings
 
 
@@ -26,25 +27,35 @@ def test_without_any_variable_the_defaults_hold(load, tmp_path):
     assert settings.home == tmp_path / "warehouse"
     assert settings.source == "reddit"
     assert settings.partitions == ("pics", "earthporn")
-    assert len(settings.listings) == 15
+    assert settings.harvest_plan == DEFAULT_PLAN
+    assert settings.recheck == timedelta(days=1)
+    assert settings.maturation.schedule[:5] == tuple(timedelta(hours=age) for age in (1, 3, 6, 12, 24))
     assert settings.label_age == timedelta(days=7)
     assert settings.give_up == timedelta(days=30)
     assert settings.missing_credentials == ("REDDIT_CLIENT_ID", "REDDIT_CLIENT_SECRET", "REDDIT_USER_AGENT")
 
 
-def test_every_default_listing_exists(load):
-    from redpop_assets.reddit.listings import ALL_LISTINGS, Listing
+def test_a_subreddit_may_have_a_plan_of_its_own(load):
+    settings = load(
+        REDPOP_SUBREDDITS="pics,r/EarthPorn",
+        REDPOP_HARVEST_PLAN="new@30m, top/week:200",
+        REDPOP_HARVEST_PLANS='{"Earthporn": "hot@2h"}',
+        REDPOP_OBSERVATION_AGES="2h,10h",
+    )
+    assert str(settings.plan_of("pics")) == "new@30m,top/week:200@1d"
+    assert str(settings.plan_of("earthporn")) == "hot@2h"
+    assert settings.maturation.schedule[:3] == tuple(timedelta(hours=age) for age in (2, 10, 34))
 
-    assert {Listing.parse(name) for name in load().listings} == set(ALL_LISTINGS)
+
+def test_the_plan_of_an_unknown_subreddit_is_refused(load):
+    with pytest.raises(SettingsError, match="REDPOP_HARVEST_PLANS has a plan for aww, but REDPOP_SUBREDDITS is pics"):
+        load(REDPOP_SUBREDDITS="pics", REDPOP_HARVEST_PLANS='{"aww": "new"}')
 
 
 def test_lists_are_separated_by_commas(load):
-    settings = load(
-        REDPOP_SUBREDDITS=" r/Aww , cats,", REDPOP_LISTINGS="new, top/week", REDPOP_IMAGE_HOSTS_ALLOWED="127.0.0.1:81"
-    )
+    settings = load(REDPOP_SUBREDDITS=" r/Aww , cats,", REDPOP_IMAGE_HOSTS_ALLOWED="127.0.0.1:81")
     assert settings.subreddits == ("Aww", "cats")
     assert settings.partitions == ("aww", "cats")
-    assert settings.listings == ("new", "top/week")
     assert settings.image_hosts_allowed == ("127.0.0.1:81",)
 
 
@@ -99,8 +110,13 @@ def test_settings_do_not_change(load):
         ("REDPOP_SUBREDDITS", "x"),
         ("REDPOP_SUBREDDITS", "pics,Pics"),
         ("REDPOP_SUBREDDITS", "a" * 22),
-        ("REDPOP_LISTING_DEPTH", "0"),
-        ("REDPOP_LISTING_DEPTH", "1001"),
+        ("REDPOP_HARVEST_PLAN", "new:1001"),
+        ("REDPOP_HARVEST_PLAN", "new@0h"),
+        ("REDPOP_HARVEST_PLANS", "pics"),
+        ("REDPOP_HARVEST_PLANS", '{"pics": "newest"}'),
+        ("REDPOP_OBSERVATION_AGES", "6h,1h"),
+        ("REDPOP_RECHECK_HOURS", "0"),
+        ("REDPOP_REQUESTS_PER_HARVEST", "0"),
         ("REDPOP_LABEL_AGE_DAYS", "0"),
         ("REDPOP_LABEL_AGE_DAYS", "a week"),
         ("REDPOP_LABEL_AGE_DAYS", "nan"),
@@ -115,9 +131,9 @@ def test_settings_do_not_change(load):
         ("REDPOP_SEED", "-1"),
         ("REDPOP_IMAGE_ENCODER", "open_clip:ViT-B-32"),
         ("REDPOP_CAPTION_ENCODER", "word2vec:x/y"),
-        ("REDPOP_LISTINGS", "newest"),
-        ("REDPOP_LISTINGS", "top"),
-        ("REDPOP_LISTINGS", ""),
+        ("REDPOP_HARVEST_PLAN", "newest"),
+        ("REDPOP_HARVEST_PLAN", "top"),
+        ("REDPOP_HARVEST_PLAN", ""),
     ],
 )
 def test_what_cannot_be_is_refused_by_the_name_of_its_variable(load, variable, value):

@@ -1,7 +1,6 @@
 """Layer core: clean posts, their images and their labels. SQL picks the rows, reddit/ and images/ have the rules."""
 
 from collections.abc import Iterator
-from datetime import UTC, datetime
 
 import dagster as dg
 
@@ -9,7 +8,8 @@ from redpop_assets.assets.tables import TableAssets
 from redpop_assets.storage.images import ImageStore
 from redpop_assets.storage.warehouse import Warehouse
 
-# Submissions without a row in core, or whose row was made by other rules or from another removal state.
+# Submissions without a row in core, or whose row was made by other rules, from another removal state or from a JSON
+# that was revised since.
 _DUE_SUBMISSIONS = """
 WITH latest AS (
     SELECT
@@ -19,12 +19,13 @@ WITH latest AS (
     FROM raw.observations WHERE subreddit = $subreddit GROUP BY post_id
 ),
 cleaned AS (
-    SELECT post_id, code_version, removed_by_category, author_present FROM core.posts WHERE subreddit = $subreddit
+    SELECT post_id, code_version, removed_by_category, author_present, revised_at
+    FROM core.posts WHERE subreddit = $subreddit
     UNION ALL
-    SELECT post_id, code_version, removed_by_category, author_present
+    SELECT post_id, code_version, removed_by_category, author_present, revised_at
     FROM core.rejected_posts WHERE subreddit = $subreddit
 )
-SELECT s.post_id, s.origin, l.removed_by_category, l.author_present
+SELECT s.post_id, s.origin, s.revised_at, l.removed_by_category, l.author_present
 FROM raw.submissions AS s
 LEFT JOIN latest AS l USING (post_id)
 LEFT JOIN cleaned AS c USING (post_id)
@@ -33,43 +34,44 @@ WHERE s.subreddit = $subreddit AND (
     OR c.code_version <> $code_version
     OR c.removed_by_category IS DISTINCT FROM l.removed_by_category
     OR c.author_present IS DISTINCT FROM l.author_present
+    OR c.revised_at IS DISTINCT FROM s.revised_at
 )
 ORDER BY s.post_id
 """
 
-_DUE_URLS = """
-WITH urls AS (
-    SELECT unnest(image_urls[1:$images_per_post]) AS url, created_at FROM core.posts WHERE subreddit = $subreddit
-),
-wanted AS (SELECT url, max(created_at) AS created_at FROM urls GROUP BY url)
-SELECT w.url, coalesce(f.attempts, 0)::INTEGER AS attempts
-FROM wanted AS w LEFT JOIN core.image_fetches AS f USING (url)
-WHERE f.url IS NULL OR (f.status = 'retry' AND f.next_attempt_at <= $now)
-ORDER BY w.created_at DESC, w.url
-"""
-
-# December 2016: Reddit re-scaled all scores.
+# December 2016: Reddit re-scaled all scores, so readings from before and after never go into one label.
 _LABELS = """
-WITH matured AS (
+WITH mature AS (
     SELECT
         p.post_id,
         p.subreddit,
         p.created_at,
-        arg_min(o.score, o.observed_at) AS score,
-        min(o.observed_at) AS observed_at
+        o.observed_at,
+        o.score,
+        CASE WHEN o.observed_at < TIMESTAMP '2016-12-01' THEN 'before_2016_12' ELSE 'current' END AS score_scale
     FROM core.posts AS p
     JOIN raw.observations AS o USING (post_id)
     WHERE p.subreddit = $subreddit
         AND o.observed_at >= p.created_at + $label_age
         AND o.score IS NOT NULL
         AND NOT coalesce(o.hide_score, FALSE)
-    GROUP BY ALL
+    WINDOW post AS (PARTITION BY p.post_id ORDER BY o.observed_at)
+    QUALIFY o.observed_at <= first_value(o.observed_at) OVER post + $label_window
+        AND score_scale = first_value(score_scale) OVER post
 ),
-scaled AS (
+estimated AS (
     SELECT
-        *,
-        CASE WHEN observed_at < TIMESTAMP '2016-12-01' THEN 'before_2016_12' ELSE 'current' END AS score_scale
-    FROM matured
+        post_id,
+        subreddit,
+        created_at,
+        score_scale,
+        round(median(score))::INTEGER AS score,
+        min(observed_at) AS first_observed_at,
+        max(observed_at) AS observed_at,
+        count(*)::INTEGER AS readings,
+        max(score) - min(score) AS score_spread
+    FROM mature
+    GROUP BY ALL
 )
 SELECT
     post_id,
@@ -81,20 +83,25 @@ SELECT
         + 0.5 * count(*) OVER (PARTITION BY score_scale, score)
     ) / count(*) OVER (PARTITION BY score_scale) AS percentile,
     observed_at,
-    epoch(observed_at - created_at) / 3600 AS age_at_label_hours,
-    score_scale
-FROM scaled
+    epoch(first_observed_at - created_at) / 3600 AS age_at_label_hours,
+    score_scale,
+    first_observed_at,
+    readings,
+    score_spread
+FROM estimated
 """
 
 
 def core_assets(tables: TableAssets) -> list[dg.AssetsDefinition]:
-    """Cleaning, downloading and labelling."""
+    """Cleaning, downloading, grouping by picture, and labelling."""
     settings = tables.settings
 
     @dg.multi_asset(
         name="clean",
         **tables.multi_asset(
-            ("core.posts", "core.rejected_posts"), code_version="1", deps=["raw.submissions", "raw.observations"]
+            ("core.posts", "core.rejected_posts"),
+            code_version="1",
+            deps=["raw.submissions", "raw.observations", "raw.tombstones"],
         ),
         partitions_def=tables.partitions,
     )
@@ -145,6 +152,8 @@ def core_assets(tables: TableAssets) -> list[dg.AssetsDefinition]:
         name="download",
         **tables.multi_asset(("core.image_fetches", "core.images"), code_version="1", deps=["core.posts"]),
         partitions_def=tables.partitions,
+        # Limits per host are those of one download, and two at a time could ask for the same picture.
+        pool="image_hosts",
     )
     def download(
         context: dg.AssetExecutionContext,
@@ -153,42 +162,84 @@ def core_assets(tables: TableAssets) -> list[dg.AssetsDefinition]:
     ) -> Iterator[dg.MaterializeResult]:
         """Fetch the images of one subreddit that are not stored yet; failures are kept with their reason.
 
-        A URL is asked again only while its failure may pass, after the time in next_attempt_at.
+        A URL is asked again only while its failure may pass, after the time in next_attempt_at. Stored images are
+        checked every REDPOP_IMAGE_RECHECK_DAYS; what its host has removed leaves the warehouse.
         """
-        from redpop_assets.images.download import download_images, fetch_policy
+        from redpop_assets.images.download import Downloads, download_images, fetch_policy
 
         subreddit = context.partition_key
-        fetched = stored = 0
+        done = Downloads()
         if settings.fetch_images:
-            now = datetime.now(UTC).replace(tzinfo=None)
-            params = {"subreddit": subreddit, "images_per_post": settings.images_per_post, "now": now}
-            due = warehouse.query(_DUE_URLS, params)
-            attempts = dict(zip(due.column("url").to_pylist(), due.column("attempts").to_pylist(), strict=True))
-            for chunk in download_images(attempts, fetch_policy(settings), images, chunk_size=settings.chunk_size):
-                with warehouse.write() as writer:
-                    stored += writer.append("core.images", chunk.images)
-                    writer.merge("core.image_fetches", chunk.fetches)
-                fetched = chunk.done
-                context.log.info(f"fetched {fetched} of {len(attempts)} images, {stored} new ones stored")
+            done = download_images(
+                warehouse,
+                images,
+                subreddit,
+                fetch_policy(settings),
+                images_per_post=settings.images_per_post,
+                recheck=settings.image_recheck,
+                chunk_size=settings.chunk_size,
+                progress=context.log.info,
+            )
         failures = warehouse.scalar(
             "SELECT count(*) FROM core.image_fetches WHERE status <> 'stored' AND url IN "
             "(SELECT unnest(image_urls) FROM core.posts WHERE subreddit = $subreddit)",
             {"subreddit": subreddit},
         )
         yield tables.materialized(
-            warehouse, "core.image_fetches", subreddit, urls_fetched=fetched, urls_without_image=failures
+            warehouse,
+            "core.image_fetches",
+            subreddit,
+            urls_fetched=done.fetched,
+            urls_rechecked=done.rechecked,
+            urls_reused=done.reused,
+            urls_gone=done.gone,
+            urls_without_image=failures,
         )
-        yield tables.materialized(warehouse, "core.images", subreddit, images_stored=stored)
+        yield tables.materialized(
+            warehouse, "core.images", subreddit, images_stored=done.stored, placeholders_learnt=done.placeholders
+        )
 
-    @dg.asset(**tables.asset("core.labels", code_version="1", deps=["core.posts", "raw.observations"]))
+    @dg.asset(
+        **tables.asset("core.duplicates", code_version="1", deps=["core.posts", "core.image_fetches", "core.images"]),
+        # The groups of all communities are made at once; of two steps the slower one would undo the other's.
+        pool="duplicates",
+    )
+    def duplicates(context: dg.AssetExecutionContext, warehouse: dg.ResourceParam[Warehouse]) -> dg.MaterializeResult:
+        """Group the posts that show one picture: crossposts, spellings of a URL, equal files, pixels and hashes.
+
+        One row per post, alone or not. Groups reach across communities, so each run makes those of all of them; rows
+        that stay the same are left alone. Splits keep a group together; reposts keep their scores.
+        """
+        from redpop_assets.images.duplicates import POSTS, duplicate_groups
+
+        rows = duplicate_groups(warehouse.query(POSTS))
+        changed = warehouse.replace("core.duplicates", rows, "TRUE").changed
+        scope = {"subreddit": context.partition_key}
+        return tables.materialized(
+            warehouse,
+            "core.duplicates",
+            context.partition_key,
+            rows_changed=changed,
+            posts_with_duplicates=warehouse.scalar(
+                "SELECT count(*) FROM core.duplicates WHERE subreddit = $subreddit AND duplicate_group IN "
+                "(SELECT duplicate_group FROM core.duplicates WHERE NOT canonical)",
+                scope,
+            ),
+        )
+
+    @dg.asset(**tables.asset("core.labels", code_version="2", deps=["core.posts", "raw.observations"]))
     def labels(context: dg.AssetExecutionContext, warehouse: dg.ResourceParam[Warehouse]) -> dg.MaterializeResult:
-        """The score of every matured post: the first unmasked reading at or past the label age.
+        """The score of every matured post: the median of its readings in the two days from the label age on.
 
-        One row per post; younger posts have none. Rebuilt in one statement from core.posts and raw.observations, so a
-        changed label age takes effect at once.
+        Reddit fuzzes every score it shows, so a single reading is off by several points. What counts are the unmasked
+        readings at or past the label age, from the first of them until REDPOP_LABEL_WINDOW_HOURS later; of two middle
+        ones the mean, halves rounded up. One row per post, younger ones have none. Rebuilt in one statement from
+        core.posts and raw.observations, so changed settings take effect at once.
         """
         subreddit = {"subreddit": context.partition_key}
-        rows = warehouse.query(_LABELS, {**subreddit, "label_age": settings.label_age})
+        rows = warehouse.query(
+            _LABELS, {**subreddit, "label_age": settings.label_age, "label_window": settings.label_window}
+        )
         changed = warehouse.replace("core.labels", rows, "subreddit = $subreddit", subreddit).changed
         posts = warehouse.scalar("SELECT count(*) FROM core.posts WHERE subreddit = $subreddit", subreddit)
         return tables.materialized(
@@ -200,4 +251,4 @@ def core_assets(tables: TableAssets) -> list[dg.AssetsDefinition]:
             label_age_days=settings.label_age_days,
         )
 
-    return [clean, download, labels]
+    return [clean, download, duplicates, labels]

@@ -213,7 +213,7 @@ def feature_assets(tables: TableAssets) -> list[dg.AssetsDefinition]:
             posts.column("post_id").to_pylist(),
             posts.column("author").to_pylist(),
             created_at,
-            created_at + np.timedelta64(settings.label_age),
+            created_at + np.timedelta64(settings.label_final_age),
             posts.column("log_score").to_numpy().astype(np.float64),
         )
         rows = arrow_table(

@@ -5,6 +5,7 @@ from collections.abc import Iterator
 import dagster as dg
 
 from redpop_assets.assets.tables import TableAssets
+from redpop_assets.automation import on_new_training_data
 from redpop_assets.predictors.blocks import TABLES, Encoders
 from redpop_assets.predictors.registry import predictor_class, predictor_names
 from redpop_assets.storage.models import ModelStore
@@ -21,7 +22,8 @@ def model_assets(tables: TableAssets) -> list[dg.AssetsDefinition]:
         **tables.multi_asset(
             ("models.training_set", "models.training_columns"),
             code_version="1",
-            deps=["core.posts", "core.labels", *TABLES.values()],
+            deps=["core.posts", "core.labels", "core.duplicates", *TABLES.values()],
+            condition=on_new_training_data(settings.nightly_cron),
         ),
         partitions_def=tables.partitions,
     )
@@ -39,7 +41,7 @@ def model_assets(tables: TableAssets) -> list[dg.AssetsDefinition]:
             warehouse,
             context.partition_key,
             encoders,
-            label_age=settings.label_age,
+            label_age=settings.label_final_age,
             test_share=settings.test_share,
             validation_share=settings.validation_share,
         )

@@ -1,36 +1,61 @@
 """Layer raw: what Reddit said, as it said it. Reading and appending only; judging the posts belongs into core."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
+from datetime import timedelta
+from typing import TYPE_CHECKING
 
 import dagster as dg
 from pydantic import Field
 
 from redpop_assets.assets.tables import TableAssets
+from redpop_assets.checks import no_stray_files, no_stray_files_spec
 from redpop_assets.errors import RedditBusy, RedPopError
 from redpop_assets.resources import RedditResource
 from redpop_assets.settings import Settings
+from redpop_assets.storage.images import ImageStore
 from redpop_assets.storage.warehouse import Warehouse
 
-_TABLES = ("raw.submissions", "raw.sightings", "raw.observations")
+if TYPE_CHECKING:
+    from redpop_assets.reddit.harvest import Harvest, ListingRead
+    from redpop_assets.reddit.plan import HarvestPlan
+
+_TABLES = (
+    "raw.submissions",
+    "raw.sightings",
+    "raw.observations",
+    "raw.presence",
+    "raw.listing_reads",
+    "raw.imports",
+)
+
+# The row of a younger file may still be on its way.
+_SETTLED = timedelta(hours=1)
+
+_Metadata = Mapping[str, dg.MetadataValue | int | str]
 
 
 class HarvestConfig(dg.Config):
     """What one harvest reads."""
 
     listings: list[str] = Field(
-        default=[], description="Listings such as new or top/week; empty: those of the settings."
+        default=[],
+        description="Listings to read whether they are due or not, such as new or top/week:300; empty: the harvest "
+        "plan of the settings.",
     )
-    reobserve: bool = Field(default=True, description="Whether known posts below the label age are read again.")
+    due_only: bool = Field(default=True, description="Whether listings of the plan are read only when they are due.")
+    reobserve: bool = Field(
+        default=True, description="Whether known posts are asked for: maturing scores, and whether all still stand."
+    )
     ask_reddit: bool = Field(default=True, description="Whether Reddit is read at all; no after an import of a file.")
 
 
 def raw_assets(tables: TableAssets) -> list[dg.AssetsDefinition]:
-    """The harvest, which fills the three raw tables in one pass over the API."""
+    """The harvest, which fills the raw tables in one pass over the API; and forgetting, which empties all of them."""
     settings = tables.settings
 
     @dg.multi_asset(
         name="harvest",
-        **tables.multi_asset(_TABLES, code_version="1"),
+        **tables.multi_asset(_TABLES, code_version="2"),
         partitions_def=tables.partitions,
         pool="reddit",
         retry_policy=dg.RetryPolicy(
@@ -43,20 +68,65 @@ def raw_assets(tables: TableAssets) -> list[dg.AssetsDefinition]:
         warehouse: dg.ResourceParam[Warehouse],
         reddit: RedditResource,
     ) -> Iterator[dg.MaterializeResult]:
-        """Read the listings of one subreddit, then the scores of its known posts that are below the label age.
+        """Read the listings of one subreddit that are due, the scores that are due, and whether old posts still stand.
 
-        One row per post in raw.submissions, per place it was found in raw.sightings, per reading in raw.observations.
-        Every listing is written when it has been read: what was read before an error or a kill is kept.
+        One row per post in raw.submissions and in raw.presence, per place it was found in raw.sightings, per reading in
+        raw.observations, per reading of a listing in raw.listing_reads. Every answer is written before the next one is
+        asked for: what was read before an error or a kill is kept, and what the budget of requests does not reach comes
+        first the next time. A community that cannot be read is not searched for missing posts.
         """
 
         subreddit = context.partition_key
-        new: dict[str, dict[str, int]] = {}
+        found: Mapping[str, _Metadata] = {}
         if config.ask_reddit:
-            new = _harvest(context, config, warehouse, reddit, settings)
+            found = _harvest(context, config, warehouse, reddit, settings)
         for table in _TABLES:
-            yield tables.materialized(warehouse, table, subreddit, **new.get(table, {}))
+            yield tables.materialized(warehouse, table, subreddit, **found.get(table, {}))
 
-    return [harvest]
+    options = tables.asset(
+        "raw.tombstones", code_version="1", deps=["raw.submissions", "raw.observations", "raw.presence"]
+    )
+    options["check_specs"].append(no_stray_files_spec(tables.partitions))
+
+    @dg.asset(**options)
+    def tombstones(
+        context: dg.AssetExecutionContext,
+        warehouse: dg.ResourceParam[Warehouse],
+        images: dg.ResourceParam[ImageStore],
+    ) -> dg.MaterializeResult:
+        """What is gone from Reddit is forgotten in every layer: posts that were deleted, accounts that were closed.
+
+        One row per forgotten post, with nothing but its id, times and the reason. Besides the posts their crossposts
+        go, and all pictures, vectors and features that no other post uses; posts of a closed account stay without
+        their author. Source: the latest reading of every post, and how often it was missing. The free blocks of the
+        warehouse's files are cleaned when it is published.
+        """
+        from redpop_assets.images.orphans import remove_orphans, stray_files
+        from redpop_assets.storage import forgetting
+
+        subreddit = context.partition_key
+        forgotten = forgetting.forget(warehouse, images, forgetting.due(warehouse, subreddit))
+        accounts = forgetting.closed_accounts(warehouse, subreddit)
+        anonymised = forgetting.erase_accounts(warehouse, accounts)
+        unused = forgetting.erase_unused_content(warehouse, images)
+        for strays in stray_files(warehouse, images, older_than=_SETTLED):
+            remove_orphans(warehouse, images, strays)
+        context.log.info(
+            f"{forgotten.posts} posts forgotten with {forgotten.files + unused.files} image files, {anonymised} posts "
+            "left without the account that was closed"
+        )
+        result = tables.materialized(
+            warehouse,
+            "raw.tombstones",
+            subreddit,
+            posts_forgotten=forgotten.posts,
+            files_removed=forgotten.files + unused.files,
+            posts_anonymised=anonymised,
+        )
+        left = sum(map(len, stray_files(warehouse, images, older_than=_SETTLED)))
+        return result._replace(check_results=[*(result.check_results or ()), no_stray_files(left)])
+
+    return [harvest, tombstones]
 
 
 def _harvest(
@@ -65,29 +135,110 @@ def _harvest(
     warehouse: Warehouse,
     reddit: RedditResource,
     settings: Settings,
-) -> dict[str, dict[str, int]]:
-    """Read Reddit as the configuration says; returns for each table what was new."""
-    from redpop_assets.reddit.harvest import Harvest
-    from redpop_assets.reddit.listings import Listing
+) -> Mapping[str, _Metadata]:
+    """Read Reddit as the configuration says; returns for each table what is to be said of it."""
+    from redpop_assets.reddit.harvest import Harvest, Reread
     from redpop_assets.reddit.records import AuthorKey
 
     key = AuthorKey.load_or_create(settings.home / "author.key")
+    scores = standing = Reread()
     try:
-        run = Harvest(context.partition_key, reddit.connect(), warehouse, key)
-        for listing in config.listings or settings.listings:
-            counts = run.read_listing(Listing.parse(listing), depth=settings.listing_depth)
-            context.log.info(f"{listing}: {counts.submissions} posts, {counts.new} new")
-        if config.reobserve:
-            observed = run.reobserve(label_age=settings.label_age, give_up=settings.give_up)
-            context.log.info(f"re-observed {observed} posts below the label age")
+        with reddit.connect() as client:
+            run = Harvest(context.partition_key, client, warehouse, key, requests=settings.requests_per_harvest)
+            unread = _read_listings(context, config, run, settings.plan_of(context.partition_key))
+            if config.reobserve:
+                scores = run.mature(settings.maturation)
+                standing = run.recheck(settings.recheck, settings.maturation)
+            remaining = client.requests_remaining
     except RedditBusy:
         raise
     except RedPopError as error:
         # Missing credentials or a banned community are the same a minute later.
         raise dg.Failure(str(error), allow_retries=False) from error
+    context.log.info(
+        f"scores of {scores.asked} posts that were due, {standing.asked} older posts checked, "
+        f"{scores.missing + standing.missing} posts missing"
+    )
+    if left := unread + scores.left_over + standing.left_over:
+        context.log.warning(
+            f"{run.requests_made} requests are spent; {unread} listings, {scores.left_over} scores and "
+            f"{standing.left_over} checks come first in the next harvest. If this lasts, raise "
+            "REDPOP_REQUESTS_PER_HARVEST."
+        )
     context.log.info(f"{run.new_submissions} new posts, {run.requests_made} requests")
     return {
-        "raw.submissions": {"new_posts": run.new_submissions, "api_requests": run.requests_made},
+        "raw.submissions": {
+            "new_posts": run.new_submissions,
+            "forgotten_posts_dropped": run.forgotten,
+            "api_requests": run.requests_made,
+            **({} if remaining is None else {"api_requests_remaining": remaining}),
+            "left_over": left,
+        },
         "raw.sightings": {"new_sightings": run.new_sightings},
-        "raw.observations": {"new_observations": run.new_observations},
+        "raw.observations": {
+            "new_observations": run.new_observations,
+            "scores_due_read": scores.asked,
+            "scores_left_over": scores.left_over,
+        },
+        "raw.presence": {
+            "posts_checked": standing.asked,
+            "posts_missing": scores.missing + standing.missing,
+            "checks_left_over": standing.left_over,
+        },
+        "raw.listing_reads": {
+            "listings_read": len(run.readings),
+            "listings_left_over": unread,
+            "gaps": sum(reading.overlapped is False for reading in run.readings),
+            "readings": dg.MetadataValue.md(_table(run.readings)),
+        },
     }
+
+
+def _read_listings(
+    context: dg.AssetExecutionContext, config: HarvestConfig, run: "Harvest", plan: "HarvestPlan"
+) -> int:
+    """Read the listings that the configuration asks for; returns how many the budget did not reach."""
+    from redpop_assets.reddit.plan import PlannedListing
+
+    if config.listings:
+        chosen = tuple(PlannedListing.parse(text) for text in config.listings)
+    else:
+        chosen = plan.due(run.last_read(), run.now()) if config.due_only else plan.entries
+    if not chosen:
+        entry, when = plan.next_due(run.last_read())
+        context.log.info(f"no listing is due; the next is {entry.listing}, at {when:%Y-%m-%d %H:%M} UTC")
+    for done, planned in enumerate(chosen):
+        if not run.requests_left:
+            return len(chosen) - done
+        reading = run.read_listing(planned)
+        context.log.info(
+            f"{planned.listing}: {reading.posts} posts, {reading.new_posts} new, {reading.requests} requests, "
+            f"ended by {reading.ended}{_joined(reading)}"
+        )
+        if reading.overlapped is False:
+            context.log.warning(
+                f"Posts of r/{context.partition_key} made between {reading.gap_from:%Y-%m-%d %H:%M} and "
+                f"{reading.gap_to:%Y-%m-%d %H:%M} UTC may have been missed: `new` ended before it reached what was "
+                "read the last time. Read it deeper or more often (REDPOP_HARVEST_PLAN, REDPOP_DISCOVERY_CRON)."
+            )
+    return 0
+
+
+def _joined(reading: "ListingRead") -> str:
+    if reading.overlapped is None:
+        return ""
+    if reading.overlapped:
+        return ", joined on to the reading before"
+    return f", gap from {reading.gap_from:%Y-%m-%d %H:%M} to {reading.gap_to:%Y-%m-%d %H:%M} UTC"
+
+
+def _table(readings: "Iterable[ListingRead]") -> str:
+    """The readings as a Markdown table."""
+    lines = ["| listing | posts | new | requests | ended by |", "| --- | --- | --- | --- | --- |"]
+    for reading in readings:
+        name = f"{reading.listing}/{reading.time_filter}".removesuffix("/")
+        lines.append(
+            f"| {name} | {reading.posts} | {reading.new_posts} | {reading.requests} | "
+            f"{reading.ended}{_joined(reading)} |"
+        )
+    return "\n".join(lines)

@@ -28,6 +28,7 @@ _PARTITION = {
     "features.image_features": _IMAGES,
     "features.caption_embeddings": _CAPTIONS,
     "features.caption_features": _CAPTIONS,
+    "raw.tombstones": "$subreddit IS NOT NULL",  # of a forgotten post not even the community is kept
 }
 
 
@@ -58,7 +59,14 @@ class TableAssets:
             "check_specs": check_specs(self.schema[table], asset_key(table), self.partitions),
         }
 
-    def multi_asset(self, tables: Iterable[str], *, code_version: str, deps: list[str] | None = None) -> dict[str, Any]:
+    def multi_asset(
+        self,
+        tables: Iterable[str],
+        *,
+        code_version: str,
+        deps: list[str] | None = None,
+        condition: dg.AutomationCondition[Any] = ON_NEW_DATA,
+    ) -> dict[str, Any]:
         """Keyword arguments of `dg.multi_asset` for partitioned tables that are written together.
 
         Without `deps` they are roots, which only a schedule or a person refreshes.
@@ -70,7 +78,7 @@ class TableAssets:
                     **self._common(table, code_version, deps or [], {"python", "duckdb"}),
                     description=self.schema[table].description,
                     partitions_def=self.partitions,
-                    automation_condition=ON_NEW_DATA if deps else None,
+                    automation_condition=condition if deps else None,
                 )
                 for table in names
             ],

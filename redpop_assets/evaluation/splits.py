@@ -46,7 +46,7 @@ def time_split(
 
     Args:
         created_at: (n,) datetime64, UTC.
-        matured_at: (n,) datetime64, UTC: the earliest moment the label could be read, the creation plus the label age.
+        matured_at: (n,) datetime64, UTC: the earliest moment the label was final: creation plus label age plus window.
             Not the time it was read: archives are read months later, and every post of one would then fall under the
             embargo.
         groups: duplicate group of each post, such as the hash of its image; None for a post, or for all, means no

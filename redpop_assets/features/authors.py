@@ -62,8 +62,8 @@ def author_features(
         authors: n keyed hashes, None where the author is unknown; such posts count for the subreddit but share no
             history.
         created_at: (n,) datetime64, UTC.
-        matured_at: (n,) datetime64, UTC: the earliest moment the label could be read, which is the creation plus the
-            label age. Not the time the label was read, which for archives is months later.
+        matured_at: (n,) datetime64, UTC: the earliest moment the label was final, which is the creation plus
+            label age and label window. Not the time the label was read, which for archives is months later.
         log_score: (n,) labels, all on one score scale; NaN for posts without one (they still count as posts).
         shrinkage: k >= 0 in (sum of the author's mature log scores + k * m) / (number of them + k), where m is the
             subreddit's past mean.

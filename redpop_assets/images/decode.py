@@ -1,24 +1,36 @@
-"""Image bytes to pixels: what is a usable image, its size and perceptual hashes, and how a stored image is opened.
+"""Image bytes to pixels and to files: what is a usable image, its size and hashes, and the form in which it is kept.
 
 Pillow's plugin classes are used directly instead of `Image.open`. So only the four allowed formats can ever run, the
 size in the header is compared with our own limit before a pixel is decoded, and Pillow's process-wide limit
 (`Image.MAX_IMAGE_PIXELS`) and warnings stay untouched, which matters because decoding happens in threads.
+
+JPEGs are inspected at 1/2, 1/4 or 1/8 of their size as long as the shorter edge keeps `INSPECTED_EDGE` pixels. Scaling
+happens inside the decoder (in its cosine transform), after it has read the whole bit stream: a cut or damaged file is
+found just as in full size, for a fraction of the time. Hashes and contrast need few pixels and are those of the scaled
+picture.
 """
 
+import hashlib
 import io
+import re
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
-import imagehash
 import numpy as np
-from PIL import ExifTags, Image
+import numpy.typing as npt
+from PIL import ExifTags, Image, ImageCms
 from PIL.GifImagePlugin import GifImageFile
 from PIL.ImageFile import ImageFile
 from PIL.JpegImagePlugin import JpegImageFile
 from PIL.PngImagePlugin import PngImageFile
 from PIL.WebPImagePlugin import WebPImageFile
 
-from redpop_assets.errors import RedPopError
+from redpop_assets.errors import RedPopError, SettingsError
+from redpop_assets.images.metadata import UnknownStructure, strip_metadata
+
+INSPECTED_EDGE = 128
+"""JPEGs are inspected at the smallest scale that leaves both edges this long (pixels): four times what hashes need."""
 
 SNIFF_BYTES = 16
 """So many leading bytes are enough for `format_of`."""
@@ -43,7 +55,11 @@ _UPRIGHT = {
     7: Image.Transpose.TRANSVERSE,
     8: Image.Transpose.ROTATE_90,
 }
-_START_OF_SCAN = b"\xff\xda"
+# Rows of the discrete cosine transform, type II, unscaled: the 8 lowest frequencies of 32 samples.
+_COSINES: npt.NDArray[np.float64] = 2 * np.cos(np.outer(np.arange(8), 2 * np.arange(32) + 1) * np.pi / 64)
+_ROUNDING = 1e-6  # frequencies reach 10^6, so rounding errors stay well below
+_LONGEST_EDGE = {"JPEG": 65_500, "WEBP": 16_383}  # what the encoders can write
+_START_OF_SCAN = re.compile(rb"\xff\xda")
 _MAX_SCANS = 200  # cameras and encoders write up to about 12; a decoder walks the whole picture once per scan
 
 
@@ -56,6 +72,34 @@ class ImageRejected(RedPopError):
 
 
 @dataclass(frozen=True)
+class StoredForm:
+    """In which form a picture is kept.
+
+    Attributes:
+        format: `original` (the bytes as downloaded, less their metadata) or the format to re-encode to.
+        longest_edge: Larger pictures are shrunk to it (pixels); None for no limit. Nothing is ever enlarged.
+        quality: Of the JPEG or WebP encoder, 1..100.
+    """
+
+    format: Literal["original", "jpeg", "webp"] = "original"
+    longest_edge: int | None = None
+    quality: int = 90
+
+    def __post_init__(self) -> None:
+        """Refuse forms that cannot be made."""
+        if self.format == "original" and self.longest_edge is not None:
+            raise SettingsError("Original files are not resized: choose jpeg or webp, or set no longest edge.")
+        if self.longest_edge is not None and self.longest_edge < 1:
+            raise SettingsError(f"The longest edge is {self.longest_edge} pixels; set it to at least 1.")
+        if not 1 <= self.quality <= 100:
+            raise SettingsError(f"The quality is {self.quality}; set it to 1 to 100.")
+
+
+ORIGINAL = StoredForm()
+"""The file as it came, less its metadata."""
+
+
+@dataclass(frozen=True)
 class ImageInfo:
     """What is known of a decoded image.
 
@@ -65,7 +109,12 @@ class ImageInfo:
         height: Pixels, after EXIF rotation.
         phash: 64-bit perceptual hash (DCT), 16 hexadecimal digits.
         dhash: 64-bit difference hash (horizontal), 16 hexadecimal digits.
-        extension: Of the file name, without the dot.
+        extension: Of the stored file's name, without the dot.
+        pixel_sha256: SHA-256 of the upright size and the upright RGB pixels as inspected, hexadecimal. Equal for files
+            that differ in metadata or in lossless packing only.
+        contrast: Standard deviation of the 32x32 grey version, 0..255.
+        stored_width: Pixels of the stored file, after EXIF rotation.
+        stored_height: Pixels of the stored file, after EXIF rotation.
     """
 
     format: str
@@ -74,6 +123,10 @@ class ImageInfo:
     phash: str
     dhash: str
     extension: str
+    pixel_sha256: str
+    contrast: float
+    stored_width: int
+    stored_height: int
 
 
 def format_of(data: bytes) -> str | None:
@@ -89,38 +142,55 @@ def format_of(data: bytes) -> str | None:
     return None
 
 
-def inspect(data: bytes, *, max_pixels: int, min_edge: int, max_aspect: float) -> ImageInfo:
-    """Decode an image completely, check it, and measure it upright, with alpha on white.
+def inspect(
+    data: bytes, *, max_pixels: int, min_edge: int, max_aspect: float, store: StoredForm = ORIGINAL
+) -> tuple[ImageInfo, bytes]:
+    """Decode an image completely, check it, measure it upright with alpha on white, and make the file to keep of it.
+
+    The kept file holds no metadata. An original is decoded like the file it came from, bit for bit, unless its
+    structure is too odd to be taken apart (`redpop_assets.images.metadata`): then it is encoded anew, a JPEG with
+    quality 95, another format as PNG. In the other forms pixels are upright, and in sRGB if the file carries another
+    RGB profile; profiles of other colour spaces are dropped.
 
     Args:
         data: The whole file.
         max_pixels: Largest width x height, compared before decoding.
         min_edge: Smallest length of the shorter edge (pixels).
         max_aspect: Largest ratio of the longer to the shorter edge.
+        store: The form to keep.
 
     Raises:
         ImageRejected: With reason `not_image_bytes`, `too_many_pixels`, `too_small`, `aspect_extreme`, `animated` or
             `decode_error`.
     """
     image = _open(data, max_pixels)
-    shorter, longer = sorted(image.size)
+    full_size = image.size
+    shorter, longer = sorted(full_size)
     if shorter < min_edge:
         raise ImageRejected("too_small", f"{image.width}x{image.height} pixels; the shorter edge must have {min_edge}.")
     if longer > max_aspect * shorter:
         raise ImageRejected("aspect_extreme", f"{image.width}x{image.height} pixels is beyond {max_aspect:g}:1.")
     if _is_animated(image):
         raise ImageRejected("animated", f"The {image.format} has more than one frame.")
-    rgb = _upright_rgb(image)
+    image.draft(None, (INSPECTED_EDGE, INSPECTED_EDGE))
+    orientation, rgb = _decoded(image)
+    width, height = full_size if orientation < 5 else full_size[::-1]
+    kept, stored_format, stored_size = _kept(data, image, orientation, rgb, (width, height), store)
     grey = rgb.convert("L")
+    small = np.asarray(grey.resize((32, 32), Image.Resampling.LANCZOS))
     image_format = str(image.format)
     return ImageInfo(
         format=image_format,
-        width=rgb.width,
-        height=rgb.height,
-        phash=str(imagehash.phash(grey, hash_size=8)),
-        dhash=str(imagehash.dhash(grey, hash_size=8)),
-        extension=_EXTENSIONS[image_format],
-    )
+        width=width,
+        height=height,
+        phash=_phash(small),
+        dhash=_dhash(np.asarray(grey.resize((9, 8), Image.Resampling.LANCZOS))),
+        extension=_EXTENSIONS[stored_format],
+        pixel_sha256=hashlib.sha256(f"RGB {width}x{height} ".encode() + rgb.tobytes()).hexdigest(),
+        contrast=float(small.std()),
+        stored_width=stored_size[0],
+        stored_height=stored_size[1],
+    ), kept
 
 
 def open_rgb(data: bytes | Path, *, draft_edge: int | None = None, max_pixels: int = OPEN_MAX_PIXELS) -> Image.Image:
@@ -143,7 +213,7 @@ def open_rgb(data: bytes | Path, *, draft_edge: int | None = None, max_pixels: i
     image = _open(data, max_pixels)
     if draft_edge is not None:
         image.draft(None, (2 * draft_edge, 2 * draft_edge))
-    return _upright_rgb(image)
+    return _decoded(image)[1]
 
 
 def _open(data: bytes, max_pixels: int) -> ImageFile:
@@ -151,7 +221,7 @@ def _open(data: bytes, max_pixels: int) -> ImageFile:
     image_format = format_of(data)
     if image_format is None:
         raise ImageRejected("not_image_bytes", f"The bytes begin with {data[:12]!r}: no JPEG, PNG, WEBP or GIF.")
-    if image_format == "JPEG" and (scans := data.count(_START_OF_SCAN)) > _MAX_SCANS:
+    if image_format == "JPEG" and (scans := len(_START_OF_SCAN.findall(data))) > _MAX_SCANS:
         raise ImageRejected(
             "decode_error", f"The JPEG holds {scans} scans, more than {_MAX_SCANS}: it would take hours."
         )
@@ -177,13 +247,15 @@ def _is_animated(image: ImageFile) -> bool:
         raise ImageRejected("decode_error", f"The frames cannot be told apart: {error!r}.") from error
 
 
-def _upright_rgb(image: ImageFile) -> Image.Image:
-    """Decode everything (`verify` passes on half a file, only `load` notices) and bring it into the one common form."""
+def _decoded(image: ImageFile) -> tuple[int, Image.Image]:
+    """Decode everything (`verify` passes on half a file, only `load` notices); returns the orientation and the pixels
+    in the one common form, upright.
+    """
     try:
         image.load()
         orientation = _orientation(image)
         rgb = _rgb(image)
-        return rgb.transpose(_UPRIGHT[orientation]) if orientation in _UPRIGHT else rgb
+        return orientation, rgb.transpose(_UPRIGHT[orientation]) if orientation in _UPRIGHT else rgb
     except MemoryError:
         raise
     except Exception as error:  # see _open
@@ -193,11 +265,12 @@ def _upright_rgb(image: ImageFile) -> Image.Image:
 def _orientation(image: Image.Image) -> int:
     """EXIF orientation, 1 where it is absent or unreadable: broken metadata does not make a broken picture."""
     try:
-        return int(image.getexif().get(ExifTags.Base.Orientation, 1))
+        orientation = int(image.getexif().get(ExifTags.Base.Orientation, 1))
     except MemoryError:
         raise
     except Exception:  # noqa: BLE001 - as in _open
         return 1
+    return orientation if orientation in _UPRIGHT else 1
 
 
 def _rgb(image: Image.Image) -> Image.Image:
@@ -209,4 +282,73 @@ def _rgb(image: Image.Image) -> Image.Image:
         with_alpha = image.convert("RGBA")
         white = Image.new("RGBA", image.size, "white")
         return Image.alpha_composite(white, with_alpha).convert("RGB")
-    return image.convert("RGB")
+    return image if image.mode == "RGB" else image.convert("RGB")
+
+
+def _phash(grey: npt.NDArray[np.uint8]) -> str:
+    """Hash as imagehash's `phash` does: which of the 8x8 lowest frequencies of a (32, 32) picture exceed their median.
+
+    That library needs scipy, whose import takes longer than a hundred pictures. Where a frequency equals the median but
+    for rounding, as in flat and symmetric pictures, it leaves the bit to the rounding; here it is 0 on every machine.
+    """
+    frequencies = _COSINES @ grey @ _COSINES.T
+    low, high = np.sort(frequencies, axis=None)[31:33]
+    return np.packbits(frequencies > (low + high) / 2 + _ROUNDING).tobytes().hex()
+
+
+def _dhash(grey: npt.NDArray[np.uint8]) -> str:
+    """Hash as imagehash's `dhash` does: which pixels of an (8, 9) picture are brighter than the one before."""
+    return np.packbits(grey[:, 1:] > grey[:, :-1]).tobytes().hex()
+
+
+def _kept(
+    data: bytes, image: ImageFile, orientation: int, rgb: Image.Image, size: tuple[int, int], store: StoredForm
+) -> tuple[bytes, str, tuple[int, int]]:
+    """Make the file to keep: its bytes, format, and upright size.
+
+    Args:
+        data: The file as downloaded.
+        image: The file, decoded.
+        orientation: Its EXIF orientation.
+        rgb: Its upright pixels, perhaps scaled down.
+        size: Its upright size in full.
+        store: The form to make.
+    """
+    if store.format == "original":
+        try:
+            return strip_metadata(data, str(image.format), orientation), str(image.format), size
+        except UnknownStructure:
+            target, target_format = size, "JPEG" if image.format == "JPEG" else "PNG"
+            options: dict[str, object] = {"quality": 95, "subsampling": 0} if target_format == "JPEG" else {}
+    else:
+        target_format = store.format.upper()
+        longest = min(store.longest_edge or max(size), _LONGEST_EDGE[target_format])
+        share = min(longest / max(size), 1.0)
+        target = (max(round(size[0] * share), 1), max(round(size[1] * share), 1))
+        options = {"quality": store.quality}
+    if rgb.width < target[0] or rgb.height < target[1]:  # inspected at a smaller scale than this form needs
+        finer = _open(data, size[0] * size[1])
+        finer.draft(None, target if orientation < 5 else target[::-1])
+        rgb = _decoded(finer)[1]
+    if rgb.size != target:
+        rgb = rgb.resize(target, Image.Resampling.BICUBIC, reducing_gap=2.0)
+    rgb = _in_srgb(rgb, image)
+    rgb.info = {}  # comments and profiles, which some encoders would write back
+    file = io.BytesIO()
+    rgb.save(file, target_format, **options)
+    return file.getvalue(), target_format, target
+
+
+def _in_srgb(rgb: Image.Image, image: Image.Image) -> Image.Image:
+    """Convert from the RGB profile that the file carries; a broken or other profile leaves the pixels as they are."""
+    profile = image.info.get("icc_profile")
+    if not profile:
+        return rgb
+    try:
+        embedded = ImageCms.ImageCmsProfile(io.BytesIO(profile))
+        if embedded.profile.xcolor_space.strip() != "RGB":
+            return rgb
+        converted = ImageCms.profileToProfile(rgb, embedded, ImageCms.createProfile("sRGB"), outputMode="RGB")
+    except (ImageCms.PyCMSError, OSError, ValueError):
+        return rgb
+    return converted or rgb

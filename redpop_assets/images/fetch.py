@@ -1,9 +1,8 @@
 """Downloading images from URLs that strangers wrote: many at once, within limits of time, size, place and manners.
 
-`fetch` looks like a plain generator. Behind it one thread runs an event loop for the network, and a few more threads
-decode. Threads suffice for decoding: Pillow releases the GIL inside its decoders, so the loop keeps answering, and a
-header that announces too many pixels is refused before anything is decoded; processes would add start-up time and a
-second copy of each image for no gain.
+`fetch` looks like a plain generator. Behind it one thread runs an event loop for the network, and a few processes
+decode (`redpop_assets.images.decoder`), so that neither keeps the other waiting and a hostile picture meets limits of
+memory and time.
 
 Memory has one bound: at most `FetchPolicy.concurrency` URLs are between "asked" and "taken by the consumer", each
 holding at most `max_bytes`, plus `decoders` images of at most `max_pixels` being decoded. URLs themselves are drawn
@@ -15,11 +14,11 @@ import contextlib
 import hashlib
 import logging
 import queue
+import re
 import threading
 from collections import OrderedDict, deque
 from collections.abc import Generator, Iterable
-from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from typing import Literal
@@ -29,18 +28,20 @@ from aiohttp.abc import AbstractResolver
 
 from redpop_assets.errors import SettingsError
 from redpop_assets.images.addresses import BlockedAddress, GuardedResolver
-from redpop_assets.images.decode import SNIFF_BYTES, ImageInfo, ImageRejected, format_of, inspect
+from redpop_assets.images.decode import ORIGINAL, SNIFF_BYTES, ImageInfo, ImageRejected, StoredForm, format_of
+from redpop_assets.images.decoder import DecoderDied, Decoders, DecoderUnavailable
 from redpop_assets.images.urls import Target, UrlRefused, redirect_of, target_of
 
 _LOG = logging.getLogger(__name__)
 
 # What imgur shows instead of a removed image: a PNG of 161x81 pixels, by its address and by its bytes.
 _PLACEHOLDER_URL = ("i.imgur.com", "/removed.png")
-_PLACEHOLDER_MD5 = frozenset({"d835884373f4d6c8f24742ceabe74946"})
+_PLACEHOLDER_BYTES = (503, "d835884373f4d6c8f24742ceabe74946")  # size, MD5
 
 _REDIRECTS = frozenset({301, 302, 303, 307, 308})
 _BUSY = frozenset({408, 425, 429})
-_OPT_OUTS = ("noai", "noimageai")
+_ETAG = re.compile(r'(W/)?"[\x21\x23-\x7e]{0,250}"')  # RFC 9110, section 8.8.3, ASCII only
+_HTTP_DATE = re.compile(r"[A-Za-z0-9,: +-]{1,64}")
 _MAX_RETRY_AFTER = 7 * 86_400.0
 _MAX_DETAIL = 300
 _LOOKAHEAD = 4  # URLs known per URL in flight, so that one slow host does not keep the others waiting
@@ -63,11 +64,17 @@ class FetchPolicy:
         max_redirects: Redirects followed per URL.
         concurrency: URLs between asked and taken by the consumer.
         per_host: URLs in flight per host and port.
+        per_host_delay: Least time between two requests to one host and port (seconds).
         max_pause: A host that asks for a pause of at most this length is waited for; its URLs are given back unasked if
             it asks for more (seconds).
-        decoders: Threads that decode.
+        decoders: Processes that decode.
+        decode_timeout: For decoding one image (seconds).
         allowed_hosts: Endpoints that may be private or have another port than 80 and 443, each `host` or `host:port`.
         user_agent: Sent with every request.
+        opt_outs: Directives of X-Robots-Tag, in lower case, that count as "not for this use": by default those against
+            machine learning. `noindex` and `noimageindex` speak to search engines, and no picture is republished or
+            made findable here; add them to be stricter.
+        store: In which form pictures are kept.
     """
 
     max_bytes: int = 20_000_000
@@ -80,10 +87,14 @@ class FetchPolicy:
     max_redirects: int = 5
     concurrency: int = 16
     per_host: int = 4
+    per_host_delay: float = 0.0
     max_pause: float = 60.0
     decoders: int = 2
+    decode_timeout: float = 60.0
     allowed_hosts: frozenset[str] = frozenset()
     user_agent: str = "redpop/0.1 (image fetcher)"
+    opt_outs: frozenset[str] = frozenset({"noai", "noimageai"})
+    store: StoredForm = ORIGINAL
 
     def __post_init__(self) -> None:
         """Refuse limits under which nothing would ever be fetched."""
@@ -93,24 +104,43 @@ class FetchPolicy:
 
 
 @dataclass(frozen=True)
+class Request:
+    """A URL to fetch, and what an earlier answer said of its version, so that the server may answer "unchanged".
+
+    Attributes:
+        url: Anything that a stranger wrote.
+        etag: ETag of the earlier answer, sent as If-None-Match.
+        last_modified: Last-Modified of the earlier answer, sent as If-Modified-Since.
+    """
+
+    url: str
+    etag: str | None = None
+    last_modified: str | None = None
+
+
+@dataclass(frozen=True)
 class FetchResult:
     """What became of one URL.
 
     Attributes:
         url: As it was given.
-        status: ok (image and data are set), retry (a later run may succeed) or failed (final).
+        status: ok (image, data and sha256 are set), unchanged (the version that the request named is still current),
+            retry (a later run may succeed) or failed (final).
         reason: Reason code; None when ok.
         detail: The reason in words; empty when ok.
         http_status: Status of the last answer; None when there was none.
-        data: The file as downloaded.
+        data: The file to store, in the form that `FetchPolicy.store` asks for.
         image: What decoding found.
         retry_after: Pause the server asked for (seconds).
         asked: False if no request was made, because the URL is refused or its host asked for a long pause: no attempt
             to count.
+        sha256: Of the file as downloaded, hexadecimal: the identity of the picture.
+        etag: Of the answer that brought the picture, for the next `Request`.
+        last_modified: Likewise.
     """
 
     url: str
-    status: Literal["ok", "retry", "failed"]
+    status: Literal["ok", "unchanged", "retry", "failed"]
     reason: str | None = None
     detail: str = ""
     http_status: int | None = None
@@ -118,10 +148,13 @@ class FetchResult:
     image: ImageInfo | None = None
     retry_after: float | None = None
     asked: bool = True
+    sha256: str | None = None
+    etag: str | None = None
+    last_modified: str | None = None
 
 
 def fetch(
-    urls: Iterable[str], policy: FetchPolicy, *, resolver: AbstractResolver | None = None
+    urls: Iterable[str | Request], policy: FetchPolicy, *, resolver: AbstractResolver | None = None
 ) -> Generator[FetchResult, None, None]:
     """Download and decode images; yields one result per URL given, in the order in which they finish.
 
@@ -144,11 +177,11 @@ def fetch(
         while True:
             while not exhausted and outstanding < window:
                 try:
-                    url = next(source)
+                    item = next(source)
                 except StopIteration:
                     exhausted = True
                 else:
-                    downloader.submit(url)
+                    downloader.submit(item if isinstance(item, Request) else Request(item))
                     outstanding += 1
             if outstanding == 0:
                 return
@@ -199,7 +232,8 @@ class _GivenUp(Exception):  # an outcome on its way to becoming a result
         self.retry_after = retry_after
 
     def result(self, url: str, *, asked: bool = True) -> FetchResult:
-        detail = self.detail[:_MAX_DETAIL]
+        # Servers send any bytes, and some of them become characters that no database takes.
+        detail = self.detail[:_MAX_DETAIL].encode("utf-8", "backslashreplace").decode()
         return FetchResult(
             url, self.status, self.reason, detail, self.http_status, retry_after=self.retry_after, asked=asked
         )
@@ -207,12 +241,29 @@ class _GivenUp(Exception):  # an outcome on its way to becoming a result
 
 @dataclass
 class _Site:
-    """One host and port: what waits for it, what is in flight, and until when it wants to be left alone (loop time)."""
+    """One host and port: what waits for it and what is in flight.
 
-    waiting: deque[tuple[str, Target]] = field(default_factory=deque)
+    Attributes:
+        ready_at: When the delay since its last request is over (loop time).
+        resume_at: Until when it wants to be left alone (loop time).
+        strikes: Refusals in a row.
+    """
+
+    waiting: deque[tuple[Request, Target]] = field(default_factory=deque)
     running: int = 0
+    ready_at: float = 0.0
     resume_at: float = 0.0
     strikes: int = 0
+
+
+@dataclass(frozen=True)
+class _Answer:
+    """An answer at the end of all redirects; `body` is None where the server says "unchanged"."""
+
+    status: int
+    body: bytes | None
+    etag: str | None
+    last_modified: str | None
 
 
 class _Downloader:
@@ -232,7 +283,7 @@ class _Downloader:
         self._loop: asyncio.AbstractEventLoop
         self._stopped: asyncio.Event
         self._session: aiohttp.ClientSession
-        self._decoders: ThreadPoolExecutor
+        self._decoders: Decoders
 
     # The caller's side
 
@@ -242,8 +293,8 @@ class _Downloader:
         if not self._thread.is_alive() or not self._results.empty():
             self.take()  # raises what kept the loop from starting
 
-    def submit(self, url: str) -> None:
-        self._loop.call_soon_threadsafe(self._accept, url)
+    def submit(self, request: Request) -> None:
+        self._loop.call_soon_threadsafe(self._accept, request)
 
     def take(self) -> FetchResult:
         result = self._results.get()
@@ -294,7 +345,15 @@ class _Downloader:
                 "Accept-Encoding": "identity",
             },
         )
-        self._decoders = ThreadPoolExecutor(policy.decoders, thread_name_prefix="redpop-decode")
+        self._decoders = Decoders(
+            policy.decoders,
+            timeout=policy.decode_timeout,
+            max_bytes=policy.max_bytes,
+            max_pixels=policy.max_pixels,
+            min_edge=policy.min_edge,
+            max_aspect=policy.max_aspect,
+            store=policy.store,
+        )
         self._ready.set()
         try:
             await self._stopped.wait()
@@ -305,17 +364,17 @@ class _Downloader:
             for task in tasks:
                 task.cancel()
             await asyncio.gather(*tasks, return_exceptions=True)
-            self._decoders.shutdown(cancel_futures=True)
+            self._decoders.close()
             await self._session.close()
             await guard.close()
 
-    def _accept(self, url: str) -> None:
+    def _accept(self, request: Request) -> None:
         try:
-            target = target_of(url, self._policy.allowed_hosts)
+            target = target_of(request.url, self._policy.allowed_hosts)
         except UrlRefused as error:
-            self._results.put(_GivenUp("failed", error.reason, str(error)).result(url, asked=False))
+            self._results.put(_GivenUp("failed", error.reason, str(error)).result(request.url, asked=False))
             return
-        self._site(target).waiting.append((url, target))
+        self._site(target).waiting.append((request, target))
         self._pump()
 
     def _site(self, target: Target) -> _Site:
@@ -335,28 +394,30 @@ class _Downloader:
             pause = site.resume_at - now
             if pause > self._policy.max_pause:
                 while site.waiting:
-                    url, target = site.waiting.popleft()
+                    request, target = site.waiting.popleft()
                     detail = f"{target.host} asked for a pause of {pause:.0f} s."
                     self._results.put(
-                        _GivenUp("retry", "rate_limited", detail, retry_after=pause).result(url, asked=False)
+                        _GivenUp("retry", "rate_limited", detail, retry_after=pause).result(request.url, asked=False)
                     )
-            elif pause > 0:
+                continue
+            ready_at = max(site.resume_at, site.ready_at)
+            while site.waiting and ready_at <= now and self._free > 0 and site.running < self._policy.per_host:
+                self._begin(site, *site.waiting.popleft())
+                self._sites.move_to_end(key)
+                ready_at = site.ready_at = now + self._policy.per_host_delay
+            if ready_at > now:
                 if site.waiting:
-                    wake_at = site.resume_at if wake_at is None else min(wake_at, site.resume_at)
-            else:
-                while site.waiting and self._free > 0 and site.running < self._policy.per_host:
-                    self._begin(site, *site.waiting.popleft())
-                    self._sites.move_to_end(key)
-                if not site.waiting and site.running == 0 and site.strikes == 0:
-                    del self._sites[key]
+                    wake_at = ready_at if wake_at is None else min(wake_at, ready_at)
+            elif not site.waiting and site.running == 0 and site.strikes == 0:
+                del self._sites[key]
         if self._timer is not None:
             self._timer.cancel()
         self._timer = None if wake_at is None else self._loop.call_at(wake_at, self._pump)
 
-    def _begin(self, site: _Site, url: str, target: Target) -> None:
+    def _begin(self, site: _Site, request: Request, target: Target) -> None:
         self._free -= 1
         site.running += 1
-        task = self._loop.create_task(self._one(site, url, target))
+        task = self._loop.create_task(self._one(site, request, target))
         self._tasks.add(task)
         task.add_done_callback(self._end)
 
@@ -365,49 +426,58 @@ class _Downloader:
         if not task.cancelled() and (error := task.exception()) is not None:
             self._results.put(error)
 
-    async def _one(self, site: _Site, url: str, target: Target) -> None:
+    async def _one(self, site: _Site, request: Request, target: Target) -> None:
         """Lead one URL to its result. A result with data keeps its place until the consumer has taken it."""
         try:
             try:
-                status, data = await self._download(target)
+                answer = await self._download(request, target)
             finally:
                 site.running -= 1
                 self._pump()
-            result = await self._decode(url, status, data)
+            result = await self._decode(request.url, answer)
         except _GivenUp as outcome:
-            result = outcome.result(url)
-        except MemoryError:
+            result = outcome.result(request.url)
+        except (MemoryError, DecoderUnavailable):
             raise
         except Exception as error:  # noqa: BLE001 - one odd server must not end a run of thousands
-            _LOG.exception("Unforeseen error while fetching %s", url)
-            result = _GivenUp("retry", "internal_error", repr(error)).result(url)
+            _LOG.exception("Unforeseen error while fetching %s", request.url)
+            result = _GivenUp("retry", "internal_error", repr(error)).result(request.url)
         self._results.put(result)
         if result.data is None:
             self._release()
 
-    async def _decode(self, url: str, status: int, data: bytes) -> FetchResult:
-        policy = self._policy
-
-        def look() -> ImageInfo:
-            if hashlib.md5(data, usedforsecurity=False).hexdigest() in _PLACEHOLDER_MD5:
-                raise ImageRejected("placeholder_image", "The bytes are imgur's picture for removed images.")
-            return inspect(data, max_pixels=policy.max_pixels, min_edge=policy.min_edge, max_aspect=policy.max_aspect)
-
+    async def _decode(self, url: str, answer: _Answer) -> FetchResult:
+        unchanged = FetchResult(
+            url, "unchanged", http_status=answer.status, etag=answer.etag, last_modified=answer.last_modified
+        )
+        if answer.body is None:
+            return unchanged
+        size, md5 = _PLACEHOLDER_BYTES
+        if len(answer.body) == size and hashlib.md5(answer.body, usedforsecurity=False).hexdigest() == md5:
+            detail = "The bytes are imgur's picture for removed images."
+            raise _GivenUp("failed", "placeholder_image", detail, answer.status)
         try:
-            image = await self._loop.run_in_executor(self._decoders, look)
+            sha256, image, kept = await self._decoders.inspect(answer.body)
+        except DecoderDied as error:
+            raise _GivenUp("retry", "decoder_died", str(error), answer.status) from error
         except ImageRejected as error:
-            raise _GivenUp("failed", error.reason, str(error), status) from error
-        return FetchResult(url, "ok", http_status=status, data=data, image=image)
+            raise _GivenUp("failed", error.reason, str(error), answer.status) from error
+        return replace(unchanged, status="ok", data=kept, image=image, sha256=sha256)
 
-    async def _download(self, target: Target) -> tuple[int, bytes]:
-        """Return status and body behind a URL, redirects followed, within the deadline."""
+    async def _download(self, request: Request, target: Target) -> _Answer:
+        """Return the answer behind a URL, redirects followed, within the deadline."""
+        conditions = _conditions(request)
         try:
             async with asyncio.timeout(self._policy.deadline):
                 for _ in range(self._policy.max_redirects + 1):
-                    answer = await self._ask(target)
-                    if not isinstance(answer, Target):
+                    answer = await self._ask(target, conditions)
+                    if isinstance(answer, _Answer):
                         return answer
                     target = answer
+                    pause = self._site(target).resume_at - self._loop.time()
+                    if pause > 0:
+                        detail = f"Redirected to {target.host}, which asked for a pause of {pause:.0f} s."
+                        raise _GivenUp("retry", "rate_limited", detail, retry_after=pause)
         except BlockedAddress as error:
             raise _GivenUp("failed", "blocked_address", str(error)) from error
         except TimeoutError as error:
@@ -423,11 +493,11 @@ class _Downloader:
             raise _GivenUp("retry", "connection_failed", f"{error!r}") from error
         raise _GivenUp("failed", "too_many_redirects", f"More than {self._policy.max_redirects} redirects.")
 
-    async def _ask(self, target: Target) -> Target | tuple[int, bytes]:
-        """Make one request: the next target of a redirect, or status and body."""
+    async def _ask(self, target: Target, conditions: dict[str, str]) -> Target | _Answer:
+        """Make one request: the next target of a redirect, or the answer."""
         if (target.host, target.url.path) == _PLACEHOLDER_URL:
             raise _GivenUp("failed", "placeholder_image", "The URL leads to imgur's picture for removed images.")
-        response = await self._session.get(target.url, allow_redirects=False)
+        response = await self._session.get(target.url, allow_redirects=False, headers=conditions)
         try:
             self._keep_manners(target, response)
             if response.status in _REDIRECTS and "Location" in response.headers:
@@ -435,8 +505,12 @@ class _Downloader:
                     return redirect_of(target, response.headers["Location"], self._policy.allowed_hosts)
                 except UrlRefused as error:
                     raise _GivenUp("failed", error.reason, f"Redirected: {error}", response.status) from error
-            _require_image(response, self._policy.max_bytes)
-            return response.status, await self._body(response)
+            etag = _validator(_ETAG, response.headers.get("ETag"))
+            last_modified = _validator(_HTTP_DATE, response.headers.get("Last-Modified"))
+            if response.status == 304 and conditions:
+                return _Answer(304, None, etag, last_modified)
+            _require_image(response, self._policy)
+            return _Answer(response.status, await self._body(response), etag, last_modified)
         finally:
             # Not released: an unread body would have to be read to its end before the connection could serve again. A
             # body that was read completely has given its connection back already.
@@ -457,24 +531,40 @@ class _Downloader:
             site.strikes = 0
 
     async def _body(self, response: aiohttp.ClientResponse) -> bytes:
-        body = bytearray()
+        chunks: list[bytes] = []
+        size = 0
         sniffed = False
         async for chunk in response.content.iter_any():
-            body += chunk
-            if len(body) > self._policy.max_bytes:
+            chunks.append(chunk)
+            size += len(chunk)
+            if size > self._policy.max_bytes:
                 raise _GivenUp(
                     "failed", "too_big", f"The body exceeds {self._policy.max_bytes} bytes.", response.status
                 )
-            if not sniffed and len(body) >= SNIFF_BYTES:
+            if not sniffed and size >= SNIFF_BYTES:
                 sniffed = True
-                if format_of(bytes(body[:SNIFF_BYTES])) is None:
-                    raise _GivenUp(
-                        "failed", "not_image_bytes", f"The body begins with {bytes(body[:12])!r}.", response.status
-                    )
-        return bytes(body)
+                head = b"".join(chunks)[:SNIFF_BYTES]
+                if format_of(head) is None:
+                    raise _GivenUp("failed", "not_image_bytes", f"The body begins with {head!r}.", response.status)
+        return b"".join(chunks)
 
 
-def _require_image(response: aiohttp.ClientResponse, max_bytes: int) -> None:
+def _validator(form: re.Pattern[str], value: str | None) -> str | None:
+    """Return a version that a server gave if it has the form of one: it is stored, and sent back one day."""
+    value = (value or "").strip()
+    return value if form.fullmatch(value) else None
+
+
+def _conditions(request: Request) -> dict[str, str]:
+    """Headers that let a server answer "unchanged" (RFC 9110, section 13.1)."""
+    headers = {
+        "If-None-Match": _validator(_ETAG, request.etag),
+        "If-Modified-Since": _validator(_HTTP_DATE, request.last_modified),
+    }
+    return {name: value for name, value in headers.items() if value is not None}
+
+
+def _require_image(response: aiohttp.ClientResponse, policy: FetchPolicy) -> None:
     """Judge an answer by its head; raises `_GivenUp` unless the body may be an image."""
     status = response.status
     retry_after = retry_after_seconds(response.headers.get("Retry-After"), datetime.now(UTC))
@@ -490,13 +580,13 @@ def _require_image(response: aiohttp.ClientResponse, max_bytes: int) -> None:
     # Whichever robot the header names: a site cannot name one that it has never heard of.
     robots = ",".join(response.headers.getall("X-Robots-Tag", [])).lower()
     directives = {word for part in robots.split(",") for word in part.replace(":", " ").split()}
-    if not directives.isdisjoint(_OPT_OUTS):
+    if not directives.isdisjoint(policy.opt_outs):
         raise _GivenUp("failed", "opted_out", f"X-Robots-Tag: {robots}", status)
     if response.content_type in ("text/html", "application/xhtml+xml"):
         raise _GivenUp("failed", "not_image_bytes", f"The answer is {response.content_type}.", status)
     encoding = response.headers.get("Content-Encoding", "identity").strip().lower()
     if encoding not in ("", "identity"):
         raise _GivenUp("failed", "not_image_bytes", f"Encoded as {encoding} although identity was asked for.", status)
-    if response.content_length is not None and response.content_length > max_bytes:
-        detail = f"{response.content_length} bytes announced, more than {max_bytes}."
+    if response.content_length is not None and response.content_length > policy.max_bytes:
+        detail = f"{response.content_length} bytes announced, more than {policy.max_bytes}."
         raise _GivenUp("failed", "too_big", detail, status)

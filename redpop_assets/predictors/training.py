@@ -27,11 +27,12 @@ SELECT
     p.post_id,
     p.created_at,
     coalesce(p.author, p.post_id) AS cluster,
-    coalesce(f.image_sha256, p.image_urls[1]) AS duplicate_group,
+    -- Named after its first post in this subreddit: another community must not rename it, which would be a new snapshot.
+    min(p.post_id) OVER (PARTITION BY coalesce(d.duplicate_group, p.post_id)) AS duplicate_group,
     l.log_score
 FROM core.posts AS p
 JOIN core.labels AS l USING (post_id)
-LEFT JOIN core.image_fetches AS f ON f.url = p.image_urls[1]
+LEFT JOIN core.duplicates AS d USING (post_id)
 WHERE p.subreddit = $subreddit AND l.score_scale = (
     SELECT score_scale FROM core.labels WHERE subreddit = $subreddit GROUP BY ALL ORDER BY count(*) DESC, 1 LIMIT 1
 )

@@ -1,25 +1,27 @@
-"""Files of posts, tables (CSV) and dumps (one JSON object a line), read as chunks in bounded memory.
+"""Files of posts, read as chunks in bounded memory: dumps, tables, and lists in one JSON document.
 
-Each file may be plain, gzip or zstd. What is read stays as the archive has it; only CSV, which knows nothing but text,
-is given the types of the API. Broken lines are counted and sampled, never fatal.
+A dump has one JSON object a line (Pushshift, Arctic Shift), a table is CSV, a document is a JSON array of submissions
+or the annotations of RedCaps. Each may be plain, gzip or zstd. What is read stays as the archive has it, with two
+exceptions: CSV, which knows nothing but text, is given the types of the API, and annotations are given its names.
+Broken lines are counted and sampled, never fatal.
 """
 
 import csv
-import gzip
-import io
 import json
 import math
-import zlib
-from collections.abc import Callable, Iterator, Mapping
+import re
+from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from itertools import islice
 from pathlib import Path
 from typing import IO, Any, Final, Literal
 from urllib.parse import parse_qs, urlsplit
 
-import zstandard
+import msgspec
 
 from redpop_assets.errors import ArchiveError
+from redpop_assets.reddit.archive_files import CUT, ArchiveFile, OpenArchive, sha256_of_first
 from redpop_assets.reddit.cleaning import parse_created_utc, parse_post_id
 
 ObservedAtRule = Literal["observed_at", "retrieved_2nd_on", "retrieved_on", "retrieved_utc", "given", "newest_post"]
@@ -46,27 +48,49 @@ class ArchivedPost:
 
 @dataclass(frozen=True)
 class BrokenLine:
-    """A line that is no post: its number, from 1, and what is wrong with it."""
+    """A line that is no post: its number, from 1, and what is wrong with it. In a document, elements count."""
 
     line: int
     error: str
 
 
 @dataclass(frozen=True)
+class Position:
+    """How far a file was read.
+
+    `records` lines (elements of a document) come from the first `bytes_read` of the `bytes_total` bytes of the file as
+    it lies on disk, compressed or not; `sha256` is the digest of these first bytes, hexadecimal.
+    """
+
+    records: int
+    bytes_read: int
+    bytes_total: int
+    sha256: str
+
+
+@dataclass(frozen=True)
 class Chunk:
-    """The next rows, possibly none, and the counts from the start of the file up to here.
+    """The next rows, possibly none, where they end, and the counts from the start of this reading up to there.
 
     `broken` counts lines that are no post, `broken_samples` holds the first of them, at most 20. `other_subreddit`
-    counts posts of other communities, which are left out. `bytes_read` of `bytes_total` are bytes of the file as it
-    lies on disk, compressed or not.
+    counts posts of other communities, which are left out.
     """
 
     rows: list[ArchivedPost]
     broken: int
     broken_samples: tuple[BrokenLine, ...]
     other_subreddit: int
-    bytes_read: int
-    bytes_total: int
+    position: Position
+
+    @property
+    def bytes_read(self) -> int:
+        """Bytes of the file read so far."""
+        return self.position.bytes_read
+
+    @property
+    def bytes_total(self) -> int:
+        """Size of the file."""
+        return self.position.bytes_total
 
 
 BROKEN_SAMPLES: Final = 20
@@ -106,23 +130,26 @@ _LISTINGS: Final = frozenset({"new", "hot", "rising", "top", "controversial"})
 _TIME_FILTERS: Final = frozenset({"hour", "day", "week", "month", "year", "all"})
 _FILTERED_LISTINGS: Final = frozenset({"top", "controversial"})
 
-_GZIP_MAGIC: Final = b"\x1f\x8b"
-# A frame, or one of the sixteen kinds of skippable frame that parallel compressors write first.
-_ZSTD_MAGICS: Final = (b"\x28\xb5\x2f\xfd", *(bytes([kind, 0x2A, 0x4D, 0x18]) for kind in range(0x50, 0x60)))
-_UNPACK_FIRST: Final = {b"BZh": "bzip2", b"\xfd7zXZ": "xz", b"PK\x03\x04": "zip", b"7z\xbc\xaf": "7-Zip"}
-# Dumps of Reddit are written with a window of 2 GiB; by default zstandard refuses more than 128 MiB.
-_ZSTD_WINDOW: Final = 2**31
-_ZSTD_READ: Final = 16 * 1024
+# An annotation file of RedCaps, which may be a single line like a dump of one post.
+_ANNOTATIONS: Final = re.compile(r'\s*\{\s*"(?:info|annotations)"\s*:')
+_HEAD_LENGTH: Final = 4096
 _LONGEST_LINE: Final = 16 * 1024 * 1024
+_WINDOW: Final = 64 * 1024
+_MORE_OF_A_NUMBER: Final = ("", *".eE+-0123456789")
 _LINES_WITHOUT_CHUNK: Final = 100_000
 # The clocks of a collector and of Reddit differ; more than this is a wrong observed_at.
 _CLOCK_SKEW: Final = timedelta(hours=1)
-# What decompressors raise when the file is cut or damaged.
-_CUT: Final = (EOFError, zlib.error, gzip.BadGzipFile, zstandard.ZstdError, OSError)
 
 
 class _BrokenRowError(Exception):
     """One line is no post; the message says why."""
+
+
+class _BrokenDocumentError(Exception):
+    """A JSON document is broken where the message says; what follows cannot be read."""
+
+
+_CUT: Final = (*CUT, _BrokenDocumentError)
 
 
 @dataclass(frozen=True)
@@ -133,6 +160,11 @@ class _Row:
     created_at: datetime
     observed: tuple[datetime, ObservedAtRule] | None
     listing: tuple[str, str, int] | None
+
+
+# Number of a line or element, and its post; or what is wrong with it; or None where it is seen to be of another
+# community without reading all of it.
+_Rows = Iterator[tuple[int, _Row | str | None]]
 
 
 @dataclass
@@ -149,42 +181,67 @@ class _Tally:
 
 
 def read(
-    path: Path, *, subreddit: str | None = None, observed_at: datetime | None = None, chunk_size: int = 1000
+    path: Path,
+    *,
+    subreddits: Collection[str] | None = None,
+    observed_at: datetime | None = None,
+    chunk_size: int = 1000,
+    after: Position | None = None,
 ) -> Iterator[Chunk]:
-    """Read the posts of one community from a file; the last chunk may be empty and carries the final counts.
+    """Read the posts of some communities from a file; the last chunk may be empty and carries the final counts.
 
-    CSV needs at least the columns id, title, created_utc, score and url. A line of a dump is a submission, a
-    `{"kind": "t3", "data": …}` wrapper, or a record `{"data": …, "observed_at": …, "listing": …, "position": …}`.
-    Format and compression come from the name (.csv, .ndjson, .jsonl; .gz, .zst), else from the content.
+    CSV needs at least the columns id, title, created_utc, score and url. A line of a dump, or an element of a JSON
+    array, is a submission, a `{"kind": "t3", "data": …}` wrapper, a record `{"data": …, "observed_at": …, "listing": …,
+    "position": …}`, or an annotation of RedCaps, whose files `{"info": …, "annotations": […]}` are read as well. Format
+    and compression come from the name (.csv, .ndjson, .jsonl; .gz, .zst), else from the content.
 
-    Rows whose `subreddit` differs from `subreddit` (case ignored) are counted and left out; rows without that field
-    belong to it. With None all rows are given. When a score was read is taken from the row, else from `observed_at`
-    (aware), else from the newest post of the file, for which the file is read twice.
+    Args:
+        path: the file.
+        subreddits: whose posts are wanted (case ignored); None for all. Posts of others are counted and left out; of
+            another community's line in a dump no more is checked than that it is JSON with a title. Rows without a
+            community belong to the one that is wanted; where several are, they are broken.
+        observed_at: when the scores were read (aware), for rows that do not say so. Without it, that is when the newest
+            post of the file was made, for which the file is read twice.
+        chunk_size: most rows of a chunk.
+        after: begin behind the records of an earlier reading of the same bytes (see `is_prefix`).
 
-    Raises ArchiveError at once if the file cannot be read, is of an unknown kind or lacks a column; at the end, after
-    the last chunk, if it is cut or damaged, or held no post at all.
+    Raises:
+        ArchiveError: at once if the file cannot be read, is of an unknown kind or lacks a column; at the end, after the
+            last chunk, if it is cut or damaged, or held no post at all.
     """
     if observed_at is not None and observed_at.tzinfo is None:
         raise ArchiveError("The time at which the archive was taken needs a time zone, such as 2013-08-20T00:00:00Z.")
     if chunk_size < 1:
         raise ArchiveError(f"The chunk size must be at least 1, not {chunk_size}.")
+    wanted = None if subreddits is None else frozenset(name.lower() for name in subreddits)
     archive = _Archive(path)
-    return _chunks(archive, subreddit, observed_at.astimezone(UTC) if observed_at else None, chunk_size)
+    skip = after.records if after else 0
+    return _chunks(archive, wanted, observed_at.astimezone(UTC) if observed_at else None, chunk_size, skip)
+
+
+def is_prefix(path: Path, position: Position) -> bool:
+    """Whether the file is as long as it was at `position` and begins with the bytes that were read by then.
+
+    Raises:
+        ArchiveError: the file cannot be read.
+    """
+    file = ArchiveFile(path)
+    return file.size == position.bytes_total and sha256_of_first(path, position.bytes_read) == position.sha256
 
 
 def _chunks(
-    archive: "_Archive", subreddit: str | None, observed_at: datetime | None, chunk_size: int
+    archive: "_Archive", wanted: frozenset[str] | None, observed_at: datetime | None, chunk_size: int, skip: int
 ) -> Iterator[Chunk]:
     tally = _Tally()
     rows: list[ArchivedPost] = []
     fallback: tuple[datetime, ObservedAtRule] | None = (observed_at, "given") if observed_at else None
-    lines_since_chunk = 0
+    number = records = skip
     cut: BaseException | None = None
-    with archive.open() as source:
+    with archive.file.open() as source:
 
         def chunk() -> Chunk:
-            read_so_far = source.bytes_read()
-            return Chunk(rows, tally.broken, tuple(tally.samples), tally.other_subreddit, read_so_far, archive.size)
+            position = Position(number, source.bytes_read(), archive.file.size, source.sha256())
+            return Chunk(rows, tally.broken, tuple(tally.samples), tally.other_subreddit, position)
 
         def observed(row: _Row) -> tuple[datetime, ObservedAtRule]:
             nonlocal fallback
@@ -196,44 +253,54 @@ def _chunks(
             fallback = newest
             return newest
 
-        lines = archive.rows(source)
+        found = archive.rows(source, skip, wanted)
         while True:
             try:
-                line, row = next(lines)
+                number, row = next(found)
             except StopIteration:
                 break
             except _CUT as error:
                 cut = error
                 break
-            lines_since_chunk += 1
-            if isinstance(row, str):
-                tally.count_broken(line, row)
-            elif _is_of_other(row, subreddit):
+            if row is None:
                 tally.posts += 1
                 tally.other_subreddit += 1
+            elif isinstance(row, str):
+                tally.count_broken(number, row)
             else:
                 try:
-                    rows.append(_archived(row, *observed(row)))
+                    if _is_of_other(row, wanted):
+                        tally.other_subreddit += 1
+                    else:
+                        rows.append(_archived(row, *observed(row)))
                     tally.posts += 1
                 except _BrokenRowError as error:
-                    tally.count_broken(line, str(error))
-            if len(rows) >= chunk_size or lines_since_chunk >= _LINES_WITHOUT_CHUNK:
+                    tally.count_broken(number, str(error))
+            if len(rows) >= chunk_size or number - records >= _LINES_WITHOUT_CHUNK:
                 yield chunk()
-                rows, lines_since_chunk = [], 0
+                rows, records = [], number
         yield chunk()
     if cut is not None:
         raise ArchiveError(
-            f"{archive.path} is cut or damaged ({str(cut) or type(cut).__name__}): the {tally.posts} posts before that "
-            "point were read, the rest is lost. Get the whole file and import it again."
+            f"{archive.file.path} is cut or damaged ({str(cut) or type(cut).__name__}): the {tally.posts} posts before "
+            "that point were read, the rest is lost. Get the whole file and import it again."
         ) from cut
-    if tally.posts == 0:
+    if tally.posts == 0 and skip == 0:
         first = f" Line {tally.samples[0].line}: {tally.samples[0].error}." if tally.samples else ""
-        raise ArchiveError(f"{archive.path} holds no post.{first} Expected a table of posts or a dump of submissions.")
+        raise ArchiveError(
+            f"{archive.file.path} holds no post.{first} Expected a table of posts or a dump of submissions."
+        )
 
 
-def _is_of_other(row: _Row, subreddit: str | None) -> bool:
+def _is_of_other(row: _Row, wanted: frozenset[str] | None) -> bool:
     own = row.submission.get("subreddit")
-    return subreddit is not None and isinstance(own, str) and own != "" and own.lower() != subreddit.lower()
+    if wanted is None:
+        return False
+    if isinstance(own, str) and own:
+        return own.lower() not in wanted
+    if len(wanted) > 1:
+        raise _BrokenRowError("no subreddit; if all posts are of one community, import the file for that one alone")
+    return False
 
 
 def _archived(row: _Row, observed_at: datetime, rule: ObservedAtRule) -> ArchivedPost:
@@ -245,143 +312,73 @@ def _archived(row: _Row, observed_at: datetime, rule: ObservedAtRule) -> Archive
 
 
 class _Archive:
-    """A file of posts whose compression and format are known."""
+    """A file of posts whose format is known."""
 
     def __init__(self, path: Path) -> None:
-        self.path = path
-        try:
-            with path.open("rb") as file:
-                head = file.read(8)
-            self.size = path.stat().st_size
-        except OSError as error:
-            raise ArchiveError(f"Cannot read {path}: {error.strerror or error}.") from error
-        for magic, name in _UNPACK_FIRST.items():
-            if head.startswith(magic):
-                raise ArchiveError(f"{path} is a {name} file: unpack it first, or pack it with gzip or zstd.")
-        self._compression = (
-            "gzip" if head.startswith(_GZIP_MAGIC) else "zstd" if head.startswith(_ZSTD_MAGICS) else "none"
-        )
-        suffixes = [suffix.lower() for suffix in path.suffixes]
-        expected = {".gz": "gzip", ".zst": "zstd"}.get(suffixes[-1]) if suffixes else None
-        if expected and self._compression != expected and self.size:
-            raise ArchiveError(f"{path} is named like a {expected} file but does not begin like one: get it again.")
-        named = suffixes[-2] if expected and len(suffixes) > 1 else suffixes[-1] if suffixes and not expected else ""
-        first = self._first_character()
-        is_table = named == ".csv" or (named not in (".ndjson", ".jsonl") and first not in "{[")
-        if first == "[" and not is_table:
-            raise ArchiveError(f"{path} is one JSON array: write one object a line instead (jq -c '.[]').")
-        self._rows: Callable[[_Source], Iterator[tuple[int, _Row | str]]] = _csv_rows if is_table else _json_rows
-        if is_table:
-            with self.open() as source:
+        self.file = ArchiveFile(path)
+        head = self._head()
+        first = head.strip()[:1]
+        self.rows: Callable[[OpenArchive, int, frozenset[str] | None], _Rows]
+        if self.file.suffix in (".ndjson", ".jsonl"):
+            self.rows = _line_rows
+        elif self.file.suffix == ".csv" or first not in ("{", "["):
+            self.rows = _table_rows
+            with self.file.open() as source:
                 self._require_columns(source)
-
-    def open(self) -> "_Source":
-        return _Source(self.path, self._compression)
-
-    def rows(self, source: "_Source") -> Iterator[tuple[int, "_Row | str"]]:
-        """Line number and post, or line number and what is wrong with the line."""
-        return self._rows(source)
+        else:
+            self.rows = _document_rows if first == "[" or _ANNOTATIONS.match(head) else _line_rows
 
     def newest_post(self) -> datetime:
         """Time of the newest post of the whole file, as far as it can be read."""
         newest = datetime.min.replace(tzinfo=UTC)
-        with self.open() as source:
+        with self.file.open() as source:
             try:
-                for _, row in self.rows(source):
+                for _, row in self.rows(source, 0, None):
                     if isinstance(row, _Row):
                         newest = max(newest, row.created_at)
             except _CUT:
                 pass  # the first reading meets the same damage, and reports it
         return newest
 
-    def _first_character(self) -> str:
-        with self.open() as source:
+    def _head(self) -> str:
+        """The beginning of the text, white space before it left out."""
+        with self.file.open() as source:
             try:
-                while block := source.text.read(64):
+                while block := source.text.read(_HEAD_LENGTH):
                     if block.strip():
-                        return block.strip()[0]
+                        return block.lstrip()
             except _CUT:
                 pass  # reading the rows meets the same damage, and reports it
-        return " "
+        return ""
 
-    def _require_columns(self, source: "_Source") -> None:
+    def _require_columns(self, source: OpenArchive) -> None:
+        path = self.file.path
         try:
             header = next(csv.reader(source.text), None)
         except (csv.Error, *_CUT) as error:
             raise ArchiveError(
-                f"{self.path} is cut or damaged ({str(error) or type(error).__name__}) before its first post: get the "
+                f"{path} is cut or damaged ({str(error) or type(error).__name__}) before its first post: get the "
                 "whole file and import it again."
             ) from error
         if header is None:
-            raise ArchiveError(f"{self.path} holds no post: it is empty.")
+            raise ArchiveError(f"{path} holds no post: it is empty.")
         missing = [name for name in _CSV_REQUIRED if name not in header]
         if missing:
             raise ArchiveError(
-                f"{self.path} has no column {', '.join(missing)}. A table of posts needs {', '.join(_CSV_REQUIRED)}; "
+                f"{path} has no column {', '.join(missing)}. A table of posts needs {', '.join(_CSV_REQUIRED)}; "
                 "a dump needs one JSON object a line."
             )
 
 
-class _Source:
-    """The text of an open archive, and how many bytes of the file it has taken."""
-
-    def __init__(self, path: Path, compression: str) -> None:
-        self._file = path.open("rb")
-        binary: Any = self._file
-        if compression == "gzip":
-            binary = gzip.GzipFile(fileobj=self._file)
-        elif compression == "zstd":
-            binary = io.BufferedReader(_ZstdFrames(self._file), 128 * 1024)
-        # Bytes that are no UTF-8 become lone surrogates, so that they spoil their own line only. newline="" leaves line
-        # ends to the CSV parser, which alone knows those inside quotes.
-        self.text = io.TextIOWrapper(binary, encoding="utf-8-sig", errors="surrogateescape", newline="")
-
-    def bytes_read(self) -> int:
-        return self._file.tell()
-
-    def __enter__(self) -> "_Source":
-        return self
-
-    def __exit__(self, *exception: object) -> None:
-        self.text.close()
-        self._file.close()
-
-
-class _ZstdFrames(io.RawIOBase):
-    """Decompressed bytes of all frames of a zstd file; zstandard's own reader ends silently when a frame is cut."""
-
-    def __init__(self, file: IO[bytes]) -> None:
-        self._file = file
-        self._decompressor = zstandard.ZstdDecompressor(max_window_size=_ZSTD_WINDOW)
-        self._frame = self._decompressor.decompressobj()
-        self._inside_frame = False
-        self._compressed = b""
-        self._ready = memoryview(b"")
-
-    def readable(self) -> bool:
-        return True
-
-    def readinto(self, buffer: Any) -> int:
-        while not self._ready:
-            compressed = self._compressed or self._file.read(_ZSTD_READ)
-            if not compressed:
-                if self._inside_frame:
-                    raise EOFError("the file ends inside a zstd frame")
-                return 0
-            self._ready = memoryview(self._frame.decompress(compressed))
-            self._inside_frame = not self._frame.eof
-            self._compressed = self._frame.unused_data
-            if self._frame.eof:
-                self._frame = self._decompressor.decompressobj()
-        size = min(len(buffer), len(self._ready))
-        buffer[:size] = self._ready[:size]
-        self._ready = self._ready[size:]
-        return size
-
-
-def _csv_rows(source: _Source) -> Iterator[tuple[int, _Row | str]]:
+def _table_rows(source: OpenArchive, skip: int, wanted: frozenset[str] | None) -> _Rows:
+    del wanted  # a cell is not known before its row is
+    header_reader = csv.reader(source.text)
+    header = next(header_reader)
+    # Lines count, not rows: a quoted cell may hold several. The header is read again.
+    done = max(header_reader.line_num, skip)
+    for _ in islice(source.text, done - header_reader.line_num):
+        pass
     reader = csv.reader(source.text, strict=True)
-    header = next(reader)
     while True:
         try:
             values = next(reader)
@@ -393,7 +390,7 @@ def _csv_rows(source: _Source) -> Iterator[tuple[int, _Row | str]]:
             return
         except (csv.Error, _BrokenRowError) as error:
             row = str(error)
-        yield reader.line_num, row
+        yield done + reader.line_num, row
 
 
 def _csv_submission(header: list[str], values: list[str]) -> dict[str, Any]:
@@ -442,27 +439,148 @@ def _whole(value: str) -> int:
 def _finite(value: str) -> float:
     number = float(value)
     if not math.isfinite(number):
-        raise ValueError(value)
+        raise ValueError(f"{value} is no finite number")
     return number
 
 
-def _json_rows(source: _Source) -> Iterator[tuple[int, _Row | str]]:
+class _Head(msgspec.Struct):
+    """What a line of a dump says of its community, read without building the rest of it."""
+
+    subreddit: str
+    title: str
+    data: msgspec.Raw | msgspec.UnsetType = msgspec.UNSET
+
+
+_HEAD: Final = msgspec.json.Decoder(_Head)
+
+
+def _is_seen_to_be_of_other(line: bytes, wanted: frozenset[str]) -> bool:
+    """Whether a line is a submission of another community. False where that takes a closer look."""
+    try:
+        head = _HEAD.decode(line)
+        if not line.isascii():
+            line.decode()  # what is skipped is not decoded otherwise
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        return False
+    return head.data is msgspec.UNSET and head.subreddit != "" and head.subreddit.lower() not in wanted
+
+
+def _line_rows(source: OpenArchive, skip: int, wanted: frozenset[str] | None) -> _Rows:
     number = 0
-    while line := source.text.readline(_LONGEST_LINE):
+    while line := source.binary.readline(_LONGEST_LINE):
         number += 1
-        if len(line) == _LONGEST_LINE and not line.endswith("\n"):
-            while (rest := source.text.readline(_LONGEST_LINE)) and not rest.endswith("\n"):
+        too_long = len(line) == _LONGEST_LINE and not line.endswith(b"\n")
+        if too_long:
+            while (rest := source.binary.readline(_LONGEST_LINE)) and not rest.endswith(b"\n"):
                 pass
-            yield number, f"longer than {_LONGEST_LINE} characters"
+        if number <= skip:
             continue
-        if not line.strip():
-            continue
-        try:
-            _require_utf8(line)
-            row: _Row | str = _json_row(json.loads(line, parse_constant=_refuse_constant))
-        except (ValueError, RecursionError, _BrokenRowError) as error:
-            row = str(error)
-        yield number, row
+        if number == 1:
+            line = line.removeprefix(b"\xef\xbb\xbf")
+        if too_long:
+            yield number, f"longer than {_LONGEST_LINE} bytes"
+        elif wanted is not None and _is_seen_to_be_of_other(line, wanted):
+            yield number, None
+        elif line.strip():
+            yield number, _line_row(line)
+
+
+def _line_row(line: bytes) -> _Row | str:
+    try:
+        return _json_row(_DECODER.decode(line.decode()))
+    except UnicodeDecodeError:
+        return "no valid UTF-8"
+    except (ValueError, RecursionError, _BrokenRowError) as error:
+        return str(error)
+
+
+def _document_rows(source: OpenArchive, skip: int, wanted: frozenset[str] | None) -> _Rows:
+    del wanted  # an element has to be read to find its end
+    document = _Document(source.text)
+    if document.next_character() == "{":
+        document.enter("annotations")
+    document.take("[")
+    number = 0
+    while document.next_character() != "]":
+        number += 1
+        value = document.value()
+        if number > skip:
+            try:
+                yield number, _json_row(value)
+            except _BrokenRowError as error:
+                yield number, str(error)
+        if document.next_character() != "]":
+            document.take(",")
+
+
+class _Document:
+    """One JSON text, read value by value through a window that need not hold more than one of them.
+
+    Every method raises `_BrokenDocumentError` where the text is no JSON, or ends too early.
+    """
+
+    def __init__(self, text: IO[str]) -> None:
+        self._text = text
+        self._window = ""
+        self._at = 0
+        self._ended = False
+
+    def next_character(self) -> str:
+        """The next character that is no white space; it stays."""
+        while True:
+            while self._at < len(self._window) and self._window[self._at] in " \t\r\n":
+                self._at += 1
+            if self._at < len(self._window):
+                return self._window[self._at]
+            if self._ended:
+                raise _BrokenDocumentError("the document ends too early")
+            self._read_on()
+
+    def take(self, character: str) -> None:
+        """Go behind the next character, which has to be this one."""
+        found = self.next_character()
+        if found != character:
+            raise _BrokenDocumentError(f"{found!r} instead of {character!r}")
+        self._at += 1
+
+    def value(self) -> Any:
+        """The next value, whole."""
+        self.next_character()
+        while True:
+            problem = "a value that is too long"
+            try:
+                value, end = _DECODER.raw_decode(self._window, self._at)
+                # The window may end inside a number, and what is there of it is a number as well.
+                if self._ended or self._window[end : end + 1] not in _MORE_OF_A_NUMBER:
+                    _require_utf8(self._window[self._at : end])
+                    self._at = end
+                    return value
+            except json.JSONDecodeError as error:
+                problem = str(error)
+            except (ValueError, RecursionError, _BrokenRowError) as error:
+                raise _BrokenDocumentError(str(error)) from error
+            if self._ended or len(self._window) - self._at >= _LONGEST_LINE:
+                raise _BrokenDocumentError(problem)
+            self._read_on()
+
+    def enter(self, name: str) -> None:
+        """Go to the value of this name in the object that comes next, and forget the values before it."""
+        self.take("{")
+        while self.next_character() != "}":
+            found = self.value()
+            self.take(":")
+            if found == name:
+                return
+            self.value()
+            if self.next_character() != "}":
+                self.take(",")
+        raise _BrokenDocumentError(f"no {name}")
+
+    def _read_on(self) -> None:
+        rest = self._window[self._at :]
+        # At least as much again, so that a long value is not tried again and again.
+        more = self._text.read(max(_WINDOW, len(rest)))
+        self._window, self._at, self._ended = rest + more, 0, not more
 
 
 def _refuse_constant(name: str) -> None:
@@ -470,9 +588,14 @@ def _refuse_constant(name: str) -> None:
     raise ValueError(f"{name} is no JSON")
 
 
+_DECODER: Final = json.JSONDecoder(parse_constant=_refuse_constant, parse_float=_finite)
+
+
 def _json_row(record: Any) -> _Row:
     if not isinstance(record, dict):
         raise _BrokenRowError(f"a JSON {type(record).__name__}, not an object")
+    if "raw_caption" in record and "title" not in record:
+        return _row(_submission_of_annotation(record), record)
     data = record.get("data")
     if not isinstance(data, dict) or "id" in record:
         return _row(record, record)
@@ -481,11 +604,31 @@ def _json_row(record: Any) -> _Row:
     return _row(data, record)
 
 
+def _submission_of_annotation(annotation: dict[str, Any]) -> dict[str, Any]:
+    """An annotation of RedCaps under the names of the API; what the API does not know stays.
+
+    RedCaps writes a deleted author as the text None. Its files call the address `url`, its tables `image_url`.
+    """
+    submission = {name: value for name, value in annotation.items() if name not in _ANNOTATION_NAMES}
+    submission["id"] = annotation.get("image_id")
+    submission["title"] = annotation["raw_caption"]
+    submission["url"] = annotation.get("url") or annotation.get("image_url")
+    if annotation.get("author") in (None, "None"):
+        submission["author"] = "[deleted]"
+    parents = annotation.get("crosspost_parents")
+    if isinstance(parents, list) and parents and isinstance(parents[-1], str):
+        submission["crosspost_parent"] = f"t3_{parents[-1].removeprefix('t3_')}"
+    return submission
+
+
+_ANNOTATION_NAMES: Final = frozenset({"image_id", "raw_caption", "url", "image_url", "crosspost_parents"})
+
+
 def _row(submission: dict[str, Any], record: Mapping[str, Any]) -> _Row:
     if (parse_post_id(submission.get("id")) or parse_post_id(submission.get("name"))) is None:
         raise _BrokenRowError("no usable id")
     if not isinstance(submission.get("title"), str):
-        raise _BrokenRowError("no title; a line of comments?")
+        raise _BrokenRowError("no title (a line of comments?)")
     created_at = parse_created_utc(submission.get("created_utc"))
     if created_at is None:
         raise _BrokenRowError("no usable created_utc")

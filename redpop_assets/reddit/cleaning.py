@@ -1,7 +1,7 @@
 """The rules that turn a raw submission into a row of core.posts, or of core.rejected_posts with a reason.
 
 `clean` decides about one submission and never raises on its content; `post_rows` and `rejection_rows` give the
-decisions the columns of the two tables.
+decisions the columns of the two tables. `supersedes` says when a later reading of a post is the better source.
 """
 
 import hashlib
@@ -16,9 +16,9 @@ from typing import Any, Final
 
 import pyarrow as pa
 
-from redpop_assets.reddit.image_urls import UNRESOLVED_REASONS, Unresolved, resolve
+from redpop_assets.reddit.image_urls import UNRESOLVED_REASONS, Unresolved, original_of, pictures_pending, resolve
 
-CODE_VERSION: Final = "1"
+CODE_VERSION: Final = "2"
 """Change it whenever a rule below, or the resolution of image URLs, gives another result."""
 
 REMOVERS: Final = frozenset(
@@ -42,6 +42,7 @@ REASONS: Final = UNRESOLVED_REASONS | {
     "stickied",
     "moderator",
     "over_18",
+    "parent_removed",
     "empty_caption",
     "removed_by_other",
     *(f"removed_by_{remover}" for remover in REMOVERS),
@@ -51,7 +52,7 @@ REASONS: Final = UNRESOLVED_REASONS | {
 
 @dataclass(frozen=True)
 class Post:
-    """A usable image post: one row of core.posts, column by column. `created_at` is aware, in UTC."""
+    """A usable image post: one row of core.posts, column by column. Times are aware, in UTC."""
 
     post_id: str
     subreddit: str
@@ -62,12 +63,15 @@ class Post:
     flair: str | None
     kind: str
     image_urls: tuple[str, ...]
+    image_captions: tuple[str | None, ...] | None
+    preview_url: str | None
     crosspost_parent: str | None
     is_original_content: bool
     over_18: bool
     spoiler: bool
     author_present: bool | None
     removed_by_category: str | None
+    revised_at: datetime | None
     code_version: str
 
 
@@ -81,12 +85,13 @@ class Rejection:
     detail: str
     author_present: bool | None
     removed_by_category: str | None
+    revised_at: datetime | None
     code_version: str
 
 
-_POST_COLUMNS: Final = {
-    "created_at": pa.timestamp("us"),
-    "image_urls": pa.list_(pa.string()),
+_COLUMN_TYPES: Final = {
+    **dict.fromkeys(("created_at", "revised_at"), pa.timestamp("us")),
+    **dict.fromkeys(("image_urls", "image_captions"), pa.list_(pa.string())),
     **dict.fromkeys(("is_original_content", "over_18", "spoiler", "author_present"), pa.bool_()),
 }
 _DETAIL_LENGTH: Final = 200
@@ -101,6 +106,19 @@ _INVISIBLE: Final = re.compile(
     "[\x00-\x08\x0e-\x1f\x7f-\x84\x86-\x9f\u061c\u180e\u200b\u200e\u200f\u202a-\u202e\u2060-\u2064\u2066-\u206f\ufeff]"
 )
 _SURROGATE: Final = re.compile("[\ud800-\udfff]")
+
+# What Reddit writes over the text, and over the title of a post whose author deleted it.
+_TAKEN_DOWN: Final = (
+    (re.compile(r"\[ ?deleted(?: by user)? ?\]", re.IGNORECASE), "deleted"),
+    (re.compile(r"\[ ?removed(?: by moderators?)? ?\]", re.IGNORECASE), "moderator"),
+    (re.compile(r"\[ ?removed by reddit\b.*copyright.*\]", re.IGNORECASE), "copyright_takedown"),
+    (re.compile(r"\[ ?removed by reddit\b.*\]", re.IGNORECASE), "reddit"),
+)
+_CATEGORIES_SINCE: Final = datetime(2020, 1, 1, tzinfo=UTC)
+# A crosspost of what moderators took out of another community stands on its own; of what its author or Reddit took
+# down, nothing may be shown.
+_PARENT_REMOVERS: Final = REMOVERS - {"moderator", "automod_filtered"}
+
 _OUTER_BLANK: Final = re.compile("^[\\s\u200c\u200d\u2800]+|[\\s\u200c\u200d\u2800]+$")
 
 # Reddit opened in June 2005; numbers beyond 2100 are milliseconds or rubbish.
@@ -121,16 +139,18 @@ def clean(
     allow_over_18: bool,
     from_archive: bool,
     post_id: str | None = None,
+    revised_at: datetime | None = None,
 ) -> Post | Rejection:
     """Judge one raw submission; its content raises nothing.
 
-    `subreddit` is the partition. `removed_by_category` and `author_present` come from the latest observation (None: not
-    removed, or not known); a removal seen there or in the JSON rejects the post, a missing author only empties the
-    column. `from_archive` says that HTML entities are to be decoded once, and that a missing `subreddit` field means
-    a poor table; in an answer of the API it is the mark of an advertisement. `post_id` is the key of the raw row,
-    for a JSON without a usable id.
+    `subreddit` is the partition. `removed_by_category` and `author_present` come from the latest observation, which is
+    at least as new as the JSON and overrules it: a post that was removed and approved again is clean. A removal rejects
+    the post, a missing author only empties the column. `from_archive` says that HTML entities are to be decoded once,
+    and that a missing `subreddit` field means a poor table; in an answer of the API it is the mark of an advertisement.
+    `post_id` is the key of the raw row, for a JSON without a usable id, and `revised_at` its column.
 
-    A crosspost keeps its own caption, author and time; only the pictures are those of the original.
+    A crosspost keeps its own caption, author and time; only the pictures are those of the original, and it is as mature
+    as the original.
     """
     version = rules_version(allow_over_18=allow_over_18)
     key = post_id or parse_post_id(submission.get("id")) or parse_post_id(submission.get("name"))
@@ -143,6 +163,7 @@ def clean(
             detail=_unicode(detail)[:_DETAIL_LENGTH],
             author_present=author_present,
             removed_by_category=removed_by_category,
+            revised_at=revised_at,
             code_version=version,
         )
 
@@ -152,7 +173,7 @@ def clean(
         refusal = _refusal(submission, subreddit, removed_by_category, from_archive)
         if refusal is not None:
             return reject(*refusal)
-        over_18 = _flag(submission, "over_18")
+        over_18 = _flag(submission, "over_18") or original_of(submission).get("over_18") is True
         if over_18 and not allow_over_18:
             return reject("over_18", "over_18")
         images = resolve(submission)
@@ -175,12 +196,15 @@ def clean(
             flair=(clean_caption(flair, decode_entities=from_archive) or None) if isinstance(flair, str) else None,
             kind=images.kind,
             image_urls=images.urls,
+            image_captions=_image_captions(images.captions, decode_entities=from_archive),
+            preview_url=images.preview_url,
             crosspost_parent=images.crosspost_parent,
             is_original_content=_flag(submission, "is_original_content"),
             over_18=over_18,
             spoiler=_flag(submission, "spoiler"),
             author_present=author_present,
             removed_by_category=removed_by_category,
+            revised_at=revised_at,
             code_version=version,
         )
     except _MalformedFieldError as error:
@@ -190,8 +214,8 @@ def clean(
 def clean_submissions(submissions: pa.Table, *, subreddit: str, allow_over_18: bool) -> tuple[pa.Table, pa.Table]:
     """Judge rows of raw.submissions joined with their latest observation.
 
-    Columns used: `post_id`, `json` (text), `origin`, `removed_by_category`, `author_present`. Returns rows of
-    core.posts and rows of core.rejected_posts; each submission is in exactly one of them.
+    Columns used: `post_id`, `json` (text), `origin`, `removed_by_category`, `author_present` and, where there is one,
+    `revised_at`. Returns rows of core.posts and rows of core.rejected_posts; each submission is in exactly one of them.
     """
     posts: list[Post] = []
     rejections: list[Rejection] = []
@@ -205,12 +229,30 @@ def clean_submissions(submissions: pa.Table, *, subreddit: str, allow_over_18: b
             allow_over_18=allow_over_18,
             from_archive=row["origin"].startswith("archive:"),
             post_id=row["post_id"],
+            revised_at=_aware(row.get("revised_at")),
         )
         if isinstance(outcome, Post):
             posts.append(outcome)
         else:
             rejections.append(outcome)
     return post_rows(posts), rejection_rows(rejections)
+
+
+def supersedes(stored: Mapping[str, Any], seen: Mapping[str, Any]) -> bool:
+    """Whether the JSON of a later reading of a post is to take the place of the stored one.
+
+    It is where it tells more about the content: the post stood removed and stands again, its pictures were not there
+    yet, or more of a gallery is processed by now. Nothing else, such as another score, is a reason, and nothing that
+    was taken down replaces anything.
+    """
+    if _removal(seen):
+        return False
+    if _removal(stored):
+        return True
+    before, now = resolve(stored), resolve(seen)
+    if isinstance(now, Unresolved):
+        return False
+    return isinstance(before, Unresolved) or pictures_pending(seen) < pictures_pending(stored)
 
 
 def rules_version(*, allow_over_18: bool) -> str:
@@ -229,20 +271,13 @@ def clean_caption(text: str, *, decode_entities: bool) -> str:
 
 
 def post_rows(posts: Iterable[Post]) -> pa.Table:
-    """Rows of core.posts: its columns, in its order; `created_at` as timestamp[us] without zone, meaning UTC."""
-    rows = list(posts)
-    table = {field.name: [getattr(row, field.name) for row in rows] for field in fields(Post)}
-    table["created_at"] = [row.created_at.astimezone(UTC).replace(tzinfo=None) for row in rows]
-    schema = pa.schema([(field.name, _POST_COLUMNS.get(field.name, pa.string())) for field in fields(Post)])
-    return pa.table(table, schema=schema)
+    """Rows of core.posts: its columns, in its order; times as timestamp[us] without zone, meaning UTC."""
+    return _rows(Post, posts)
 
 
 def rejection_rows(rejections: Iterable[Rejection]) -> pa.Table:
-    """Rows of core.rejected_posts: its columns, in its order."""
-    rows = list(rejections)
-    table = {field.name: [getattr(row, field.name) for row in rows] for field in fields(Rejection)}
-    schema = pa.schema([(field.name, _POST_COLUMNS.get(field.name, pa.string())) for field in fields(Rejection)])
-    return pa.table(table, schema=schema)
+    """Rows of core.rejected_posts: its columns, in its order, as `post_rows`."""
+    return _rows(Rejection, rejections)
 
 
 def parse_created_utc(value: Any) -> datetime | None:
@@ -268,8 +303,11 @@ def _refusal(
     submission: Mapping[str, Any], subreddit: str, removed_by_category: str | None, from_archive: bool
 ) -> tuple[str, str] | None:
     """Reason and detail where the post is refused whatever it shows."""
-    if submission.get("promoted") is True or submission.get("is_created_from_ads_ui") is True:
-        return "promoted", "advertisement"
+    advertised = [
+        name for name in ("promoted", "is_created_from_ads_ui", "is_survey_ad") if submission.get(name) is True
+    ]
+    if advertised:
+        return "promoted", advertised[0]
     own = submission.get("subreddit")
     if not from_archive and not own:
         return "promoted", "no subreddit"
@@ -280,24 +318,43 @@ def _refusal(
         return "stickied", "stickied"
     if submission.get("distinguished") == "moderator":
         return "moderator", "distinguished"
-    remover = removed_by_category or submission.get("removed_by_category") or _removed_later(submission)
-    if not remover and submission.get("removal_reason") == "legal":
-        remover = "legal"
+    # The observation is at least as new as the category of the JSON.
+    category = submission.get("removed_by_category")
+    overruled = isinstance(category, str) and category != ""
+    remover = removed_by_category or (None if overruled else _removal(submission))
     if remover:
-        category = remover if isinstance(remover, str) else type(remover).__name__
-        return f"removed_by_{category if category in REMOVERS else 'other'}", category
+        return f"removed_by_{remover if remover in REMOVERS else 'other'}", remover
+    removed_parent = _removal(original_of(submission))
+    if removed_parent in _PARENT_REMOVERS:
+        return "parent_removed", removed_parent
     return None
 
 
-def _removed_later(submission: Mapping[str, Any]) -> str | None:
-    """What a dump with a second reading knows about the fate of the post."""
+def _removal(submission: Mapping[str, Any]) -> str | None:
+    """Who took the post down, from all that the JSON says about it; None while it stands."""
+    category = submission.get("removed_by_category")
+    if category:
+        return category if isinstance(category, str) else type(category).__name__
+    if submission.get("removal_reason") == "legal":
+        return "legal"
+    # A dump with a second reading knows about the fate of the post.
     meta = submission.get("_meta")
-    if not isinstance(meta, Mapping):
-        return None
-    removal = meta.get("removal_type")
-    if isinstance(removal, str) and removal:
-        return removal
-    return "deleted" if meta.get("was_deleted_later") is True else None
+    if isinstance(meta, Mapping):
+        removal = meta.get("removal_type")
+        if isinstance(removal, str) and removal:
+            return removal
+        if meta.get("was_deleted_later") is True:
+            return "deleted"
+    # Posts that went before Reddit noted by whom have no category for ever, only the traces of it.
+    for name in ("title", "selftext"):
+        text = submission.get(name)
+        if isinstance(text, str):
+            for pattern, remover in _TAKEN_DOWN:
+                if pattern.fullmatch(text.strip()):
+                    return remover
+    made = parse_created_utc(submission.get("created_utc"))
+    before = made is not None and made < _CATEGORIES_SINCE
+    return "not_indexable" if before and submission.get("is_robot_indexable") is False else None
 
 
 def _author(submission: Mapping[str, Any]) -> str | None:
@@ -305,6 +362,30 @@ def _author(submission: Mapping[str, Any]) -> str | None:
     if not isinstance(author, str) or author in ("", "[deleted]"):
         return None
     return _unicode(author)
+
+
+def _image_captions(captions: Iterable[str | None], *, decode_entities: bool) -> tuple[str | None, ...] | None:
+    """The captions of a gallery, cleaned like titles; None where none has text."""
+    cleaned = tuple(clean_caption(text or "", decode_entities=decode_entities) or None for text in captions)
+    return cleaned if any(cleaned) else None
+
+
+def _rows(record: type[Post] | type[Rejection], decisions: Iterable[Post] | Iterable[Rejection]) -> pa.Table:
+    schema = pa.schema([(field.name, _COLUMN_TYPES.get(field.name, pa.string())) for field in fields(record)])
+    rows = [[_plain(getattr(decision, name)) for name in schema.names] for decision in decisions]
+    columns = zip(*rows, strict=True) if rows else ([] for _ in schema)
+    return pa.table(
+        [pa.array(values, field.type) for field, values in zip(schema, columns, strict=True)], schema=schema
+    )
+
+
+def _plain(value: Any) -> Any:
+    """Times of the warehouse have no zone."""
+    return value.astimezone(UTC).replace(tzinfo=None) if isinstance(value, datetime) else value
+
+
+def _aware(value: datetime | None) -> datetime | None:
+    return value.replace(tzinfo=UTC) if value is not None else None
 
 
 def _created_at(submission: Mapping[str, Any]) -> datetime:

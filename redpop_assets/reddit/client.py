@@ -1,8 +1,9 @@
 """The one way to ask Reddit: read-only, through PRAW, raw JSON in, our own errors out.
 
-PRAW and prawcore do the login, the renewal of the token and the rate limit. What to do about an answer that is no
-listing is decided here, before prawcore sees it: its exceptions crash on header values that servers really send,
-its retries cannot be configured, and its timeout setting does not reach API calls.
+PRAW and prawcore do the login and the renewal of the token. What to do about an answer that is no listing is decided
+here, before prawcore sees it: its exceptions crash on header values that servers really send, its retries cannot be
+configured, and its timeout setting does not reach API calls. Its rate limiter knows one process only, so it is shown no
+budget and never waits: `budget.RequestBudget` does, for all processes that use the client id.
 
 Nothing of PRAW's own configuration applies: every value that it would take from `praw_*` environment variables or
 from a `praw.ini` is passed explicitly, even where PRAW warns that a `praw.ini` overrides its endpoints. `HTTPS_PROXY`
@@ -12,16 +13,17 @@ and the like apply, as to every client built on requests.
 import configparser
 import io
 import logging
-import math
 import re
+import threading
 import time
 from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Future
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
 from http import HTTPStatus
 from itertools import count, islice
-from typing import Any, Self
+from typing import Any, Self, TypeVar
 from urllib.parse import urlsplit
 
 import praw
@@ -38,6 +40,7 @@ from redpop_assets.errors import (
     SettingsError,
     SubredditUnavailable,
 )
+from redpop_assets.reddit.budget import WINDOW, RateLimit, RequestBudget, number
 from redpop_assets.reddit.listings import InfoPage, Listing, Page
 
 log = logging.getLogger(__name__)
@@ -46,13 +49,21 @@ ITEMS_PER_REQUEST = 100
 """Most items that Reddit puts into one answer, and most ids that it takes in one question."""
 
 LONGEST_WAIT = 60.0
-"""Longest wait (seconds) that an answer may ask for before it counts as a failure."""
+"""Longest wait (seconds) that a failing server may ask for before the request is given up."""
 
 FAILURE_PAUSES = (1.0, 3.0)
 """Pauses (seconds) before the second and the third attempt at a request that a failing server left unanswered."""
 
-WINDOW = 600
-"""Seconds over which Reddit averages its rate limit."""
+RATE_LIMIT_PAUSES = (5.0, 15.0, 45.0)
+"""Pauses (seconds) after a refusal for the rate limit that does not say how long to wait."""
+
+RATE_LIMIT_ATTEMPTS = 5
+"""Most attempts at a request refused for the rate limit; what they are asked to wait adds up to `WINDOW` at most."""
+
+LARGEST_ANSWER = 50_000_000
+"""Bytes of one answer; a hundred posts take about one per cent of it."""
+
+_T = TypeVar("_T")
 
 USER_AGENT_FORM = "<platform>:<app ID>:<version> (by /u/<username>)"
 
@@ -82,8 +93,8 @@ _HOW_TO_GET_CREDENTIALS = (
 class RedditClient:
     """Reads listings and posts with an app-only, read-only login; no account is involved.
 
-    Not safe for use by several threads. Requests are spaced by prawcore so that the rate limit holds: a call may
-    sleep up to 10 minutes when the budget of the client id is spent. All clients of one client id share one budget.
+    Not safe for use by several threads. All clients of one client id share one budget: when it is spent, a call may
+    sleep up to 10 minutes.
 
     Args:
         client_id: of the app.
@@ -91,7 +102,8 @@ class RedditClient:
         user_agent: `<platform>:<app ID>:<version> (by /u/<username>)`.
         reddit_url: scheme, host and port that hand out tokens.
         oauth_url: scheme, host and port of the API.
-        timeout: longest wait (seconds) for a connection, for the first bytes of an answer, and for all of its body.
+        timeout: longest time (seconds) that a request may take in all, and longest silence meanwhile.
+        budget: the requests that may be made; by default one that this client shares with nobody.
         sleep: pauses the caller (seconds) before a request is repeated.
 
     Raises:
@@ -108,6 +120,7 @@ class RedditClient:
         reddit_url: str = "https://www.reddit.com",
         oauth_url: str = "https://oauth.reddit.com",
         timeout: float = 30.0,
+        budget: RequestBudget | None = None,
         sleep: Callable[[float], None] = time.sleep,
     ) -> None:
         credentials = {
@@ -125,13 +138,20 @@ class RedditClient:
         if timeout <= 0:
             raise SettingsError(f"REDPOP_REDDIT_TIMEOUT_SECONDS is {timeout}, but has to be positive.")
         self._sleep = sleep
+        self._paused = 0.0
+        self._budget = budget or RequestBudget(sleep=sleep)
         self._traffic = _Traffic()
         self._http = requests.Session()
         try:
             self._reddit = praw.Reddit(
                 "DEFAULT",
                 requestor_class=_Requestor,
-                requestor_kwargs={"session": self._http, "timeout": timeout, "traffic": self._traffic},
+                requestor_kwargs={
+                    "session": self._http,
+                    "timeout": timeout,
+                    "traffic": self._traffic,
+                    "budget": self._budget,
+                },
                 client_id=credentials["REDDIT_CLIENT_ID"],
                 client_secret=credentials["REDDIT_CLIENT_SECRET"],
                 user_agent=credentials["REDDIT_USER_AGENT"],
@@ -146,7 +166,7 @@ class RedditClient:
                 check_for_async=False,
                 ratelimit_seconds=5,
                 timeout=16,
-                window_size=WINDOW,
+                window_size=int(WINDOW),
             )
         except configparser.Error as error:
             raise SettingsError(f"PRAW cannot read a praw.ini on this machine; repair or remove it: {error}") from error
@@ -168,8 +188,13 @@ class RedditClient:
 
     @property
     def requests_remaining(self) -> int | None:
-        """Requests left in the current rate limit window, as the last answer that said so; None before that."""
-        return self._traffic.requests_remaining
+        """Requests left in the present rate limit window, to all who use the client id; None before any answer told."""
+        return self._budget.remaining
+
+    @property
+    def seconds_waited(self) -> float:
+        """Time spent so far waiting for the rate limit and before repeated attempts."""
+        return self._paused + self._budget.seconds_waited
 
     def now(self) -> datetime:
         """The time on Reddit's clock (aware, UTC): this machine's, corrected by the last answer's Date header.
@@ -187,8 +212,8 @@ class RedditClient:
     def pages(self, subreddit: str, listing: Listing, *, limit: int = 1000) -> Iterator[Page]:
         """Read a listing page by page, one request each.
 
-        Ends where Reddit's listing ends (at about 1,000 items), after `limit` items, on an empty page, and when
-        Reddit points back to a page already read. Posts may repeat across pages, because the listing moves meanwhile.
+        Ends where Reddit's listing ends (at about 1,000 items), after `limit` items, and when Reddit points back to a
+        page already read. An empty page ends it only if it names no further one. Posts may repeat across pages, because the listing moves meanwhile.
         A page may hold more posts than asked for: stickied ones come on top.
 
         Args:
@@ -212,16 +237,15 @@ class RedditClient:
                 params["after"] = after
             data, observed_at = self._get(path, params)
             children = data["children"]
-            if not children:
-                return
             placed = [(rank + i, child["data"]) for i, child in enumerate(children) if _is_submission(child)]
-            yield Page(
-                listing=listing,
-                observed_at=observed_at,
-                first_rank=rank,
-                submissions=tuple(submission for _, submission in placed),
-                ranks=tuple(place for place, _ in placed),
-            )
+            if children:
+                yield Page(
+                    listing=listing,
+                    observed_at=observed_at,
+                    first_rank=rank,
+                    submissions=tuple(submission for _, submission in placed),
+                    ranks=tuple(place for place, _ in placed),
+                )
             rank += len(children)
             after = data.get("after")
             if not after or after in seen:
@@ -255,39 +279,48 @@ class RedditClient:
         """
         for attempt in count():
             try:
-                answer = self._reddit.request(method="GET", path=path, params=params)
+                return self._ask(path, params)
             except _WorthRepeating as failure:
                 if attempt >= len(failure.pauses):
                     raise RedditBusy(str(failure)) from failure
-                log.warning("%s Trying again in %.0f s.", failure, failure.pauses[attempt])
-                self._sleep(failure.pauses[attempt])
-            except RedPopError:
-                raise
-            except Exception as error:
-                raise _own_error(error, path) from error
-            else:
-                data = answer.get("data") if isinstance(answer, dict) else None
-                if not isinstance(data, dict) or not isinstance(data.get("children"), list):
-                    raise RedditError(f"Reddit's answer to /{path} is no listing. If this lasts, please report it.")
-                assert self._traffic.answered_at is not None
-                return data, self._traffic.answered_at
+                pause = failure.pauses[attempt]
+                if failure.holds_all:
+                    log.warning("%s", failure)
+                    self._budget.hold(pause)  # which says so, and waits, before the next request
+                else:
+                    log.warning("%s Trying again in %.0f s.", failure, pause)
+                    self._sleep(pause)
+                    self._paused += pause
         raise AssertionError("unreachable")
+
+    def _ask(self, path: str, params: dict[str, str | int]) -> tuple[dict[str, Any], datetime]:
+        try:
+            answer = self._reddit.request(method="GET", path=path, params=params)
+        except RedPopError:
+            raise
+        except Exception as error:
+            raise _own_error(error, path) from error
+        data = answer.get("data") if isinstance(answer, dict) else None
+        if not isinstance(data, dict) or not isinstance(data.get("children"), list):
+            raise RedditError(f"Reddit's answer to /{path} is no listing. If this lasts, please report it.")
+        assert self._traffic.answered_at is not None
+        return data, self._traffic.answered_at
 
 
 class _WorthRepeating(RedditBusy):
-    """A request that may succeed when repeated, at most once per pause (seconds)."""
+    """A request that may succeed when repeated, at most once per pause (seconds); `holds_all` if nobody may ask now."""
 
-    def __init__(self, message: str, pauses: tuple[float, ...]) -> None:
+    def __init__(self, message: str, pauses: tuple[float, ...], *, holds_all: bool = False) -> None:
         super().__init__(message)
         self.pauses = pauses
+        self.holds_all = holds_all
 
 
 @dataclass(slots=True)
 class _Traffic:
-    """What the answers so far said about Reddit's clock and budget."""
+    """How many requests were made, and what the answers said about Reddit's clock."""
 
     requests_made: int = 0
-    requests_remaining: int | None = None
     skew: timedelta = timedelta(0)
     answered_at: datetime | None = None
 
@@ -299,16 +332,15 @@ class _Traffic:
         if date is not None:
             self.skew = date - datetime.now(UTC)
         self.answered_at = (date or self.now()).replace(microsecond=0)
-        if "x-ratelimit-remaining" in headers:
-            self.requests_remaining = int(headers["x-ratelimit-remaining"])
 
 
 class _Requestor(prawcore.Requestor):
     """Sends prawcore's requests; hands on only the answers that prawcore can digest."""
 
-    def __init__(self, *, traffic: _Traffic, **kwargs: Any) -> None:
+    def __init__(self, *, traffic: _Traffic, budget: RequestBudget, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self._traffic = traffic
+        self._budget = budget
 
     def request(self, *args: Any, timeout: float | None = None, **kwargs: Any) -> requests.Response:  # noqa: ARG002
         """Send one request. The timeout is the client's: prawcore passes a constant of its own, which is ignored.
@@ -316,7 +348,23 @@ class _Requestor(prawcore.Requestor):
         Raises:
             _WorthRepeating, RedditError: nothing that prawcore could use came back.
         """
+        reservation = self._budget.spend()
         self._traffic.requests_made += 1
+        told = None
+        try:
+            response = _within(self.timeout, lambda: self._send(*args, **kwargs))
+            told = RateLimit.of(response.headers)
+        except TimeoutError as error:
+            raise _connection_error(error, self.timeout) from error
+        finally:
+            self._budget.settle(reservation, told)
+        _repair_headers(response)
+        self._traffic.record(response.headers)
+        if refusal := _refusal(response, told):
+            raise refusal
+        return response
+
+    def _send(self, *args: Any, **kwargs: Any) -> requests.Response:
         deadline = time.monotonic() + self.timeout
         try:
             # A redirect is an answer; and the client secret goes to no other host.
@@ -326,11 +374,28 @@ class _Requestor(prawcore.Requestor):
         except prawcore.RequestException as error:
             raise _connection_error(error.original_exception, self.timeout) from error.original_exception
         _read_body(response, deadline, self.timeout)
-        _repair_headers(response)
-        self._traffic.record(response.headers)
-        if refusal := _refusal(response):
-            raise refusal
         return response
+
+
+def _within(seconds: float, call: Callable[[], _T]) -> _T:
+    """What `call` returns; it is left alone after so many seconds.
+
+    Timeouts of sockets bound each silence, not their sum: a host that sends its header byte by byte, or a name server
+    that never answers, would hold the caller for hours.
+
+    Raises:
+        TimeoutError: it takes longer.
+    """
+    outcome: Future[_T] = Future()
+
+    def run() -> None:
+        try:
+            outcome.set_result(call())
+        except BaseException as error:  # noqa: BLE001  (it is raised where the result is asked for)
+            outcome.set_exception(error)
+
+    threading.Thread(target=run, daemon=True).start()
+    return outcome.result(seconds)
 
 
 def _bare_url(setting: str, url: str) -> str:
@@ -358,6 +423,11 @@ def _read_body(response: requests.Response, deadline: float, timeout: float) -> 
             body += chunk
             if time.monotonic() > deadline:
                 raise requests.exceptions.ReadTimeout
+            if len(body) > LARGEST_ANSWER:
+                response.close()
+                raise RedditError(
+                    f"Reddit's answer is larger than {LARGEST_ANSWER:,} bytes. If this lasts, please report it."
+                )
     except (requests.exceptions.ReadTimeout, urllib3.exceptions.HTTPError, OSError) as error:
         response.close()
         raise _connection_error(error, timeout) from error
@@ -388,33 +458,32 @@ def _connection_error(error: Exception, timeout: float) -> RedPopError:
 
 
 def _repair_headers(response: requests.Response) -> None:
-    """Rewrite the headers that prawcore reads so that it can parse them, or drop them."""
+    """Rewrite or drop the headers that prawcore acts on: it crashes on odd ones, and its own limiter has to rest."""
     headers = response.headers
-    names = ("x-ratelimit-remaining", "x-ratelimit-used", "x-ratelimit-reset")
-    numbers = [_number(headers.get(name)) for name in names]
-    for name, number in zip(names, numbers, strict=True):
-        headers.pop(name, None)
-        if None not in numbers and number is not None:
-            headers[name] = str(min(math.ceil(number), WINDOW) if name == "x-ratelimit-reset" else math.floor(number))
-    if headers.get("x-ratelimit-remaining") == "0":
-        log.warning("Reddit's rate limit is spent: the next request waits %s s.", headers["x-ratelimit-reset"])
+    for name in [name for name in headers if name.lower().startswith("x-ratelimit-")]:
+        del headers[name]
     if response.status_code == HTTPStatus.UNAUTHORIZED:
         headers["www-authenticate"] = 'Bearer realm="reddit", error="invalid_token"'
 
 
-def _refusal(response: requests.Response) -> RedPopError | None:
+def _refusal(response: requests.Response, told: RateLimit | None) -> RedPopError | None:
     """The error that an answer amounts to; None for those that prawcore goes on with."""
     status, path = response.status_code, urlsplit(response.url).path
     login = path == _TOKEN_PATH
-    if 200 <= status < 300 or (status == HTTPStatus.UNAUTHORIZED and not login):
-        return None  # prawcore answers 401 by asking for a new token, once or twice
+    page = response.content.lstrip().startswith(b"<")
+    if 200 <= status < 300:
+        return _bot_wall(f"HTTP {status} for {path}") if page else None
+    if status == HTTPStatus.UNAUTHORIZED and not login:
+        return None  # prawcore answers by asking for a new token, once or twice
     wait = _retry_after(response.headers)
     if status == HTTPStatus.TOO_MANY_REQUESTS:
-        told = "" if wait is None else f" It asks to wait {wait:.0f} s."
+        wait = told.reset if wait is None and told else wait
+        asks = "" if wait is None else f" It asks to wait {wait:.0f} s."
         return _WorthRepeating(
-            f"Reddit's rate limit is spent (HTTP 429).{told} Run again later, and let only one process at a time use "
-            "this client id.",
-            (max(wait, 1.0),) if wait is not None and wait <= LONGEST_WAIT else (),
+            f"Reddit's rate limit is spent (HTTP 429).{asks} Run again later, and see that no other program or machine "
+            "uses this client id.",
+            RATE_LIMIT_PAUSES if wait is None else _rate_limit_pauses(max(wait, 1.0)),
+            holds_all=True,
         )
     if status == HTTPStatus.REQUEST_TIMEOUT or status >= 500:
         pauses = tuple(max(pause, wait or 0.0) for pause in FAILURE_PAUSES)
@@ -429,7 +498,7 @@ def _refusal(response: requests.Response) -> RedPopError | None:
         )
     if 300 <= status < 400:
         return _redirect_error(path, urlsplit(response.headers.get("location", "")).path)
-    if response.content.lstrip().startswith(b"<"):
+    if page:
         return _bot_wall(f"HTTP {status} for {path}")
     if _TOKEN_ERRORS.search(response.headers.get("www-authenticate", "")):
         return RedditError(f"Reddit does not let this app read {path} (HTTP {status}): its token lacks the scope.")
@@ -437,6 +506,10 @@ def _refusal(response: requests.Response) -> RedPopError | None:
     if community and status in _UNAVAILABLE:
         return _unavailable(community[1], status, _reason(response))
     return RedditError(f"Reddit refuses {path} (HTTP {status}). If this lasts, please report it.")
+
+
+def _rate_limit_pauses(wait: float) -> tuple[float, ...]:
+    return (wait,) * min(RATE_LIMIT_ATTEMPTS - 1, int(WINDOW // wait))
 
 
 def _redirect_error(path: str, target: str) -> RedPopError:
@@ -479,10 +552,8 @@ def _own_error(error: Exception, path: str) -> RedPopError:
             f"Reddit refuses /{path} with a fresh token (HTTP 401): check that the app at "
             "https://www.reddit.com/prefs/apps still exists and may use the API."
         )
-    if isinstance(error, prawcore.BadJSON) and error.response.content.lstrip().startswith(b"<"):
-        return _bot_wall(f"for /{path}")
     if isinstance(error, (prawcore.BadJSON, ValueError)):
-        return RedditError(f"Reddit's answer to /{path} is no JSON, perhaps cut off. Run again.")
+        return _WorthRepeating(f"Reddit's answer to /{path} is no JSON, perhaps cut off. Run again.", FAILURE_PAUSES)
     return RedditError(f"Reddit's answer to /{path} could not be used ({type(error).__name__}: {error}). Run again.")
 
 
@@ -495,22 +566,14 @@ def _reason(response: requests.Response) -> str:
 
 
 def _retry_after(headers: CaseInsensitiveDict[str]) -> float | None:
-    """Seconds to wait, from Retry-After as a number or a date, else from the end of the rate limit window."""
+    """Seconds to wait, from Retry-After as a number or a date."""
     text = headers.get("retry-after")
-    if (seconds := _number(text)) is not None:
+    if (seconds := number(text)) is not None:
         return seconds
     if (date := _http_date(text)) is not None:
         now = _http_date(headers.get("date")) or datetime.now(UTC)
         return max((date - now).total_seconds(), 0.0)
-    return _number(headers.get("x-ratelimit-reset"))
-
-
-def _number(text: str | None) -> float | None:
-    try:
-        number = float(text) if text is not None else math.nan
-    except ValueError:
-        return None
-    return max(number, 0.0) if math.isfinite(number) else None
+    return None
 
 
 def _http_date(text: str | None) -> datetime | None:

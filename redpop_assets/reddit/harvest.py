@@ -1,120 +1,491 @@
-"""The first way into the raw tables: a harvest of the API, listing by listing."""
+"""The first way into the raw tables: a harvest of the API: its listings, then single posts by id.
 
-from dataclasses import dataclass
-from datetime import datetime, timedelta
+What is read when is decided by the rules of `reddit.plan`. Every answer is written, in one transaction, before the next
+one is asked for: an error or a kill loses nothing that was read.
+"""
 
-from redpop_assets.reddit.client import RedditClient
-from redpop_assets.reddit.listings import Listing, Page
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, field, replace
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from redpop_assets.errors import RedditError, SettingsError
+from redpop_assets.reddit.client import ITEMS_PER_REQUEST, RedditClient
+from redpop_assets.reddit.listings import InfoPage, Listing, Page
+from redpop_assets.reddit.plan import ONCE_A_DAY, Maturation, PlannedListing, tolerance
 from redpop_assets.reddit.records import (
+    LISTING_READS,
+    PRESENCE,
     AuthorKey,
+    created_at,
     observation_rows,
     pseudonymise,
+    shown_ids,
     sighting_rows,
     submission_rows,
 )
-from redpop_assets.storage.warehouse import Warehouse, Writer
+from redpop_assets.reddit.revisions import revised_submissions
+from redpop_assets.settings import REDDIT
+from redpop_assets.storage.warehouse import Reader, Warehouse, Writer
 
-# Known posts of a living source between birth and giving up, without a reading at the label age or in this harvest.
-_YOUNG = """
-WITH known AS (
-    SELECT post_id, to_timestamp((json->>'created_utc')::DOUBLE)::TIMESTAMP AS created_at
-    FROM raw.submissions WHERE subreddit = $subreddit AND origin = 'listing'
+NEW = Listing("new")
+
+OVERLAP = 25
+"""Posts of `new` in a row that the last reading must have seen, until this one is sure to have joined on to it."""
+
+SHORT_LISTING = 900
+"""A listing that ends by itself with fewer posts holds the whole community: Reddit cuts at about 1,000."""
+
+_COMPLETE = ("end", "depth", "overlap")
+_TO_THE_BOTTOM = ("end", "depth")
+
+_LAST_READ = """
+SELECT listing, time_filter, max(read_at) AS read_at FROM raw.listing_reads
+WHERE subreddit = $subreddit AND ended IN (SELECT unnest($endings)) GROUP BY ALL
+"""
+# Of a community that was empty, everything since is new.
+_FRONTIER = """
+SELECT arg_max(coalesce(newest_created_at, read_at), read_at) FROM raw.listing_reads
+WHERE subreddit = $subreddit AND listing = 'new' AND ended IN (SELECT unnest($endings))
+"""
+# Archives of the same Reddit hold posts of today's Reddit; in any other warehouse nobody could be asked for them.
+_KNOWN = "s.subreddit = $subreddit AND (s.origin = 'listing' OR $archives)"
+# A post was discovered after it was made, so the first condition spares most of the JSON.
+_YOUNG = f"""
+WITH young AS (
+    SELECT s.post_id, to_timestamp(TRY_CAST(s.json->>'created_utc' AS DOUBLE))::TIMESTAMP AS created_at
+    FROM raw.submissions AS s WHERE {_KNOWN} AND s.discovered_at >= $oldest
 )
-SELECT k.post_id
-FROM known AS k
-WHERE k.created_at > $oldest AND NOT EXISTS (
-    FROM raw.observations AS o
-    WHERE o.post_id = k.post_id AND (o.observed_at >= k.created_at + $label_age OR o.observed_at >= $started_at)
+SELECT
+    y.post_id,
+    y.created_at,
+    greatest(max(o.observed_at), any_value(p.checked_at)) AS last_read_at,
+    coalesce(bool_or(
+        o.observed_at >= y.created_at + $label_age AND o.score IS NOT NULL AND NOT coalesce(o.hide_score, FALSE)
+    ), FALSE) AS labelled
+FROM young AS y
+LEFT JOIN raw.observations AS o USING (post_id)
+LEFT JOIN raw.presence AS p ON p.post_id = y.post_id
+WHERE y.created_at >= $oldest
+GROUP BY y.post_id, y.created_at
+"""
+# The state is as of the latest reading that says something about it.
+_UNCHECKED = f"""
+WITH unchecked AS MATERIALIZED (
+    SELECT s.post_id, p.checked_at
+    FROM raw.submissions AS s LEFT JOIN raw.presence AS p USING (post_id)
+    WHERE {_KNOWN} AND (
+        p.checked_at IS NULL
+        OR p.checked_at <= $too_old
+        OR (p.checked_at <= $old AND s.post_id NOT IN (SELECT unnest($maturing::VARCHAR[])))
+    )
+),
+chosen AS MATERIALIZED (FROM unchecked ORDER BY checked_at NULLS FIRST, post_id LIMIT $posts),
+latest AS (
+    SELECT
+        post_id,
+        arg_max_null(removed_by_category, observed_at) AS removed_by_category,
+        arg_max_null(author_present, observed_at) AS author_present
+    FROM raw.observations SEMI JOIN chosen USING (post_id) GROUP BY post_id
 )
-ORDER BY k.created_at, k.post_id
+SELECT
+    c.post_id,
+    l.post_id IS NOT NULL AS observed,
+    l.removed_by_category,
+    l.author_present,
+    (SELECT count(*) FROM unchecked) AS unchecked
+FROM chosen AS c LEFT JOIN latest AS l USING (post_id)
+ORDER BY c.checked_at NULLS FIRST, c.post_id
 """
 
 
 @dataclass(frozen=True)
-class ListingCounts:
-    """Posts that a listing held, and how many of them were not known before."""
+class ListingRead:
+    """A reading of a listing, as raw.listing_reads keeps it. Times are UTC without zone."""
 
-    submissions: int
-    new: int
+    subreddit: str
+    listing: str
+    time_filter: str
+    read_at: datetime
+    posts: int
+    new_posts: int
+    requests: int
+    ended: str
+    oldest_created_at: datetime | None
+    newest_created_at: datetime | None
+    overlapped: bool | None
+    gap_from: datetime | None
+    gap_to: datetime | None
+
+
+@dataclass(frozen=True)
+class Reread:
+    """Posts that were asked for by id: how many, how many of them Reddit did not return, and how many are left over."""
+
+    asked: int = 0
+    missing: int = 0
+    left_over: int = 0
+
+
+@dataclass
+class _Window:
+    """What a reading of a listing has come across so far. Times are UTC without zone.
+
+    Attributes:
+        frontier: up to when the last complete reading of `new` knew all posts; None without one.
+        read_at: date of the first answer.
+        ids: of all posts.
+        new: posts not known before.
+        created: when the posts were made, in the order of the listing; pinned and promoted ones left out.
+        behind: how many of them, at the end and in a row, are not newer than the frontier.
+    """
+
+    frontier: datetime | None
+    read_at: datetime
+    ids: set[str] = field(default_factory=set)
+    new: int = 0
+    created: list[datetime] = field(default_factory=list)
+    behind: int = 0
+
+    def extend(self, submissions: Iterable[dict[str, Any]]) -> None:
+        for submission in submissions:
+            made = created_at(submission)
+            if made is None or submission.get("stickied") or not submission.get("subreddit"):
+                continue
+            self.created.append(_naive(made))
+            self.behind = self.behind + 1 if self.frontier and self.created[-1] <= self.frontier else 0
+
+    def joined(self, ended: str) -> bool | None:
+        """Whether it joins on to the last complete reading; None if that cannot be said."""
+        if self.frontier is None:
+            return None
+        if self.behind or (ended == "end" and len(self.ids) < SHORT_LISTING):
+            return True
+        return False if ended in _COMPLETE else None
+
+    def gap(self, ended: str) -> tuple[datetime, datetime] | tuple[None, None]:
+        """From when to when posts may have been made that no reading has seen."""
+        if self.frontier is None or self.joined(ended) is not False:
+            return None, None
+        return self.frontier, min((made for made in self.created if made > self.frontier), default=self.read_at)
 
 
 class Harvest:
-    """One pass over the API for one subreddit. Every listing is written as soon as it has been read.
+    """One pass over the API for one subreddit, within a budget of requests.
+
+    Posts that were forgotten (raw.tombstones), and crossposts of such posts, are dropped before anything is stored.
 
     Args:
         subreddit: partition, in lower case.
         client: logged-in client.
-        warehouse: where the rows go.
+        warehouse: where the rows go; made if there is none, so that even a community without a post leaves one, in
+            which the next steps find no rows.
         key: hides the names of people before anything is stored.
+        requests: most requests of this harvest; logins and repeated attempts count.
+
+    Attributes:
+        new_submissions, new_sightings, new_observations: rows appended so far.
+        forgotten: posts dropped so far because they were forgotten.
+        readings: of listings, in the order in which they were made; failed ones too.
     """
 
-    def __init__(self, subreddit: str, client: RedditClient, warehouse: Warehouse, key: AuthorKey) -> None:
+    def __init__(
+        self, subreddit: str, client: RedditClient, warehouse: Warehouse, key: AuthorKey, *, requests: int = 1000
+    ) -> None:
         self.subreddit = subreddit
         self.new_submissions = 0
         self.new_sightings = 0
         self.new_observations = 0
+        self.forgotten = 0
+        self.readings: list[ListingRead] = []
         self._client = client
         self._warehouse = warehouse
         self._key = key
-        self._started_at: datetime | None = None
+        self._requests = requests
+        self._requests_before = client.requests_made
+        if not warehouse.live.exists():
+            with warehouse.write():
+                pass
 
     @property
     def requests_made(self) -> int:
-        """HTTP requests sent so far."""
-        return self._client.requests_made
+        """HTTP requests sent by this harvest so far."""
+        return self._client.requests_made - self._requests_before
 
-    def read_listing(self, listing: Listing, *, depth: int) -> ListingCounts:
-        """Read up to `depth` posts of a listing and append what is new; what was read before an error is kept.
+    @property
+    def requests_left(self) -> int:
+        """What is left of the budget."""
+        return max(0, self._requests - self.requests_made)
+
+    def now(self) -> datetime:
+        """The time on Reddit's clock (UTC, without zone).
 
         Raises:
-            RedditError: as `RedditClient.pages`.
+            RedditError: as `RedditClient.now`.
         """
-        pages: list[Page] = []
-        new = 0
+        return _naive(self._client.now())
+
+    def last_read(self) -> dict[Listing, datetime]:
+        """When each listing was last read completely (UTC, without zone); those never read are left out."""
+        return self._last_read(_COMPLETE)
+
+    def read_listing(self, planned: PlannedListing) -> ListingRead:
+        """Read a listing and append what is new; what was read before an error is kept.
+
+        `new` is read from the newest post until it has joined on to the last complete reading, and once a day to its
+        planned depth: posts that a moderator approved late appear further down, at the time they were made.
+
+        Raises:
+            RedditError: as `RedditClient.pages`; the failed reading is recorded, too.
+        """
+        listing = planned.listing
+        frontier = self._frontier() if listing == NEW else None
+        window = _Window(frontier, self.now())
+        may_stop = frontier is not None and not self._to_the_bottom_is_due()
+        before = self._client.requests_made
+        reached = 0
+        ended = "error"
         try:
-            for page in self._client.pages(self.subreddit, listing, limit=depth):
-                self._started_at = self._started_at or page.observed_at
-                pages.append(page)
-        finally:
-            # Even a community without a post leaves a warehouse, in which the next steps find no rows.
-            if pages or not self._warehouse.live.exists():
-                with self._warehouse.write() as writer:
-                    new = sum(self._store(writer, page) for page in pages)
-        return ListingCounts(sum(len(page.submissions) for page in pages), new)
+            for page in self._client.pages(self.subreddit, listing, limit=planned.depth):
+                if not reached:
+                    window.read_at = _naive(page.observed_at)
+                reached = max((*page.ranks, page.first_rank)) + 1
+                self._store(page, window)
+                if may_stop and window.behind >= OVERLAP:
+                    ended = "overlap"
+                    break
+                if reached < planned.depth and not self.requests_left:
+                    ended = "budget"
+                    break
+            else:
+                ended = "depth" if reached >= planned.depth else "end"
+        except (RedditError, SettingsError):
+            self._record(listing, window, ended, before)
+            raise
+        return self._record(listing, window, ended, before)
 
-    def reobserve(self, *, label_age: timedelta, give_up: timedelta) -> int:
-        """Read the scores of known posts that are younger than `give_up` and have no reading at the label age yet.
-
-        Posts that this harvest has read are left out. Returns the number of posts read.
+    def mature(self, maturation: Maturation) -> Reread:
+        """Read the scores that are due, those due for longest first, as far as the budget goes.
 
         Raises:
-            RedditError: as `RedditClient.info`.
+            RedditError: as `RedditClient.info`; the answers before it are kept.
         """
-        now = self._client.now().replace(tzinfo=None)
-        started_at = self._started_at.replace(tzinfo=None) if self._started_at else now
-        young = self._warehouse.query(
-            _YOUNG,
-            {"subreddit": self.subreddit, "oldest": now - give_up, "label_age": label_age, "started_at": started_at},
-        )
-        read = 0
-        for page in self._client.info(young.column("post_id").to_pylist()):
-            rows = observation_rows(
-                page.submissions, subreddit=self.subreddit, observed_at=page.observed_at, endpoint="info"
-            )
-            self.new_observations += self._warehouse.append("raw.observations", rows)
-            read += rows.num_rows
-        return read
+        now = self.now()
+        due = sorted((due_at, post_id) for post_id, due_at in self._scheduled(maturation, now) if due_at <= now)
+        return self._ask([post_id for _, post_id in due], {})
 
-    def _store(self, writer: Writer, page: Page) -> int:
-        observed_at = page.observed_at
-        hidden = [pseudonymise(submission, self._key) for submission in page.submissions]
-        new = writer.append(
-            "raw.submissions", submission_rows(hidden, subreddit=self.subreddit, discovered_at=observed_at)
-        )
+    def recheck(self, every: timedelta, maturation: Maturation) -> Reread:
+        """Ask for every post that was not seen for so long, the longest first, as far as the budget goes.
+
+        Of posts whose scores are read no more, a reading is only kept if they were removed or lost their author, or the
+        contrary, since the last one; of all others it is one more reading of the score. Posts that are due to be read
+        anyhow are left to `mature`, unless it is too late.
+
+        Raises:
+            RedditError: as `RedditClient.info`; the answers before it are kept.
+        """
+        now = self.now()
+        maturing = [post_id for post_id, _ in self._scheduled(maturation, now)]
+        rows = self._warehouse.query(
+            _UNCHECKED,
+            {
+                **self._scope,
+                "old": now - every + tolerance(every),
+                "too_old": now - every,
+                "maturing": maturing,
+                "posts": max(1, self.requests_left * ITEMS_PER_REQUEST),
+            },
+        ).to_pylist()
+        settled = {row["post_id"] for row in rows} - set(maturing)
+        states = {
+            row["post_id"]: (row["removed_by_category"], row["author_present"])
+            for row in rows
+            if row["observed"] and row["post_id"] in settled
+        }
+        reread = self._ask([row["post_id"] for row in rows], states)
+        return replace(reread, left_over=rows[0]["unchecked"] - reread.asked if rows else 0)
+
+    @property
+    def _scope(self) -> dict[str, Any]:
+        return {"subreddit": self.subreddit, "archives": self._warehouse.source == REDDIT}
+
+    def _last_read(self, endings: Sequence[str]) -> dict[Listing, datetime]:
+        rows = self._warehouse.query(_LAST_READ, {"subreddit": self.subreddit, "endings": list(endings)}).to_pylist()
+        return {Listing(row["listing"], row["time_filter"]): row["read_at"] for row in rows}
+
+    def _frontier(self) -> datetime | None:
+        params = {"subreddit": self.subreddit, "endings": list(_COMPLETE)}
+        frontier: datetime | None = self._warehouse.scalar(_FRONTIER, params)
+        return frontier
+
+    def _to_the_bottom_is_due(self) -> bool:
+        last = self._last_read(_TO_THE_BOTTOM).get(NEW)
+        return last is None or last + ONCE_A_DAY - tolerance(ONCE_A_DAY) <= self.now()
+
+    def _scheduled(self, maturation: Maturation, now: datetime) -> Iterator[tuple[str, datetime]]:
+        """Posts whose score will be read again, and when that is, or was, due."""
+        params = {**self._scope, "oldest": now - maturation.give_up, "label_age": maturation.label_age}
+        for batch in self._warehouse.batches(_YOUNG, params, size=10_000):
+            for row in batch.to_pylist():
+                made, last = row["created_at"], row["last_read_at"]
+                age = maturation.next_age(None if last is None else last - made, labelled=row["labelled"])
+                if age is not None:
+                    yield row["post_id"], made + age
+
+    def _store(self, page: Page, window: _Window) -> None:
+        """Append a page, without what an earlier page held: a listing moves while it is read."""
+        fresh = {post["id"] for post in page.submissions} - window.ids
+        with self._warehouse.write() as writer:
+            gone = _forgotten(writer, page.submissions)
+            page = _only(page, fresh - gone)
+            hidden = [pseudonymise(submission, self._key) for submission in page.submissions]
+            new = writer.append(
+                "raw.submissions", submission_rows(hidden, subreddit=self.subreddit, discovered_at=page.observed_at)
+            )
+            _revise(writer, hidden, page.observed_at)
+            sightings = writer.append("raw.sightings", sighting_rows(page, subreddit=self.subreddit))
+            observations = writer.append(
+                "raw.observations",
+                observation_rows(hidden, subreddit=self.subreddit, observed_at=page.observed_at, endpoint="listing"),
+            )
+            self._mark(writer, page.observed_at, found=fresh - gone)
+        window.ids |= fresh - gone
+        window.extend(page.submissions)
+        window.new += new
         self.new_submissions += new
-        self.new_sightings += writer.append("raw.sightings", sighting_rows(page, subreddit=self.subreddit))
-        self.new_observations += writer.append(
-            "raw.observations",
-            observation_rows(hidden, subreddit=self.subreddit, observed_at=observed_at, endpoint="listing"),
+        self.new_sightings += sightings
+        self.new_observations += observations
+        self.forgotten += len(fresh & gone)
+
+    def _record(self, listing: Listing, window: _Window, ended: str, requests_before: int) -> ListingRead:
+        is_new = listing == NEW
+        gap_from, gap_to = window.gap(ended) if is_new else (None, None)
+        reading = ListingRead(
+            subreddit=self.subreddit,
+            listing=listing.name,
+            time_filter=listing.time_filter,
+            read_at=window.read_at.replace(microsecond=0),
+            posts=len(window.ids),
+            new_posts=window.new,
+            requests=self._client.requests_made - requests_before,
+            ended=ended,
+            oldest_created_at=min(window.created, default=None),
+            newest_created_at=max(window.created, default=None),
+            overlapped=window.joined(ended) if is_new else None,
+            gap_from=gap_from,
+            gap_to=gap_to,
         )
-        return new
+        self.readings.append(reading)
+        key = {name: getattr(reading, name) for name in ("subreddit", "listing", "time_filter", "read_at")}
+        with self._warehouse.write() as writer:
+            # One that was broken off in the same second, as Reddit's clock has it, makes room.
+            writer.execute(
+                "DELETE FROM raw.listing_reads WHERE subreddit = $subreddit AND listing = $listing "
+                "AND time_filter = $time_filter AND read_at = $read_at AND ended IN ('error', 'budget')",
+                key,
+            )
+            writer.append("raw.listing_reads", pa.Table.from_pylist([asdict(reading)], schema=LISTING_READS))
+        return reading
+
+    def _ask(self, post_ids: Sequence[str], states: Mapping[str, tuple[str | None, bool | None]]) -> Reread:
+        """Ask for posts a hundred at a time. A post in one of the states is recorded only if it has left it."""
+        asked = missing = 0
+        while asked < len(post_ids) and self.requests_left:
+            for page in self._client.info(post_ids[asked : asked + ITEMS_PER_REQUEST]):
+                missing += self._store_again(page, states)
+                asked += len(page.requested)
+        return Reread(asked, missing, len(post_ids) - asked)
+
+    def _store_again(self, page: InfoPage, states: Mapping[str, tuple[str | None, bool | None]]) -> int:
+        """Append readings of posts asked for; returns how many of them are missing."""
+        found = {post["id"]: post for post in page.submissions if post["id"] in page.requested}
+        rows = observation_rows(found.values(), subreddit=self.subreddit, observed_at=page.observed_at, endpoint="info")
+        now = zip(*(rows.column(name).to_pylist() for name in _STATE), strict=True)
+        changed = [post_id for post_id, *state in now if post_id not in states or states[post_id] != tuple(state)]
+        with self._warehouse.write() as writer:
+            # Only what is known: a post may have been forgotten since it was put on the list.
+            known = _present(writer, "raw.submissions", page.requested)
+            kept = pc.is_in(rows["post_id"], pa.array(sorted(known.intersection(changed)), pa.string()))
+            self.new_observations += writer.append("raw.observations", rows.filter(kept))
+            shown = [pseudonymise(found[post_id], self._key) for post_id in known & found.keys()]
+            _revise(writer, shown, page.observed_at)
+            self._mark(writer, page.observed_at, found=known & found.keys(), missing=known - found.keys())
+        return len(known - found.keys())
+
+    def _mark(
+        self, writer: Writer, checked_at: datetime, *, found: Collection[str], missing: Collection[str] = ()
+    ) -> None:
+        """Write down which posts of this partition an answer held, and which it should have held and did not."""
+        when = _naive(checked_at)
+        ids = {"subreddit": self.subreddit, "ids": sorted({*found, *missing})}
+        own = writer.query(
+            "SELECT post_id FROM raw.submissions WHERE subreddit = $subreddit AND post_id IN (SELECT unnest($ids))", ids
+        )
+        # Two questions: joined, they would go through all posts of the community.
+        misses = {
+            row["post_id"]: row
+            for row in writer.query(
+                "SELECT post_id, misses, missing_since FROM raw.presence "
+                "WHERE subreddit = $subreddit AND post_id IN (SELECT unnest($ids)) AND misses > 0",
+                ids,
+            ).to_pylist()
+        }
+        rows = []
+        for post_id in own.column("post_id").to_pylist():
+            before = misses.get(post_id, {"misses": 0, "missing_since": when})
+            is_missing = post_id in missing
+            rows.append(
+                {
+                    "post_id": post_id,
+                    "subreddit": self.subreddit,
+                    "checked_at": when,
+                    "misses": before["misses"] + 1 if is_missing else 0,
+                    "missing_since": before["missing_since"] if is_missing else None,
+                }
+            )
+        writer.merge("raw.presence", pa.Table.from_pylist(rows, schema=PRESENCE))
+
+
+_STATE = ("post_id", "removed_by_category", "author_present")
+
+
+def _revise(writer: Writer, submissions: Sequence[dict[str, Any]], read_at: datetime) -> None:
+    """Replace what was stored of posts before Reddit showed all of it."""
+    ids = [submission["id"] for submission in submissions]
+    stored = writer.query("FROM raw.submissions WHERE post_id IN (SELECT unnest($ids::VARCHAR[]))", {"ids": ids})
+    writer.merge("raw.submissions", revised_submissions(stored, submissions, read_at=read_at))
+
+
+def _forgotten(reader: Reader, submissions: Iterable[dict[str, Any]]) -> set[str]:
+    """Ids of those posts that were forgotten, or are copies of such posts."""
+    shown = {submission["id"]: shown_ids(submission) for submission in submissions}
+    tombstones = _present(reader, "raw.tombstones", set().union(*shown.values()))
+    return {post_id for post_id, ids in shown.items() if ids & tombstones}
+
+
+def _present(reader: Reader, table: str, post_ids: Collection[str]) -> set[str]:
+    rows = reader.query(
+        f"SELECT post_id FROM {table} WHERE post_id IN (SELECT unnest($ids))", {"ids": sorted(post_ids)}
+    )
+    return set(rows.column("post_id").to_pylist())
+
+
+def _only(page: Page, ids: Collection[str]) -> Page:
+    """The page with these posts only, each at its first place."""
+    placed: dict[str, tuple[dict[str, Any], int]] = {}
+    for submission, rank in zip(page.submissions, page.ranks, strict=True):
+        if submission["id"] in ids:
+            placed.setdefault(submission["id"], (submission, rank))
+    return replace(
+        page,
+        submissions=tuple(submission for submission, _ in placed.values()),
+        ranks=tuple(rank for _, rank in placed.values()),
+    )
+
+
+def _naive(moment: datetime) -> datetime:
+    """The moment without a zone, as the warehouse keeps it."""
+    return moment.astimezone(UTC).replace(tzinfo=None)

@@ -1,14 +1,16 @@
-"""The second way into the raw tables: an import of a table or dump, by chunks."""
+"""The second way into the raw tables: an import of a file of posts, which goes on where it was interrupted."""
 
-from collections.abc import Callable, Sequence
+from collections import Counter, defaultdict
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import pyarrow as pa
+import pyarrow.compute as pc
 
-from redpop_assets.reddit.archives import ArchivedPost, BrokenLine, Chunk
+from redpop_assets.reddit.archives import ArchivedPost, BrokenLine, Chunk, Position, is_prefix
 from redpop_assets.reddit.archives import read as read_archive
 from redpop_assets.reddit.cleaning import parse_post_id
 from redpop_assets.reddit.listings import Listing, Page
@@ -22,36 +24,111 @@ from redpop_assets.reddit.records import (
     sighting_rows,
     submission_rows,
 )
-from redpop_assets.storage.warehouse import Warehouse
+from redpop_assets.storage.warehouse import Reader, Warehouse
+
+# A transaction costs about 0.1 s, whatever its size; a post of a dump takes about 20 kB of memory while it waits.
+_CHUNK_SIZE: Final = 2000
+_ANY_TIME: Final = datetime(2005, 1, 1, tzinfo=UTC)
+
+_INTERRUPTED = """
+SELECT * FROM raw.imports
+WHERE file = $file AND subreddits = $subreddits AND finished_at IS NULL
+    AND observed_at IS NOT DISTINCT FROM $observed_at
+"""
+# DuckDB's Python client takes 0.1 ms for each element of a list that is a parameter, so ids come as one text.
+_IDS = "SELECT unnest(string_split($ids, ','))"
+# What is stored of some posts, by community.
+_STORED = f"""
+SELECT subreddit, sum(submissions)::BIGINT AS submissions, sum(observations)::BIGINT AS observations
+FROM (
+    SELECT subreddit, 1 AS submissions, 0 AS observations
+    FROM raw.submissions WHERE post_id IN ({_IDS})
+    UNION ALL
+    SELECT subreddit, 0, 1 FROM raw.observations WHERE post_id IN ({_IDS})
+)
+GROUP BY subreddit
+"""
+
+
+@dataclass(frozen=True)
+class Imported:
+    """What a file held of one community, and what of it was new.
+
+    `forgotten` posts were left out, because they or the posts they copy are in raw.tombstones.
+    """
+
+    posts: int = 0
+    new_submissions: int = 0
+    new_observations: int = 0
+    forgotten: int = 0
+
+    def __add__(self, other: "Imported") -> "Imported":
+        return Imported(
+            self.posts + other.posts,
+            self.new_submissions + other.new_submissions,
+            self.new_observations + other.new_observations,
+            self.forgotten + other.forgotten,
+        )
 
 
 @dataclass(frozen=True)
 class ImportReport:
-    """What an import found and what of it was new."""
+    """What an import found and what of it was new, the part before an interruption included.
 
-    posts: int
-    new_submissions: int
-    new_observations: int
+    `resumed_after` is the number of lines that an interrupted import had done already, 0 without one. The samples of
+    broken lines are those of this run.
+    """
+
+    by_subreddit: Mapping[str, Imported]
     observed_at_rules: tuple[str, ...]
     broken: int
     broken_samples: tuple[BrokenLine, ...]
     other_subreddit: int
+    resumed_after: int
+
+    @property
+    def posts(self) -> int:
+        """Posts of all communities asked for."""
+        return self._sum.posts
+
+    @property
+    def new_submissions(self) -> int:
+        """Of these, posts that were not known before."""
+        return self._sum.new_submissions
+
+    @property
+    def new_observations(self) -> int:
+        """Readings of scores that were not known before."""
+        return self._sum.new_observations
+
+    @property
+    def forgotten(self) -> int:
+        """Posts that were left out because they were forgotten."""
+        return self._sum.forgotten
+
+    @property
+    def _sum(self) -> Imported:
+        return sum(self.by_subreddit.values(), Imported())
 
 
 def import_archive(
     path: Path,
-    subreddit: str,
+    subreddits: str | Collection[str],
     warehouse: Warehouse,
     key: AuthorKey,
     *,
     observed_at: datetime | None = None,
     progress: Callable[[Chunk], None] | None = None,
 ) -> ImportReport:
-    """Append the posts of a table or dump to the raw tables; importing a file again adds nothing.
+    """Append the posts of a file to the raw tables, in one pass for all communities; again, it adds nothing.
+
+    Every chunk is written in one transaction together with the place in the file where it ends (raw.imports). If an
+    import of the same bytes, communities and `observed_at` was interrupted, this one goes on from there. Forgotten
+    posts are not stored again. A file does not say whether its posts still stand, so raw.presence is left alone.
 
     Args:
         path: see `archives.read`.
-        subreddit: whose posts are wanted; also the partition, in lower case.
+        subreddits: whose posts are wanted; in lower case, these are the partitions.
         warehouse, key: as for `Harvest`.
         observed_at: when the scores were read, for rows that do not say so (aware).
         progress: called after every chunk.
@@ -59,57 +136,245 @@ def import_archive(
     Raises:
         ArchiveError: as `archives.read`; chunks before it are kept.
     """
-    partition = subreddit.lower()
-    posts = submissions = observations = 0
-    rules: set[str] = set()
-    chunk: Chunk | None = None
-    for chunk in read_archive(path, subreddit=subreddit, observed_at=observed_at):
-        tables = _archive_tables(chunk.rows, partition, f"archive:{path.name}", key)
-        with warehouse.write() as writer:
-            submissions += writer.append("raw.submissions", tables["raw.submissions"])
-            observations += writer.append("raw.observations", tables["raw.observations"])
-            writer.append("raw.sightings", tables["raw.sightings"])
-        posts += len(chunk.rows)
-        rules.update(row.observed_at_rule for row in chunk.rows)
+    names = (subreddits,) if isinstance(subreddits, str) else subreddits
+    done = _Pass(path, sorted({name.lower() for name in names}), observed_at)
+    done.go_on_from(warehouse)
+    chunk = None
+    for chunk in read_archive(
+        path, subreddits=done.subreddits, observed_at=observed_at, chunk_size=_CHUNK_SIZE, after=done.resumed_after
+    ):
+        done.store(chunk, warehouse, key)
         if progress is not None:
             progress(chunk)
+    assert chunk is not None  # the last one may be empty, but there always is one
+    with warehouse.write() as writer:
+        writer.merge("raw.imports", done.rows(chunk, finished=True))
     return ImportReport(
-        posts=posts,
-        new_submissions=submissions,
-        new_observations=observations,
-        observed_at_rules=tuple(sorted(rules)),
-        broken=chunk.broken if chunk else 0,
-        broken_samples=chunk.broken_samples if chunk else (),
-        other_subreddit=chunk.other_subreddit if chunk else 0,
+        by_subreddit=done.imported,
+        observed_at_rules=tuple(sorted(done.rules)),
+        broken=done.broken_before + chunk.broken,
+        broken_samples=chunk.broken_samples,
+        other_subreddit=done.other_before + chunk.other_subreddit,
+        resumed_after=done.resumed_after.records if done.resumed_after else 0,
     )
 
 
-def _archive_tables(rows: Sequence[ArchivedPost], partition: str, origin: str, key: AuthorKey) -> dict[str, pa.Table]:
-    """Rows of the three raw tables; those of one moment and listing are built together."""
-    parts: dict[str, list[pa.Table]] = {
-        "raw.submissions": [SUBMISSIONS.empty_table()],
-        "raw.observations": [OBSERVATIONS.empty_table()],
-        "raw.sightings": [SIGHTINGS.empty_table()],
+class _Pass:
+    """One pass over a file for some communities, which may take several runs."""
+
+    def __init__(self, path: Path, subreddits: list[str], observed_at: datetime | None) -> None:
+        self.subreddits = subreddits
+        self.imported = {name: Imported() for name in subreddits}
+        self.rules: set[str] = set()
+        self.resumed_after: Position | None = None
+        # Counted by the runs before this one.
+        self.broken_before = self.other_before = 0
+        self._path = path
+        self._observed_at = _naive(observed_at) if observed_at else None
+        self._started_at = _now()
+
+    def go_on_from(self, warehouse: Warehouse) -> None:
+        """Take over what an interrupted run has done, if the file still begins with the bytes that it read."""
+        if not warehouse.live.exists():
+            return
+        rows = warehouse.query(
+            _INTERRUPTED,
+            {"file": self._path.name, "subreddits": self.subreddits, "observed_at": self._observed_at},
+        ).to_pylist()
+        if not rows:
+            return
+        place = Position(rows[0]["records"], rows[0]["bytes_read"], rows[0]["bytes"], rows[0]["sha256"])
+        if not is_prefix(self._path, place):
+            return
+        self.resumed_after = place
+        self.broken_before, self.other_before = rows[0]["broken"], rows[0]["other_subreddits"]
+        self.rules = set(rows[0]["observed_at_rules"])
+        self._started_at = rows[0]["started_at"]
+        for row in rows:
+            self.imported[row["subreddit"]] = Imported(
+                row["posts"], row["new_posts"], row["new_observations"], row["forgotten"]
+            )
+
+    def store(self, chunk: Chunk, warehouse: Warehouse, key: AuthorKey) -> None:
+        """Append the posts of a chunk, and note where it ends, in one transaction."""
+        posts = [_Post.of(row, self.subreddits[0], key) for row in chunk.rows]
+        tables = _tables(posts, f"archive:{self._path.name}")
+        ids = {post.post_id for post in posts}
+        self.rules.update(row.observed_at_rule for row in chunk.rows)
+        with warehouse.write() as writer:
+            forgotten = _forgotten(writer, posts)
+            before = _stored(writer, ids)
+            for table, rows in tables.items():
+                writer.append(table, rows.filter(pc.invert(pc.is_in(rows["post_id"], forgotten))))
+            after = _stored(writer, ids)
+            gone = set(forgotten.to_pylist())
+            for name in self.subreddits:
+                own = [post for post in posts if post.subreddit == name]
+                (submissions, observations), (old_submissions, old_observations) = after[name], before[name]
+                self.imported[name] += Imported(
+                    posts=len(own),
+                    new_submissions=submissions - old_submissions,
+                    new_observations=observations - old_observations,
+                    forgotten=sum(post.post_id in gone for post in own),
+                )
+            writer.merge("raw.imports", self.rows(chunk))
+
+    def rows(self, chunk: Chunk, *, finished: bool = False) -> pa.Table:
+        """Rows of raw.imports as they are at the end of the chunk, one per community."""
+        now = _now()
+        place = chunk.position
+        counts = list(self.imported.values())
+        shared: dict[str, Any] = {
+            "file": self._path.name,
+            "subreddits": self.subreddits,
+            "bytes": place.bytes_total,
+            "bytes_read": place.bytes_read,
+            "sha256": place.sha256,
+            "records": place.records,
+            "broken": self.broken_before + chunk.broken,
+            "other_subreddits": self.other_before + chunk.other_subreddit,
+            "observed_at_rules": sorted(self.rules),
+        }
+        moments = {
+            "observed_at": self._observed_at,
+            "started_at": self._started_at,
+            "updated_at": now,
+            "finished_at": now if finished else None,
+        }
+        return pa.table(
+            {
+                "subreddit": list(self.imported),
+                "posts": [imported.posts for imported in counts],
+                "new_posts": [imported.new_submissions for imported in counts],
+                "new_observations": [imported.new_observations for imported in counts],
+                "forgotten": [imported.forgotten for imported in counts],
+                **{
+                    name: pa.array([value] * len(counts), pa.list_(pa.string()) if isinstance(value, list) else None)
+                    for name, value in shared.items()
+                },
+                **{name: pa.array([value] * len(counts), pa.timestamp("us")) for name, value in moments.items()},
+            }
+        )
+
+
+@dataclass(frozen=True)
+class _Post:
+    """A row of an archive, ready to be stored: `submission` is pseudonymised, `copies` are the ids of its originals."""
+
+    post_id: str
+    subreddit: str
+    submission: dict[str, Any]
+    copies: tuple[str, ...]
+    row: ArchivedPost
+
+    @classmethod
+    def of(cls, row: ArchivedPost, default: str, key: AuthorKey) -> "_Post":
+        """`default` is the community of rows that name none."""
+        # Archives may spell the id as `t3_…`, or give it as `name` only.
+        post_id = parse_post_id(row.submission.get("id")) or parse_post_id(row.submission.get("name")) or ""
+        own = row.submission.get("subreddit")
+        parents = row.submission.get("crosspost_parent_list")
+        originals = (
+            [parent.get("id") for parent in parents if isinstance(parent, dict)] if isinstance(parents, list) else []
+        )
+        found = (parse_post_id(original) for original in (row.submission.get("crosspost_parent"), *originals))
+        return cls(
+            post_id,
+            own.lower() if isinstance(own, str) and own else default,
+            {**pseudonymise(row.submission, key), "id": post_id},
+            tuple(original for original in found if original),
+            row,
+        )
+
+
+def _tables(posts: Sequence[_Post], origin: str) -> dict[str, pa.Table]:
+    """Rows of the three raw tables."""
+    submissions, observations = [SUBMISSIONS.empty_table()], [OBSERVATIONS.empty_table()]
+    sightings = [SIGHTINGS.empty_table()]
+    for turn in _turns(posts):
+        own: dict[str, Sequence[Any]] = {
+            "subreddit": [post.subreddit for post in turn],
+            "discovered_at": [_naive(post.row.observed_at) for post in turn],
+            "observed_at": [_naive(post.row.observed_at) for post in turn],
+        }
+        # One table for all moments and communities: a dump has as many as it has posts.
+        rows = submission_rows((post.submission for post in turn), subreddit="", discovered_at=_ANY_TIME, origin=origin)
+        submissions.append(_with(rows, own))
+        rows = observation_rows(
+            (_as_observed(post.submission) for post in turn), subreddit="", observed_at=_ANY_TIME, endpoint="archive"
+        )
+        observations.append(_with(rows, own))
+    listed: dict[tuple[str, str, str, datetime], list[_Post]] = {}
+    for post in posts:
+        if post.row.listing is not None:
+            place = (post.subreddit, post.row.listing, post.row.time_filter or "", post.row.observed_at)
+            listed.setdefault(place, []).append(post)
+    for (subreddit, listing, time_filter, moment), members in listed.items():
+        page = Page(
+            Listing(listing, time_filter),
+            moment,
+            0,
+            tuple(post.submission for post in members),
+            tuple(post.row.rank or 0 for post in members),
+        )
+        sightings.append(sighting_rows(page, subreddit=subreddit))
+    return {
+        "raw.submissions": pa.concat_tables(submissions),
+        "raw.observations": pa.concat_tables(observations),
+        "raw.sightings": pa.concat_tables(sightings),
     }
-    grouped: dict[tuple[datetime, str | None, str | None], list[ArchivedPost]] = {}
-    for row in rows:
-        grouped.setdefault((row.observed_at, row.listing, row.time_filter), []).append(row)
-    for (moment, listing, time_filter), members in grouped.items():
-        hidden = tuple(_identified(pseudonymise(member.submission, key)) for member in members)
-        parts["raw.submissions"].append(
-            submission_rows(hidden, subreddit=partition, discovered_at=moment, origin=origin)
-        )
-        parts["raw.observations"].append(
-            observation_rows(hidden, subreddit=partition, observed_at=moment, endpoint="archive")
-        )
-        if listing is not None:
-            ranks = tuple(member.rank or 0 for member in members)
-            page = Page(Listing(listing, time_filter or ""), moment, 0, hidden, ranks)
-            parts["raw.sightings"].append(sighting_rows(page, subreddit=partition))
-    return {table: pa.concat_tables(found) for table, found in parts.items()}
 
 
-def _identified(submission: dict[str, Any]) -> dict[str, Any]:
-    """Archives may spell the id as `t3_…` or give it as `name` only."""
-    post_id = parse_post_id(submission.get("id")) or parse_post_id(submission.get("name"))
-    return submission if submission.get("id") == post_id else {**submission, "id": post_id}
+def _turns(posts: Iterable[_Post]) -> list[list[_Post]]:
+    """The posts in as few lists as possible, in none of which a post occurs twice."""
+    turns: list[list[_Post]] = []
+    times: Counter[str] = Counter()
+    for post in posts:
+        if times[post.post_id] == len(turns):
+            turns.append([])
+        turns[times[post.post_id]].append(post)
+        times[post.post_id] += 1
+    return turns
+
+
+def _with(rows: pa.Table, columns: Mapping[str, Sequence[Any]]) -> pa.Table:
+    """The rows with other values in those of the columns that they have."""
+    for name in set(columns) & set(rows.column_names):
+        at = rows.schema.get_field_index(name)
+        rows = rows.set_column(at, rows.schema.field(at), pa.array(columns[name], rows.schema.field(at).type))
+    return rows
+
+
+def _as_observed(submission: dict[str, Any]) -> dict[str, Any]:
+    """The submission with what a second reading by the archive found about its removal, in the field of the API."""
+    meta = submission.get("_meta")
+    if submission.get("removed_by_category") or not isinstance(meta, Mapping):
+        return submission
+    removal = meta.get("removal_type") or ("deleted" if meta.get("was_deleted_later") is True else None)
+    return {**submission, "removed_by_category": removal} if removal else submission
+
+
+def _forgotten(reader: Reader, posts: Iterable[_Post]) -> pa.Array:
+    """Ids of those posts that are forgotten, or are copies of such posts."""
+    mentioned: dict[str, set[str]] = {}
+    for post in posts:
+        mentioned.setdefault(post.post_id, {post.post_id}).update(post.copies)
+    ids = set().union(*mentioned.values())
+    found = reader.query(f"SELECT post_id FROM raw.tombstones WHERE post_id IN ({_IDS})", {"ids": ",".join(ids)})
+    gone = set(found.column("post_id").to_pylist())
+    return pa.array([post_id for post_id, related in mentioned.items() if related & gone], pa.string())
+
+
+def _stored(reader: Reader, ids: Collection[str]) -> dict[str, tuple[int, int]]:
+    """Rows of raw.submissions and of raw.observations that some posts have, by community."""
+    rows = reader.query(_STORED, {"ids": ",".join(ids)}).to_pylist()
+    return defaultdict(lambda: (0, 0), {row["subreddit"]: (row["submissions"], row["observations"]) for row in rows})
+
+
+def _naive(moment: datetime) -> datetime:
+    """The moment without a zone, as the warehouse keeps it."""
+    return moment.astimezone(UTC).replace(tzinfo=None)
+
+
+def _now() -> datetime:
+    return _naive(datetime.now(UTC))

@@ -30,6 +30,7 @@ SUBMISSIONS = pa.schema(
         ("subreddit", pa.string()),
         ("discovered_at", pa.timestamp("us")),
         ("origin", pa.string()),
+        ("revised_at", pa.timestamp("us")),
         ("json", pa.string()),
     ]
 )
@@ -62,6 +63,32 @@ OBSERVATIONS = pa.schema(
         ("archived", pa.bool_()),
         ("author_present", pa.bool_()),
         ("removed_by_category", pa.string()),
+    ]
+)
+LISTING_READS = pa.schema(
+    [
+        ("subreddit", pa.string()),
+        ("listing", pa.string()),
+        ("time_filter", pa.string()),
+        ("read_at", pa.timestamp("us")),
+        ("posts", pa.int32()),
+        ("new_posts", pa.int32()),
+        ("requests", pa.int32()),
+        ("ended", pa.string()),
+        ("oldest_created_at", pa.timestamp("us")),
+        ("newest_created_at", pa.timestamp("us")),
+        ("overlapped", pa.bool_()),
+        ("gap_from", pa.timestamp("us")),
+        ("gap_to", pa.timestamp("us")),
+    ]
+)
+PRESENCE = pa.schema(
+    [
+        ("post_id", pa.string()),
+        ("subreddit", pa.string()),
+        ("checked_at", pa.timestamp("us")),
+        ("misses", pa.int32()),
+        ("missing_since", pa.timestamp("us")),
     ]
 )
 
@@ -175,7 +202,7 @@ def submission_rows(
     return _table(
         SUBMISSIONS,
         (
-            (post_id, partition, when, origin, submission_json(submission))
+            (post_id, partition, when, origin, None, submission_json(submission))
             for post_id, submission in _first_of_each(submissions).items()
         ),
     )
@@ -257,6 +284,16 @@ def created_at(submission: dict[str, Any]) -> datetime | None:
         return datetime.fromtimestamp(seconds, UTC)
     except (OverflowError, OSError, ValueError):
         return None
+
+
+def shown_ids(submission: dict[str, Any]) -> set[str]:
+    """Ids of the post and of the posts that it copies: a crosspost carries the whole object of its original."""
+    parents = submission.get("crosspost_parent_list")
+    originals = (
+        [parent.get("id") for parent in parents if isinstance(parent, dict)] if isinstance(parents, list) else []
+    )
+    found = (submission["id"], submission.get("crosspost_parent"), *originals)
+    return {post_id.removeprefix("t3_") for post_id in found if isinstance(post_id, str)}
 
 
 def _write_once(path: Path, secret: bytes) -> None:

@@ -1,65 +1,83 @@
 """The local Reddit as a web application: token, listings, api/info, the image host, and a panel for the sandbox itself.
 
-Every answer carries the world's time as its Date. Rate limits, tokens and their lifetimes count real time.
+Every answer carries the world's time as its Date. Rate limits, tokens and their lifetimes count real time. The panel,
+everything under /sandbox, moves the time, switches chaos, deletes posts and accounts, and tells the truth about it all.
 """
 
 import base64
 import binascii
 import hashlib
-import json
 import secrets
 import threading
 import time
-from collections.abc import Awaitable, Callable, MutableMapping
+from dataclasses import replace
 from datetime import UTC, datetime
 from email.utils import format_datetime
+from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs, quote
 
 from starlette.applications import Starlette
 from starlette.requests import Request
-from starlette.responses import JSONResponse, Response, StreamingResponse
+from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from redpop_assets.sandbox import pictures, popularity
+from redpop_assets.sandbox import pictures
+from redpop_assets.sandbox.chaos import Chaos
 from redpop_assets.sandbox.clock import Clock
+from redpop_assets.sandbox.connections import Application, Message, Receive, Scope, Send
+from redpop_assets.sandbox.fates import Fates
+from redpop_assets.sandbox.faults import TOKEN_PATH, Faults
 from redpop_assets.sandbox.listings import LISTINGS, WINDOWS, Listings
-from redpop_assets.sandbox.submissions import submission
+from redpop_assets.sandbox.odd_pictures import PICTURELESS, dead, placeholder, served_as
+from redpop_assets.sandbox.odd_posts import advertisement, shown
+from redpop_assets.sandbox.panel import Panel
 from redpop_assets.sandbox.world import Post, World
 
 TOKEN_SECONDS = 3600
 WINDOW_SECONDS = 600
 _GRANTS = ("client_credentials", "https://oauth.reddit.com/grants/installed_client")
 
-_Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
-_Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
-_Scope = MutableMapping[str, Any]
-_Application = Callable[[_Scope, _Receive, _Send], Awaitable[None]]
 
-
-def create_app(world: World, clock: Clock, base_url: str, *, secret: str = "sandbox", budget: int = 996) -> Starlette:
+def create_app(
+    world: World,
+    clock: Clock,
+    base_url: str,
+    *,
+    secret: str = "sandbox",
+    budget: int = 996,
+    chaos: Chaos | None = None,
+    directory: Path | None = None,
+) -> Starlette:
     """The application of one world.
 
     `base_url` (scheme, host, port; no path) is where it can be reached: picture links start with it. A client logs in
     with any id and this `secret`. `budget` is the number of API calls in each window of 600 s; as on Reddit the windows
-    are not aligned with the client, and the first one is half over when the application starts.
+    are not aligned with the client, and the first one is half over when the application starts. `chaos` decides what
+    goes wrong, nothing by default; `directory` keeps what is deleted by hand.
+
+    Raises:
+        RedPopError: what the directory keeps cannot be read.
     """
-    site = _Site(world, clock, base_url.rstrip("/"), secret, budget)
+    chaos = chaos or Chaos(world.seed)
+    fates = Fates(world, chaos, directory)
+    site = _Site(world, clock, base_url.rstrip("/"), secret, budget, chaos, fates)
+    panel = Panel(world, clock, chaos, fates, site.listings)
     app = Starlette(
         routes=[
             Route("/", site.about),
-            Route("/api/v1/access_token", site.access_token, methods=["POST"]),
+            Route(TOKEN_PATH, site.access_token, methods=["POST"]),
             Route("/api/info", site.info),
             Route("/api/info/", site.info),
             Route("/r/{subreddit}/{listing}", site.listing),
             Route("/r/{subreddit}/{listing}/", site.listing),
+            Route("/i/removed.png", site.placeholder),
             Route("/i/{media_id}.jpg", site.picture),
-            Route("/sandbox/clock", site.show_clock, methods=["GET"]),
-            Route("/sandbox/clock", site.advance_clock, methods=["POST"]),
-            Route("/sandbox/truth", site.truth),
+            *panel.routes(),
         ],
         exception_handlers={404: _not_found},
     )
+    app.add_middleware(Faults, chaos=chaos, clock=clock)
     app.add_middleware(_WorldDate, clock=clock)
     return app
 
@@ -67,11 +85,11 @@ def create_app(world: World, clock: Clock, base_url: str, *, secret: str = "sand
 class _WorldDate:
     """Puts the world's time into the Date header of every answer."""
 
-    def __init__(self, app: _Application, clock: Clock) -> None:
+    def __init__(self, app: Application, clock: Clock) -> None:
         self._app, self._clock = app, clock
 
-    async def __call__(self, scope: _Scope, receive: _Receive, send: _Send) -> None:
-        async def stamped(message: MutableMapping[str, Any]) -> None:
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        async def stamped(message: Message) -> None:
             if message["type"] == "http.response.start":
                 moment = datetime.fromtimestamp(scope.get("state", {}).get("now") or self._clock.seconds(), UTC)
                 date = format_datetime(moment, usegmt=True).encode()
@@ -108,9 +126,12 @@ class _Budget:
 class _Site:
     """The endpoints of one world; plain functions, so they run in threads and a slow picture blocks nobody."""
 
-    def __init__(self, world: World, clock: Clock, base_url: str, secret: str, budget: int) -> None:
+    def __init__(
+        self, world: World, clock: Clock, base_url: str, secret: str, budget: int, chaos: Chaos, fates: Fates
+    ) -> None:
         self._world, self._clock, self._base_url, self._secret = world, clock, base_url, secret
-        self._budget, self._listings = _Budget(budget), Listings(world)
+        self._chaos, self._fates = chaos, fates
+        self._budget, self.listings = _Budget(budget), Listings(world, fates)
         self._tokens: dict[str, float] = {}
 
     def about(self, _request: Request) -> Response:
@@ -119,7 +140,7 @@ class _Site:
                 "what": "a local Reddit: generated communities, no real people or posts",
                 "time": self._clock.now().isoformat(),
                 "subreddits": list(self._world.subreddits),
-                "see": ["/sandbox/clock", "/sandbox/truth"],
+                "see": ["/sandbox/clock", "/sandbox/chaos", "/sandbox/truth"],
             }
         )
 
@@ -153,16 +174,25 @@ class _Site:
         query = request.query_params
         limit = query.get("limit", "25")
         window = query.get("t", "day")
+        after, before = query.get("after"), query.get("before")
+        twist = self._chaos.strike("pages") if after else None
         now = self._moment(request)
-        page = self._listings.page(
+        page = self.listings.page(
             subreddit,
             listing,
             now,
             window=window if window in WINDOWS else "day",
             limit=min(100, max(1, int(limit))) if limit.isascii() and limit.isdigit() else 25,
-            after=query.get("after"),
+            after=after,
+            before=before,
+            twist=twist.name if twist else None,
         )
-        return self._answer(page.posts, page.after, now, headers)
+        children = self._children(page.posts, now)
+        if listing == "hot" and not after and (offer := self._chaos.strike("hot")):
+            children.insert(min(3, len(children)), {"kind": "t3", "data": advertisement(offer.number, now)})
+        # As on Reddit, the way back is shown to those who count, or came that way.
+        back = page.before if before or query.get("count", "0") not in ("", "0") else None
+        return _answer(children, page.after, back, headers)
 
     def info(self, request: Request) -> Response:
         refusal, headers = self._admit(request)
@@ -170,52 +200,34 @@ class _Site:
             return refusal
         now = self._moment(request)
         names = request.query_params.get("id", "").split(",")[:100]
-        found = (self._world.find(name.strip()[3:], now) for name in names if name.strip().startswith("t3_"))
-        return self._answer([post for post in found if post], None, now, headers)
+        ids = [name.strip()[3:] for name in names if name.strip().startswith("t3_")]
+        found = (self._fates.find(post_id, now) for post_id in ids if not self._chaos.absent(post_id))
+        return _answer(self._children([post for post in found if post], now), None, None, headers)
 
     def picture(self, request: Request) -> Response:
-        found = self._world.media(request.path_params["media_id"], self._moment(request))
-        if found is None:
-            return Response("<html><body>Not found</body></html>", 404, media_type="text/html")
+        media_id, now = request.path_params["media_id"], self._moment(request)
+        found, place = self._world.media(media_id, now), self._world.shown(media_id, now)
+        if found is None or place is None or self._fates.of(place[0], now).taken:
+            return dead()
         look, quality = found
+        trait = self._fates.picture(media_id, now)
+        if trait == "changed-images":
+            look = replace(look, detail=look.detail ^ 1)
         etag = '"' + hashlib.sha256(repr((look, quality)).encode()).hexdigest()[:32] + '"'
-        headers = {"etag": etag, "cache-control": "public, max-age=31536000"}
-        if request.headers.get("if-none-match") == etag:
+        changed = format_datetime(datetime.fromtimestamp(int(place[0].created), UTC), usegmt=True)
+        headers = {"etag": etag, "last-modified": changed, "cache-control": "public, max-age=31536000"}
+        if trait not in PICTURELESS and request.headers.get("if-none-match") == etag:
             return Response(status_code=304, headers=headers)
-        return Response(pictures.render(look, quality), headers=headers, media_type="image/jpeg")
 
-    def show_clock(self, _request: Request) -> Response:
-        now = self._clock.now()
-        return JSONResponse(
-            {
-                "now": now.isoformat(),
-                "unix": now.timestamp(),
-                "epoch": self._world.epoch.isoformat(),
-                "speed": self._clock.speed,
-            }
-        )
+        def paint() -> bytes:
+            return pictures.render(look, quality)
 
-    async def advance_clock(self, request: Request) -> Response:
-        try:
-            self._clock.advance(float(json.loads(await request.body())["advance_seconds"]))
-        except (ValueError, KeyError, TypeError, OverflowError) as error:
-            return JSONResponse({"error": f'send {{"advance_seconds": a number from 0 upwards}} ({error})'}, 400)
-        return self.show_clock(request)
+        if trait:
+            return served_as(trait, self._chaos.share("variant", media_id), paint, headers)
+        return Response(paint(), headers=headers, media_type="image/jpeg")
 
-    def truth(self, request: Request) -> Response:
-        """JSON lines: first the process, then every post so far with its terms (`?subreddit=` chooses a community)."""
-        wanted = request.query_params.get("subreddit")
-        names = [self._world.subreddit(wanted)] if wanted else list(self._world.subreddits)
-        now = self._moment(request)
-
-        def lines() -> Any:
-            process = {"process": popularity.__doc__, "shares": dict(popularity.SHARES), "spread": popularity.SPREAD}
-            yield json.dumps(process) + "\n"
-            for name in names:
-                for post in self._world.posts(name, now) if name else ():
-                    yield json.dumps(_truth(post)) + "\n"
-
-        return StreamingResponse(lines(), media_type="application/x-ndjson")
+    def placeholder(self, _request: Request) -> Response:
+        return Response(placeholder(161, 81), media_type="image/png")
 
     def _admit(self, request: Request) -> tuple[Response | None, dict[str, str]]:
         """A refusal, if the token or the budget asks for one, and the headers for the answer otherwise."""
@@ -246,37 +258,26 @@ class _Site:
         request.state.now = float(int(self._clock.seconds()))
         return float(request.state.now)
 
-    def _answer(self, posts: list[Post], after: str | None, now: float, headers: dict[str, str]) -> Response:
-        children = [{"kind": "t3", "data": submission(self._world, post, now, self._base_url)} for post in posts]
-        data = {
-            "after": after,
-            "dist": len(children),
-            "modhash": None,
-            "geo_filter": None,
-            "children": children,
-            "before": None,
-        }
-        return JSONResponse(
-            {"kind": "Listing", "data": data},
-            headers={**headers, "cache-control": "private, s-maxage=0, max-age=0, must-revalidate, no-store"},
-        )
+    def _children(self, posts: list[Post], now: float) -> list[dict[str, Any]]:
+        return [
+            {"kind": "t3", "data": shown(self._world, self._fates, self._chaos, post, now, self._base_url)}
+            for post in posts
+        ]
 
 
-def _truth(post: Post) -> dict[str, Any]:
-    first = next((look for item, look in enumerate(post.looks) if item != post.failed_item), None)
-    visible = {name: getattr(first, name) for name in popularity.IMAGE_PROPERTIES} if first else None
-    return {
-        "id": post.id,
-        "subreddit": post.subreddit,
-        "kind": post.kind,
-        "expected_log_score": post.expected_log_score,
-        "base": post.base,
-        **post.terms,
-        "noise": post.noise,
-        "look": visible,
-        "caption_properties": {name: getattr(post.caption, name) for name in popularity.CAPTION_PROPERTIES},
-        "repeats": list(post.source) if post.source else None,
+def _answer(children: list[dict[str, Any]], after: str | None, before: str | None, headers: dict[str, str]) -> Response:
+    data = {
+        "after": after,
+        "dist": len(children),
+        "modhash": None,
+        "geo_filter": None,
+        "children": children,
+        "before": before,
     }
+    return JSONResponse(
+        {"kind": "Listing", "data": data},
+        headers={**headers, "cache-control": "private, s-maxage=0, max-age=0, must-revalidate, no-store"},
+    )
 
 
 async def _not_found(_request: Request, _error: Exception) -> Response:

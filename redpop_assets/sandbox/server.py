@@ -5,12 +5,16 @@ import socket
 import threading
 import time
 from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import uvicorn
+from starlette.applications import Starlette
 
 from redpop_assets.errors import RedPopError
 from redpop_assets.sandbox.app import create_app
+from redpop_assets.sandbox.chaos import Chaos
 from redpop_assets.sandbox.clock import Clock
+from redpop_assets.sandbox.connections import Protocol
 from redpop_assets.sandbox.world import World
 
 _START_SECONDS = 15.0
@@ -25,16 +29,18 @@ def serve(
     base_url: str | None = None,
     secret: str = "sandbox",
     budget: int = 996,
+    chaos: Chaos | None = None,
+    directory: Path | None = None,
     on_ready: Callable[[str], None] | None = None,
 ) -> None:
     """Serve until interrupted. `on_ready` gets the base URL once the port is open.
 
-    `base_url` is how clients reach the server when that is not http://host:port. Raises `RedPopError` if the port is
-    taken.
+    `base_url` is how clients reach the server when that is not http://host:port; `chaos` and `directory` are those of
+    `create_app`. Raises `RedPopError` if the port is taken.
     """
     with _bound(host, port) as listener:
         url = base_url or _url(listener)
-        server = _server(world, clock, url, secret, budget)
+        server = _server(create_app(world, clock, url, secret=secret, budget=budget, chaos=chaos, directory=directory))
         if on_ready:
             on_ready(url)
         with contextlib.suppress(KeyboardInterrupt):
@@ -50,11 +56,13 @@ def running(
     port: int = 0,
     secret: str = "sandbox",
     budget: int = 996,
+    chaos: Chaos | None = None,
+    directory: Path | None = None,
 ) -> Iterator[str]:
     """Serve from a background thread and yield the base URL; port 0 takes any free one. Stops when the block ends."""
     with _bound(host, port) as listener:
         url = _url(listener)
-        server = _server(world, clock, url, secret, budget)
+        server = _server(create_app(world, clock, url, secret=secret, budget=budget, chaos=chaos, directory=directory))
         thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]}, name="sandbox", daemon=True)
         thread.start()
         try:
@@ -69,9 +77,10 @@ def running(
             thread.join()
 
 
-def _server(world: World, clock: Clock, url: str, secret: str, budget: int) -> uvicorn.Server:
+def _server(app: Starlette) -> uvicorn.Server:
     config = uvicorn.Config(
-        create_app(world, clock, url, secret=secret, budget=budget),
+        app,
+        http=Protocol,
         log_level="warning",
         access_log=False,
         date_header=False,

@@ -13,9 +13,21 @@ _PREVIEW_WIDTHS = (108, 216, 320, 640)
 _ARCHIVED_AFTER = 180 * 86_400
 
 
-def submission(world: World, post: Post, now: float, base_url: str) -> dict[str, Any]:
-    """The t3 data object of `post` as read at `now` (Unix seconds); pictures are linked at `base_url`."""
-    reading = world.read(post, now)
+def submission(
+    world: World,
+    post: Post,
+    now: float,
+    base_url: str,
+    *,
+    reading: Reading | None = None,
+    parent: dict[str, Any] | None = None,
+) -> dict[str, Any]:
+    """The t3 data object of `post` as read at `now` (Unix seconds); pictures are linked at `base_url`.
+
+    `reading` says what has become of the post, by default the world does; `parent` is the object of the original of a
+    crosspost.
+    """
+    reading = reading or world.read(post, now)
     slug = re.sub(r"[^a-z0-9]+", "_", post.caption.text.lower()).strip("_")[:50].strip("_")
     permalink = f"/r/{post.subreddit}/comments/{post.id}/{slug}/"
     data: dict[str, Any] = {
@@ -124,7 +136,10 @@ def submission(world: World, post: Post, now: float, base_url: str) -> dict[str,
         "media": None,
         "is_video": False,
     }
-    _ADD[post.kind](data, world, post, now, base_url)
+    if post.source and post.kind == "crosspost":
+        _add_crosspost(data, post, parent or submission(world, world.post(*post.source), now, base_url))
+    else:
+        _ADD[post.kind](data, world, post, now, base_url)
     if reading.author_gone:
         _forget_author(data)
     if reading.removed:
@@ -206,12 +221,10 @@ def _add_gallery(data: dict[str, Any], world: World, post: Post, _now: float, ba
     _add_thumbnail(data, f"{base_url}/i/{world.media_id(post, first)}.jpg", *pictures.size(post.looks[first]))
 
 
-def _add_crosspost(data: dict[str, Any], world: World, post: Post, now: float, base_url: str) -> None:
-    assert post.source is not None
-    parent = submission(world, world.post(*post.source), now, base_url)
-    data |= {name: parent[name] for name in ("post_hint", "preview") if name in parent}
-    shared = ("url", "url_overridden_by_dest", "domain", "is_reddit_media_domain", "thumbnail", "thumbnail_width")
-    data |= {name: parent[name] for name in (*shared, "thumbnail_height")}
+def _add_crosspost(data: dict[str, Any], post: Post, parent: dict[str, Any]) -> None:
+    shared = ("post_hint", "preview", "url", "url_overridden_by_dest", "domain", "is_reddit_media_domain", "thumbnail")
+    sizes = ("thumbnail_width", "thumbnail_height")
+    data |= {name: parent[name] for name in (*shared, *sizes) if name in parent}
     data |= {"crosspost_parent": parent["name"], "crosspost_parent_list": [parent]}
     if post.number % 3 == 0:
         data |= {"url": parent["permalink"], "url_overridden_by_dest": parent["permalink"], "domain": ""}
@@ -268,7 +281,6 @@ def _add_link(data: dict[str, Any], _world: World, post: Post, _now: float, _bas
 _ADD = {
     "image": _add_picture,
     "gallery": _add_gallery,
-    "crosspost": _add_crosspost,
     "self": _add_text,
     "moderator": _add_text,
     "video": _add_video,

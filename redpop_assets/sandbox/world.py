@@ -139,7 +139,7 @@ class World:
 
     def subreddit_id(self, name: str) -> str:
         """Fullname of the community (t5_...)."""
-        return "t5_" + _base36(int.from_bytes(self.digest(name, "subreddit", 0)[:4], "big") % 36**5 + 36**4)
+        return "t5_" + base36(int.from_bytes(self.digest(name, "subreddit", 0)[:4], "big") % 36**5 + 36**4)
 
     def subscribers(self, name: str, now: float) -> int:
         """Members of the community: a growing number."""
@@ -183,10 +183,20 @@ class World:
     def media_id(self, post: Post, item: int = 0) -> str:
         """Name of a picture at the image host."""
         slot = (post.index * len(self.subreddits) + self._order(post.subreddit)) * _MEDIA_PER_POST + item
-        return _base36((slot * _MEDIA_FACTOR + self._media_offset) % _MEDIA_SPACE).rjust(13, "0")
+        return base36((slot * _MEDIA_FACTOR + self._media_offset) % _MEDIA_SPACE).rjust(13, "0")
 
     def media(self, media_id: str, now: float) -> tuple[Look, int] | None:
         """Look and JPEG quality of a picture, or None if it does not exist, not yet or no longer."""
+        shown = self.shown(media_id, now)
+        if shown is None:
+            return None
+        post, item = shown
+        if now >= post.picture_dies or (post.removal == "deleted" and now >= post.removed_at):
+            return None
+        return post.looks[item], post.quality
+
+    def shown(self, media_id: str, now: float) -> tuple[Post, int] | None:
+        """The post that shows a picture and the picture's place in it, or None if there is none yet."""
         try:
             value = int(media_id, 36)
         except ValueError:
@@ -200,9 +210,7 @@ class World:
         post = self.post(name, index)
         if post.kind not in ("image", "gallery") or item >= len(post.looks) or item == post.failed_item:
             return None
-        if now >= post.picture_dies or (post.removal == "deleted" and now >= post.removed_at):
-            return None
-        return post.looks[item], post.quality
+        return post, item
 
     def score(self, post: Post, now: float) -> float:
         """Votes that have arrived by `now`, before rounding and fuzzing; voting ends with a removal."""
@@ -363,12 +371,12 @@ class _Community:
         return Post(
             subreddit=self.name,
             index=index,
-            id=_base36(number),
+            id=base36(number),
             number=number,
             kind=kind,
             created=created,
             author=f"{self.name}_moderators" if kind == "moderator" else self._author_name(author, returned),
-            author_id=f"t2_{_base36(36**6 + (self.order * 1_000_003 + author) * 7919 + int(returned))}",
+            author_id=f"t2_{base36(36**6 + (self.order * 1_000_003 + author) * 7919 + int(returned))}",
             account_closed=math.inf if returned or kind == "moderator" else float(self._leaves[author]),
             caption=caption,
             original_content=original_content,
@@ -444,7 +452,8 @@ class _Community:
         return float(int(_MONDAY + 3600 * (weeks * 168 + np.interp(rest, self._cumulated, np.arange(169)))))
 
 
-def _base36(number: int) -> str:
+def base36(number: int) -> str:
+    """Digits and lower-case letters, as in Reddit's ids."""
     digits = ""
     while True:
         number, digit = divmod(number, 36)

@@ -7,6 +7,7 @@ import duckdb
 import pytest
 
 from redpop_assets.predictors.registry import predictor_names
+from redpop_assets.storage.forgetting import FORGOTTEN_REMOVALS
 from redpop_assets.storage.schema import load_schema
 
 pytestmark = pytest.mark.xdist_group("pipeline")
@@ -14,17 +15,26 @@ pytestmark = pytest.mark.xdist_group("pipeline")
 SUBREDDITS = ("pics", "earthporn")
 TABLES = [name for name, table in load_schema().items() if not table.is_view]
 
+# Nothing was imported, forgotten, or found to be a placeholder.
+WITHOUT_REASON_TO_HAVE_ANY = {"raw.imports", "raw.tombstones", "core.placeholder_images"}
+
 PREDICTOR = {"status", "reason", "blocks", "notes", "train_rows", "train_seconds", "trained_now", "snapshot"}
 COUNTS = {"dagster/row_count", "dagster/partition_row_count"}
 TOOK = {"rows_computed", "compute_seconds", "rows_per_second"}
 METADATA = {
-    "raw/submissions": COUNTS | {"new_posts", "api_requests"},
+    "raw/submissions": COUNTS
+    | {"new_posts", "forgotten_posts_dropped", "api_requests", "api_requests_remaining", "left_over"},
     "raw/sightings": COUNTS | {"new_sightings"},
-    "raw/observations": COUNTS | {"new_observations"},
+    "raw/observations": COUNTS | {"new_observations", "scores_due_read", "scores_left_over"},
+    "raw/presence": COUNTS | {"posts_checked", "posts_missing", "checks_left_over"},
+    "raw/listing_reads": COUNTS | {"listings_read", "listings_left_over", "gaps", "readings"},
+    "raw/imports": COUNTS,
+    "raw/tombstones": COUNTS | {"posts_forgotten", "files_removed", "posts_anonymised"},
     "core/posts": COUNTS | {"rows_computed"},
     "core/rejected_posts": COUNTS | {"reasons"},
-    "core/image_fetches": COUNTS | {"urls_fetched", "urls_without_image"},
-    "core/images": COUNTS | {"images_stored"},
+    "core/image_fetches": COUNTS | {"urls_fetched", "urls_rechecked", "urls_reused", "urls_gone", "urls_without_image"},
+    "core/images": COUNTS | {"images_stored", "placeholders_learnt"},
+    "core/duplicates": COUNTS | {"rows_changed", "posts_with_duplicates"},
     "core/labels": COUNTS | {"rows_changed", "posts_below_label_age", "label_age_days"},
     "features/image_embeddings": COUNTS | TOOK | {"encoder"},
     "features/caption_embeddings": COUNTS | TOOK | {"encoder"},
@@ -123,6 +133,9 @@ def test_labels_are_first_readings_past_the_label_age(first):
 
 @pytest.mark.parametrize("table", TABLES)
 def test_every_table_has_rows_of_both_communities(first, table):
+    if table in WITHOUT_REASON_TO_HAVE_ANY:
+        assert first.scalar(f"SELECT count(*) FROM {table}") == 0
+        return
     if "subreddit" in load_schema()[table].column_names:
         found = {row["subreddit"] for row in first.rows(f"SELECT DISTINCT subreddit FROM {table}")}
         assert found == set(SUBREDDITS)
@@ -274,8 +287,7 @@ def later(pipeline, later_sandbox, tmp_path_factory):
         REDPOP_IMAGE_HOSTS_ALLOWED=",".join(
             [before.variables["REDPOP_IMAGE_HOSTS_ALLOWED"], later_sandbox.removeprefix("http://")]
         ),
-        REDPOP_LISTINGS="new",
-        REDPOP_LISTING_DEPTH="18",
+        REDPOP_HARVEST_PLAN="new:18",
     )
     return deployment, {name: deployment.run(name) for name in SUBREDDITS}
 
@@ -309,7 +321,10 @@ def test_every_young_post_is_read_again(first, later):
     }
     read = {
         row["post_id"]
-        for row in deployment.rows("SELECT post_id FROM raw.observations WHERE observed_at > '2026-06-05'")
+        for row in deployment.rows(
+            "SELECT post_id FROM raw.observations WHERE observed_at > '2026-06-05' "
+            "UNION ALL SELECT post_id FROM raw.tombstones"
+        )
     }
     asked = {
         row["post_id"]
@@ -322,15 +337,25 @@ def test_every_young_post_is_read_again(first, later):
     assert asked
 
 
-def test_nothing_raw_is_overwritten(first, later):
+def test_nothing_raw_is_overwritten_but_what_has_to_be_forgotten(first, later):
     deployment, _ = later
+    forgotten = {row["post_id"] for row in deployment.rows("SELECT post_id FROM raw.tombstones")}
+    anonymous = {
+        row["post_id"]
+        for row in deployment.rows("SELECT post_id FROM raw.submissions WHERE json->>'author' = '[deleted]'")
+    }
+    assert forgotten
+    assert anonymous
     for table in ("raw.submissions", "raw.observations", "raw.sightings"):
-        before = {tuple(row.items()) for row in first.rows(f"SELECT * FROM {table}")}
-        after = {tuple(row.items()) for row in deployment.rows(f"SELECT * FROM {table}")}
+        gone = forgotten | anonymous if table == "raw.submissions" else forgotten
+        before, after = (
+            {tuple(row.items()) for row in deployed.rows(f"SELECT * FROM {table}") if row["post_id"] not in gone}
+            for deployed in (first, deployment)
+        )
         assert before < after
 
 
-def test_removed_posts_move_to_the_rejected_ones_and_leave_everything_else(first, later, world):
+def test_deleted_posts_are_forgotten_removed_ones_rejected_and_both_leave_everything_else(first, later, world):
     deployment, _ = later
     start, now = world.epoch.timestamp(), world.epoch.timestamp() + 8 * 86_400
     known = {row["post_id"] for row in first.rows("SELECT post_id FROM core.posts")}
@@ -342,11 +367,17 @@ def test_removed_posts_move_to_the_rejected_ones_and_leave_everything_else(first
     }
     assert removed
     rejected = {
-        row["post_id"]: row["reason"] for row in deployment.rows("SELECT post_id, reason FROM core.rejected_posts")
+        row["post_id"]: row["reason"]
+        for row in deployment.rows(
+            "SELECT post_id, reason FROM core.rejected_posts UNION ALL SELECT post_id, reason FROM raw.tombstones"
+        )
     }
     assert {post: rejected.get(post) for post in removed} == {
         post: f"removed_by_{category}" for post, category in removed.items()
     }
+    final = {post for post, category in removed.items() if category in FORGOTTEN_REMOVALS}
+    assert final
+    assert final == final & {row["post_id"] for row in deployment.rows("SELECT post_id FROM raw.tombstones")}
     for table in (
         *("core.posts", "core.labels", "features.timestamp_features", "features.author_features"),
         *("features.post_flags", "models.training_set", "marts.predictions"),
@@ -361,6 +392,11 @@ def test_labels_grow_and_old_ones_stay(first, later):
         {row["post_id"]: (row["score"], row["observed_at"]) for row in deployment.rows(sql)}
         for deployment in (first, later[0])
     )
+    gone = later[0].rows(
+        "SELECT post_id FROM raw.tombstones UNION ALL SELECT post_id FROM core.rejected_posts WHERE reason LIKE 'removed%'"
+    )
+    for row in gone:
+        before.pop(row["post_id"], None)
     assert before.items() < after.items()
 
 

@@ -1,4 +1,5 @@
 import contextlib
+import io
 import struct
 import warnings
 import zlib
@@ -6,11 +7,18 @@ import zlib
 import imagehash
 import numpy as np
 import pytest
-from PIL import Image
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from PIL import Image, ImageCms
 
-from redpop_assets.images.decode import ImageRejected, format_of, inspect, open_rgb
+from redpop_assets.errors import SettingsError
+from redpop_assets.images.decode import ImageRejected, StoredForm, format_of, inspect, open_rgb
 
 LIMITS = {"max_pixels": 50_000_000, "min_edge": 128, "max_aspect": 5.0}
+
+
+def look(data, **limits):
+    return inspect(data, **(LIMITS | limits))[0]
 
 
 def reason(data, **limits):
@@ -34,7 +42,7 @@ def png_bomb(width, height):
 )
 def test_the_four_formats(photo, encode, image_format, extension):
     data = encode(photo, image_format)
-    info = inspect(data, **LIMITS)
+    info = look(data)
     assert format_of(data[:16]) == info.format == image_format
     assert (info.width, info.height, info.extension) == (300, 200, extension)
     assert len(info.phash) == len(info.dhash) == 16
@@ -46,7 +54,7 @@ def test_the_four_formats(photo, encode, image_format, extension):
     assert original - imagehash.hex_to_hash(info.phash) <= 4
 
 
-@pytest.mark.parametrize("image_format", ["BMP", "TIFF", "ICO", "PPM"])
+@pytest.mark.parametrize("image_format", ["BMP", "TIFF", "ICO", "PPM", "AVIF", "JPEG2000"])
 def test_other_formats_are_not_images_here(photo, encode, image_format):
     assert reason(encode(photo, image_format)) == "not_image_bytes"
 
@@ -103,14 +111,14 @@ def test_pillows_limit_is_neither_used_nor_changed(encode):
 def test_jpeg_with_endless_scans_is_refused(photo, encode):
     data = encode(photo, "JPEG", progressive=True)
     last_scan = data[data.rfind(b"\xff\xda") : -2]
-    assert inspect(data, **LIMITS).format == "JPEG"
+    assert look(data).format == "JPEG"
     assert reason(data[:-2] + last_scan * 300 + b"\xff\xd9") == "decode_error"
 
 
 def test_sizes(encode):
     assert reason(encode(Image.new("RGB", (127, 400)), "PNG")) == "too_small"
     assert reason(encode(Image.new("RGB", (128, 641)), "PNG")) == "aspect_extreme"
-    assert inspect(encode(Image.new("RGB", (128, 640)), "PNG"), **LIMITS).height == 640
+    assert look(encode(Image.new("RGB", (128, 640)), "PNG")).height == 640
 
 
 @pytest.mark.parametrize("image_format", ["GIF", "WEBP", "PNG"])
@@ -122,7 +130,7 @@ def test_animations(photo, encode, image_format):
 
 def test_multi_picture_jpegs_of_phones_are_stills(photo, encode):
     data = encode(photo, "MPO", save_all=True, append_images=[photo])
-    assert inspect(data, **LIMITS).format == "JPEG"
+    assert look(data).format == "JPEG"
 
 
 @pytest.mark.parametrize("image_format", ["JPEG", "WEBP", "PNG"])
@@ -133,7 +141,7 @@ def test_exif_rotation_comes_before_size_and_hashes(photo, encode, image_format,
     exif = Image.Exif()
     exif[0x0112] = orientation
     data = encode(stored, image_format, exif=exif, quality=95)
-    info = inspect(data, **LIMITS)
+    info = look(data)
     assert (info.width, info.height) == (300, 200)
     assert imagehash.hex_to_hash(info.phash) - imagehash.phash(photo) <= 4
     difference = np.abs(np.asarray(open_rgb(data)).astype(int) - np.asarray(photo).astype(int))
@@ -142,8 +150,8 @@ def test_exif_rotation_comes_before_size_and_hashes(photo, encode, image_format,
 
 @pytest.mark.filterwarnings("ignore:Corrupt EXIF data:UserWarning")
 def test_broken_exif_does_not_break_the_picture(photo, encode):
-    assert inspect(encode(photo, "JPEG", exif=b"Exif\x00\x00garbage"), **LIMITS).width == 300
-    assert inspect(encode(photo, "JPEG", exif=b"Exif\x00\x00II*\x00\xff\xff\xff\x7f"), **LIMITS).width == 300
+    assert look(encode(photo, "JPEG", exif=b"Exif\x00\x00garbage")).width == 300
+    assert look(encode(photo, "JPEG", exif=b"Exif\x00\x00II*\x00\xff\xff\xff\x7f")).width == 300
 
 
 def test_transparency_lies_on_white(photo, encode):
@@ -168,7 +176,7 @@ def test_sixteen_bit_grey_keeps_its_tones(encode):
     opened = np.asarray(open_rgb(data))
     assert opened.dtype == np.uint8
     assert (opened[0, :, 0] == ramp[0] >> 8).all()
-    assert inspect(data, **LIMITS).width == 300
+    assert look(data).width == 300
 
 
 def test_cmyk_and_grey_and_bilevel(photo, encode):
@@ -196,3 +204,192 @@ def test_stored_files(photo, encode, tmp_path):
     assert rejected.value.reason == "file_missing"
     path.write_bytes(encode(photo, "JPEG"))
     assert open_rgb(path).size == (300, 200)
+
+
+# Hashes, and inspection at a smaller scale
+
+
+def large(seed=3, size=(1100, 800)):
+    rng = np.random.default_rng(seed)
+    return Image.fromarray(rng.integers(0, 256, (20, 27, 3), dtype=np.uint8)).resize(size, Image.Resampling.BICUBIC)
+
+
+@given(
+    st.integers(0, 10**6),
+    st.tuples(st.integers(8, 90), st.integers(8, 90)),
+    st.tuples(st.integers(2, 20), st.integers(2, 20)),
+)
+def test_hashes_are_those_of_imagehash(seed, size, cells):
+    rng = np.random.default_rng(seed)
+    image = Image.fromarray(rng.integers(0, 256, cells, dtype=np.uint8)).resize(size, Image.Resampling.BICUBIC)
+    file = io.BytesIO()
+    image.save(file, "PNG")
+    info = look(file.getvalue(), min_edge=1, max_aspect=100.0)
+    assert info.phash == str(imagehash.phash(image))
+    assert info.dhash == str(imagehash.dhash(image))
+    assert info.contrast == pytest.approx(np.asarray(image.resize((32, 32), Image.Resampling.LANCZOS)).std())
+
+
+def test_flat_pictures_have_no_contrast_and_one_hash(encode):
+    for colour in ("white", "black", (7, 99, 200)):
+        info = look(encode(Image.new("RGB", (200, 150), colour), "PNG"))
+        assert info.contrast == 0
+        assert info.phash in ("8000000000000000", "0" * 16)
+        assert info.dhash == "0" * 16
+
+
+def test_hashes_of_a_large_jpeg_are_those_of_its_scaled_form(encode):
+    data = encode(large(), "JPEG", quality=90)
+    with Image.open(io.BytesIO(data)) as scaled:
+        scaled.draft(None, (128, 128))
+        assert scaled.size == (275, 200)
+        info = look(data)
+        assert (info.width, info.height) == (1100, 800)
+        assert info.phash == str(imagehash.phash(scaled))
+        assert info.dhash == str(imagehash.dhash(scaled))
+    for other in (encode(large(), "PNG"), encode(large().resize((500, 364)), "WEBP", quality=70)):
+        twin = look(other)
+        assert imagehash.hex_to_hash(twin.phash) - imagehash.hex_to_hash(info.phash) <= 4
+        assert imagehash.hex_to_hash(twin.dhash) - imagehash.hex_to_hash(info.dhash) <= 6
+        assert twin.contrast == pytest.approx(info.contrast, abs=1)
+
+
+@pytest.mark.parametrize("progressive", [False, True])
+def test_the_scaled_decoder_finds_what_the_full_one_finds(encode, progressive):
+    data = encode(large(size=(600, 520)), "JPEG", quality=80, progressive=progressive)
+    rng = np.random.default_rng(5)
+    cut = [data[: int(len(data) * share)] for share in (*rng.random(20), 0.999)]
+    damaged = []
+    for position in rng.integers(20, len(data), 60):
+        broken = bytearray(data)
+        broken[position : position + 3] = rng.integers(0, 256, 3, dtype=np.uint8).tobytes()
+        damaged.append(bytes(broken))
+    found = 0
+    for file in cut + damaged:
+        verdicts = []
+        for open_it in (look, open_rgb):
+            try:
+                open_it(file)
+                verdicts.append("fine")
+            except ImageRejected as rejected:
+                verdicts.append(rejected.reason)
+        assert verdicts[0] == verdicts[1]
+        found += verdicts[0] == "decode_error"
+    assert found >= len(cut)
+
+
+def test_pixels_have_an_identity_of_their_own(photo, encode):
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    png = look(encode(photo, "PNG")).pixel_sha256
+    assert len(png) == 64
+    assert look(encode(photo, "PNG", compress_level=1, dpi=(99, 99))).pixel_sha256 == png
+    assert look(encode(photo, "WEBP", lossless=True)).pixel_sha256 == png
+    turned = photo.transpose(Image.Transpose.ROTATE_90)
+    assert look(encode(turned, "PNG", exif=exif)).pixel_sha256 == png
+    assert look(encode(turned, "PNG")).pixel_sha256 != png
+    jpeg = encode(large(), "JPEG")
+    bare = look(jpeg)
+    assert look(encode(large(), "JPEG", comment=b"x")).pixel_sha256 == bare.pixel_sha256
+    assert look(encode(large(), "JPEG", quality=50)).pixel_sha256 != bare.pixel_sha256
+    assert look(encode(large(size=(1101, 800)), "JPEG")).pixel_sha256 != bare.pixel_sha256
+
+
+# The file that is kept
+
+
+def kept(data, *form, **limits):
+    return inspect(data, **(LIMITS | limits), store=StoredForm(*form))
+
+
+@pytest.mark.parametrize("image_format", ["JPEG", "PNG", "WEBP", "GIF"])
+def test_a_file_without_metadata_is_kept_as_it_is(photo, encode, image_format):
+    data = encode(photo, image_format)
+    info, file = inspect(data, **LIMITS)
+    assert file == data
+    assert (info.stored_width, info.stored_height) == (300, 200)
+
+
+@pytest.mark.parametrize(("form", "extension"), [("jpeg", "jpg"), ("webp", "webp")])
+@pytest.mark.parametrize("image_format", ["JPEG", "PNG", "WEBP", "GIF"])
+def test_pictures_shrink_to_the_longest_edge(encode, image_format, form, extension):
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    exif[0x010E] = "Jane Doe"
+    options = {"comment": b"Jane Doe"} if image_format == "GIF" else {"exif": exif}
+    data = encode(large(), image_format, **options)
+    assert b"Jane Doe" in data
+    info, file = kept(data, form, 256, 90)
+    with Image.open(io.BytesIO(file)) as stored:
+        assert stored.format == form.upper()
+        assert max(stored.size) == 256
+        assert (info.stored_width, info.stored_height) == stored.size
+        assert not {"exif", "icc_profile", "comment", "xmp"} & set(stored.info)
+        upright = open_rgb(data).resize(stored.size, Image.Resampling.LANCZOS)
+        assert np.abs(np.asarray(stored.convert("RGB")).astype(int) - np.asarray(upright)).mean() < 6
+    assert b"Jane Doe" not in file
+    assert (info.format, info.extension) == (image_format, extension)
+    assert (info.width, info.height) == ((1100, 800) if image_format == "GIF" else (800, 1100))
+
+
+@settings(max_examples=30)
+@given(st.integers(128, 700), st.integers(128, 700), st.integers(1, 800), st.integers(1, 8))
+def test_never_enlarged_and_in_proportion(width, height, edge, orientation):
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    file = io.BytesIO()
+    large(size=(width, height)).save(file, "JPEG", exif=exif)
+    info, _ = kept(file.getvalue(), "jpeg", edge, 80, max_aspect=9.0)
+    assert (info.width, info.height) == ((width, height) if orientation < 5 else (height, width))
+    assert max(info.stored_width, info.stored_height) == min(edge, max(width, height))
+    share = max(info.stored_width, info.stored_height) / max(width, height)
+    assert abs(info.stored_width - info.width * share) <= 1
+    assert abs(info.stored_height - info.height * share) <= 1
+
+
+def test_what_is_known_of_a_picture_does_not_depend_on_the_form_kept(encode):
+    data = encode(large(), "JPEG")
+    known = {"phash", "dhash", "contrast", "pixel_sha256", "width", "height", "format"}
+    infos = [kept(data, *form)[0] for form in ((), ("jpeg", 64), ("jpeg", 1000), ("webp", 500, 50), ("jpeg", None))]
+    assert len({tuple(getattr(info, name) for name in sorted(known)) for info in infos}) == 1
+    assert infos[-1].stored_width == 1100
+
+
+def test_quality_counts(encode):
+    data = encode(large(), "PNG")
+    assert len(kept(data, "jpeg", 512, 30)[1]) < len(kept(data, "jpeg", 512, 95)[1])
+
+
+def test_transparency_is_white_in_a_jpeg(photo, encode):
+    layer = photo.convert("RGBA")
+    layer.putalpha(0)
+    assert np.asarray(open_rgb(kept(encode(layer, "PNG"), "jpeg", 200)[1])).min() >= 254
+
+
+def test_colours_are_converted_to_srgb(encode):
+    """A profile in which red and blue have changed places, and two that do not matter."""
+    srgb = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
+    swapped = srgb.replace(b"rXYZ", b"?XYZ", 1).replace(b"bXYZ", b"rXYZ", 1).replace(b"?XYZ", b"bXYZ", 1)
+    red = Image.new("RGB", (200, 200), (250, 5, 5))
+    for profile, is_blue in ((swapped, True), (srgb, False), (b"nonsense", False)):
+        data = encode(red, "PNG", icc_profile=profile)
+        _, file = kept(data, "jpeg")
+        r, _, b = open_rgb(file).getpixel((9, 9))
+        assert (b > r) == is_blue
+        assert "icc_profile" not in Image.open(io.BytesIO(file)).info
+        original = kept(data)[1]
+        assert Image.open(io.BytesIO(original)).info["icc_profile"] == profile
+    cmyk = encode(red.convert("CMYK"), "JPEG", icc_profile=srgb)
+    assert open_rgb(kept(cmyk, "jpeg")[1]).getpixel((9, 9))[0] > 200
+
+
+def test_pictures_longer_than_a_format_allows_are_shrunk(encode):
+    data = encode(Image.new("L", (17_000, 20)), "PNG")
+    info, file = kept(data, "webp", min_edge=1, max_aspect=1e4)
+    assert (info.stored_width, info.stored_height) == open_rgb(file).size == (16_383, 19)
+
+
+@pytest.mark.parametrize("form", [("original", 256), ("jpeg", 0), ("jpeg", 256, 0), ("webp", None, 101)])
+def test_forms_that_cannot_be_made_are_refused(form):
+    with pytest.raises(SettingsError):
+        StoredForm(*form)

@@ -2,12 +2,17 @@ import asyncio
 import contextlib
 import gzip
 import hashlib
+import itertools
+import os
+import signal
 import socket
 import struct
+import sys
 import threading
 import time
 import zlib
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 import pytest
 from aiohttp.abc import AbstractResolver, ResolveResult
@@ -17,7 +22,9 @@ from PIL import Image
 
 from redpop_assets.errors import SettingsError
 from redpop_assets.images import fetch as fetch_module
-from redpop_assets.images.fetch import FetchPolicy, fetch, retry_after_seconds
+from redpop_assets.images.decode import StoredForm, open_rgb
+from redpop_assets.images.decoder import DecoderUnavailable
+from redpop_assets.images.fetch import FetchPolicy, Request, fetch, retry_after_seconds
 from redpop_assets.images.retries import MAX_ATTEMPTS, next_attempt
 
 NOW = datetime(2026, 9, 1, 3, tzinfo=UTC)
@@ -80,6 +87,7 @@ def test_an_image(server, png):
     assert result.status == "ok"
     assert result.http_status == 200
     assert result.data == png
+    assert result.sha256 == hashlib.sha256(png).hexdigest()
     assert (result.image.format, result.image.width, result.image.height) == ("PNG", 300, 200)
     headers = server.requests[0].headers
     assert headers["user-agent"] == "test:redpop:1 (by /u/someone)"
@@ -174,6 +182,10 @@ def test_rebinding_name_cannot_lead_to_a_private_address(server, png):
         ("http://0x7f.1/", "blocked_address"),
         ("http://intern.example/x.png", "blocked_address"),
         ("file:///etc/passwd", "unsupported_scheme"),
+        ("ftp://example.com/a.png", "unsupported_scheme"),
+        ("http://2130706433/", "blocked_address"),
+        ("http://[64:ff9b::a9fe:a9fe]/", "blocked_address"),
+        ("http://example.com:6379/", "blocked_address"),
         ("http://user@example.com/", "bad_url"),
         ("http://[", "bad_url"),
         ("https://i.imgur.com/removed.png", "placeholder_image"),
@@ -200,9 +212,13 @@ def test_redirect_to_nowhere(server):
 
 
 def test_urls_that_are_never_asked():
-    results = list(fetch(["ftp://example.com/a", "", "http://a b/", "http://u:p@example.com/"], policy()))
+    urls = ["ftp://example.com/a", "file:///etc/passwd", "data:image/png;base64,AAAA", "gopher://x/", "javascript:1"]
+    urls += ["", "http://a b/", "http://u:p@example.com/", "http://example.com:22/", "https://"]
+    results = list(fetch(urls, policy()))
     assert {result.status for result in results} == {"failed"}
     assert {result.asked for result in results} == {False}
+    reasons = {result.url: result.reason for result in results}
+    assert [reasons[url] for url in urls[:5]] == ["unsupported_scheme"] * 5
 
 
 # How much, and how long
@@ -352,7 +368,7 @@ def test_rejections_of_decoding_arrive(server, photo, encode, png):
 
 
 def test_placeholder_is_known_by_its_bytes(server, png, monkeypatch):
-    monkeypatch.setattr(fetch_module, "_PLACEHOLDER_MD5", {hashlib.md5(png).hexdigest()})
+    monkeypatch.setattr(fetch_module, "_PLACEHOLDER_BYTES", (len(png), hashlib.md5(png).hexdigest()))
     assert one(server.answers("/a.png", png), policy(server)).reason == "placeholder_image"
 
 
@@ -362,8 +378,136 @@ def test_opt_out_is_honoured(server, png, tag):
     assert (result.status, result.reason) == ("failed", "opted_out")
 
 
-def test_other_robots_tags_do_not_matter(server, png):
-    assert one(server.answers("/a.png", png, X_Robots_Tag="noindex"), policy(server)).status == "ok"
+@pytest.mark.parametrize("tag", ["noindex", "noimageindex", "none", "otherbot: noindex, nofollow"])
+def test_directives_for_search_engines_matter_to_those_who_want_it(server, png, tag):
+    url = server.answers("/a.png", png, X_Robots_Tag=tag)
+    assert one(url, policy(server)).status == "ok"
+    strict = policy(server, opt_outs=frozenset({"noai", "noimageai", "noindex", "noimageindex", "none"}))
+    assert one(url, strict).reason == "opted_out"
+
+
+def test_one_opt_out_among_many_headers_counts(server, png):
+    async def two_tags(_, writer):
+        head = b"HTTP/1.1 200 X\r\nX-Robots-Tag: all\r\nX-Robots-Tag: noai\r\nContent-Length: %d\r\n\r\n"
+        writer.write(head % len(png) + png)
+
+    assert one(server.on("/a.png", two_tags), policy(server)).reason == "opted_out"
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"<svg xmlns='http://www.w3.org/2000/svg'/>" * 3,
+        b"\x00\x00\x00\x20ftypavif" + bytes(40),
+        b"\x00\x00\x00\x20ftypheic" + bytes(40),
+        b"II*\x00" + bytes(60),
+        b"BM" + bytes(60),
+        b"%PDF-1.7" + bytes(60),
+        b"\x00\x00\x00\x18ftypmp42" + bytes(40),
+        b"SIMPLE  =                    T" + bytes(60),
+        b"MZ" + bytes(60),
+    ],
+)
+def test_exotic_files_are_not_opened_whatever_they_are_called(server, body):
+    result = one(server.answers("/a.jpg", body, content_type="image/jpeg"), policy(server))
+    assert (result.status, result.reason) == ("failed", "not_image_bytes")
+
+
+def test_what_servers_write_can_be_stored_as_text(server):
+    """Bytes that are no UTF-8 arrive as lone surrogates, which no database takes."""
+
+    async def raw(_, writer):
+        writer.write(b'HTTP/1.1 200 X\r\nX-Robots-Tag: noai\xff\xfe, noai\r\nETag: "\xff"\r\nContent-Length: 0\r\n\r\n')
+
+    result = one(server.on("/a.png", raw), policy(server))
+    assert result.reason == "opted_out"
+    assert result.detail.encode("utf-8")
+
+    async def elsewhere(_, writer):
+        writer.write(b"HTTP/1.1 302 X\r\nLocation: http://\xff\xfe/\r\nContent-Length: 0\r\n\r\n")
+
+    result = one(server.on("/b.png", elsewhere), policy(server))
+    assert result.reason == "bad_url"
+    assert result.detail.encode("utf-8")
+
+
+# What is kept
+
+
+def test_personal_metadata_does_not_arrive(server, photo, encode):
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    exif.get_ifd(0x8825)[0x001D] = "2026:09:01 Jane Doe"
+    data = encode(photo, "JPEG", exif=exif, comment=b"Jane Doe")
+    assert b"Jane Doe" in data
+    result = one(server.answers("/a", data), policy(server))
+    assert b"Jane Doe" not in result.data
+    assert result.sha256 == hashlib.sha256(data).hexdigest() != hashlib.sha256(result.data).hexdigest()
+    assert open_rgb(result.data).tobytes() == open_rgb(data).tobytes()
+
+
+def test_pictures_arrive_in_the_form_asked_for(server, photo, encode):
+    store = StoredForm("webp", 120, 70)
+    result = one(server.answers("/a", encode(photo, "PNG")), policy(server, store=store))
+    assert (result.image.format, result.image.extension) == ("PNG", "webp")
+    assert (result.image.width, result.image.height) == (300, 200)
+    assert (result.image.stored_width, result.image.stored_height) == open_rgb(result.data).size == (120, 80)
+
+
+# Asking again
+
+
+def test_an_unchanged_picture_is_not_sent_again(server, png):
+    version = {"ETag": '"v1"', "Last-Modified": "Tue, 01 Sep 2026 03:00:30 GMT"}
+
+    async def versioned(request, writer):
+        current = request.headers.get("if-none-match") == '"v1"'
+        assert current == ("if-modified-since" in request.headers)
+        head = b"HTTP/1.1 304 X\r\n" if current else b"HTTP/1.1 200 X\r\nContent-Length: %d\r\n" % len(png)
+        head += b"".join(f"{name}: {value}\r\n".encode() for name, value in version.items())
+        writer.write(head + b"Connection: close\r\n\r\n" + (b"" if current else png))
+
+    url = server.on("/a.png", versioned)
+    first = one(url, policy(server))
+    assert (first.status, first.etag, first.last_modified) == ("ok", *version.values())
+    server.redirects("/old.png", "/a.png")
+    for asked in (url, f"http://{server.host}/old.png"):
+        (again,) = fetch([Request(asked, first.etag, first.last_modified)], policy(server))
+        assert (again.url, again.status, again.http_status) == (asked, "unchanged", 304)
+        assert (again.etag, again.last_modified) == (first.etag, first.last_modified)
+        assert (again.data, again.image, again.reason, again.asked) == (None, None, None, True)
+
+
+def test_a_changed_picture_is(server, png):
+    url = server.answers("/a.png", png, ETag='W/"v2"')
+    (result,) = fetch([Request(url, '"v1"')], policy(server))
+    assert (result.status, result.data, result.etag, result.last_modified) == ("ok", png, 'W/"v2"', None)
+
+
+@pytest.mark.parametrize(
+    ("etag", "last_modified"),
+    [
+        ("*", None),
+        ("v1", None),
+        ('"a\nb"', "x\r\nHost: y"),
+        ('"' + "a" * 999 + '"', "a" * 999),
+        ('"ü"', ""),
+        ("", None),
+    ],
+)
+def test_odd_versions_are_neither_sent_nor_kept(server, png, etag, last_modified):
+    url = server.answers("/a.png", png)
+    (result,) = fetch([Request(url, etag, last_modified)], policy(server))
+    assert result.status == "ok"
+    assert not {"if-none-match", "if-modified-since"} & set(server.requests[0].headers)
+    if "\n" not in etag and (etag or "").isascii():
+        given = server.answers("/b.png", png, ETag=etag, Last_Modified=last_modified or "")
+        result = one(given, policy(server))
+        assert (result.status, result.etag, result.last_modified) == ("ok", None, None)
+
+
+def test_unchanged_without_a_question_is_odd(server):
+    assert one(server.answers("/a.png", status=304), policy(server)).reason == "unexpected_status"
 
 
 # What servers say
@@ -422,6 +566,49 @@ def test_a_long_pause_spares_the_host_and_gives_its_urls_back_unasked(server):
     assert {(result.status, result.reason) for result in results} == {("retry", "rate_limited")}
     assert all(3590 < result.retry_after <= 3600 for result in results)
     assert 1 <= sum(result.asked for result in results) == len(server.requests) <= 2
+
+
+def test_a_pause_is_kept_by_redirects_too(server, png):
+    server.answers("/a.png", png)
+    server.answers("/busy", status=429, Retry_After="3600")
+    names = Names({"other.example": ["127.0.0.1"]})
+    allowed = frozenset({server.host, "other.example"})
+    detour = server.redirects("/0", f"http://other.example:{server.port}/a.png")
+    urls = [f"http://other.example:{server.port}/busy", detour]
+    busy, redirected = fetch(urls, policy(allowed_hosts=allowed, concurrency=1), resolver=names)
+    assert (busy.status, busy.retry_after) == ("retry", 3600)
+    assert (redirected.status, redirected.reason) == ("retry", "rate_limited")
+    assert 3500 < redirected.retry_after <= 3600
+    assert [request.path for request in server.requests] == ["/busy", "/0"]
+
+
+def test_delay_between_requests_to_one_host(server, png):
+    server.answers("/a.png", png)
+    server.answers("/b.png", png)
+    names = Names({"other.example": ["127.0.0.1"]})
+    urls = [f"http://{host}:{server.port}/a.png?{n}" for n in range(4) for host in ("127.0.0.1", "other.example")]
+    limits = policy(allowed_hosts=frozenset({server.host, "other.example"}), per_host_delay=0.2)
+    results = list(fetch(urls, limits, resolver=names))
+    assert [result.status for result in results] == ["ok"] * 8
+    for host in (server.host, f"other.example:{server.port}"):
+        times = [request.at for request in server.requests if request.headers["host"] == host]
+        assert len(times) == 4
+        assert min(later - earlier for earlier, later in itertools.pairwise(times)) > 0.15
+
+
+def test_dead_urls_are_asked_once(server):
+    one(server.answers("/gone", status=404), policy(server))
+    one(server.answers("/broken", status=500), policy(server))
+    assert len(server.requests) == 2
+
+
+def test_a_name_is_looked_up_once_for_many_urls(server, png):
+    server.answers("/a.png", png)
+    names = Names({"box.example": ["127.0.0.1"]})
+    urls = [f"http://box.example:{server.port}/a.png?{n}" for n in range(40)]
+    results = list(fetch(urls, policy(allowed_hosts=frozenset({"box.example"})), resolver=names))
+    assert {result.status for result in results} == {"ok"}
+    assert names.asked == 1
 
 
 def test_a_short_pause_is_waited_for(server, png):
@@ -497,6 +684,12 @@ def test_memory_is_bounded_by_counts(server, encode):
     assert server.most_open <= limits.concurrency
 
 
+def decoding():
+    """Ids of the decoding processes of this one."""
+    children = "".join(path.read_text() for path in Path("/proc/self/task").glob("*/children")).split()
+    return [int(child) for child in children if "images.decoder" in Path(f"/proc/{child}/cmdline").read_text()]
+
+
 def threads_alive():
     return [thread for thread in threading.enumerate() if thread.name.startswith("redpop-")]
 
@@ -517,10 +710,12 @@ def test_stopping_early_leaves_nothing_behind(server, png, how):
     ):
         assert next(results).status == "ok"
         assert threads_alive()
+        assert decoding()
         if raised:
             raise raised
     assert time.monotonic() - started < 5
     assert not threads_alive()
+    assert not decoding()
 
 
 def test_errors_of_the_iterable_are_raised_and_end_the_work(server, png):
@@ -547,14 +742,33 @@ def test_works_inside_a_running_loop(server, png):
     assert asyncio.run(caller()) == ["ok"]
 
 
-def test_a_bug_becomes_a_result_and_is_logged(server, png, monkeypatch, caplog):
+def test_a_bug_becomes_a_result_and_is_logged(server, monkeypatch, caplog):
     def broken(*_, **__):
         raise ZeroDivisionError
 
-    monkeypatch.setattr(fetch_module, "inspect", broken)
-    result = one(server.answers("/a", png), policy(server))
+    monkeypatch.setattr(fetch_module, "redirect_of", broken)
+    result = one(server.redirects("/a.png", "/b.png"), policy(server))
     assert (result.status, result.reason) == ("retry", "internal_error")
     assert "ZeroDivisionError" in caplog.text
+
+
+def test_a_machine_that_cannot_decode_ends_the_work(server, png, monkeypatch):
+    monkeypatch.setattr(sys, "executable", "/bin/false")
+    with pytest.raises(DecoderUnavailable):
+        list(fetch([server.answers("/a.png", png)], policy(server)))
+    assert not threads_alive()
+
+
+def test_a_decoder_that_is_killed_costs_one_picture(server, png):
+    urls = [server.answers(f"/{n}.png", png) for n in range(6)]
+    outcomes = []
+    with contextlib.closing(fetch(urls, policy(server, concurrency=1, decoders=1))) as results:
+        for n, result in enumerate(results):
+            outcomes.append((result.status, result.reason))
+            if n == 1:
+                os.kill(*decoding(), signal.SIGKILL)
+    assert outcomes.count(("retry", "decoder_died")) <= 1
+    assert outcomes.count(("ok", None)) >= 5
 
 
 def test_proxies_of_the_environment_are_not_used(server, png, monkeypatch):

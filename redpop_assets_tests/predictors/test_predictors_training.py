@@ -69,7 +69,7 @@ def test_train_and_validation_were_mature_before_the_test_began(filled, encoders
 def test_posts_of_one_picture_share_a_group(filled, encoders):
     rows = {row["post_id"]: row for row in build(filled, encoders).rows.to_pylist()}
     assert rows["pi00038"]["duplicate_group"] == rows["pi00039"]["duplicate_group"]
-    assert rows["pi00003"]["duplicate_group"] == "https://i.redd.it/pics3.jpg"  # its picture is dead
+    assert rows["pi00003"]["duplicate_group"] == "pi00003"
     learnt = {row["duplicate_group"] for row in rows.values() if row["split"] in ("train", "validation")}
     assert not learnt & {row["duplicate_group"] for row in rows.values() if row["split"] == "test"}
 

@@ -13,6 +13,7 @@ from urllib.parse import parse_qs, urlsplit
 
 import pytest
 
+from redpop_assets.reddit.budget import RequestBudget
 from redpop_assets.reddit.client import RedditClient
 
 RECORDED = Path(__file__).resolve().parents[3] / "shared" / "data" / "reddit_recorded"
@@ -109,10 +110,13 @@ def _handler(server: RedditServer) -> type[BaseHTTPRequestHandler]:
 
 
 class Waits(list[float]):
-    """Stands in for sleeping: notes how long it would have taken."""
+    """Stands in for sleeping: notes how long it would have taken, and is a clock that only sleeping moves."""
 
     def __call__(self, seconds: float) -> None:
         self.append(seconds)
+
+    def clock(self) -> float:
+        return 1_776_081_600.0 + sum(self)
 
 
 @pytest.fixture
@@ -141,6 +145,7 @@ def connect(server: RedditServer, waits: Waits) -> Iterator[Callable[..., Reddit
             "oauth_url": server.url,
             "timeout": 5.0,
             "sleep": waits,
+            "budget": RequestBudget(sleep=waits, clock=waits.clock),
             **changes,
         }
         clients.append(RedditClient(**arguments))

@@ -1,17 +1,21 @@
 import csv
 import gzip
+import hashlib
 import io
 import json
 import re
+import tracemalloc
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
 import zstandard
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from redpop_assets.errors import ArchiveError
 from redpop_assets.reddit import archives
-from redpop_assets.reddit.archives import BROKEN_SAMPLES, read
+from redpop_assets.reddit.archives import BROKEN_SAMPLES, Position, is_prefix, read
 from redpop_assets.reddit.cleaning import REASONS, Post, clean
 
 DATA = Path(__file__).resolve().parents[3] / "shared" / "data"
@@ -137,7 +141,7 @@ def test_which_rule_said_when_the_score_was_read(tmp_path):
 
 def test_the_newest_post_may_come_last_and_in_another_community(tmp_path):
     path = written(tmp_path, "d.ndjson", lines(post(1), post(2, subreddit="b"), post(900, subreddit="b")))
-    rows, last = read_all(path, subreddit="a")
+    rows, last = read_all(path, subreddits=("a",))
     assert rows[0].observed_at == datetime.fromtimestamp(BORN + 900, UTC)
     assert (len(rows), last.other_subreddit) == (1, 2)
 
@@ -160,22 +164,92 @@ def test_only_the_community_asked_for(tmp_path):
         "d.ndjson",
         lines(post(1, subreddit="PICS"), post(2, subreddit="aww"), post(3), post(4, subreddit=None)),
     )
-    rows, last = read_all(path, subreddit="pics", observed_at=SEEN)
+    rows, last = read_all(path, subreddits=("pics",), observed_at=SEEN)
     assert [row.submission["id"] for row in rows] == ["a1", "a3", "a4"]
     assert last.other_subreddit == 1
     rows, last = read_all(path, observed_at=SEEN)
     assert (len(rows), last.other_subreddit) == (4, 0)
 
 
+def test_several_communities_in_one_pass(tmp_path):
+    path = written(
+        tmp_path,
+        "d.ndjson",
+        lines(post(1, subreddit="PICS"), post(2, subreddit="aww"), post(3, subreddit="cats"), post(4)),
+    )
+    rows, last = read_all(path, subreddits=("Pics", "cats"), observed_at=SEEN)
+    assert [row.submission["id"] for row in rows] == ["a1", "a3"]
+    assert (last.other_subreddit, last.broken) == (1, 1)
+    assert "import the file for that one alone" in last.broken_samples[0].error
+
+
+def test_a_community_is_recognised_however_it_is_written(tmp_path):
+    nested = {"crosspost_parent_list": [{"id": "b1", "subreddit": "pics", "title": "x"}]}
+    own = [
+        b'{"id":"a1","title":"escaped","created_utc":1376000000,"sub\\u0072eddit":"p\\u0049CS"}',
+        b'{"id":"a2","title":"twice","created_utc":1376000000,"subreddit":"aww","subreddit":"pics"}',
+        b'{"id":"a3","title":"half \\ud83d","created_utc":1376000000,"subreddit":"pics"}',
+        json.dumps({"kind": "t3", "subreddit": "aww", "title": "x", "data": post(4, subreddit="pics")}).encode(),
+        json.dumps(post(5) | {"crosspost_parent_list": [{"subreddit": "aww"}]}).encode(),
+    ]
+    others = [
+        b'{"id":"c1","title":"about \\"subreddit\\":\\"pics\\"","created_utc":1376000000,"subreddit":"aww"}',
+        b'{"id":"c2","title":"half \\ud83d","created_utc":1376000000,"subreddit":"aww"}',
+        json.dumps(post(3, subreddit="aww") | nested).encode(),
+    ]
+    path = written(tmp_path, "d.ndjson", b"\r\n".join(own + others))
+    rows, last = read_all(path, subreddits=("pics",), observed_at=SEEN)
+    assert [row.submission["id"] for row in rows] == ["a1", "a2", "a3", "a4", "a5"]
+    assert (last.other_subreddit, last.broken) == (3, 0)
+
+
+_NAMES = st.sampled_from(["pics", "Pics", "PICS", "aww", "u_pics", "", None, 5])
+_VALUES = st.none() | st.text(max_size=5) | st.sampled_from(["pics", '"subreddit":"pics"', "\ud800"]) | st.floats()
+
+
+@st.composite
+def _lines_of_a_dump(draw):
+    """A line that may be a post: fields missing or of wrong kinds, nested posts, cut lines, bytes that are no UTF-8."""
+    fields = draw(st.dictionaries(st.sampled_from(["score", "x", "author", "data", "kind"]), _VALUES))
+    fields |= draw(
+        st.fixed_dictionaries({}, optional={"subreddit": _NAMES, "title": st.just("t"), "id": st.just("a1")})
+    )
+    fields |= draw(
+        st.fixed_dictionaries(
+            {}, optional={"crosspost_parent_list": st.lists(st.fixed_dictionaries({"subreddit": _NAMES}), max_size=2)}
+        )
+    )
+    if draw(st.booleans()):
+        fields |= {"created_utc": BORN}
+    line = json.dumps(fields, ensure_ascii=draw(st.booleans())).encode("utf-8", "surrogatepass")
+    damage = draw(st.sampled_from(["none", "none", "cut", "byte"]))
+    at = draw(st.integers(0, len(line)))
+    return line[:at] if damage == "cut" else line[:at] + b"\xff" + line[at:] if damage == "byte" else line
+
+
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+@given(st.lists(_lines_of_a_dump(), max_size=12))
+def test_the_quick_look_at_a_line_changes_no_outcome(tmp_path, monkeypatch, found):
+    path = written(tmp_path, "d.ndjson", b"\n".join([json.dumps(post(1, subreddit="pics")).encode(), *found]))
+    rows, quick = read_all(path, subreddits=("pics",), observed_at=SEEN)
+    with monkeypatch.context() as patch:
+        patch.setattr(archives, "_is_seen_to_be_of_other", lambda *_: False)
+        all_rows, slow = read_all(path, subreddits=("pics",), observed_at=SEEN)
+    assert rows == all_rows
+    # Of another community's line, the quick look does not say whether it has an id and a time.
+    assert quick.broken + quick.other_subreddit == slow.broken + slow.other_subreddit
+    assert quick.broken <= slow.broken
+
+
 def test_a_file_of_others_is_no_error_and_says_so(tmp_path):
-    rows, last = read_all(written(tmp_path, "d.ndjson", lines(post(1, subreddit="aww"))), subreddit="pics")
+    rows, last = read_all(written(tmp_path, "d.ndjson", lines(post(1, subreddit="aww"))), subreddits=("pics",))
     assert (rows, last.other_subreddit) == ([], 1)
 
 
 def test_a_long_stretch_of_others_still_reports_progress(tmp_path, monkeypatch):
     monkeypatch.setattr(archives, "_LINES_WITHOUT_CHUNK", 10)
     path = written(tmp_path, "d.ndjson", lines(*(post(n, subreddit="aww") for n in range(25))))
-    assert [chunk.other_subreddit for chunk in read(path, subreddit="pics")] == [10, 20, 25]
+    assert [chunk.other_subreddit for chunk in read(path, subreddits=("pics",))] == [10, 20, 25]
 
 
 def test_broken_lines_are_counted_sampled_and_never_fatal(tmp_path, monkeypatch):
@@ -187,6 +261,7 @@ def test_broken_lines_are_counted_sampled_and_never_fatal(tmp_path, monkeypatch)
         b'{"id": "a1", "created_utc": 1376000000, "body": "a comment"}\n',
         b'{"id": "a1", "title": "no time"}\n',
         b'{"id": "a1", "title": "NaN", "created_utc": 1376000000, "score": NaN}\n',
+        b'{"id": "a1", "title": "huge", "created_utc": 1376000000, "score": 1e999}\n',
         b'{"id": "a1", "title": "\xff\xfe", "created_utc": 1376000000}\n',
         b"[" * 1900 + b"\n",
         b'{"id": "a1", "title": "' + b"x" * 5000 + b'"}\n',
@@ -196,7 +271,7 @@ def test_broken_lines_are_counted_sampled_and_never_fatal(tmp_path, monkeypatch)
     assert [row.submission["id"] for row in rows] == ["a1", "a2"]
     assert last.broken == len(bad) + 30
     assert len(last.broken_samples) == BROKEN_SAMPLES
-    assert [sample.line for sample in last.broken_samples[:9]] == list(range(4, 13))
+    assert [sample.line for sample in last.broken_samples[:10]] == list(range(4, 14))
     assert all(sample.error for sample in last.broken_samples)
 
 
@@ -220,7 +295,7 @@ def test_a_file_without_a_post_is_an_error(tmp_path):
         messages[name] = str(caught.value)
         assert str(tmp_path / name) in messages[name]
     assert "comments" in messages["comments.ndjson"]
-    assert "one JSON array" in messages["array.json"]
+    assert "Line 1: no title" in messages["array.json"]
     assert "unpack it first" in messages["posts.zip"]
     assert "no column id, title, created_utc, score, url" in messages["hello.txt"]
     with pytest.raises(ArchiveError, match="No such file"):
@@ -296,6 +371,145 @@ def test_a_cut_file_gives_what_it_had_and_says_so(tmp_path, name):
     assert f"the {len(found)} posts" in str(caught.value)
 
 
+ANNOTATIONS = [
+    {
+        "image_id": "bpzj7r",
+        "author": "somebody",
+        "url": "https://i.redd.it/ho0wntksivy21.jpg",
+        "raw_caption": "Found on a friend\u2019s property",
+        "caption": "found on a friend's property",
+        "subreddit": "airplants",
+        "score": 72,
+        "created_utc": 1558144601,
+        "permalink": "/r/airplants/comments/bpzj7r/found/",
+        "crosspost_parents": None,
+    },
+    {
+        "image_id": "bpzj7s",
+        "author": "None",
+        "image_url": "https://imgur.com/abcde",
+        "raw_caption": "A crosspost",
+        "caption": "a crosspost",
+        "subreddit": "airplants",
+        "score": 2,
+        "created_utc": 1558144701,
+        "permalink": "/r/airplants/comments/bpzj7s/found/",
+        "crosspost_parents": ["bpzj00"],
+    },
+]
+INFO = {"start_date": "2019-05-01", "end_date": "2019-05-31", "url": "https://redcaps.xyz", "version": "0.1.0"}
+
+
+@pytest.mark.parametrize("indent", [None, 2])
+@pytest.mark.parametrize("compress", [bytes, gzip.compress, zstandard.compress])
+@pytest.mark.parametrize("name", ["airplants_2019.json", "airplants_2019"])
+def test_annotations_of_redcaps(tmp_path, name, compress, indent):
+    suffix = {gzip.compress: ".gz", zstandard.compress: ".zst"}.get(compress, "")
+    document = {"info": INFO, "annotations": [*ANNOTATIONS, {"image_id": "x1"}, "rubbish"], "more": [1]}
+    path = written(tmp_path, name + suffix, compress(json.dumps(document, indent=indent).encode()))
+    rows, last = read_all(path, subreddits=("AirPlants",))
+    assert [row.submission for row in rows] == [
+        {
+            "id": "bpzj7r",
+            "title": "Found on a friend\u2019s property",
+            "caption": "found on a friend's property",
+            "url": "https://i.redd.it/ho0wntksivy21.jpg",
+            "author": "somebody",
+            "subreddit": "airplants",
+            "score": 72,
+            "created_utc": 1558144601,
+            "permalink": "/r/airplants/comments/bpzj7r/found/",
+        },
+        {
+            "id": "bpzj7s",
+            "title": "A crosspost",
+            "caption": "a crosspost",
+            "url": "https://imgur.com/abcde",
+            "author": "[deleted]",
+            "subreddit": "airplants",
+            "score": 2,
+            "created_utc": 1558144701,
+            "permalink": "/r/airplants/comments/bpzj7s/found/",
+            "crosspost_parent": "t3_bpzj00",
+        },
+    ]
+    assert (last.broken, [sample.line for sample in last.broken_samples]) == (2, [3, 4])
+    # When RedCaps read the scores is not in its files.
+    assert {(row.observed_at_rule, row.observed_at.timestamp()) for row in rows} == {("newest_post", 1558144701)}
+
+
+@pytest.mark.parametrize("indent", [None, 1])
+def test_one_array_of_submissions(tmp_path, indent):
+    path = written(tmp_path, "posts.json", b"\n " + json.dumps([post(n) for n in range(25)], indent=indent).encode())
+    chunks = list(read(path, observed_at=SEEN, chunk_size=10))
+    assert [row.submission for chunk in chunks for row in chunk.rows] == [post(number) for number in range(25)]
+    assert [len(chunk.rows) for chunk in chunks] == [10, 10, 5]
+
+
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+@given(
+    values=st.lists(
+        st.recursive(
+            st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text(),
+            lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(), inner, max_size=3),
+            max_leaves=6,
+        ),
+        max_size=5,
+    ),
+    indent=st.sampled_from([None, 0, 3]),
+    window=st.integers(1, 40),
+)
+def test_a_document_is_read_through_a_window_of_any_width(monkeypatch, values, indent, window):
+    monkeypatch.setattr(archives, "_WINDOW", window)
+    document = archives._Document(io.StringIO(json.dumps({"info": {"a": [1]}, "annotations": values}, indent=indent)))
+    document.enter("annotations")
+    document.take("[")
+    found = []
+    while document.next_character() != "]":
+        found.append(document.value())
+        if document.next_character() != "]":
+            document.take(",")
+    assert found == values
+
+
+@pytest.mark.parametrize(
+    ("content", "error"),
+    [
+        (b'[{"id": "a1", "title": "t", "created_utc": 1376000000}, {"id": "a2", ', "cut or damaged"),
+        (b'[{"id": "a1", "title": "t", "created_utc": 1376000000} {"id": "a2"}]', "instead of ','"),
+        (b'[{"id": "a1", "title": "t", "created_utc": 1376000000}, {"score": NaN}]', "NaN is no JSON"),
+        (b'[{"id": "a1", "title": "t", "created_utc": 1376000000}, {"x": "\xff"}]', "no valid UTF-8"),
+        (b'[{"id": "a1", "title": "t", "created_utc": 1376000000}, ' + b"[" * 100_000, "cut or damaged"),
+        (b'{"info": {}, "annotations": [{"image_id": "a1", "raw_caption": "", "created_utc": 1376000000}', "too early"),
+    ],
+)
+def test_a_broken_document_gives_what_it_had_and_says_so(tmp_path, content, error):
+    found = []
+    chunks = (found.extend(chunk.rows) for chunk in read(written(tmp_path, "d.json", content), observed_at=SEEN))
+    with pytest.raises(ArchiveError, match=error):
+        list(chunks)
+    assert [row.submission["id"] for row in found] == ["a1"]
+
+
+def test_annotations_that_are_missing(tmp_path):
+    path = written(tmp_path, "d.json", json.dumps({"info": INFO, "images": []}).encode())
+    with pytest.raises(ArchiveError, match="no annotations"):
+        list(read(path))
+
+
+def test_a_document_is_never_in_memory_as_a_whole(tmp_path):
+    filler = "x" * 900
+    posts = json.dumps([post(number, selftext=filler) for number in range(6000)]).encode()
+    path = written(tmp_path, "posts.json", posts)
+    tracemalloc.start()
+    try:
+        assert sum(len(chunk.rows) for chunk in read(path, observed_at=SEEN, chunk_size=100)) == 6000
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert peak < len(posts) / 4
+
+
 def test_a_damaged_zstd_frame(tmp_path):
     packed = bytearray(zstandard.ZstdCompressor(write_checksum=True).compress(lines(*map(post, range(5000)))))
     packed[len(packed) // 2] ^= 0xFF
@@ -323,6 +537,71 @@ def test_several_frames_follow_each_other(tmp_path):
     assert [row.submission["id"] for row in rows] == ["a0", "a1", "a2"]
 
 
+def _dump_of(kind):
+    """Content of 40 posts, some lines of which are broken, empty or of others, and the name of its file."""
+    posts = [
+        post(number, title=f"K\u00f6nig {number} \u2028 end", subreddit="b" if number % 7 == 3 else "a")
+        for number in range(40)
+    ]
+    if kind == "table":
+        rows = [
+            [
+                p["id"],
+                p["title"].replace(" end", '\r\n"end", really'),
+                p["created_utc"],
+                p["score"],
+                p["url"],
+                p["subreddit"],
+            ]
+            for p in posts
+        ]
+        rows.insert(9, ["a9", "short"])
+        return "t.csv", table(*rows, columns=("id", "title", "created_utc", "score", "url", "subreddit"))
+    if kind == "document":
+        return "d.json", json.dumps([*posts[:9], {"broken": 1}, *posts[9:]]).encode()
+    return "d.ndjson", b"\xef\xbb\xbf" + lines(*posts[:9]) + b"junk\n\n" + lines(*posts[9:])
+
+
+@pytest.mark.parametrize("compress", [bytes, gzip.compress, zstandard.compress])
+@pytest.mark.parametrize("kind", ["dump", "table", "document"])
+def test_reading_goes_on_after_any_chunk(tmp_path, kind, compress):
+    name, content = _dump_of(kind)
+    suffix = {gzip.compress: ".gz", zstandard.compress: ".zst"}.get(compress, "")
+    path = written(tmp_path, name + suffix, compress(content))
+    options = {"subreddits": ("a",), "chunk_size": 4}
+    chunks = list(read(path, **options))
+    rows = [row for chunk in chunks for row in chunk.rows]
+    assert len(rows) == 34
+    for done, chunk in enumerate(chunks):
+        assert is_prefix(path, chunk.position)
+        rest = list(read(path, **options, after=chunk.position))
+        before = [row for earlier in chunks[: done + 1] for row in earlier.rows]
+        assert before + [row for later in rest for row in later.rows] == rows
+        for count in ("broken", "other_subreddit"):
+            assert getattr(chunk, count) + getattr(rest[-1], count) == getattr(chunks[-1], count)
+        assert rest[-1].position == chunks[-1].position
+    assert chunks[-1].position.sha256 == hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+def test_another_file_is_no_continuation(tmp_path):
+    content = lines(*(post(number, title="x" * 3000) for number in range(200)))
+    path = written(tmp_path, "d.ndjson", content)
+    position = next(read(path, observed_at=SEEN, chunk_size=10)).position
+    assert 0 < position.bytes_read < len(content)
+    for changed, same in [
+        (content, True),
+        (content.replace(b"xxx", b"xyx", 1), False),
+        (content + lines(post(200)), False),
+        (content[:-5], False),
+        # What was not read yet may differ: it will be read.
+        (content[:-5] + b'"}  \n', True),
+    ]:
+        assert is_prefix(written(tmp_path, "d.ndjson", changed), position) is same
+    assert not is_prefix(path, Position(10, position.bytes_read, len(content), "0" * 64))
+    with pytest.raises(ArchiveError, match="No such file"):
+        is_prefix(tmp_path / "gone.ndjson", position)
+
+
 def test_an_abandoned_reading_closes_its_file(tmp_path):
     path = written(tmp_path, "d.zst", zstandard.compress(lines(*map(post, range(50)))))
     chunks = read(path, observed_at=SEEN, chunk_size=10)
@@ -333,7 +612,7 @@ def test_an_abandoned_reading_closes_its_file(tmp_path):
 @pytest.mark.skipif(not TABLES.exists(), reason="the tables of 2013 are not on this machine")
 @pytest.mark.parametrize("subreddit", ["EarthPorn", "FoodPorn", "aww", "cats", "pics"])
 def test_the_tables_of_2013(subreddit):
-    rows, last = read_all(TABLES / f"{subreddit}.csv.gz", subreddit=subreddit, chunk_size=300)
+    rows, last = read_all(TABLES / f"{subreddit}.csv.gz", subreddits=(subreddit,), chunk_size=300)
     assert (len(rows), last.broken, last.other_subreddit) == (1000, 0, 0)
     assert len({row.submission["id"] for row in rows}) == 1000
     assert {row.observed_at_rule for row in rows} == {"newest_post"}

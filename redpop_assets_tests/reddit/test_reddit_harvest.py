@@ -1,23 +1,29 @@
 """Harvests over a real server into a real warehouse; and imports of archives."""
 
 import json
+import random
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
 from pathlib import Path
 
 import pytest
 
-from redpop_assets.errors import ArchiveError, RedditBusy, SubredditUnavailable
-from redpop_assets.reddit.harvest import Harvest
+from redpop_assets.errors import ArchiveError, RedditBusy, RedditError, SubredditUnavailable
+from redpop_assets.reddit.client import RedditClient
+from redpop_assets.reddit.harvest import OVERLAP, Harvest
 from redpop_assets.reddit.imports import import_archive
 from redpop_assets.reddit.listings import Listing
+from redpop_assets.reddit.plan import Maturation, PlannedListing
 from redpop_assets.reddit.records import AuthorKey
+from redpop_assets.sandbox.clock import Clock
+from redpop_assets.sandbox.server import running
+from redpop_assets.sandbox.world import World
 from redpop_assets.storage.schema import load_schema
 from redpop_assets.storage.warehouse import Warehouse
 
-NEW = Listing("new")
-WEEK = timedelta(days=7)
-MONTH = timedelta(days=30)
+SECOND, MINUTE, HOUR, DAY = (timedelta(**{unit: 1}) for unit in ("seconds", "minutes", "hours", "days"))
+NEW = PlannedListing.parse("new")
+USUAL = Maturation((HOUR, 3 * HOUR, 6 * HOUR, 12 * HOUR, DAY), 7 * DAY, 30 * DAY)
 START = datetime(2026, 5, 1, tzinfo=UTC)
 
 
@@ -34,6 +40,10 @@ def post(name, created=START, /, **fields):
     }
 
 
+def naive(moment):
+    return moment.replace(tzinfo=None)
+
+
 @pytest.fixture
 def warehouse(tmp_path):
     return Warehouse(tmp_path / "home", source="test", lock_timeout=10, schema=load_schema())
@@ -45,14 +55,17 @@ def key():
 
 
 class Community:
-    """What the server knows: posts by id, the pages of `new`, and the time."""
+    """What the server knows: posts by id, the pages of every listing, and the time, which each answer moves on."""
 
     def __init__(self, server):
         self.now = START
+        self.takes = timedelta(0)
         self.posts = {}
         self.pages = [[]]
         self.asked = []
+        self.pages_read = []
         self.fails_at = None
+        self.before = lambda: None
         self._reply = server.reply
         server.answer = self.answer
 
@@ -60,7 +73,14 @@ class Community:
         self.pages = [list(page) for page in pages]
         self.posts.update({post["id"]: post for page in pages for post in page})
 
+    def is_made_of(self, posts):
+        """`new`, a hundred posts a page, cut where Reddit cuts it."""
+        newest = sorted(posts, key=lambda post: -post["created_utc"])[:1000]
+        self.shows(*([newest[at : at + 100] for at in range(0, len(newest), 100)] or [[]]))
+
     def answer(self, request):
+        self.before()
+        self.now += self.takes
         headers = {"date": format_datetime(self.now, usegmt=True)}
         if request.path.startswith("/api/info"):
             ids = [name.removeprefix("t3_") for name in request.params["id"].split(",")]
@@ -69,9 +89,10 @@ class Community:
             found, after = [self.posts[name] for name in ids if name in self.posts], None
         else:
             number = int(request.params.get("after", "page0").removeprefix("page"))
+            self.pages_read.append(number)
             if number == self.fails_at:
                 return self._reply(b"", status=500, headers=headers)
-            found = self.pages[number]
+            found = self.pages[number][: int(request.params["limit"])]
             after = f"page{number + 1}" if number + 1 < len(self.pages) else None
         children = [{"kind": "t3", "data": one} for one in found]
         return self._reply({"kind": "Listing", "data": {"children": children, "after": after}}, headers=headers)
@@ -84,19 +105,32 @@ def community(server):
 
 @pytest.fixture
 def harvest(connect, warehouse, key):
-    def start():
-        return Harvest("pics", connect(), warehouse, key)
+    def start(subreddit="pics", **options):
+        return Harvest(subreddit, connect(), warehouse, key, **options)
 
     return start
 
 
-def test_a_listing_becomes_rows_of_three_tables(community, harvest, warehouse, key):
-    community.shows([post("a1"), post("a2")], [post("a3"), post("a1")])
+def reads(warehouse, *columns):
+    rows = warehouse.query(f"SELECT {', '.join(columns)} FROM raw.listing_reads ORDER BY read_at").to_pylist()
+    return [tuple(row.values()) for row in rows]
+
+
+def presence(warehouse):
+    rows = warehouse.query("SELECT post_id, checked_at, misses, missing_since FROM raw.presence").to_pylist()
+    return {row["post_id"]: (row["checked_at"], row["misses"], row["missing_since"]) for row in rows}
+
+
+# Listings
+
+
+def test_a_listing_becomes_rows(community, harvest, warehouse, key):
+    community.shows([post("a1"), post("a2")], [post("a3", START - DAY), post("a1")])
     run = harvest()
-    counts = run.read_listing(NEW, depth=1000)
-    assert (counts.submissions, counts.new) == (4, 3)
+    reading = run.read_listing(NEW)
+    assert (reading.posts, reading.new_posts, reading.requests, reading.ended) == (3, 3, 2, "end")
     assert (run.new_submissions, run.new_sightings, run.new_observations) == (3, 3, 3)
-    assert run.requests_made == 3  # a login and two pages
+    assert run.requests_made == 4  # a login, the time, and two pages
     rows = warehouse.query("FROM raw.submissions ORDER BY post_id").to_pylist()
     assert [row["post_id"] for row in rows] == ["a1", "a2", "a3"]
     assert {(row["origin"], row["subreddit"]) for row in rows} == {("listing", "pics")}
@@ -105,107 +139,358 @@ def test_a_listing_becomes_rows_of_three_tables(community, harvest, warehouse, k
     ranks = warehouse.query("SELECT post_id, listing, time_filter, rank FROM raw.sightings ORDER BY rank").to_pylist()
     assert [tuple(row.values()) for row in ranks] == [("a1", "new", "", 0), ("a2", "new", "", 1), ("a3", "new", "", 2)]
     assert warehouse.query("SELECT DISTINCT endpoint, observed_at FROM raw.observations").to_pylist() == [
-        {"endpoint": "listing", "observed_at": START.replace(tzinfo=None)}
+        {"endpoint": "listing", "observed_at": naive(START)}
     ]
+    assert presence(warehouse) == dict.fromkeys(("a1", "a2", "a3"), (naive(START), 0, None))
+    assert reads(warehouse, "*") == [
+        ("pics", "new", "", naive(START), 3, 3, 2, "end", naive(START - DAY), naive(START), None, None, None)
+    ]
+    assert run.readings == [reading]
+    assert run.last_read() == {Listing("new"): naive(START)}
+
+
+def test_what_comes_again_on_a_later_page_counts_once(community, harvest, warehouse):
+    """Posts made meanwhile push the others down."""
+    community.takes = SECOND
+    community.shows([post("a1"), post("a2")], [post("a2"), post("a3")])
+    run = harvest()
+    assert run.read_listing(NEW).posts == 3
+    rows = warehouse.query("SELECT post_id, rank FROM raw.sightings ORDER BY rank").to_pylist()
+    assert [tuple(row.values()) for row in rows] == [("a1", 0), ("a2", 1), ("a3", 3)]
+    assert warehouse.scalar("SELECT count(*) FROM raw.observations") == 3
+
+
+def test_every_page_is_written_before_the_next_is_asked_for(community, harvest, warehouse):
+    community.shows([post("a1")], [post("a2")], [post("a3")])
+    run = harvest()
+    stored = []
+    community.before = lambda: stored.append(warehouse.scalar("SELECT count(*) FROM raw.submissions"))
+    run.read_listing(NEW)
+    assert stored == [0, 0, 1, 2]  # at the question for the time, then at each page
 
 
 def test_the_same_moment_again_adds_nothing(community, harvest, warehouse):
     community.shows([post("a1"), post("a2")])
-    harvest().read_listing(NEW, depth=1000)
-    tables = ("raw.submissions", "raw.sightings", "raw.observations")
+    harvest().read_listing(NEW)
+    tables = [f"raw.{name}" for name in ("submissions", "sightings", "observations", "presence", "listing_reads")]
     before = [warehouse.fingerprint(table) for table in tables]
     run = harvest()
-    assert run.read_listing(NEW, depth=1000).new == 0
+    assert run.read_listing(NEW).new_posts == 0
     assert (run.new_submissions, run.new_sightings, run.new_observations) == (0, 0, 0)
     assert [warehouse.fingerprint(table) for table in tables] == before
 
 
 def test_a_later_look_appends_readings_and_never_overwrites_posts(community, harvest, warehouse):
     community.shows([post("a1", score=5)])
-    harvest().read_listing(NEW, depth=1000)
-    community.now += timedelta(hours=1)
+    harvest().read_listing(NEW)
+    community.now += HOUR
     community.shows([post("a1", score=90, title="Edited")])
     run = harvest()
-    assert run.read_listing(NEW, depth=1000).new == 0
+    assert run.read_listing(NEW).new_posts == 0
     assert run.new_observations == 1
     assert warehouse.scalar("SELECT json->>'title' FROM raw.submissions") == "Post a1"
     scores = warehouse.query("SELECT score FROM raw.observations ORDER BY observed_at").column("score").to_pylist()
     assert scores == [5, 90]
+    assert presence(warehouse) == {"a1": (naive(START + HOUR), 0, None)}
 
 
-def test_pages_before_a_failure_are_kept(community, harvest, warehouse, waits):
+def test_a_reading_that_fails_is_recorded_and_its_pages_are_kept(community, harvest, warehouse, waits):
     community.shows([post("a1")], [post("a2")], [post("a3")])
     community.fails_at = 2
     run = harvest()
     with pytest.raises(RedditBusy):
-        run.read_listing(NEW, depth=1000)
+        run.read_listing(NEW)
+    assert waits
     assert warehouse.scalar("SELECT count(*) FROM raw.submissions") == 2
     assert run.new_submissions == 2
-    assert waits
+    assert reads(warehouse, "posts", "new_posts", "requests", "ended") == [(2, 2, 5, "error")]  # the third page thrice
+    assert run.last_read() == {}
+    # In the same second of Reddit's clock, which stands still here.
     community.fails_at = None
-    assert harvest().read_listing(NEW, depth=1000).new == 1
+    assert harvest().read_listing(NEW).new_posts == 1
+    assert reads(warehouse, "posts", "new_posts", "ended") == [(3, 1, "end")]
+    assert run.last_read() == {Listing("new"): naive(START)}
 
 
-def test_a_community_that_is_gone_leaves_no_rows(server, harvest, warehouse):
-    server.says(server.reply({"reason": "private"}, status=403))
+def test_a_community_that_is_gone_leaves_the_failed_reading_and_no_posts(server, harvest, warehouse):
+    answer = server.answer
+
+    def refuse(request):
+        return answer(request) if "info" in request.path else server.reply({"reason": "private"}, status=403)
+
+    server.answer = refuse
     with pytest.raises(SubredditUnavailable):
-        harvest().read_listing(NEW, depth=1000)
+        harvest().read_listing(PlannedListing.parse("top/week"))
     assert warehouse.scalar("SELECT count(*) FROM raw.submissions") == 0
+    assert reads(warehouse, "listing", "time_filter", "posts", "ended") == [("top", "week", 0, "error")]
 
 
-def test_an_empty_listing_is_no_error(community, harvest):
+def test_an_empty_listing_is_no_error(community, harvest, warehouse):
     run = harvest()
-    assert run.read_listing(NEW, depth=1000).submissions == 0
-    assert run.reobserve(label_age=WEEK, give_up=MONTH) == 0
+    assert run.read_listing(NEW).posts == 0
+    assert run.mature(USUAL).asked == run.recheck(DAY, USUAL).asked == 0
     assert community.asked == []
+    community.now += HOUR
+    community.shows([post("a1", START + MINUTE)])
+    assert harvest().read_listing(NEW).overlapped is True
+    assert reads(warehouse, "posts", "ended", "oldest_created_at", "overlapped") == [
+        (0, "end", None, None),
+        (1, "end", naive(START + MINUTE), True),
+    ]
 
 
-def test_young_posts_are_asked_for_once_until_they_have_their_label(community, harvest):
-    community.shows([post(f"b{number}", START - timedelta(days=number)) for number in range(6)])
-    run = harvest()
-    run.read_listing(NEW, depth=1000)
-    assert run.reobserve(label_age=WEEK, give_up=MONTH) == 0  # all of them were just read
+def test_a_reading_stops_at_its_depth_and_at_the_budget(community, harvest, warehouse):
+    community.is_made_of([post(f"p{n:03}", START - n * MINUTE) for n in range(250)])
+    hot = PlannedListing.parse("hot:150")
+    assert (reading := harvest().read_listing(hot)).ended == "depth"
+    assert (reading.posts, reading.requests) == (150, 2)
+    community.now += HOUR
+    run = harvest(requests=3)  # a login, the time, one page
+    assert (reading := run.read_listing(hot)).ended == "budget"
+    assert (reading.posts, run.requests_left) == (100, 0)
+    assert run.last_read() == {Listing("hot"): naive(START)}
+    assert warehouse.scalar("SELECT count(*) FROM raw.observations WHERE observed_at > '2026-05-01 00:30:00'") == 100
+
+
+# Whether `new` joins on
+
+
+def test_new_is_read_until_it_has_joined_on_and_once_a_day_to_the_bottom(community, harvest):
+    posts = [post(f"p{n:03}", START - n * MINUTE) for n in range(350)]
+    community.is_made_of(posts)
+    first = harvest().read_listing(NEW)
+    assert (first.ended, first.overlapped, first.requests) == ("end", None, 4)
+    for hour in (1, 8, 16, 23):
+        community.now = START + hour * HOUR
+        posts += [post(f"h{hour}_{n}", community.now - n * MINUTE) for n in range(40)]
+        community.is_made_of(posts)
+        reading = harvest().read_listing(NEW)
+        assert (reading.ended, reading.overlapped, reading.requests) == ("overlap", True, 1)
+        assert reading.new_posts == 40
+    community.now = START + DAY - MINUTE
+    # Made hours ago, approved by a moderator now.
+    posts.append(post("late", START + 2 * HOUR + SECOND))
+    community.is_made_of(posts)
+    reading = harvest().read_listing(NEW)
+    assert (reading.ended, reading.overlapped, reading.new_posts) == ("end", True, 1)
+
+
+def test_a_page_that_has_just_joined_on_is_not_enough_to_stop(community, harvest):
+    posts = [post(f"p{n:03}", START - n * MINUTE) for n in range(300)]
+    community.is_made_of(posts)
+    harvest().read_listing(NEW)
+    community.now += HOUR
+    posts += [post(f"q{n:02}", START + (n + 1) * SECOND) for n in range(100 - OVERLAP + 1)]
+    community.is_made_of(posts)
+    reading = harvest().read_listing(NEW)
+    assert (reading.ended, reading.requests, reading.overlapped) == ("overlap", 2, True)
+
+
+def test_a_gap_is_reported_with_its_bounds(community, harvest, warehouse):
+    shallow = PlannedListing.parse("new:50")
+    community.is_made_of([post(f"p{n:03}", START - n * MINUTE) for n in range(100)])
+    harvest().read_listing(shallow)
+    community.now += DAY
+    flood = [post(f"q{n:03}", START + DAY - n * MINUTE) for n in range(300)]
+    community.is_made_of(flood)
+    reading = harvest().read_listing(shallow)
+    assert (reading.ended, reading.overlapped) == ("depth", False)
+    assert (reading.gap_from, reading.gap_to) == (naive(START), naive(START + DAY - 49 * MINUTE))
+    # What is lost stays lost, but the next reading joins on to this one.
+    community.now += HOUR
+    assert harvest().read_listing(shallow).overlapped is True
+    assert [gap is not None for (gap,) in reads(warehouse, "gap_from")] == [False, True, False]
+
+
+@pytest.mark.parametrize(("posts", "overlapped"), [(850, True), (950, False)])
+def test_a_listing_that_ends_by_itself_is_whole_unless_reddit_cut_it(community, harvest, posts, overlapped):
+    community.is_made_of([post("a0", START)])
+    harvest().read_listing(NEW)
+    community.now += 30 * DAY
+    community.is_made_of([post(f"p{n:03}", community.now - n * MINUTE) for n in range(posts)])
+    reading = harvest().read_listing(NEW)
+    assert (reading.ended, reading.overlapped) == ("end", overlapped)
+    assert (reading.gap_from is None) is overlapped
+
+
+def test_pinned_and_promoted_posts_do_not_look_like_an_overlap(community, harvest):
+    shallow = PlannedListing.parse("new:50")
+    community.is_made_of([post("a0", START)])
+    harvest().read_listing(shallow)
+    community.now += DAY
+    fresh = [post(f"p{n:03}", community.now - n * MINUTE) for n in range(50)]
+    old = START - 300 * DAY
+    community.shows([*fresh[:48], post("pinned", old, stickied=True), post("advert", old, subreddit=None)])
+    reading = harvest().read_listing(shallow)
+    assert (reading.overlapped, reading.gap_to) == (False, naive(community.now - 47 * MINUTE))
+    assert reading.oldest_created_at == naive(community.now - 47 * MINUTE)
+    assert reading.posts == 50
+
+
+def test_a_reading_that_was_broken_off_never_moves_the_frontier(community, harvest):
+    posts = [post(f"p{n:03}", START - n * MINUTE) for n in range(300)]
+    community.is_made_of(posts)
+    harvest().read_listing(NEW)
+    community.now += HOUR
+    posts += [post(f"q{n:03}", community.now - n * SECOND) for n in range(250)]
+    community.is_made_of(posts)
+    assert (cut := harvest(requests=3).read_listing(NEW)).ended == "budget"
+    assert (cut.overlapped, cut.gap_from) == (None, None)
+    community.fails_at = 1
+    community.now += MINUTE
+    with pytest.raises(RedditError):
+        harvest().read_listing(NEW)
+    community.fails_at = None
+    community.now += MINUTE
+    reading = harvest().read_listing(NEW)
+    assert (reading.ended, reading.requests, reading.overlapped, reading.new_posts) == ("overlap", 3, True, 150)
+
+
+def test_the_newest_post_of_the_last_reading_may_be_gone(community, harvest):
+    posts = [post(f"p{n:03}", START - n * MINUTE) for n in range(120)]
+    community.is_made_of(posts)
+    harvest().read_listing(NEW)
+    community.now += HOUR
+    community.is_made_of([*posts[3:], post("q", community.now)])
+    assert harvest().read_listing(NEW).overlapped is True
+
+
+def test_no_post_is_lost_outside_of_a_reported_gap(community, harvest, warehouse):
+    """A busy community in bursts, and readings too rare and too shallow for some of them."""
+    dice = random.Random(3)
+    shallow = PlannedListing.parse("new:30")
+    posts, reading_at = [post("p0", START)], START
+    for _ in range(14):
+        reading_at += dice.choice((10, 60, 240)) * MINUTE
+        made = datetime.fromtimestamp(posts[-1]["created_utc"], UTC)
+        while (made := made + dice.randrange(1, 900) * dice.choice((SECOND, SECOND, SECOND / 5))) < reading_at:
+            posts.append(post(f"p{len(posts)}", made))
+        community.now = reading_at
+        community.is_made_of(posts)
+        harvest().read_listing(shallow)
+    known = {row["post_id"] for row in warehouse.query("SELECT post_id FROM raw.submissions").to_pylist()}
+    gaps = [gap for gap in reads(warehouse, "gap_from", "gap_to") if gap[0]]
+    lost = [datetime.fromtimestamp(post["created_utc"], UTC) for post in posts if post["id"] not in known]
+    assert lost
+    assert 2 <= len(gaps) < 13
+    assert all(any(start < naive(made) < end for start, end in gaps) for made in lost)
+    assert all(any(start < naive(made) < end for made in lost) for start, end in gaps)
+
+
+# Maturing scores
+
+
+def test_scores_are_read_at_every_scheduled_age_and_then_no_more(community, harvest, warehouse):
+    community.shows([post("b1")])
+    harvest().read_listing(NEW)
     community.shows([])
-    community.now += timedelta(days=3)
+    asked_at = []
+    for hour in [*range(1, 8), *range(9, 30, 3), *range(36, 11 * 24, 12)]:
+        community.now = START + hour * HOUR
+        if harvest().mature(USUAL).asked:
+            asked_at.append(hour)
+    assert asked_at == [1, 3, 6, 12, 24, 48, 72, 96, 120, 144, 168, 192]
+    ages = warehouse.query("SELECT observed_at FROM raw.observations WHERE endpoint = 'info' ORDER BY 1")
+    assert [row["observed_at"] for row in ages.to_pylist()] == [naive(START + hour * HOUR) for hour in asked_at]
+
+
+def test_a_late_harvest_reads_once_for_all_ages_it_missed_those_due_longest_first(community, harvest):
+    made = [0, 5, 20, 47, 48.5]
+    community.shows([post(f"b{n}", START - hours * HOUR) for n, hours in enumerate(made)])
     run = harvest()
-    run.read_listing(NEW, depth=1000)
-    assert run.reobserve(label_age=WEEK, give_up=MONTH) == 6
-    assert community.asked == [["b5", "b4", "b3", "b2", "b1", "b0"]]  # the oldest first
-    assert run.new_observations == 6
-    # Two of them were read at their label age, b4 to the second.
-    community.now += timedelta(days=1)
-    assert harvest().reobserve(label_age=WEEK, give_up=MONTH) == 4
-    assert set(community.asked[-1]) == {"b0", "b1", "b2", "b3"}
-    # Days later the rest is read past the label age, and then nobody is asked for again.
-    community.now += timedelta(days=20)
-    assert harvest().reobserve(label_age=WEEK, give_up=MONTH) == 3
-    community.now += timedelta(days=1)
-    assert harvest().reobserve(label_age=WEEK, give_up=MONTH) == 0
+    run.read_listing(NEW)
+    assert run.mature(USUAL).asked == 0  # readings from listings count
+    community.shows([])
+    community.now += timedelta(hours=4, minutes=30)
+    assert harvest().mature(USUAL).asked == 4
+    assert community.asked == [["b0", "b1", "b3", "b2"]]  # due since 3.5 h, 3.5 h, 3.5 h and 0.5 h
+    community.now += 24 * HOUR
+    assert harvest().mature(USUAL).asked == 5
+
+
+def test_a_masked_score_is_no_label_and_is_read_again_every_night_until_it_shows(community, harvest):
+    community.shows([post("b1", score=1, hide_score=True), post("b2", score=None), post("b3")])
+    harvest().read_listing(NEW)
+    community.shows([])
+    asked = {}
+    for day in (*range(1, 11), 12, 13, 28, 29, 31):
+        community.now = START + day * DAY
+        if day == 12:
+            community.posts["b1"] = post("b1", score=77)
+        before = len(community.asked)
+        harvest().mature(USUAL)
+        for ids in community.asked[before:]:
+            for post_id in ids:
+                asked.setdefault(post_id, []).append(day)
+    assert asked["b3"] == [*range(1, 9)]
+    assert asked["b1"] == [*range(1, 11), 12]
+    assert asked["b2"] == [*range(1, 11), 12, 13, 28, 29]  # given up at 30 days
 
 
 def test_what_is_too_old_is_given_up(community, harvest):
-    community.shows([post("c1", START)])
-    harvest().read_listing(NEW, depth=1000)
+    community.shows([post("c1", score=None)])
+    harvest().read_listing(NEW)
     community.shows([])
-    community.now += timedelta(days=31)
-    assert harvest().reobserve(label_age=WEEK, give_up=MONTH) == 0
+    community.now += 31 * DAY
+    assert harvest().mature(USUAL).asked == 0
 
 
-def test_posts_of_other_communities_and_of_archives_are_not_asked_for(community, harvest, warehouse, key, tmp_path):
-    community.shows([post("d1")])
-    Harvest("earthporn", harvest()._client, warehouse, key).read_listing(NEW, depth=1000)
-    (tmp_path / "dump.ndjson").write_text(json.dumps(post("d2")) + "\n", encoding="utf-8")
-    import_archive(tmp_path / "dump.ndjson", "pics", warehouse, key, observed_at=START)
-    community.now += timedelta(days=1)
-    assert harvest().reobserve(label_age=WEEK, give_up=MONTH) == 0
+def test_what_the_budget_does_not_reach_comes_first_the_next_time(community, harvest):
+    community.is_made_of([post(f"f{number:03}", START - number * SECOND) for number in range(330)])
+    harvest().read_listing(NEW)
+    community.now += HOUR
+    run = harvest(requests=4)  # a login, the time and two hundred posts
+    reread = run.mature(USUAL)
+    assert (reread.asked, reread.left_over, run.requests_left) == (200, 130, 0)
+    assert [len(ids) for ids in community.asked] == [100, 100]
+    asked = [post_id for ids in community.asked for post_id in ids]
+    assert asked == [f"f{number:03}" for number in range(329, 129, -1)]  # the oldest first
+    assert run.recheck(DAY, USUAL).asked == 0
+    # Three hours on, those that were read are due again, but not for as long.
+    community.now += 2 * HOUR
+    assert harvest(requests=4).mature(USUAL).left_over == 130
+    asked = [post_id for ids in community.asked[2:] for post_id in ids]
+    assert asked[:130] == [f"f{number:03}" for number in range(129, -1, -1)]
+
+
+def test_the_other_answers_stay_when_reading_again_fails(community, harvest, warehouse, server):
+    community.is_made_of([post(f"g{number:03}") for number in range(150)])
+    harvest().read_listing(NEW)
+    community.now += DAY
+    answer = server.answer
+
+    def fail_second(request):
+        return server.reply(b"", status=500) if len(community.asked) == 1 else answer(request)
+
+    run = harvest()
+    server.answer = fail_second
+    with pytest.raises(RedditBusy):
+        run.mature(USUAL)
+    assert warehouse.scalar("SELECT count(*) FROM raw.observations WHERE endpoint = 'info'") == 100
+    assert {misses for _, misses, _ in presence(warehouse).values()} == {0}  # no answer is no miss
+    server.answer = answer
+    assert harvest().mature(USUAL).asked == 50
+
+
+def test_a_missing_post_is_not_asked_for_at_every_harvest(community, harvest):
+    community.shows([post("h1")])
+    harvest().read_listing(NEW)
+    community.shows([])
+    community.posts.clear()
+    asked = []
+    for hour in range(1, 13):
+        community.now = START + hour * HOUR
+        if harvest().mature(USUAL).missing:
+            asked.append(hour)
+    assert asked == [1, 3, 6, 12]
 
 
 def test_a_removal_is_seen_when_a_young_post_is_read_again(community, harvest, warehouse):
     community.shows([post("e1")])
-    harvest().read_listing(NEW, depth=1000)
-    community.now += timedelta(days=1)
+    harvest().read_listing(NEW)
+    community.now += DAY
     community.posts["e1"] = post("e1", removed_by_category="moderator", author="[deleted]")
-    assert harvest().reobserve(label_age=WEEK, give_up=MONTH) == 1
+    assert harvest().mature(USUAL).asked == 1
     rows = warehouse.query(
         "SELECT removed_by_category, author_present FROM raw.observations ORDER BY observed_at"
     ).to_pylist()
@@ -215,30 +500,239 @@ def test_a_removal_is_seen_when_a_young_post_is_read_again(community, harvest, w
     ]
 
 
-def test_hundreds_of_young_posts_are_read_in_hundreds(community, harvest):
-    community.shows([post(f"f{number}") for number in range(230)])
-    harvest().read_listing(NEW, depth=1000)
+def test_a_post_without_a_time_is_not_in_the_way(community, harvest):
+    community.shows([post("n1", created_utc="soon"), post("n2", created_utc=None), post("n3")])
+    harvest().read_listing(NEW)
+    community.now += DAY
+    harvest().mature(USUAL)
+    assert community.asked == [["n3"]]
+
+
+# Whether posts still stand
+
+
+def test_a_settled_post_is_checked_every_day_and_recorded_only_when_its_state_changes(community, harvest, warehouse):
+    community.shows([post("s1", START - 40 * DAY), post("s2", START - 40 * DAY)])
+    harvest().read_listing(NEW)
     community.shows([])
-    community.now += timedelta(days=1)
+
+    def observations():
+        return warehouse.query(
+            "SELECT post_id, score, removed_by_category FROM raw.observations "
+            "WHERE endpoint = 'info' ORDER BY observed_at"
+        ).to_pylist()
+
+    community.now += DAY - HOUR
+    assert harvest().recheck(DAY, USUAL).asked == 0
+    community.now += HOUR - 5 * MINUTE  # a little early is early enough
+    community.posts["s1"] = post("s1", START - 40 * DAY, score=99)
+    assert harvest().recheck(DAY, USUAL).asked == 2
+    assert observations() == []
+    assert presence(warehouse) == dict.fromkeys(("s1", "s2"), (naive(community.now), 0, None))
+    assert harvest().recheck(DAY, USUAL).asked == 0
+    for state in ("moderator", "moderator", None, None):
+        community.now += DAY
+        community.posts["s1"] = post("s1", START - 40 * DAY, score=99, removed_by_category=state)
+        assert harvest().recheck(DAY, USUAL).asked == 2
+    assert observations() == [
+        {"post_id": "s1", "score": 99, "removed_by_category": "moderator"},
+        {"post_id": "s1", "score": 99, "removed_by_category": None},
+    ]
+    community.now += DAY
+    community.posts["s2"] = post("s2", START - 40 * DAY, author="[deleted]")
+    harvest().recheck(DAY, USUAL)
+    assert [row["post_id"] for row in observations()] == ["s1", "s1", "s2"]
+
+
+def test_misses_are_counted_in_a_row(community, harvest, warehouse):
+    old = START - 40 * DAY
+    community.shows([post("m1", old), post("m2", old)])
+    harvest().read_listing(NEW)
+    community.shows([])
+    gone = community.posts.pop("m1")
+    for day in (1, 2, 3):
+        community.now = START + day * DAY
+        reread = harvest().recheck(DAY, USUAL)
+        assert (reread.asked, reread.missing) == (2, 1)
+        assert presence(warehouse) == {
+            "m1": (naive(community.now), day, naive(START + DAY)),
+            "m2": (naive(community.now), 0, None),
+        }
+    assert warehouse.scalar("SELECT count(*) FROM raw.observations WHERE endpoint = 'info'") == 0
+    community.posts["m1"] = gone
+    community.now += DAY
+    harvest().recheck(DAY, USUAL)
+    assert presence(warehouse)["m1"] == (naive(community.now), 0, None)
+
+
+def test_a_post_that_is_listed_again_is_not_missing(community, harvest, warehouse):
+    one = post("m1", START - 40 * DAY)
+    community.shows([one])
+    harvest().read_listing(NEW)
+    community.posts.clear()
+    community.now += DAY
+    harvest().recheck(DAY, USUAL)
+    assert presence(warehouse)["m1"][1] == 1
+    community.now += HOUR
+    community.shows([one])
+    harvest().read_listing(NEW)
+    assert presence(warehouse) == {"m1": (naive(community.now), 0, None)}
+
+
+def test_checks_begin_with_the_oldest_and_go_on_where_the_budget_ended(community, harvest):
+    old = START - 40 * DAY
+    community.is_made_of([post(f"o{n:03}", old) for n in range(100)])
+    harvest().read_listing(PlannedListing.parse("hot"))
+    community.now += HOUR
+    community.is_made_of([post(f"n{n:03}", old) for n in range(150)])
+    harvest().read_listing(PlannedListing.parse("top/all"))
+    community.shows([])
+    community.now += 2 * DAY
+    run = harvest(requests=4)
+    reread = run.recheck(DAY, USUAL)
+    assert (reread.asked, reread.left_over) == (200, 50)
+    assert all(post_id.startswith("o") for post_id in community.asked[0])
+    community.now += HOUR
+    assert harvest(requests=4).recheck(DAY, USUAL).asked == 50
+    assert len({post_id for ids in community.asked for post_id in ids}) == 250
+
+
+def test_maturing_posts_are_not_checked_twice_a_day(community, harvest):
+    community.shows([post("y1")])
+    harvest().read_listing(NEW)
+    community.shows([])
+    asked = 0
+    for hour in [*range(1, 8), *range(10, 7 * 24, 5), 7 * 24 - 1]:
+        community.now = START + hour * HOUR + (hour % 7) * MINUTE
+        run = harvest()
+        asked += run.mature(USUAL).asked
+        assert run.recheck(DAY, USUAL).asked == 0
+    assert asked == 10
+
+
+def test_a_shorter_period_checks_maturing_posts_too_and_their_scores_are_kept(community, harvest, warehouse):
+    community.shows([post("y1", START - 2 * DAY)])
+    harvest().read_listing(NEW)
+    community.shows([])
+    community.now += 7 * HOUR
     run = harvest()
-    assert run.reobserve(label_age=WEEK, give_up=MONTH) == 230
-    assert [len(ids) for ids in community.asked] == [100, 100, 30]
+    assert run.mature(USUAL).asked == 0
+    assert run.recheck(6 * HOUR, USUAL).asked == 1
+    assert warehouse.scalar("SELECT count(*) FROM raw.observations WHERE endpoint = 'info'") == 1
 
 
-def test_the_other_pages_stay_when_reading_again_fails(community, harvest, warehouse, server):
-    community.shows([post(f"g{number:03}") for number in range(150)])
-    harvest().read_listing(NEW, depth=1000)
-    community.now += timedelta(days=1)
-    answer = server.answer
+def test_posts_of_other_communities_and_of_archives_are_not_asked_for(community, harvest, warehouse, key, tmp_path):
+    community.shows([post("d1")])
+    harvest("earthporn").read_listing(NEW)
+    import_archive(dump(tmp_path / "dump.ndjson", post("d2")), "pics", warehouse, key, observed_at=START)
+    community.now += DAY
+    assert harvest().mature(USUAL).asked == harvest().recheck(DAY, USUAL).asked == 0
 
-    def fail_second(request):
-        return server.reply(b"", status=500) if len(community.asked) == 1 else answer(request)
 
+def test_posts_of_an_archive_of_the_same_reddit_are_checked_and_mature(community, connect, key, tmp_path):
+    warehouse = Warehouse(tmp_path / "home", source="reddit", lock_timeout=10, schema=load_schema())
+    path = dump(tmp_path / "dump.ndjson", post("d1", START - 900 * DAY), post("d2", START - HOUR), post("d3"))
+    import_archive(path, "pics", warehouse, key, observed_at=START)
+    community.posts = {"d1": post("d1", START - 900 * DAY, score=8), "d2": post("d2", START - HOUR, score=9)}
+    community.now += 4 * HOUR
+    run = Harvest("pics", connect(), warehouse, key)
+    reread = run.mature(USUAL)
+    assert (reread.asked, reread.missing) == (2, 1)
+    assert run.recheck(DAY, USUAL).asked == 1
+    assert community.asked == [["d3", "d2"], ["d1"]]
+    assert {post_id: misses for post_id, (_, misses, _) in presence(warehouse).items()} == {"d1": 0, "d2": 0, "d3": 1}
+    rows = warehouse.query("SELECT post_id, score FROM raw.observations WHERE endpoint = 'info'").to_pylist()
+    assert rows == [{"post_id": "d2", "score": 9}]
+
+
+def test_a_promoted_post_stays_in_the_partition_where_it_was_seen_first(community, harvest, warehouse):
+    community.shows([post("ad", subreddit=None)])
+    harvest("pics").read_listing(NEW)
+    community.now += HOUR
+    harvest("earthporn").read_listing(NEW)
+    assert warehouse.query("SELECT post_id, subreddit, checked_at FROM raw.presence").to_pylist() == [
+        {"post_id": "ad", "subreddit": "pics", "checked_at": naive(START)}
+    ]
+
+
+# Forgotten posts
+
+
+def forget(warehouse, *post_ids):
+    with warehouse.write() as writer:
+        for table in ("submissions", "sightings", "observations", "presence"):
+            writer.execute(f"DELETE FROM raw.{table} WHERE post_id IN (SELECT unnest($ids))", {"ids": list(post_ids)})
+        for post_id in post_ids:
+            writer.execute(
+                "INSERT INTO raw.tombstones VALUES ($id, NULL, NULL, TIMESTAMP '2026-05-01', 'by_request')",
+                {"id": post_id},
+            )
+
+
+def test_what_was_forgotten_is_never_stored_again_nor_are_its_copies(community, harvest, warehouse):
+    copies = [
+        post("x1", crosspost_parent="t3_t1"),
+        post("x2", crosspost_parent_list=[{"id": "t1", "title": "Post t1"}]),
+        post("x3", crosspost_parent="t3_other", crosspost_parent_list=[{"id": "other"}, None]),
+    ]
+    community.shows([post("t1"), *copies, post("a1")])
+    harvest()
+    forget(warehouse, "t1")
     run = harvest()
-    server.answer = fail_second
-    with pytest.raises(RedditBusy):
-        run.reobserve(label_age=WEEK, give_up=MONTH)
-    assert warehouse.scalar("SELECT count(*) FROM raw.observations WHERE endpoint = 'info'") == 100
+    reading = run.read_listing(NEW)
+    assert (reading.posts, reading.new_posts, run.forgotten) == (2, 2, 3)
+    for table in ("submissions", "sightings", "observations", "presence"):
+        rows = warehouse.query(f"SELECT post_id FROM raw.{table} ORDER BY 1").column("post_id").to_pylist()
+        assert rows == ["a1", "x3"]
+
+
+def test_what_is_forgotten_while_it_is_asked_for_is_not_stored(community, harvest, warehouse):
+    community.shows([post("t1"), post("a1")])
+    harvest().read_listing(NEW)
+    community.now += DAY
+    run = harvest()
+    run.now()  # so that the next question is for the posts
+    community.before = lambda: forget(warehouse, "t1")
+    assert run.mature(USUAL).asked == 2
+    for table in ("submissions", "observations", "presence"):
+        assert warehouse.query(f"SELECT DISTINCT post_id FROM raw.{table}").column("post_id").to_pylist() == ["a1"]
+
+
+# Against the sandbox
+
+
+def test_a_sandbox_week_is_harvested_without_a_gap_and_on_schedule(warehouse, key):
+    world = World(seed=5, subreddits=("pics",), posts_per_subreddit=60, history=60 * DAY)
+    clock = Clock(world.epoch)
+    secret = "a-secret-of-the-sandbox"
+    with (
+        running(world, clock, secret=secret, budget=100_000) as url,
+        RedditClient("id", secret, "linux:redpop-tests:0.1 (by /u/tests)", reddit_url=url, oauth_url=url) as client,
+    ):
+        for _ in range(16):
+            run = Harvest("pics", client, warehouse, key)
+            run.read_listing(NEW)
+            run.mature(USUAL)
+            assert run.recheck(DAY, USUAL).left_over == 0
+            clock.advance(12 * HOUR)
+        end = clock.seconds() - 12 * 3600
+    assert {row[0] for row in reads(warehouse, "overlapped")} == {None, True}
+    known = {
+        row["post_id"]: row["read"]
+        for row in warehouse.query(
+            "SELECT post_id, list(observed_at ORDER BY observed_at) AS read FROM raw.observations GROUP BY ALL"
+        ).to_pylist()
+    }
+    living = [one for one in world.posts("pics", end) if one.removed_at > end]
+    assert {one.id for one in living} <= known.keys()
+    for one in living:
+        ages = [moment.replace(tzinfo=UTC).timestamp() - one.created for moment in known[one.id]]
+        lived = end - one.created
+        for age in (day * 86_400 for day in range(1, 9)):
+            if one.created > world.epoch.timestamp() and lived > age:
+                assert any(age <= read < age + 13 * 3600 for read in ages), (one.id, age)
+    stale = "SELECT count(*) FROM raw.presence WHERE checked_at < $limit"
+    assert warehouse.scalar(stale, {"limit": naive(datetime.fromtimestamp(end, UTC)) - DAY}) == 0
 
 
 # Archives

@@ -19,6 +19,7 @@ from redpop_assets.reddit.records import (
     created_at,
     observation_rows,
     pseudonymise,
+    shown_ids,
     sighting_rows,
     submission_json,
     submission_rows,
@@ -251,8 +252,8 @@ def test_recorded_submissions_fill_the_tables_of_the_warehouse(warehouse, record
     first = {post["id"]: post for post in reversed(posts)}
     stored = insert(warehouse, "submissions", submission_rows(posts, subreddit="Pics", discovered_at=NOON))
     assert [row[:4] for row in stored] == [(i, "pics", NOON.replace(tzinfo=None), "listing") for i in ids]
-    assert [json.loads(row[4]) for row in stored] == [first[i] for i in ids]
-    assert [list(json.loads(row[4])) for row in stored] == [list(first[i]) for i in ids]
+    assert [json.loads(row[-1]) for row in stored] == [first[i] for i in ids]
+    assert [list(json.loads(row[-1])) for row in stored] == [list(first[i]) for i in ids]
     observed = insert(
         warehouse, "observations", observation_rows(posts, subreddit="Pics", observed_at=NOON, endpoint="info")
     )
@@ -367,3 +368,10 @@ def test_creation_times_are_read_from_any_number(seconds):
 def test_creation_times_that_are_none_are_none(seconds):
     assert created_at({"created_utc": seconds}) is None
     assert created_at({}) is None
+
+
+def test_a_crosspost_shows_what_it_copies():
+    copied = {"id": "a1", "crosspost_parent": "t3_b2", "crosspost_parent_list": [{"id": "c3"}, None, {"name": "t3_d4"}]}
+    assert shown_ids(copied) == {"a1", "b2", "c3"}
+    assert shown_ids({"id": "a1"}) == {"a1"}
+    assert shown_ids({"id": "a1", "crosspost_parent": None, "crosspost_parent_list": "x"}) == {"a1"}

@@ -109,9 +109,18 @@ class World:
                 yield reading(post["created_at"] + timedelta(hours=hours), round(final * share * wobble), hours == 0.6)
         if post["score"] is not None:
             fuzz = int(self.rng.integers(-9, 10))
-            yield reading(post["labelled_at"], final)
-            yield reading(post["labelled_at"] + timedelta(seconds=20), final + fuzz)
-            yield reading(post["labelled_at"] + timedelta(days=2), 2 * final)
+            fuzz = max(min(fuzz, final), -final)
+            # The label is the median of two readings, or the only one.
+            pair = ((0, final),) if post["created_at"].minute % 7 == 3 else ((0, final - fuzz), (20, final + fuzz))
+            for seconds, score in pair:
+                yield reading(post["labelled_at"] + timedelta(seconds=seconds), score)
+            yield reading(post["labelled_at"] + timedelta(days=2, minutes=1), 2 * final)
+
+    def label_readings(self, post: Row) -> list[Row]:
+        """The readings that made the label."""
+        window = post["labelled_at"], post["labelled_at"] + timedelta(days=2)
+        own = [reading for reading in self.observations if reading["post_id"] == post["post_id"]]
+        return [reading for reading in own if window[0] <= reading["observed_at"] <= window[1]]
 
     def labelled(self, subreddit: str) -> list[Row]:
         return [post for post in self.posts if post["subreddit"] == subreddit and post["score"] is not None]
@@ -144,6 +153,7 @@ def fill(warehouse: Warehouse, world: World) -> None:
     texts = sorted({post["caption"] for post in posts})
     text_features = captions.caption_features(texts)
     pictures = {post["sha"]: post for post in posts if post["sha"]}
+    first = {post["sha"]: post for post in sorted(posts, key=age, reverse=True) if post["sha"]}
     key = ("post_id", "subreddit")
     rejected = [
         {"post_id": f"r{n}", "subreddit": subreddit, "reason": reason, "detail": f"because of {reason}"}
@@ -181,11 +191,15 @@ def fill(warehouse: Warehouse, world: World) -> None:
         "core.labels": [
             {
                 **pick(post, *key, "score", "log_score", "percentile"),
-                "observed_at": post["labelled_at"],
+                "observed_at": readings[-1]["observed_at"],
                 "age_at_label_hours": (post["labelled_at"] - post["created_at"]) / timedelta(hours=1),
                 "score_scale": "current",
+                "first_observed_at": post["labelled_at"],
+                "readings": len(readings),
+                "score_spread": abs(readings[-1]["score"] - readings[0]["score"]),
             }
             for post in labelled
+            for readings in [world.label_readings(post)]
         ],
         "core.images": [
             {
@@ -208,6 +222,15 @@ def fill(warehouse: Warehouse, world: World) -> None:
                 "image_sha256": post["sha"],
                 "attempts": 1,
                 "fetched_at": moment,
+            }
+            for post in posts
+        ],
+        "core.duplicates": [
+            {
+                **pick(post, *key),
+                "duplicate_group": first.get(post["sha"], post)["post_id"],
+                "canonical": first.get(post["sha"], post) is post,
+                "level": None if first.get(post["sha"], post) is post else "bytes",
             }
             for post in posts
         ],
@@ -275,6 +298,10 @@ def fill(warehouse: Warehouse, world: World) -> None:
         for table, filled in rows.items():
             schema = writer.query(f"SELECT * FROM {table} LIMIT 0").schema
             writer.append(table, pa.Table.from_pylist(list(filled), schema=schema))
+
+
+def age(post: Row) -> tuple[datetime, str]:
+    return post["created_at"], post["post_id"]
 
 
 def pick(row: Row, *names: str) -> Row:
@@ -479,22 +506,133 @@ def test_listing_bias_goes_by_the_first_sighting(world, answers):
         assert row["median_age_when_found_hours"] == 1.0
 
 
-def test_score_growth_takes_the_last_open_reading_of_each_age(world, answers):
-    rows = by(answers("score_growth"), "subreddit", "from_hours")
+BUCKETS = (0, 1, 3, 6, 12, *range(24, 24 * 30, 24))
+
+
+def growth(world: World) -> dict[tuple[str, int], list[float]]:
+    """Shares of the later score by community and age: the first open reading of each post at that age."""
+    shares: dict[tuple[str, int], dict[str, float]] = defaultdict(dict)
     posts = by(world.posts, "post_id")
-    shares: dict[tuple[str, int], list[float]] = defaultdict(list)
     for reading in world.observations:
         post = posts[reading["post_id"]]
         if post["score"] is not None and post["score"] >= 10 and not reading["hide_score"]:
             hours = (reading["observed_at"] - post["created_at"]) / timedelta(hours=1)
-            start = next(start for start in (64, 32, 16, 8, 4, 2, 1, 0) if hours >= start)
+            start = max(start for start in BUCKETS if start <= hours)
             if reading["observed_at"] < post["labelled_at"]:
-                shares[post["subreddit"], start].append(reading["score"] / post["score"])
+                first = shares[post["subreddit"], start]
+                first.setdefault(post["post_id"], reading["score"] / post["score"])
+    return {name: list(found.values()) for name, found in shares.items()}
+
+
+def test_score_growth_takes_the_first_open_reading_of_each_age(world, answers):
+    rows = by(answers("score_growth"), "subreddit", "from_hours")
+    shares = growth(world)
     assert set(rows) == set(shares)
-    assert {start for _, start in rows} == {0, 2, 16, 64}
+    assert {start for _, start in rows} == {0, 3, 24, 96}
     for name, values in shares.items():
-        assert (rows[name]["posts"], rows[name]["share_median"]) == (len(values), near(np.median(values)))
-        assert rows[name]["to_hours"] == max(2 * name[1], 1)
+        row = rows[name]
+        assert row["posts"] == len(values)
+        quartiles = (row["share_q25"], row["share_median"], row["share_q75"])
+        assert quartiles == tuple(near(value) for value in np.quantile(values, (0.25, 0.5, 0.75)))
+        assert row["to_hours"] == BUCKETS[BUCKETS.index(name[1]) + 1]
+    assert {start: row["median_age_hours"] for (_, start), row in rows.items()} == {0: 0.2, 3: 3, 24: 30, 96: 100}
+
+
+def test_maturity_ages_are_the_first_at_which_the_median_post_is_that_far(world, answers):
+    rows = by(answers("maturity_ages"), "subreddit")
+    for subreddit in ("aww", "pics"):
+        medians = {start: np.median(values) for (name, start), values in growth(world).items() if name == subreddit}
+        row = rows[subreddit]
+        assert row["half_from_hours"] == min(start for start, median in medians.items() if median >= 0.5)
+        late = [start for start, median in medians.items() if median >= 0.9]
+        assert row["nine_tenths_from_hours"] == (min(late) if late else None)
+        assert (row["last_from_hours"], row["last_share_median"]) == (96, near(medians[96]))
+
+
+def test_best_histories_are_the_open_readings_of_the_best(world, answers):
+    rows = grouped(answers("best_histories"), lambda row: row["post_id"])
+    posts = by(world.posts, "post_id")
+    best = {
+        post["post_id"]
+        for subreddit in ("aww", "pics")
+        for post in sorted(world.labelled(subreddit), key=lambda post: -post["score"])[:3]
+    }
+    assert set(rows) == best
+    for post_id, found in rows.items():
+        post = posts[post_id]
+        readings = [r for r in world.observations if r["post_id"] == post_id and not r["hide_score"]]
+        assert [row["score"] for row in found] == [reading["score"] for reading in readings]
+        assert {row["label"] for row in found} == {post["score"]}
+        hours = [(reading["observed_at"] - post["created_at"]) / timedelta(hours=1) for reading in readings]
+        assert [row["age_hours"] for row in found] == [pytest.approx(hour, abs=0.0051) for hour in hours]
+        assert [row["share_of_label"] for row in found] == [near(row["score"] / post["score"]) for row in found]
+        assert found[0]["points_per_hour"] is None
+        speed = (found[2]["score"] - found[1]["score"]) / (hours[2] - hours[1])
+        assert found[2]["points_per_hour"] == pytest.approx(speed, abs=0.051)
+
+
+def test_label_noise_is_the_spread_of_the_readings_behind_a_label(world, answers):
+    rows = by(answers("label_noise"), "subreddit", "score_from", "readings")
+    spreads: dict[tuple[str, int, int], list[int]] = defaultdict(list)
+    for subreddit in ("aww", "pics"):
+        for post in world.labelled(subreddit):
+            scores = [reading["score"] for reading in world.label_readings(post)]
+            size = 10 ** (len(str(max(post["score"], 1))) - 1)
+            spreads[subreddit, size, len(scores)].append(max(scores) - min(scores))
+    assert {readings for _, _, readings in spreads} == {1, 2}
+    assert set(rows) == set(spreads)
+    for name, values in spreads.items():
+        row = rows[name]
+        assert (row["posts"], row["spread_max"]) == (len(values), max(values))
+        assert row["spread_median"] == np.quantile(values, 0.5, method="inverted_cdf")
+        assert row["spread_q90"] == np.quantile(values, 0.9, method="inverted_cdf")
+
+
+def test_score_histories_leave_out_masked_readings_and_other_score_scales(tmp_path):
+    """Three readings around December 2016, one of them masked: only the one on the scale of the label is a share."""
+    created = datetime(2016, 11, 20)
+    warehouse = Warehouse(tmp_path, source="sandbox", lock_timeout=60)
+    post = {"post_id": "old", "subreddit": "pics"}
+    rows: dict[str, list[Row]] = {
+        "core.posts": [
+            {
+                **post,
+                "created_at": created,
+                **dict.fromkeys(("caption", "caption_sha256", "code_version"), "x"),
+                "kind": "image",
+                "image_urls": [],
+                **dict.fromkeys(("is_original_content", "over_18", "spoiler"), False),
+            }
+        ],
+        "raw.observations": [
+            {
+                **post,
+                "observed_at": created + timedelta(days=days),
+                "endpoint": "info",
+                "score": score,
+                "hide_score": masked,
+            }
+            for days, score, masked in ((0.5, 1, True), (2, 500, False), (2.5, None, False), (20, 2000, None))
+        ],
+        "core.labels": [
+            {
+                **post,
+                "score": 2000,
+                **dict.fromkeys(("log_score", "percentile", "age_at_label_hours"), 1.0),
+                "observed_at": created + timedelta(days=20),
+                "score_scale": "current",
+            }
+        ],
+    }  # fmt: skip
+    with warehouse.write() as writer:
+        for table, filled in rows.items():
+            schema = writer.query(f"SELECT * FROM {table} LIMIT 0").schema
+            writer.append(table, pa.Table.from_pylist(filled, schema=schema))
+    found = warehouse.query("FROM marts.score_histories ORDER BY observed_at").to_pylist()
+    assert [(row["age_hours"], row["score"], row["share_of_label"]) for row in found] == [
+        (48.0, 500, None), (480.0, 2000, 1.0),
+    ]  # fmt: skip
+    assert warehouse.query("FROM marts.growth_curves").to_pylist() == []
 
 
 def test_rejections_are_shares_of_what_was_collected(world, answers):
@@ -534,6 +672,25 @@ def test_reposts_have_the_same_file_and_near_duplicates_a_close_hash(world, answ
     assert pairs == {frozenset(("p00", "p01")): 4, frozenset(("p00", "p03")): 1, frozenset(("p01", "p03")): 3}
 
 
+def test_duplicate_groups_compare_the_first_post_with_the_others(world, answers):
+    (group,) = answers("duplicate_groups")
+    posts = sorted((post for post in world.posts if post["sha"] == _hash("picture 0")), key=age)
+    assert group["duplicate_group"] == posts[0]["post_id"]
+    assert (group["posts"], group["subreddits"], group["levels"]) == (3, ["aww", "pics"], ["bytes"])
+    assert (group["first_posted_at"], group["last_posted_at"]) == (posts[0]["created_at"], posts[-1]["created_at"])
+    percentiles = [post["percentile"] for post in posts]
+    assert group["first_percentile"] == near(percentiles[0])
+    assert group["mean_percentile_of_reposts"] == near(np.mean([p for p in percentiles[1:] if p is not None]))
+
+
+def test_shared_pictures_have_several_addresses(world, answers):
+    (shared,) = answers("shared_pictures")
+    posts = [post for post in world.posts if post["sha"] == _hash("picture 0")]
+    assert (shared["verdict"], shared["urls"], shared["posts"]) == ("repost", 3, 3)
+    assert shared["authors"] == len({post["author"] for post in posts})
+    assert shared["first_posted_at"] == min(post["created_at"] for post in posts)
+
+
 def test_author_consistency_is_an_intraclass_correlation(world, answers):
     def correlation(groups: list[np.ndarray]) -> float:
         values = np.concatenate(groups)
@@ -563,13 +720,12 @@ def test_author_consistency_is_an_intraclass_correlation(world, answers):
 
 def test_vote_fuzz_compares_readings_of_matured_posts_within_a_minute(world, answers):
     rows = by(answers("vote_fuzz"), "subreddit", "score_from")
-    readings = grouped(world.observations, lambda row: row["post_id"])
     differences: dict[tuple[str, int], list[int]] = defaultdict(list)
-    for post in world.posts:
-        if post["score"] is not None:
-            label, second = readings[post["post_id"]][-3:-1]
-            size = 10 ** (len(str(max(label["score"], 1))) - 1)
-            differences[post["subreddit"], size].append(second["score"] - label["score"])
+    for post in (*world.labelled("aww"), *world.labelled("pics")):
+        if len(pair := world.label_readings(post)) == 2:
+            first, second = (reading["score"] for reading in pair)
+            size = 10 ** (len(str(max(first, 1))) - 1)
+            differences[post["subreddit"], size].append(second - first)
     assert set(rows) == set(differences)
     for name, values in differences.items():
         assert rows[name]["pairs"] == len(values)

@@ -9,6 +9,14 @@ SELECT 'raw', 'observations', count(*), max(observed_at) FROM raw.observations
 UNION ALL
 SELECT 'raw', 'sightings', count(*), max(seen_at) FROM raw.sightings
 UNION ALL
+SELECT 'raw', 'listing_reads', count(*), max(read_at) FROM raw.listing_reads
+UNION ALL
+SELECT 'raw', 'presence', count(*), max(checked_at) FROM raw.presence
+UNION ALL
+SELECT 'raw', 'tombstones', count(*), max(forgotten_at) FROM raw.tombstones
+UNION ALL
+SELECT 'raw', 'imports', count(*), max(updated_at) FROM raw.imports
+UNION ALL
 SELECT 'core', 'posts', count(*), max(created_at) FROM core.posts
 UNION ALL
 SELECT 'core', 'rejected_posts', count(*), NULL FROM core.rejected_posts
@@ -16,6 +24,10 @@ UNION ALL
 SELECT 'core', 'images', count(*), max(stored_at) FROM core.images
 UNION ALL
 SELECT 'core', 'image_fetches', count(*), max(fetched_at) FROM core.image_fetches
+UNION ALL
+SELECT 'core', 'placeholder_images', count(*), max(learnt_at) FROM core.placeholder_images
+UNION ALL
+SELECT 'core', 'duplicates', count(*), NULL FROM core.duplicates
 UNION ALL
 SELECT 'core', 'labels', count(*), max(observed_at) FROM core.labels
 UNION ALL

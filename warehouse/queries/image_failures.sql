@@ -1,6 +1,6 @@
 -- Which image hosts fail, and for which reason?
 
--- `retry` is asked again by a later run; `failed` is final.
+-- `retry` is asked again by a later run, `failed` is final, `gone` was stored until its host removed it.
 WITH fetches AS (
     SELECT *, lower(regexp_extract(url, '^https?://([^/:?#]+)', 1)) AS host
     FROM core.image_fetches

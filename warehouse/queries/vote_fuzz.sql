@@ -13,7 +13,9 @@ WITH readings AS (
         lead(o.score) OVER post AS next_score
     FROM raw.observations AS o
     JOIN core.labels AS l USING (post_id)
-    WHERE o.observed_at >= l.observed_at AND o.score IS NOT NULL AND NOT coalesce(o.hide_score, FALSE)
+    WHERE o.observed_at >= coalesce(l.first_observed_at, l.observed_at)
+        AND o.score IS NOT NULL
+        AND NOT coalesce(o.hide_score, FALSE)
     WINDOW post AS (PARTITION BY o.post_id ORDER BY o.observed_at)
 )
 SELECT

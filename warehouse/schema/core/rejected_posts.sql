@@ -5,6 +5,7 @@ CREATE TABLE IF NOT EXISTS core.rejected_posts (
     detail VARCHAR NOT NULL,
     author_present BOOLEAN,
     removed_by_category VARCHAR,
+    revised_at TIMESTAMP,
     code_version VARCHAR NOT NULL
 );
 COMMENT ON TABLE core.rejected_posts IS 'Raw submissions that are no usable image post, each with the reason. Key: (post_id).';
@@ -14,4 +15,5 @@ COMMENT ON COLUMN core.rejected_posts.reason IS 'Reason code: promoted, stickied
 COMMENT ON COLUMN core.rejected_posts.detail IS 'The value that led to the rejection, such as the domain.';
 COMMENT ON COLUMN core.rejected_posts.author_present IS 'author_present of the latest observation the row was made from.';
 COMMENT ON COLUMN core.rejected_posts.removed_by_category IS 'removed_by_category of the latest observation the row was made from.';
+COMMENT ON COLUMN core.rejected_posts.revised_at IS 'revised_at of the row of raw.submissions the row was made from (UTC); NULL while that is as first seen.';
 COMMENT ON COLUMN core.rejected_posts.code_version IS 'Version of the cleaning rules that made the row.';

@@ -13,7 +13,7 @@ COMMENT ON COLUMN models.training_set.post_id IS 'Base36 id of the post.';
 COMMENT ON COLUMN models.training_set.subreddit IS 'Community in lower case; the partition.';
 COMMENT ON COLUMN models.training_set.created_at IS 'When the post was made (UTC).';
 COMMENT ON COLUMN models.training_set.cluster IS 'Unit of the bootstrap: the author, or the post itself where the author is unknown.';
-COMMENT ON COLUMN models.training_set.duplicate_group IS 'Posts of one picture share it: hash of the stored image, else of the image URL.';
+COMMENT ON COLUMN models.training_set.duplicate_group IS 'Posts of one picture share it: the canonical post of core.duplicates.';
 COMMENT ON COLUMN models.training_set.log_score IS 'Target: sign(score) * ln(1 + |score|).';
 COMMENT ON COLUMN models.training_set.split IS 'train, validation, test, embargo (label not yet known when the next part begins) or seen_before (the picture is in an earlier part).';
 COMMENT ON COLUMN models.training_set.snapshot IS 'Digest of rows, split, features and their versions: equal snapshots train equal models.';
