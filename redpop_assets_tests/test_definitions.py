@@ -121,8 +121,8 @@ def test_asset_keys_are_tables_of_the_warehouse(graph):
     others = {f"models.{name}" for name in predictor_names()} | {"marts.published_warehouse"}
     keys = {".".join(key.path) for key in graph.get_all_asset_keys()}
     assert keys - others <= set(schema)
-    # What has no asset of its own: the mark of the source, what the download has learnt, the encoders (filled by both embeddings) and the state of
-    # the predictors (filled by each of them).
+    # What has no asset of its own: the mark of the source, the placeholders (learnt by the download), the encoders
+    # (filled by both embeddings) and the state of the predictors (filled by each of them).
     tables = {name for name, table in schema.items() if not table.is_view}
     assert tables - keys == {"raw.source", "core.placeholder_images", "features.encoders", "models.predictors"}
     assert {key.split(".")[0] for key in keys} == set(LAYERS)

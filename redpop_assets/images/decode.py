@@ -45,15 +45,15 @@ _PLUGINS: dict[str, type[ImageFile]] = {
     "WEBP": WebPImageFile,
     "GIF": GifImageFile,
 }
-# EXIF 2.32, tag 0x0112: what brings the stored rows upright.
+# EXIF 2.32, tag 0x0112: what brings the stored rows upright, and where that takes the margins left, top, right, bottom.
 _UPRIGHT = {
-    2: Image.Transpose.FLIP_LEFT_RIGHT,
-    3: Image.Transpose.ROTATE_180,
-    4: Image.Transpose.FLIP_TOP_BOTTOM,
-    5: Image.Transpose.TRANSPOSE,
-    6: Image.Transpose.ROTATE_270,
-    7: Image.Transpose.TRANSVERSE,
-    8: Image.Transpose.ROTATE_90,
+    2: (Image.Transpose.FLIP_LEFT_RIGHT, (2, 1, 0, 3)),
+    3: (Image.Transpose.ROTATE_180, (2, 3, 0, 1)),
+    4: (Image.Transpose.FLIP_TOP_BOTTOM, (0, 3, 2, 1)),
+    5: (Image.Transpose.TRANSPOSE, (1, 0, 3, 2)),
+    6: (Image.Transpose.ROTATE_270, (3, 0, 1, 2)),
+    7: (Image.Transpose.TRANSVERSE, (3, 2, 1, 0)),
+    8: (Image.Transpose.ROTATE_90, (1, 2, 3, 0)),
 }
 # Rows of the discrete cosine transform, type II, unscaled: the 8 lowest frequencies of 32 samples.
 _COSINES: npt.NDArray[np.float64] = 2 * np.cos(np.outer(np.arange(8), 2 * np.arange(32) + 1) * np.pi / 64)
@@ -172,21 +172,20 @@ def inspect(
         raise ImageRejected("aspect_extreme", f"{image.width}x{image.height} pixels is beyond {max_aspect:g}:1.")
     if _is_animated(image):
         raise ImageRejected("animated", f"The {image.format} has more than one frame.")
-    image.draft(None, (INSPECTED_EDGE, INSPECTED_EDGE))
-    orientation, rgb = _decoded(image)
-    width, height = full_size if orientation < 5 else full_size[::-1]
-    kept, stored_format, stored_size = _kept(data, image, orientation, rgb, (width, height), store)
-    grey = rgb.convert("L")
-    small = np.asarray(grey.resize((32, 32), Image.Resampling.LANCZOS))
+    pixels = _decoded(image, (INSPECTED_EDGE, INSPECTED_EDGE))
+    width, height = full_size if pixels.orientation < 5 else full_size[::-1]
+    kept, stored_format, stored_size = _kept(data, image, pixels, (width, height), store)
+    grey = pixels.rgb.convert("L")
+    small = np.asarray(grey.resize((32, 32), Image.Resampling.LANCZOS, box=pixels.box))
     image_format = str(image.format)
     return ImageInfo(
         format=image_format,
         width=width,
         height=height,
         phash=_phash(small),
-        dhash=_dhash(np.asarray(grey.resize((9, 8), Image.Resampling.LANCZOS))),
+        dhash=_dhash(np.asarray(grey.resize((9, 8), Image.Resampling.LANCZOS, box=pixels.box))),
         extension=_EXTENSIONS[stored_format],
-        pixel_sha256=hashlib.sha256(f"RGB {width}x{height} ".encode() + rgb.tobytes()).hexdigest(),
+        pixel_sha256=hashlib.sha256(f"RGB {width}x{height} ".encode() + pixels.rgb.tobytes()).hexdigest(),
         contrast=float(small.std()),
         stored_width=stored_size[0],
         stored_height=stored_size[1],
@@ -210,10 +209,8 @@ def open_rgb(data: bytes | Path, *, draft_edge: int | None = None, max_pixels: i
             data = data.read_bytes()
         except FileNotFoundError as error:
             raise ImageRejected("file_missing", f"{error.filename} is gone: fetch the image again.") from error
-    image = _open(data, max_pixels)
-    if draft_edge is not None:
-        image.draft(None, (2 * draft_edge, 2 * draft_edge))
-    return _decoded(image)[1]
+    draft = None if draft_edge is None else (2 * draft_edge, 2 * draft_edge)
+    return _decoded(_open(data, max_pixels), draft).rgb
 
 
 def _open(data: bytes, max_pixels: int) -> ImageFile:
@@ -247,15 +244,35 @@ def _is_animated(image: ImageFile) -> bool:
         raise ImageRejected("decode_error", f"The frames cannot be told apart: {error!r}.") from error
 
 
-def _decoded(image: ImageFile) -> tuple[int, Image.Image]:
-    """Decode everything (`verify` passes on half a file, only `load` notices); returns the orientation and the pixels
-    in the one common form, upright.
+@dataclass(frozen=True)
+class _Pixels:
+    """Pixels in the one common form, upright.
+
+    A decoder that scales down rounds the size up, so the last column and row may be part of the picture only: `box` is
+    where the picture lies, to a fraction of a pixel.
     """
+
+    rgb: Image.Image
+    box: tuple[float, float, float, float]
+    orientation: int
+
+
+def _decoded(image: ImageFile, at_least: tuple[int, int] | None) -> _Pixels:
+    """Decode everything (`verify` passes on half a file, only `load` notices), scaled down to not less than a size."""
     try:
+        drafted = None if at_least is None else image.draft(None, at_least)
         image.load()
         orientation = _orientation(image)
         rgb = _rgb(image)
-        return orientation, rgb.transpose(_UPRIGHT[orientation]) if orientation in _UPRIGHT else rgb
+        margins = (0.0, 0.0, 0.0, 0.0)
+        if drafted is not None:
+            margins = (0.0, 0.0, rgb.width - drafted[1][2], rgb.height - drafted[1][3])
+        if orientation in _UPRIGHT:
+            transpose, order = _UPRIGHT[orientation]
+            rgb = rgb.transpose(transpose)
+            margins = (margins[order[0]], margins[order[1]], margins[order[2]], margins[order[3]])
+        left, top, right, bottom = margins
+        return _Pixels(rgb, (left, top, rgb.width - right, rgb.height - bottom), orientation)
     except MemoryError:
         raise
     except Exception as error:  # see _open
@@ -302,21 +319,20 @@ def _dhash(grey: npt.NDArray[np.uint8]) -> str:
 
 
 def _kept(
-    data: bytes, image: ImageFile, orientation: int, rgb: Image.Image, size: tuple[int, int], store: StoredForm
+    data: bytes, image: ImageFile, pixels: _Pixels, size: tuple[int, int], store: StoredForm
 ) -> tuple[bytes, str, tuple[int, int]]:
     """Make the file to keep: its bytes, format, and upright size.
 
     Args:
         data: The file as downloaded.
         image: The file, decoded.
-        orientation: Its EXIF orientation.
-        rgb: Its upright pixels, perhaps scaled down.
+        pixels: Its pixels, perhaps scaled down.
         size: Its upright size in full.
         store: The form to make.
     """
     if store.format == "original":
         try:
-            return strip_metadata(data, str(image.format), orientation), str(image.format), size
+            return strip_metadata(data, str(image.format), pixels.orientation), str(image.format), size
         except UnknownStructure:
             target, target_format = size, "JPEG" if image.format == "JPEG" else "PNG"
             options: dict[str, object] = {"quality": 95, "subsampling": 0} if target_format == "JPEG" else {}
@@ -326,12 +342,12 @@ def _kept(
         share = min(longest / max(size), 1.0)
         target = (max(round(size[0] * share), 1), max(round(size[1] * share), 1))
         options = {"quality": store.quality}
-    if rgb.width < target[0] or rgb.height < target[1]:  # inspected at a smaller scale than this form needs
-        finer = _open(data, size[0] * size[1])
-        finer.draft(None, target if orientation < 5 else target[::-1])
-        rgb = _decoded(finer)[1]
+    if pixels.rgb.width < target[0] or pixels.rgb.height < target[1]:  # scaled down too far for this form
+        pixels = _decoded(_open(data, size[0] * size[1]), target if pixels.orientation < 5 else target[::-1])
+    rgb = pixels.rgb
     if rgb.size != target:
-        rgb = rgb.resize(target, Image.Resampling.BICUBIC, reducing_gap=2.0)
+        # From what a decoder has scaled, this comes as close to a reduction from full size as averaging that does.
+        rgb = rgb.resize(target, Image.Resampling.BICUBIC, box=pixels.box, reducing_gap=2.0)
     rgb = _in_srgb(rgb, image)
     rgb.info = {}  # comments and profiles, which some encoders would write back
     file = io.BytesIO()

@@ -33,12 +33,16 @@ def stray_files(warehouse: Warehouse, store: ImageStore, *, older_than: timedelt
     for _, files in store.files():
         settled += [file.path for file in files if file.age > older_than]
         if len(settled) >= _PATHS_AT_ONCE:
-            with warehouse.read() as reader:
-                yield unnamed(reader, settled)
+            yield _unnamed_now(warehouse, settled)
             settled = []
     if settled:
-        with warehouse.read() as reader:
-            yield unnamed(reader, settled)
+        yield _unnamed_now(warehouse, settled)
+
+
+def _unnamed_now(warehouse: Warehouse, paths: Collection[str]) -> list[str]:
+    # Closed before anything is yielded: who takes the paths is going to write.
+    with warehouse.read() as reader:
+        return unnamed(reader, paths)
 
 
 def unnamed(reader: Reader, paths: Collection[str]) -> list[str]:

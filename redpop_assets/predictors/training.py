@@ -27,7 +27,7 @@ SELECT
     p.post_id,
     p.created_at,
     coalesce(p.author, p.post_id) AS cluster,
-    -- Named after its first post in this subreddit: another community must not rename it, which would be a new snapshot.
+    -- Named after its first post in this subreddit: another community must not rename it.
     min(p.post_id) OVER (PARTITION BY coalesce(d.duplicate_group, p.post_id)) AS duplicate_group,
     l.log_score
 FROM core.posts AS p

@@ -213,8 +213,8 @@ class RedditClient:
         """Read a listing page by page, one request each.
 
         Ends where Reddit's listing ends (at about 1,000 items), after `limit` items, and when Reddit points back to a
-        page already read. An empty page ends it only if it names no further one. Posts may repeat across pages, because the listing moves meanwhile.
-        A page may hold more posts than asked for: stickied ones come on top.
+        page already read; an empty page ends it only if it names no further one. Posts may repeat across pages,
+        because the listing moves meanwhile. A page may hold more posts than asked for: stickied ones come on top.
 
         Args:
             subreddit: name of one subreddit, without `r/`.

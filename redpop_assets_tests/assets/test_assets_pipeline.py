@@ -49,7 +49,7 @@ METADATA = {
     **{f"models/{name}": PREDICTOR for name in predictor_names()},
     "marts/predictions": {"dagster/row_count", "rows_computed"},
     "marts/leaderboard": {"dagster/row_count", "best_spearman", "table"},
-    "marts/published_warehouse": {"path", "bytes", "changed"},
+    "marts/published_warehouse": {"path", "bytes", "changed", "models_pruned"},
 }
 """What the UI plots over time: a key that changes its name loses its history."""
 
@@ -393,7 +393,8 @@ def test_labels_grow_and_old_ones_stay(first, later):
         for deployment in (first, later[0])
     )
     gone = later[0].rows(
-        "SELECT post_id FROM raw.tombstones UNION ALL SELECT post_id FROM core.rejected_posts WHERE reason LIKE 'removed%'"
+        "SELECT post_id FROM raw.tombstones "
+        "UNION ALL SELECT post_id FROM core.rejected_posts WHERE reason LIKE 'removed%'"
     )
     for row in gone:
         before.pop(row["post_id"], None)

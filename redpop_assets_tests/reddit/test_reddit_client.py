@@ -234,9 +234,18 @@ def test_a_stickied_post_on_top_makes_a_page_of_101_and_counts_in_the_ranks(serv
     assert (len(first.submissions), second.first_rank, second.ranks[0]) == (101, 101, 101)
 
 
-def test_reading_stops_on_an_empty_page_and_on_a_page_already_read(server, client):
-    server.says(server.reply(page_of(posts(0, 100), "t3_a")), server.reply(page_of([], "t3_b")))
-    assert len(list(client.pages("pics", NEW))) == 1
+def test_an_empty_page_in_between_ends_nothing_and_one_at_the_end_is_none(server, client):
+    server.says(
+        server.reply(page_of(posts(0, 100), "t3_a")),
+        server.reply(page_of([], "t3_b")),
+        server.reply(page_of(posts(100, 7), "t3_c")),
+        server.reply(page_of([])),
+    )
+    first, second = client.pages("pics", NEW)
+    assert (len(first.submissions), len(second.submissions), second.first_rank) == (100, 7, 100)
+
+
+def test_reading_stops_on_a_page_already_read(server, client):
     server.says(*(server.reply(page_of(posts(0, 100), after)) for after in ("t3_a", "t3_b", "t3_a")))
     assert len(list(client.pages("pics", NEW))) == 3
 
