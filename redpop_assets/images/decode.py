@@ -185,7 +185,7 @@ def inspect(
         phash=_phash(small),
         dhash=_dhash(np.asarray(grey.resize((9, 8), Image.Resampling.LANCZOS, box=pixels.box))),
         extension=_EXTENSIONS[stored_format],
-        pixel_sha256=hashlib.sha256(f"RGB {width}x{height} ".encode() + pixels.rgb.tobytes()).hexdigest(),
+        pixel_sha256=_pixel_sha256(pixels.rgb, width, height),
         contrast=float(small.std()),
         stored_width=stored_size[0],
         stored_height=stored_size[1],
@@ -300,6 +300,12 @@ def _rgb(image: Image.Image) -> Image.Image:
         white = Image.new("RGBA", image.size, "white")
         return Image.alpha_composite(white, with_alpha).convert("RGB")
     return image if image.mode == "RGB" else image.convert("RGB")
+
+
+def _pixel_sha256(rgb: Image.Image, width: int, height: int) -> str:
+    digest = hashlib.sha256(f"RGB {width}x{height} ".encode())
+    digest.update(rgb.tobytes())
+    return digest.hexdigest()
 
 
 def _phash(grey: npt.NDArray[np.uint8]) -> str:

@@ -89,7 +89,7 @@ class FetchPolicy:
     per_host: int = 4
     per_host_delay: float = 0.0
     max_pause: float = 60.0
-    decoders: int = 2
+    decoders: int = 3
     decode_timeout: float = 60.0
     allowed_hosts: frozenset[str] = frozenset()
     user_agent: str = "redpop/0.1 (image fetcher)"

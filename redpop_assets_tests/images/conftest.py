@@ -46,6 +46,8 @@ class RudeServer:
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
+        for _ in range(5):  # what was aborted is closed by the loop
+            await asyncio.sleep(0)
 
     async def _answer(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self.open_now += 1
@@ -57,8 +59,10 @@ class RudeServer:
             self.requests.append(request)
             await self.handlers[request.path.split("?")[0]](request, writer)
             await writer.drain()
-        except (ConnectionError, asyncio.IncompleteReadError, asyncio.CancelledError):
+        except (ConnectionError, asyncio.IncompleteReadError):
             pass
+        except asyncio.CancelledError:
+            writer.transport.abort()
         finally:
             self.open_now -= 1
             writer.close()
