@@ -154,8 +154,8 @@ class Decoders:
             module = "redpop_assets.images.decoder"
             command = [sys.executable, "-m", module, str(theirs.fileno()), str(file), self._limits]
             # Who decodes what strangers made has no need of credentials, nor of threads for arithmetic.
-            ours = ("REDPOP_", "REDDIT_")
-            environment = {name: value for name, value in os.environ.items() if not name.startswith(ours)}
+            secret = ("REDPOP_", "REDDIT_")
+            environment = {name: value for name, value in os.environ.items() if not name.startswith(secret)}
             environment |= {"OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1"}
             # Keep memory from one picture to the next (glibc): the kernel takes its time to hand it out anew.
             environment |= {"MALLOC_TRIM_THRESHOLD_": "67108864", "MALLOC_MMAP_THRESHOLD_": "33554432"}
