@@ -166,7 +166,13 @@ class Decoders:
             except OSError:
                 ours.close()
                 raise
-        reader, writer = await asyncio.open_unix_connection(sock=ours)
+        try:
+            reader, writer = await asyncio.open_unix_connection(sock=ours)
+        except BaseException:
+            process.kill()
+            process.wait()
+            ours.close()
+            raise
         return _Process(process, memory, reader, writer)
 
 
@@ -215,5 +221,9 @@ def _serve(asking: socket.socket, memory: mmap.mmap, limits: str) -> None:
 
 if __name__ == "__main__":
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # whoever interrupts, interrupts the other side, which then hangs up
-    with socket.socket(fileno=int(sys.argv[1])) as _asking, mmap.mmap(int(sys.argv[2]), 0) as _memory:
+    with (
+        socket.socket(fileno=int(sys.argv[1])) as _asking,
+        mmap.mmap(int(sys.argv[2]), 0) as _memory,
+        contextlib.suppress(ConnectionError),  # nobody is left to be answered
+    ):
         _serve(_asking, _memory, sys.argv[3])
