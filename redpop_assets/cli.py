@@ -191,16 +191,16 @@ def forget(
     from redpop_assets.storage.images import ImageStore
 
     settings = load_settings()
-    _require_published(settings)
     warehouse = open_warehouse(settings)
+    if not post and not author:
+        raise SettingsError("Name what to forget: ids or addresses of posts, or --author NAME.")
+    warehouse.scalar("SELECT count(*) FROM raw.tombstones")  # nothing is made where there is no warehouse
     reasons = {forgetting.parse_post(text): "by_request" for text in post or ()}
     if author:
         digest = AuthorKey.load_or_create(settings.home / "author.key").digest(author.removeprefix("u/"))
         found = forgetting.posts_of(warehouse, digest)
         _say(f"u/{author.removeprefix('u/')}: {len(found)} posts, crossposts of theirs included.")
         reasons |= dict.fromkeys(found, "author_by_request")
-    if not post and not author:
-        raise SettingsError("Name what to forget: ids or addresses of posts, or --author NAME.")
     if reasons and not yes:
         typer.confirm(f"Erase {len(reasons)} posts for ever?", abort=True)
     done = forgetting.forget(warehouse, ImageStore(settings.home / "images"), reasons)

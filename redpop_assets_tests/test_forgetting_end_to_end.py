@@ -199,5 +199,5 @@ def test_nothing_is_made_where_there_is_no_warehouse(deploy, tmp_path: Path):
     deployment = deploy("http://127.0.0.1:9", REDPOP_HOME=str(tmp_path / "empty"))
     with deployment.environment():
         result = CliRunner().invoke(cli.app, ["forget", "1abc", "--yes"])
-    assert "Nothing is published" in str(result.exception)
+    assert "There is no warehouse" in str(result.exception)
     assert not (tmp_path / "empty").exists()

@@ -1,9 +1,8 @@
 """Real answers of Reddit through the real graph: nothing that Reddit sent gets lost, whatever it looks like."""
 
 import json
-import threading
 from collections import Counter
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
@@ -12,6 +11,7 @@ from redpop_assets.reddit.cleaning import REASONS
 from redpop_assets.reddit.imports import import_archive
 from redpop_assets.reddit.listings import ALL_LISTINGS
 from redpop_assets.reddit.records import AuthorKey
+from redpop_assets_tests.local_server import LocalServer
 
 TOKEN = {"access_token": "x", "token_type": "bearer", "expires_in": 3600, "scope": "*"}
 CLEAN = 'key:"core/posts" or key:"core/rejected_posts"'
@@ -27,7 +27,7 @@ OUTCOMES = {
 COMMUNITIES = ("AskReddit", "EarthPorn", "pics", "funny", "redditdev")
 
 
-class Replay:
+class Replay(LocalServer):
     """Serves recorded listings as the pages of one subreddit's listings, each with its recorded Date."""
 
     def __init__(self, recorded):
@@ -69,15 +69,7 @@ class Replay:
             def log_message(self, *_):
                 pass
 
-        self.http = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self.url = f"http://127.0.0.1:{self.http.server_port}"
-        self.thread = threading.Thread(target=self.http.serve_forever, args=(0.02,))
-        self.thread.start()
-
-    def stop(self):
-        self.http.shutdown()
-        self.thread.join()
-        self.http.server_close()
+        super().__init__(Handler)
 
 
 @pytest.fixture(scope="module")

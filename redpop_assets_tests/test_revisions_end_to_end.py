@@ -1,13 +1,14 @@
 """Posts that Reddit shows better later: half-processed galleries and undone removals, through the real graph."""
 
 import json
-import threading
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
+
+from redpop_assets_tests.local_server import LocalServer
 
 TOKEN = {"access_token": "x", "token_type": "bearer", "expires_in": 3600, "scope": "*"}
 CLEAN = 'key:"core/posts" or key:"core/rejected_posts"'
@@ -57,7 +58,7 @@ LATER = [
 ]
 
 
-class Reddit:
+class Reddit(LocalServer):
     """Lists what it has in `new` and answers api/info; knows no other listing."""
 
     def __init__(self):
@@ -91,15 +92,7 @@ class Reddit:
             def log_message(self, *_):
                 pass
 
-        self.http = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self.url = f"http://127.0.0.1:{self.http.server_port}"
-        self.thread = threading.Thread(target=self.http.serve_forever, args=(0.02,))
-        self.thread.start()
-
-    def stop(self):
-        self.http.shutdown()
-        self.thread.join()
-        self.http.server_close()
+        super().__init__(Handler)
 
 
 @pytest.fixture(params=["listed again", "asked for by id"])

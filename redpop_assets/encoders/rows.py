@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
-from datetime import UTC, datetime
 from typing import overload
 
 import numpy as np
@@ -11,7 +10,7 @@ from PIL import Image
 
 from redpop_assets.encoders.base import CODE_VERSION, ImageEncoder, Provenance, TextEncoder
 from redpop_assets.images.decode import open_rgb
-from redpop_assets.storage.arrow import arrow_table
+from redpop_assets.storage.arrow import arrow_table, utc_now
 from redpop_assets.storage.images import ImageStore
 from redpop_assets.storage.warehouse import Warehouse
 
@@ -49,7 +48,7 @@ def embed_captions(encoder: TextEncoder, rows: pa.Table) -> pa.Table:
 
 def record_encoder(warehouse: Warehouse, provenance: Provenance) -> None:
     """Enter an encoder into features.encoders when it first writes a vector."""
-    row = {**asdict(provenance), "first_used_at": datetime.now(UTC).replace(tzinfo=None)}
+    row = {**asdict(provenance), "first_used_at": utc_now()}
     warehouse.append("features.encoders", arrow_table({name: [value] for name, value in row.items()}))
 
 

@@ -33,7 +33,7 @@ def flag_features(
     """Turn the flags of n posts into numbers.
 
     Args:
-        kinds: "image", "gallery", "crosspost" or "preview".
+        kinds: "image", "gallery", "album", "self", "crosspost" or "preview".
         image_counts: (n,) number of image URLs.
         crosspost_parents: id of the original of a crosspost, else None.
         is_original_content: (n,) booleans, set by the author.

@@ -15,6 +15,7 @@ from redpop_assets.images.orphans import remove_orphans, unnamed
 from redpop_assets.images.placeholders import known_placeholders, learn_placeholders
 from redpop_assets.images.retries import is_removal, next_attempt, next_check
 from redpop_assets.settings import Settings
+from redpop_assets.storage.arrow import naive_utc, utc_now
 from redpop_assets.storage.forgetting import erase_unused_content
 from redpop_assets.storage.images import ImageStore, StoredImage
 from redpop_assets.storage.warehouse import Warehouse
@@ -168,7 +169,7 @@ def download_images(
         "subreddit": subreddit,
         "images_per_post": images_per_post,
         # One moment for the whole pass: what it has asked is not due again, so it ends.
-        "now": datetime.now(UTC).replace(tzinfo=None),
+        "now": utc_now(),
         "recheck": recheck or _NEVER,
     }
     total = warehouse.scalar(f"SELECT count(*) FROM ({_DUE})", scope)
@@ -256,7 +257,7 @@ def _fetched(
 def _tried(before: Row, result: FetchResult, now: datetime) -> Row:
     """The row of a URL without a picture, after it was asked."""
     attempts = before["attempts"] + result.asked
-    row = {**before, **_failure(result, now), **_NO_VERSION, "attempts": attempts, "fetched_at": _naive(now)}
+    row = {**before, **_failure(result, now), **_NO_VERSION, "attempts": attempts, "fetched_at": naive_utc(now)}
     if result.status == "ok":
         return {**row, **_success(result, now)}
     again = None
@@ -265,7 +266,7 @@ def _tried(before: Row, result: FetchResult, now: datetime) -> Row:
         again = next_attempt(
             attempts, result.retry_after, now, http_status=result.http_status, first_refusal=first_refusal
         )
-    return {**row, "status": "failed" if again is None else "retry", "next_attempt_at": again and _naive(again)}
+    return {**row, "status": "failed" if again is None else "retry", "next_attempt_at": again and naive_utc(again)}
 
 
 def _checked(before: Row, result: FetchResult, now: datetime, recheck: timedelta) -> Row:
@@ -274,14 +275,14 @@ def _checked(before: Row, result: FetchResult, now: datetime, recheck: timedelta
         version = {name: getattr(result, name) or before[name] for name in _NO_VERSION}
         return {**before, **_success(result, now), **version, "image_sha256": before["image_sha256"]}
     if result.status == "ok":
-        return {**before, **_success(result, now), "fetched_at": _naive(now)}
+        return {**before, **_success(result, now), "fetched_at": naive_utc(now)}
     if is_removal(result.reason, result.http_status) and is_removal(before["reason"], before["http_status"]):
-        gone = {"status": "gone", "image_sha256": None, "next_attempt_at": None, "fetched_at": _naive(now)}
+        gone = {"status": "gone", "image_sha256": None, "next_attempt_at": None, "fetched_at": naive_utc(now)}
         return {**before, **_failure(result, now), **_NO_VERSION, **gone}
     again = next_check(result.reason, result.http_status, result.retry_after, now, recheck)
     # A host that asked for a pause before the URL's turn came has said nothing about the picture.
     failure = _failure(result, now) if result.asked else {"paused_until": _pause(result, now)}
-    return {**before, **failure, "next_attempt_at": _naive(again)}
+    return {**before, **failure, "next_attempt_at": naive_utc(again)}
 
 
 _NO_VERSION: Row = {"etag": None, "last_modified": None}
@@ -296,7 +297,7 @@ def _success(result: FetchResult, now: datetime) -> Row:
         "image_sha256": result.sha256,
         "etag": result.etag,
         "last_modified": result.last_modified,
-        "checked_at": _naive(now),
+        "checked_at": naive_utc(now),
     }
 
 
@@ -312,7 +313,7 @@ def _failure(result: FetchResult, now: datetime) -> Row:
 def _pause(result: FetchResult, now: datetime) -> datetime | None:
     """Until when the host, not only this URL, wants to be left alone."""
     of_host = result.reason == "rate_limited" or result.http_status in (429, 503)
-    return _naive(now + timedelta(seconds=result.retry_after)) if of_host and result.retry_after else None
+    return naive_utc(now + timedelta(seconds=result.retry_after)) if of_host and result.retry_after else None
 
 
 def _image(info: ImageInfo, image_sha256: str, stored: StoredImage, now: datetime) -> Row:
@@ -322,7 +323,7 @@ def _image(info: ImageInfo, image_sha256: str, stored: StoredImage, now: datetim
         "file_sha256": stored.sha256,
         "path": stored.path,
         "bytes": stored.size,
-        "stored_at": _naive(now),
+        "stored_at": naive_utc(now),
     }
 
 
@@ -354,7 +355,3 @@ def _lost(row: Row) -> Row:
         "checked_at": None,
         "next_attempt_at": row["fetched_at"] + timedelta(hours=1),
     }
-
-
-def _naive(moment: datetime) -> datetime:
-    return moment.astimezone(UTC).replace(tzinfo=None)

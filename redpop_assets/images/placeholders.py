@@ -4,8 +4,7 @@ The one that everybody knows, imgur's, is recognised while it is fetched (`image
 the view core.shared_images.
 """
 
-from datetime import UTC, datetime
-
+from redpop_assets.storage.arrow import utc_now
 from redpop_assets.storage.warehouse import Warehouse
 
 _LEARN = """
@@ -34,7 +33,7 @@ def learn_placeholders(warehouse: Warehouse) -> int:
     The fetches that brought it become failures. Its rows and file are then content that nothing uses: see
     `forgetting.erase_unused_content`.
     """
-    now = datetime.now(UTC).replace(tzinfo=None)
+    now = utc_now()
     found = warehouse.query(_LEARN, {"now": now})
     if not found.num_rows:
         return 0

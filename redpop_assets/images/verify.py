@@ -3,10 +3,11 @@
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from typing import Final
 
 from redpop_assets.images.orphans import remove_orphans
+from redpop_assets.storage.arrow import utc_now
 from redpop_assets.storage.forgetting import erase_unused_content
 from redpop_assets.storage.images import ImageStore
 from redpop_assets.storage.warehouse import Warehouse
@@ -119,7 +120,7 @@ def verify_images(
     found["leftover"].add(file.path for file in store.leftovers(older_than))
     if repair:
         with warehouse.write() as writer:
-            writer.execute(f"{_FETCH_AGAIN} WHERE url IN (SELECT url FROM ({_UNRECORDED}))", {"now": _now()})
+            writer.execute(f"{_FETCH_AGAIN} WHERE url IN (SELECT url FROM ({_UNRECORDED}))", {"now": utc_now()})
         if found["unused"].count:
             erase_unused_content(warehouse, store)
         store.remove_leftovers(older_than)
@@ -141,9 +142,5 @@ def _fetch_again(warehouse: Warehouse, store: ImageStore, paths: list[str]) -> N
         for path in lost:
             store.remove(path)
         of_lost = "(SELECT image_sha256 FROM core.images WHERE path IN (SELECT unnest($paths::VARCHAR[])))"
-        writer.execute(f"{_FETCH_AGAIN} WHERE image_sha256 IN {of_lost}", {"now": _now(), "paths": lost})
+        writer.execute(f"{_FETCH_AGAIN} WHERE image_sha256 IN {of_lost}", {"now": utc_now(), "paths": lost})
         writer.execute("DELETE FROM core.images WHERE path IN (SELECT unnest($paths::VARCHAR[]))", {"paths": lost})
-
-
-def _now() -> datetime:
-    return datetime.now(UTC).replace(tzinfo=None)

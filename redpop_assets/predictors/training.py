@@ -3,7 +3,7 @@
 import hashlib
 import time
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from typing import Any
 
 import numpy as np
@@ -16,7 +16,7 @@ from redpop_assets.predictors.base import Progress
 from redpop_assets.predictors.blocks import TABLES, Encoders, block_columns, dataset_digest, read_dataset
 from redpop_assets.predictors.dataset import EMBEDDINGS, Dataset
 from redpop_assets.predictors.registry import predictor_class
-from redpop_assets.storage.arrow import arrow_table
+from redpop_assets.storage.arrow import arrow_table, utc_now
 from redpop_assets.storage.models import ModelStore
 from redpop_assets.storage.schema import load_schema
 from redpop_assets.storage.warehouse import Warehouse
@@ -200,7 +200,7 @@ def refresh_predictor(
         "train_rows": len(train),
         "validation_rows": len(validation),
         "train_seconds": time.perf_counter() - began,
-        "trained_at": datetime.now(UTC).replace(tzinfo=None),
+        "trained_at": utc_now(),
     }
     warehouse.merge("models.predictors", arrow_table({column: [value] for column, value in row.items()}))
     return PredictorState(row, trained_now=True)

@@ -245,9 +245,9 @@ def supersedes(stored: Mapping[str, Any], seen: Mapping[str, Any]) -> bool:
     yet, or more of a gallery is processed by now. Nothing else, such as another score, is a reason, and nothing that
     was taken down replaces anything.
     """
-    if _removal(seen):
+    if removal(seen):
         return False
-    if _removal(stored):
+    if removal(stored):
         return True
     before, now = resolve(stored), resolve(seen)
     if isinstance(now, Unresolved):
@@ -321,16 +321,16 @@ def _refusal(
     # The observation is at least as new as the category of the JSON.
     category = submission.get("removed_by_category")
     overruled = isinstance(category, str) and category != ""
-    remover = removed_by_category or (None if overruled else _removal(submission))
+    remover = removed_by_category or (None if overruled else removal(submission))
     if remover:
         return f"removed_by_{remover if remover in REMOVERS else 'other'}", remover
-    removed_parent = _removal(original_of(submission))
+    removed_parent = removal(original_of(submission))
     if removed_parent in _PARENT_REMOVERS:
         return "parent_removed", removed_parent
     return None
 
 
-def _removal(submission: Mapping[str, Any]) -> str | None:
+def removal(submission: Mapping[str, Any]) -> str | None:
     """Who took the post down, from all that the JSON says about it; None while it stands."""
     category = submission.get("removed_by_category")
     if category:

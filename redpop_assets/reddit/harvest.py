@@ -6,7 +6,7 @@ one is asked for: an error or a kill loses nothing that was read.
 
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 import pyarrow as pa
@@ -29,6 +29,7 @@ from redpop_assets.reddit.records import (
 )
 from redpop_assets.reddit.revisions import revised_submissions
 from redpop_assets.settings import REDDIT
+from redpop_assets.storage.arrow import naive_utc
 from redpop_assets.storage.warehouse import Reader, Warehouse, Writer
 
 NEW = Listing("new")
@@ -155,7 +156,7 @@ class _Window:
             made = created_at(submission)
             if made is None or submission.get("stickied") or not submission.get("subreddit"):
                 continue
-            self.created.append(_naive(made))
+            self.created.append(naive_utc(made))
             self.behind = self.behind + 1 if self.frontier and self.created[-1] <= self.frontier else 0
 
     def joined(self, ended: str) -> bool | None:
@@ -226,7 +227,7 @@ class Harvest:
         Raises:
             RedditError: as `RedditClient.now`.
         """
-        return _naive(self._client.now())
+        return naive_utc(self._client.now())
 
     def last_read(self) -> dict[Listing, datetime]:
         """When each listing was last read completely (UTC, without zone); those never read are left out."""
@@ -251,7 +252,7 @@ class Harvest:
         try:
             for page in self._client.pages(self.subreddit, listing, limit=planned.depth):
                 if not reached:
-                    window.read_at = _naive(page.observed_at)
+                    window.read_at = naive_utc(page.observed_at)
                 reached = max((*page.ranks, page.first_rank)) + 1
                 self._store(page, window)
                 if may_stop and window.behind >= OVERLAP:
@@ -419,7 +420,7 @@ class Harvest:
         self, writer: Writer, checked_at: datetime, *, found: Collection[str], missing: Collection[str] = ()
     ) -> None:
         """Write down which posts of this partition an answer held, and which it should have held and did not."""
-        when = _naive(checked_at)
+        when = naive_utc(checked_at)
         ids = {"subreddit": self.subreddit, "ids": sorted({*found, *missing})}
         own = writer.query(
             "SELECT post_id FROM raw.submissions WHERE subreddit = $subreddit AND post_id IN (SELECT unnest($ids))", ids
@@ -484,8 +485,3 @@ def _only(page: Page, ids: Collection[str]) -> Page:
         submissions=tuple(submission for submission, _ in placed.values()),
         ranks=tuple(rank for _, rank in placed.values()),
     )
-
-
-def _naive(moment: datetime) -> datetime:
-    """The moment without a zone, as the warehouse keeps it."""
-    return moment.astimezone(UTC).replace(tzinfo=None)

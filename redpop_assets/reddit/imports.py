@@ -12,7 +12,7 @@ import pyarrow.compute as pc
 
 from redpop_assets.reddit.archives import ArchivedPost, BrokenLine, Chunk, Position, is_prefix
 from redpop_assets.reddit.archives import read as read_archive
-from redpop_assets.reddit.cleaning import parse_post_id
+from redpop_assets.reddit.cleaning import parse_post_id, removal
 from redpop_assets.reddit.listings import Listing, Page
 from redpop_assets.reddit.records import (
     OBSERVATIONS,
@@ -24,6 +24,7 @@ from redpop_assets.reddit.records import (
     sighting_rows,
     submission_rows,
 )
+from redpop_assets.storage.arrow import naive_utc, utc_now
 from redpop_assets.storage.warehouse import Reader, Warehouse
 
 # A transaction costs about 0.1 s, whatever its size; a post of a dump takes about 20 kB of memory while it waits.
@@ -170,8 +171,8 @@ class _Pass:
         # Counted by the runs before this one.
         self.broken_before = self.other_before = 0
         self._path = path
-        self._observed_at = _naive(observed_at) if observed_at else None
-        self._started_at = _now()
+        self._observed_at = naive_utc(observed_at) if observed_at else None
+        self._started_at = utc_now()
 
     def go_on_from(self, warehouse: Warehouse) -> None:
         """Take over what an interrupted run has done, if the file still begins with the bytes that it read."""
@@ -221,7 +222,7 @@ class _Pass:
 
     def rows(self, chunk: Chunk, *, finished: bool = False) -> pa.Table:
         """Rows of raw.imports as they are at the end of the chunk, one per community."""
-        now = _now()
+        now = utc_now()
         place = chunk.position
         counts = list(self.imported.values())
         shared: dict[str, Any] = {
@@ -294,8 +295,8 @@ def _tables(posts: Sequence[_Post], origin: str) -> dict[str, pa.Table]:
     for turn in _turns(posts):
         own: dict[str, Sequence[Any]] = {
             "subreddit": [post.subreddit for post in turn],
-            "discovered_at": [_naive(post.row.observed_at) for post in turn],
-            "observed_at": [_naive(post.row.observed_at) for post in turn],
+            "discovered_at": [naive_utc(post.row.observed_at) for post in turn],
+            "observed_at": [naive_utc(post.row.observed_at) for post in turn],
         }
         # One table for all moments and communities: a dump has as many as it has posts.
         rows = submission_rows((post.submission for post in turn), subreddit="", discovered_at=_ANY_TIME, origin=origin)
@@ -346,12 +347,9 @@ def _with(rows: pa.Table, columns: Mapping[str, Sequence[Any]]) -> pa.Table:
 
 
 def _as_observed(submission: dict[str, Any]) -> dict[str, Any]:
-    """The submission with what a second reading by the archive found about its removal, in the field of the API."""
-    meta = submission.get("_meta")
-    if submission.get("removed_by_category") or not isinstance(meta, Mapping):
-        return submission
-    removal = meta.get("removal_type") or ("deleted" if meta.get("was_deleted_later") is True else None)
-    return {**submission, "removed_by_category": removal} if removal else submission
+    """The submission with what its JSON says about its removal in the field in which the API says it."""
+    taken_down_by = removal(submission)
+    return {**submission, "removed_by_category": taken_down_by} if taken_down_by else submission
 
 
 def _forgotten(reader: Reader, posts: Iterable[_Post]) -> pa.Array:
@@ -369,12 +367,3 @@ def _stored(reader: Reader, ids: Collection[str]) -> dict[str, tuple[int, int]]:
     """Rows of raw.submissions and of raw.observations that some posts have, by community."""
     rows = reader.query(_STORED, {"ids": ",".join(ids)}).to_pylist()
     return defaultdict(lambda: (0, 0), {row["subreddit"]: (row["submissions"], row["observations"]) for row in rows})
-
-
-def _naive(moment: datetime) -> datetime:
-    """The moment without a zone, as the warehouse keeps it."""
-    return moment.astimezone(UTC).replace(tzinfo=None)
-
-
-def _now() -> datetime:
-    return _naive(datetime.now(UTC))

@@ -23,6 +23,7 @@ import pyarrow as pa
 
 from redpop_assets.errors import SettingsError
 from redpop_assets.reddit.listings import Page
+from redpop_assets.storage.arrow import naive_utc
 
 SUBMISSIONS = pa.schema(
     [
@@ -198,7 +199,7 @@ def submission_rows(
         discovered_at: when Reddit answered (aware).
         origin: `listing`, or `archive:<file name>`.
     """
-    partition, when = subreddit.lower(), _utc(discovered_at)
+    partition, when = subreddit.lower(), naive_utc(discovered_at)
     return _table(
         SUBMISSIONS,
         (
@@ -218,7 +219,7 @@ def sighting_rows(page: Page, *, subreddit: str) -> pa.Table:
     ranks: dict[str, int] = {}
     for submission, rank in zip(page.submissions, page.ranks, strict=True):
         ranks.setdefault(submission["id"], rank)
-    partition, when = subreddit.lower(), _utc(page.observed_at)
+    partition, when = subreddit.lower(), naive_utc(page.observed_at)
     return _table(
         SIGHTINGS,
         (
@@ -241,7 +242,7 @@ def observation_rows(
         observed_at: when Reddit answered (aware).
         endpoint: `listing`, `info` or `archive`.
     """
-    partition, when = subreddit.lower(), _utc(observed_at)
+    partition, when = subreddit.lower(), naive_utc(observed_at)
     return _table(
         OBSERVATIONS,
         (
@@ -334,13 +335,6 @@ def _first_of_each(submissions: Iterable[dict[str, Any]]) -> dict[str, dict[str,
 
 def _table(schema: pa.Schema, rows: Iterable[Sequence[Any]]) -> pa.Table:
     return pa.Table.from_pylist([dict(zip(schema.names, row, strict=True)) for row in rows], schema=schema)
-
-
-def _utc(moment: datetime) -> datetime:
-    """The moment without a zone, as the warehouse keeps it."""
-    if moment.tzinfo is None:
-        raise ValueError(f"{moment} has no time zone; times of answers are aware")
-    return moment.astimezone(UTC).replace(tzinfo=None)
 
 
 def _number(value: Any) -> float | None:

@@ -6,13 +6,14 @@ the first one lacked; which readings do, `cleaning.supersedes` says. Nothing her
 
 import json
 from collections.abc import Iterable
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any
 
 import pyarrow as pa
 
 from redpop_assets.reddit.cleaning import supersedes
 from redpop_assets.reddit.records import submission_json
+from redpop_assets.storage.arrow import naive_utc
 
 
 def revised_submissions(
@@ -29,7 +30,7 @@ def revised_submissions(
     Returns:
         Rows as `stored`, with new `json`, `origin` and `revised_at`; `discovered_at` stays.
     """
-    moment = read_at.astimezone(UTC).replace(tzinfo=None)
+    moment = naive_utc(read_at)
     later = {post["id"]: post for post in seen}
     revised = []
     for row in stored.to_pylist():

@@ -1,6 +1,7 @@
-"""Between numpy arrays and Arrow tables: the form in which computed columns enter the warehouse."""
+"""The forms in which values enter the warehouse: arrays as columns of Arrow tables, times without a zone."""
 
 from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
 
 import numpy as np
 import numpy.typing as npt
@@ -16,3 +17,19 @@ def arrow_table(columns: Mapping[str, Sequence[object] | npt.NDArray[np.generic]
         else:
             arrays[name] = pa.array(values)
     return pa.table(arrays)
+
+
+def naive_utc(moment: datetime) -> datetime:
+    """An aware moment in UTC without its zone, as the warehouse keeps it.
+
+    Raises:
+        ValueError: the moment has no zone, so nobody knows when it was.
+    """
+    if moment.tzinfo is None:
+        raise ValueError(f"{moment} has no time zone; times of answers are aware")
+    return moment.astimezone(UTC).replace(tzinfo=None)
+
+
+def utc_now() -> datetime:
+    """This machine's time, as the warehouse keeps it."""
+    return naive_utc(datetime.now(UTC))

@@ -11,12 +11,13 @@ import re
 import secrets
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from typing import Final
 
 import pyarrow as pa
 
 from redpop_assets.errors import SettingsError
+from redpop_assets.storage.arrow import utc_now
 from redpop_assets.storage.images import ImageStore
 from redpop_assets.storage.schema import Schema
 from redpop_assets.storage.warehouse import Reader, Warehouse, Writer
@@ -298,7 +299,7 @@ def _tombstones(reader: Reader, reasons: Mapping[str, str]) -> pa.Table:
         {
             "post_id": pa.array(reasons.keys(), pa.string()),
             "reason": pa.array(reasons.values(), pa.string()),
-            "forgotten_at": pa.array([datetime.now(UTC).replace(tzinfo=None)] * len(reasons), pa.timestamp("us")),
+            "forgotten_at": pa.array([utc_now()] * len(reasons), pa.timestamp("us")),
         }
     )
     seen = reader.query(
@@ -338,8 +339,7 @@ def _erase_unused_content(writer: Writer, images: ImageStore, done: Forgotten) -
                 f"EXCEPT SELECT path FROM core.images AS t WHERE NOT ({unused})"
             )
             for path in paths.column("path").to_pylist():
-                (images.root / path).unlink(missing_ok=True)
-                done.files += 1
+                done.files += images.remove(path)
         done.count(table, writer.erase(f"DELETE FROM {table} AS t WHERE {unused}"))
 
 

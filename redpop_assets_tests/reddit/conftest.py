@@ -2,11 +2,10 @@
 
 import gzip
 import json
-import threading
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
@@ -15,6 +14,7 @@ import pytest
 
 from redpop_assets.reddit.budget import RequestBudget
 from redpop_assets.reddit.client import RedditClient
+from redpop_assets_tests.local_server import LocalServer
 
 RECORDED = Path(__file__).resolve().parents[3] / "shared" / "data" / "reddit_recorded"
 USER_AGENT = "linux:redpop-tests:0.1 (by /u/redpop_tests)"
@@ -40,7 +40,7 @@ class Answer:
     drip: float = 0.0
 
 
-class RedditServer:
+class RedditServer(LocalServer):
     """Serves `answer(request)`, made with `reply`; logins are answered by themselves unless `login` is set."""
 
     reply = Answer
@@ -49,15 +49,7 @@ class RedditServer:
         self.requests: list[Request] = []
         self.answer: Callable[[Request], Answer] = lambda _: Answer({"kind": "Listing", "data": {"children": []}})
         self.login: Callable[[Request], Answer] = lambda _: Answer(TOKEN)
-        self._http = ThreadingHTTPServer(("127.0.0.1", 0), _handler(self))
-        self.url = f"http://127.0.0.1:{self._http.server_port}"
-        self._thread = threading.Thread(target=self._http.serve_forever, args=(0.02,))
-        self._thread.start()
-
-    def stop(self) -> None:
-        self._http.shutdown()
-        self._thread.join()
-        self._http.server_close()
+        super().__init__(_handler(self))
 
     def says(self, *answers: Answer) -> None:
         """Give these answers one after the other, the last one for ever."""

@@ -11,7 +11,7 @@ import sys
 import threading
 import time
 from dataclasses import asdict, dataclass
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from pathlib import Path
 
 import pytest
@@ -33,6 +33,7 @@ from redpop_assets.reddit.budget import (
 )
 from redpop_assets.resources import RedditResource
 from redpop_assets.settings import load_settings
+from redpop_assets_tests.local_server import LocalServer
 
 START = 1_776_081_600.0
 
@@ -369,7 +370,7 @@ print(pages, client.requests_made, client.seconds_waited > 0)
 """
 
 
-class Stingy:
+class Stingy(LocalServer):
     """A Reddit with a small budget in short windows, the first of them half over; it notes whom it refused."""
 
     SECONDS = 2.0
@@ -402,10 +403,7 @@ class Stingy:
             def log_message(self, *_):
                 pass
 
-        self.http = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self.url = f"http://127.0.0.1:{self.http.server_port}"
-        self.thread = threading.Thread(target=self.http.serve_forever, args=(0.02,))
-        self.thread.start()
+        super().__init__(Handler)
 
     def admit(self):
         with self.lock:
@@ -418,11 +416,6 @@ class Stingy:
                 return 429, {"retry-after": "1"}
             self.used += 1
             return 200, told(f"{self.limit - self.used}.0", str(self.used), f"{self.ends_at - now:.2f}")
-
-    def stop(self):
-        self.http.shutdown()
-        self.thread.join()
-        self.http.server_close()
 
 
 def test_processes_share_the_budget_and_all_finish(tmp_path):

@@ -17,7 +17,7 @@ CREATE TABLE IF NOT EXISTS core.image_fetches (
 COMMENT ON TABLE core.image_fetches IS 'What became of each image URL of core.posts. Key: (url).';
 COMMENT ON COLUMN core.image_fetches.url IS 'The URL as it stands in core.posts.image_urls.';
 COMMENT ON COLUMN core.image_fetches.status IS 'stored, retry (a later run tries again), failed (final) or gone (was stored, its host has removed it since).';
-COMMENT ON COLUMN core.image_fetches.reason IS 'Reason code of a failure: url_dead, not_image_bytes, too_big, blocked_address, timeout, …; of a stored picture: why its last check did not confirm it. NULL when all is well.';
+COMMENT ON COLUMN core.image_fetches.reason IS 'Reason code of a failure: url_dead, not_image_bytes, too_big, blocked_address, timeout, decoder_died, file_lost, …; of a stored picture: why its last check did not confirm it. NULL when all is well.';
 COMMENT ON COLUMN core.image_fetches.detail IS 'The reason in words; empty without one.';
 COMMENT ON COLUMN core.image_fetches.http_status IS 'Status of the last answer, 200 if it confirmed a stored picture; NULL when there was none.';
 COMMENT ON COLUMN core.image_fetches.image_sha256 IS 'Key into core.images; NULL unless stored.';

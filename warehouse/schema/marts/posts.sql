@@ -26,7 +26,7 @@ COMMENT ON COLUMN marts.posts.created_at IS 'When the post was made (UTC).';
 COMMENT ON COLUMN marts.posts.author IS 'Keyed hash of the author name; NULL when unknown.';
 COMMENT ON COLUMN marts.posts.caption IS 'Title of the post.';
 COMMENT ON COLUMN marts.posts.flair IS 'Link flair at first sight.';
-COMMENT ON COLUMN marts.posts.kind IS 'image, gallery, crosspost or preview.';
+COMMENT ON COLUMN marts.posts.kind IS 'image, gallery, album, self, crosspost or preview.';
 COMMENT ON COLUMN marts.posts.score IS 'Score at the label age; NULL while the post is younger.';
 COMMENT ON COLUMN marts.posts.log_score IS 'sign(score) * ln(1 + |score|).';
 COMMENT ON COLUMN marts.posts.percentile IS 'Percentile of the score within the subreddit, from 0 to 1.';
