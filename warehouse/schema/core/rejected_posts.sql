@@ -11,7 +11,7 @@ CREATE TABLE IF NOT EXISTS core.rejected_posts (
 COMMENT ON TABLE core.rejected_posts IS 'Raw submissions that are no usable image post, each with the reason. Key: (post_id).';
 COMMENT ON COLUMN core.rejected_posts.post_id IS 'Base36 id of the post.';
 COMMENT ON COLUMN core.rejected_posts.subreddit IS 'Community in lower case; the partition.';
-COMMENT ON COLUMN core.rejected_posts.reason IS 'Reason code: promoted, stickied, self, video, gifv, removed_by_<category>, …';
+COMMENT ON COLUMN core.rejected_posts.reason IS 'Reason code: promoted, stickied, self, video, gifv, removed_by_… (the category), …';
 COMMENT ON COLUMN core.rejected_posts.detail IS 'The value that led to the rejection, such as the domain.';
 COMMENT ON COLUMN core.rejected_posts.author_present IS 'author_present of the latest observation the row was made from.';
 COMMENT ON COLUMN core.rejected_posts.removed_by_category IS 'removed_by_category of the latest observation the row was made from.';
