@@ -4,10 +4,10 @@ Pillow's plugin classes are used directly instead of `Image.open`. So only the f
 size in the header is compared with our own limit before a pixel is decoded, and Pillow's process-wide limit
 (`Image.MAX_IMAGE_PIXELS`) and warnings stay untouched, which matters because decoding happens in threads.
 
-JPEGs are inspected at 1/2, 1/4 or 1/8 of their size as long as the shorter edge keeps `INSPECTED_EDGE` pixels. Scaling
-happens inside the decoder (in its cosine transform), after it has read the whole bit stream: a cut or damaged file is
-found just as in full size, for a fraction of the time. Hashes and contrast need few pixels and are those of the scaled
-picture.
+JPEGs are inspected at 1/2, 1/4 or 1/8 of their size as long as the shorter edge keeps `INSPECTED_EDGE` pixels, and no
+smaller than the form in which they are kept. Scaling happens inside the decoder (in its cosine transform), after it has
+read the whole bit stream: a cut or damaged file is found just as in full size, for a fraction of the time. Hashes and
+contrast need few pixels and are those of the scaled picture.
 """
 
 import hashlib
@@ -29,8 +29,8 @@ from PIL.WebPImagePlugin import WebPImageFile
 from redpop_assets.errors import RedPopError, SettingsError
 from redpop_assets.images.metadata import UnknownStructure, strip_metadata
 
-INSPECTED_EDGE = 128
-"""JPEGs are inspected at the smallest scale that leaves both edges this long (pixels): four times what hashes need."""
+INSPECTED_EDGE = 64
+"""JPEGs are inspected at the smallest scale that leaves both edges this long (pixels): twice what hashes need."""
 
 SNIFF_BYTES = 16
 """So many leading bytes are enough for `format_of`."""
@@ -111,7 +111,7 @@ class ImageInfo:
         dhash: 64-bit difference hash (horizontal), 16 hexadecimal digits.
         extension: Of the stored file's name, without the dot.
         pixel_sha256: SHA-256 of the upright size and the upright RGB pixels as inspected, hexadecimal. Equal for files
-            that differ in metadata or in lossless packing only.
+            that differ in metadata or in lossless packing only, if they are kept in one form.
         contrast: Standard deviation of the 32x32 grey version, 0..255.
         stored_width: Pixels of the stored file, after EXIF rotation.
         stored_height: Pixels of the stored file, after EXIF rotation.
@@ -172,18 +172,18 @@ def inspect(
         raise ImageRejected("aspect_extreme", f"{image.width}x{image.height} pixels is beyond {max_aspect:g}:1.")
     if _is_animated(image):
         raise ImageRejected("animated", f"The {image.format} has more than one frame.")
-    pixels = _decoded(image, (INSPECTED_EDGE, INSPECTED_EDGE))
+    pixels = _decoded(image, _inspected_size(full_size, store))
     width, height = full_size if pixels.orientation < 5 else full_size[::-1]
     kept, stored_format, stored_size = _kept(data, image, pixels, (width, height), store)
-    grey = pixels.rgb.convert("L")
-    small = np.asarray(grey.resize((32, 32), Image.Resampling.LANCZOS, box=pixels.box))
+    grey, box = _reduced(pixels.rgb.convert("L"), pixels.box)
+    small = np.asarray(grey.resize((32, 32), Image.Resampling.LANCZOS, box=box))
     image_format = str(image.format)
     return ImageInfo(
         format=image_format,
         width=width,
         height=height,
         phash=_phash(small),
-        dhash=_dhash(np.asarray(grey.resize((9, 8), Image.Resampling.LANCZOS, box=pixels.box))),
+        dhash=_dhash(np.asarray(grey.resize((9, 8), Image.Resampling.LANCZOS, box=box))),
         extension=_EXTENSIONS[stored_format],
         pixel_sha256=_pixel_sha256(pixels.rgb, width, height),
         contrast=float(small.std()),
@@ -302,6 +302,17 @@ def _rgb(image: Image.Image) -> Image.Image:
     return image if image.mode == "RGB" else image.convert("RGB")
 
 
+def _reduced(
+    grey: Image.Image, box: tuple[float, float, float, float]
+) -> tuple[Image.Image, tuple[float, float, float, float]]:
+    """Average a picture down, as the scaling of a decoder does, while both edges keep `INSPECTED_EDGE` pixels."""
+    factor = 1
+    while min(grey.size) >= 2 * factor * INSPECTED_EDGE:
+        factor *= 2
+    left, top, right, bottom = (edge / factor for edge in box)
+    return grey.reduce(factor), (left, top, right, bottom)
+
+
 def _pixel_sha256(rgb: Image.Image, width: int, height: int) -> str:
     digest = hashlib.sha256(f"RGB {width}x{height} ".encode())
     digest.update(rgb.tobytes())
@@ -344,21 +355,34 @@ def _kept(
             options: dict[str, object] = {"quality": 95, "subsampling": 0} if target_format == "JPEG" else {}
     else:
         target_format = store.format.upper()
-        longest = min(store.longest_edge or max(size), _LONGEST_EDGE[target_format])
-        share = min(longest / max(size), 1.0)
-        target = (max(round(size[0] * share), 1), max(round(size[1] * share), 1))
+        target = _resized(size, store)
         options = {"quality": store.quality}
     if pixels.rgb.width < target[0] or pixels.rgb.height < target[1]:  # scaled down too far for this form
         pixels = _decoded(_open(data, size[0] * size[1]), target if pixels.orientation < 5 else target[::-1])
     rgb = pixels.rgb
     if rgb.size != target:
         # From what a decoder has scaled, this comes as close to a reduction from full size as averaging that does.
-        rgb = rgb.resize(target, Image.Resampling.BICUBIC, box=pixels.box, reducing_gap=2.0)
+        rgb = rgb.resize(target, Image.Resampling.HAMMING, box=pixels.box, reducing_gap=2.0)
     rgb = _in_srgb(rgb, image)
     rgb.info = {}  # comments and profiles, which some encoders would write back
     file = io.BytesIO()
     rgb.save(file, target_format, **options)
     return file.getvalue(), target_format, target
+
+
+def _resized(size: tuple[int, int], store: StoredForm) -> tuple[int, int]:
+    """Size of a picture in a form that is not `original`: its longest edge within the limits, never enlarged."""
+    longest = min(store.longest_edge or max(size), _LONGEST_EDGE[store.format.upper()])
+    share = min(longest / max(size), 1.0)
+    return max(round(size[0] * share), 1), max(round(size[1] * share), 1)
+
+
+def _inspected_size(size: tuple[int, int], store: StoredForm) -> tuple[int, int]:
+    """The least size to decode a picture at, so that one decoding serves both the hashes and the file to keep."""
+    if store.format == "original":
+        return INSPECTED_EDGE, INSPECTED_EDGE
+    width, height = _resized(size, store)
+    return max(width, INSPECTED_EDGE), max(height, INSPECTED_EDGE)
 
 
 def _in_srgb(rgb: Image.Image, image: Image.Image) -> Image.Image:
