@@ -134,7 +134,9 @@ def peer_environment(folder: Path) -> Path:
     python = folder / "bin" / "python"
     if not (folder / "bin" / "img2dataset").exists():
         subprocess.run(["uv", "venv", "--quiet", "--python", "3.11", str(folder)], check=True)
-        subprocess.run(["uv", "pip", "install", "--quiet", "--compile-bytecode", "--python", str(python), *PEER], check=True)
+        subprocess.run(
+            ["uv", "pip", "install", "--quiet", "--compile-bytecode", "--python", str(python), *PEER], check=True
+        )
     return python
 
 

@@ -1,7 +1,7 @@
 """Asset checks: what must hold before anything downstream may trust a table; each is a query that counts offences.
 
-An asset runs the checks of its table right after it wrote it, in the same step; all of them block what follows. The
-check of a partitioned table is partitioned too: otherwise a pass of the next community would release the bad one. A
+An asset runs the checks of its table right after it wrote it, in the same step. They block what follows, but for those
+that tell of what no repetition can mend, which warn. The check of a partitioned table is partitioned too: otherwise a pass of the next community would release the bad one. A
 mart is checked as a whole.
 """
 
@@ -28,11 +28,13 @@ class TableCheck:
         sql: counts the offences, 0 if all is well; `$subreddit` is the partition, `$label_age` and
             `$label_final_age` are the settings', `{rows}` is the condition for the rows of the partition,
             `{traces}` the search of the whole warehouse for what was forgotten.
+        blocking: whether nothing downstream may run after a failure; else it is a warning.
     """
 
     name: str
     description: str
     sql: str
+    blocking: bool = True
 
 
 # Rounding in float32 leaves the norm of a unit vector within a few 1e-7 of 1.
@@ -88,6 +90,20 @@ _CHECKS: Mapping[str, tuple[TableCheck, ...]] = {
             "no_trace_of_closed_accounts",
             "No post names an author whom Reddit does not name any more.",
             forgetting.ACCOUNT_TRACES,
+        ),
+    ),
+    "raw.listing_reads": (
+        TableCheck(
+            "new_joins_on",
+            "The last reading of `new` reached back to the one before: no post was missed between them.",
+            """
+            SELECT count(*) FROM (
+                SELECT overlapped FROM raw.listing_reads
+                WHERE subreddit = $subreddit AND listing = 'new' AND overlapped IS NOT NULL
+                ORDER BY read_at DESC LIMIT 1
+            ) WHERE NOT overlapped
+            """,
+            blocking=False,
         ),
     ),
     "core.posts": (
@@ -233,7 +249,7 @@ def check_specs(table: Table, key: dg.AssetKey, partitions: dg.PartitionsDefinit
         warnings.simplefilter("ignore", dg.PreviewWarning)
         return [
             dg.AssetCheckSpec(
-                check.name, asset=key, description=check.description, blocking=True, partitions_def=partitions
+                check.name, asset=key, description=check.description, blocking=check.blocking, partitions_def=partitions
             )
             for check in checks_of(table)
         ]
@@ -255,7 +271,11 @@ def run_checks(
         offences = reader.scalar(sql, params)
         results.append(
             dg.AssetCheckResult(
-                asset_key=key, check_name=check.name, passed=offences == 0, metadata={"offending_rows": offences}
+                asset_key=key,
+                check_name=check.name,
+                passed=offences == 0,
+                severity=dg.AssetCheckSeverity.ERROR if check.blocking else dg.AssetCheckSeverity.WARN,
+                metadata={"offending_rows": offences},
             )
         )
     return results

@@ -56,6 +56,10 @@ BREAKAGES = {
     ("raw.tombstones", "no_trace_of_closed_accounts"): (
         f"UPDATE raw.observations SET author_present = FALSE WHERE post_id = {ANY_POST}",
     ),
+    ("raw.listing_reads", "new_joins_on"): (
+        "INSERT INTO raw.listing_reads SELECT * REPLACE (read_at + INTERVAL 1 DAY AS read_at, FALSE AS overlapped) "
+        "FROM raw.listing_reads WHERE subreddit = 'pics' AND listing = 'new' ORDER BY read_at DESC LIMIT 1",
+    ),
     ("core.posts", "every_submission_accounted_for"): (
         "DELETE FROM core.rejected_posts WHERE post_id = "
         "(SELECT min(post_id) FROM core.rejected_posts WHERE subreddit = 'pics')",

@@ -182,7 +182,7 @@ def core_assets(tables: TableAssets) -> list[dg.AssetsDefinition]:
             )
         failures = warehouse.scalar(
             "SELECT count(*) FROM core.image_fetches WHERE status <> 'stored' AND url IN "
-            "(SELECT unnest(image_urls) FROM core.posts WHERE subreddit = $subreddit)",
+            "(SELECT url FROM core.image_urls WHERE subreddit = $subreddit)",
             {"subreddit": subreddit},
         )
         yield tables.materialized(

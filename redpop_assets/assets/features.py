@@ -20,7 +20,7 @@ from redpop_assets.storage.warehouse import Warehouse, Writer
 _IMAGES = """
 SELECT DISTINCT i.image_sha256, i.path, i.width, i.height
 FROM core.posts AS p
-JOIN core.image_fetches AS f ON f.url = p.image_urls[1]
+JOIN core.primary_images AS f USING (post_id)
 JOIN core.images AS i USING (image_sha256)
 """
 _DUE_IMAGES = f"""{_IMAGES}

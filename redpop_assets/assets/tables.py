@@ -18,11 +18,11 @@ OWNERS = ["team:redpop"]
 _OF_SUBREDDIT = "subreddit = $subreddit"
 _IMAGES = """image_sha256 IN (
     SELECT f.image_sha256 FROM core.image_fetches AS f
-    JOIN (SELECT unnest(image_urls) AS url FROM core.posts WHERE subreddit = $subreddit) USING (url))"""
+    SEMI JOIN (SELECT url FROM core.image_urls WHERE subreddit = $subreddit) AS u ON u.url = f.url)"""
 _CAPTIONS = "caption_sha256 IN (SELECT caption_sha256 FROM core.posts WHERE subreddit = $subreddit)"
 # Tables keyed by content have no column `subreddit`: a partition of them is what its posts refer to.
 _PARTITION = {
-    "core.image_fetches": "url IN (SELECT unnest(image_urls) FROM core.posts WHERE subreddit = $subreddit)",
+    "core.image_fetches": "url IN (SELECT url FROM core.image_urls WHERE subreddit = $subreddit)",
     "core.images": _IMAGES,
     "features.image_embeddings": _IMAGES,
     "features.image_features": _IMAGES,

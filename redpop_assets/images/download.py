@@ -56,12 +56,17 @@ _IMAGES = pa.schema(
 )
 
 # URLs of posts that were never asked, whose failure may have passed, or whose picture is to be checked again; none of a
-# host that wants to be left alone. New pictures come first, the newest of them before the others.
+# host that wants to be left alone. New pictures come first, the newest of them before the others. A preview is asked for
+# where the picture itself could never be had, unless that is a judgement of the picture or its host's wish.
 _DUE = """
 WITH wanted AS (
-    SELECT url, max(created_at) AS created_at
-    FROM (SELECT unnest(image_urls[1:$images_per_post]) AS url, created_at FROM core.posts WHERE subreddit = $subreddit)
-    GROUP BY url
+    SELECT u.url, max(u.created_at) AS created_at
+    FROM core.image_urls AS u LEFT JOIN core.primary_images AS i USING (post_id)
+    WHERE u.subreddit = $subreddit AND (
+        (NOT u.is_preview AND u.position <= $images_per_post)
+        OR (u.is_preview AND (i.is_preview OR (i.status = 'failed' AND i.reason NOT IN (SELECT unnest($judged)))))
+    )
+    GROUP BY u.url
 ),
 paused AS (
     SELECT DISTINCT regexp_extract(lower(url), '^[a-z]+://([^/?#]*)', 1) AS host
@@ -81,6 +86,7 @@ SELECT * FROM core.image_fetches
 WHERE status = 'stored' AND reason IS NULL AND canonical_url IN (SELECT unnest($canonical_urls::VARCHAR[]))
 QUALIFY row_number() OVER (PARTITION BY canonical_url ORDER BY checked_at DESC, url) = 1
 """
+_JUDGED = ["opted_out", "too_small", "aspect_extreme", "animated", "blocked_address"]
 _NEVER = timedelta(days=365_000)
 _PAGE = 10_000  # URLs in memory at a time
 _LEFTOVER_AGE = timedelta(days=1)
@@ -171,6 +177,7 @@ def download_images(
         # One moment for the whole pass: what it has asked is not due again, so it ends.
         "now": utc_now(),
         "recheck": recheck or _NEVER,
+        "judged": _JUDGED,
     }
     total = warehouse.scalar(f"SELECT count(*) FROM ({_DUE})", scope)
     left = 0

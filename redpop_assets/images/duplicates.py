@@ -44,7 +44,7 @@ POSTS = """
 SELECT p.post_id, p.subreddit, p.created_at, p.crosspost_parent, p.image_urls[1] AS url,
     f.image_sha256, i.pixel_sha256, i.phash, i.dhash, i.contrast
 FROM core.posts AS p
-LEFT JOIN core.image_fetches AS f ON f.url = p.image_urls[1]
+LEFT JOIN core.primary_images AS f USING (post_id)
 LEFT JOIN core.images AS i USING (image_sha256)
 """
 """All posts as `duplicate_groups` wants them. The primary image of a gallery stands for it, as in the features."""

@@ -26,7 +26,7 @@ _PATHS = "SELECT path FROM core.images WHERE starts_with(path, $digit)"
 _UNUSED = """
 FROM core.images AS i ANTI JOIN (
     SELECT f.image_sha256
-    FROM core.image_fetches AS f SEMI JOIN (SELECT unnest(image_urls) AS url FROM core.posts) AS p ON p.url = f.url
+    FROM core.image_fetches AS f SEMI JOIN core.image_urls AS p ON p.url = f.url
 ) AS used ON used.image_sha256 = i.image_sha256
 """
 _UNRECORDED = """

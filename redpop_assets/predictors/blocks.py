@@ -43,7 +43,7 @@ WHERE p.subreddit = $subreddit ORDER BY p.post_id
 _POSTS = """
 SELECT post_id, created_at FROM core.posts WHERE subreddit = $subreddit ORDER BY post_id
 """
-_PRIMARY_IMAGE = "JOIN core.image_fetches AS i ON i.url = p.image_urls[1]"
+_PRIMARY_IMAGE = "JOIN core.primary_images AS i USING (post_id)"
 # How each table is reached from core.posts AS p, and which version of its rows counts.
 _JOINS: Mapping[str, str] = {
     "image": f"{_PRIMARY_IMAGE} JOIN features.image_embeddings AS f USING (image_sha256)",

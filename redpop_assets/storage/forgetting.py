@@ -345,10 +345,7 @@ def _erase_unused_content(writer: Writer, images: ImageStore, done: Forgotten) -
 
 def _unused_content(schema: Schema) -> Iterator[tuple[str, str]]:
     """Tables keyed by content, after what they depend on, with the condition (for alias `t`) that no post uses it."""
-    yield (
-        "core.image_fetches",
-        "NOT EXISTS (FROM (SELECT unnest(image_urls) AS url FROM core.posts) AS p WHERE p.url = t.url)",
-    )
+    yield "core.image_fetches", "NOT EXISTS (FROM core.image_urls AS p WHERE p.url = t.url)"
     for table in _tables_with(schema, "image_sha256"):
         if table not in ("core.image_fetches", *_NOT_CONTENT):
             yield table, "NOT EXISTS (FROM core.image_fetches AS f WHERE f.image_sha256 = t.image_sha256)"

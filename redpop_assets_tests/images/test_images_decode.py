@@ -365,9 +365,10 @@ def test_what_is_known_of_a_picture_hardly_depends_on_the_form_kept(encode):
         assert info.contrast == pytest.approx(infos[0].contrast, abs=0.5)
     # Within one form equal pixels are equal, whatever the packing.
     for form in ((), ("jpeg", 200)):
-        assert kept(encode(large(), "PNG"), *form)[0].pixel_sha256 == kept(
-            encode(large(), "PNG", compress_level=1), *form
-        )[0].pixel_sha256
+        assert (
+            kept(encode(large(), "PNG"), *form)[0].pixel_sha256
+            == kept(encode(large(), "PNG", compress_level=1), *form)[0].pixel_sha256
+        )
 
 
 def test_quality_counts(encode):

@@ -18,6 +18,7 @@ from redpop_assets.images.decode import StoredForm
 from redpop_assets.images.download import download_images, fetch_policy
 from redpop_assets.images.fetch import FetchPolicy
 from redpop_assets.settings import Settings, load_settings
+from redpop_assets.storage.forgetting import erase_unused_content
 from redpop_assets.storage.images import ImageStore
 from redpop_assets.storage.warehouse import Warehouse
 
@@ -43,7 +44,7 @@ class Home:
         self.policy = FetchPolicy(allowed_hosts=frozenset({server.host}), deadline=10)
         self.messages = []
 
-    def post(self, *urls, subreddit="pics", author="a", post_id=None, crosspost_parent=None):
+    def post(self, *urls, subreddit="pics", author="a", post_id=None, crosspost_parent=None, preview=None):
         with self.warehouse.write() as writer:
             number = writer.scalar("SELECT count(*) FROM core.posts")
             row = {
@@ -51,6 +52,7 @@ class Home:
                 **{"caption": "x", "caption_sha256": sha256(b"x"), "code_version": "1", "image_urls": list(urls)},
                 **dict.fromkeys(("is_original_content", "over_18", "spoiler"), False),
                 **{"created_at": datetime(2026, 1, 1) + timedelta(hours=number), "crosspost_parent": crosspost_parent},
+                "preview_url": preview,
             }
             schema = writer.query("SELECT * FROM core.posts LIMIT 0").schema
             writer.append("core.posts", pa.Table.from_pylist([row], schema=schema))
@@ -151,6 +153,41 @@ def test_only_as_many_images_of_a_gallery_as_are_wanted(home, server, photo, enc
     home.post(*(server.answers(f"/{n}.png", encode(photo.rotate(n), "PNG")) for n in range(3)))
     assert home.run().asked == ["/0.png"]
     assert home.run(images_per_post=2).asked == ["/1.png"]
+
+
+def primary(home):
+    rows = home.warehouse.query("FROM core.primary_images ORDER BY post_id").to_pylist()
+    return [(row["is_preview"], row["status"], row["image_sha256"]) for row in rows]
+
+
+def test_the_preview_stands_in_for_a_picture_that_is_dead(home, server, photo, encode):
+    data, small = encode(photo, "PNG"), encode(photo.resize((150, 140)), "PNG")
+    preview = server.answers("/preview.png", small)
+    home.post(server.answers("/dead.png", status=404), preview=preview)
+    home.post(server.answers("/alive.png", data), preview=server.answers("/unneeded.png", small))
+    assert home.run().asked == ["/alive.png", "/dead.png", "/preview.png"]
+    assert primary(home) == [(True, "stored", sha256(small)), (False, "stored", sha256(data))]
+    assert set(home.images()) == {sha256(data), sha256(small)}
+    assert home.run().asked == []
+    home.let_pass(2 * MONTH)
+    assert home.run().asked == ["/alive.png", "/preview.png"]  # both pictures in use are checked
+    with home.warehouse.write() as writer:
+        writer.execute("DELETE FROM core.posts WHERE preview_url = $url", {"url": preview})
+    erase_unused_content(home.warehouse, home.store)
+    assert preview not in home.fetches()
+    assert set(home.images()) == {sha256(data)}
+
+
+@pytest.mark.parametrize("answer", ["busy", "opted out", "too small"])
+def test_no_preview_of_what_may_still_come_or_was_refused(home, server, photo, encode, answer):
+    url = {
+        "busy": lambda: server.answers("/a.png", status=500),
+        "opted out": lambda: server.answers("/a.png", encode(photo, "PNG"), **{"X-Robots-Tag": "noai"}),
+        "too small": lambda: server.answers("/a.png", encode(photo.resize((20, 20)), "PNG")),
+    }[answer]()
+    home.post(url, preview=server.answers("/preview.png", encode(photo, "PNG")))
+    assert home.run().asked == ["/a.png"]
+    assert primary(home)[0][0] is False
 
 
 def test_the_identity_is_that_of_the_download_and_the_name_that_of_the_file(home, server, encode, photo):

@@ -12,7 +12,7 @@ WITH labelled AS (
         l.percentile
     FROM core.posts AS p
     JOIN core.labels AS l USING (post_id)
-    LEFT JOIN core.image_fetches AS f ON f.url = p.image_urls[1]
+    LEFT JOIN core.primary_images AS f USING (post_id)
 ),
 by_author AS (
     SELECT subreddit, score_scale, image_status, author, count(*) AS posts, sum(percentile) AS total

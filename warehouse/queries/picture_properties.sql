@@ -26,7 +26,7 @@ ranked AS (
         ) + count(*) OVER (PARTITION BY l.subreddit, l.score_scale, f.feature, l.score) / 2 AS score_rank
     FROM core.posts AS p
     JOIN core.labels AS l USING (post_id)
-    JOIN core.image_fetches AS i ON i.url = p.image_urls[1]
+    JOIN core.primary_images AS i USING (post_id)
     JOIN pictures AS f ON f.image_sha256 = i.image_sha256
 ),
 correlations AS (

@@ -10,7 +10,7 @@ WITH uses AS (
         count(DISTINCT coalesce(p.author, p.post_id)) AS authors,
         count(DISTINCT p.post_id) AS posts,
         min(p.created_at) AS first_posted_at
-    FROM (SELECT post_id, author, created_at, unnest(image_urls) AS url FROM core.posts) AS p
+    FROM core.image_urls AS p
     JOIN core.image_fetches AS f USING (url)
     WHERE f.status = 'stored'
     GROUP BY f.image_sha256

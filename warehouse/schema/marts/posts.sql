@@ -17,7 +17,7 @@ SELECT
     i.height
 FROM core.posts AS p
 LEFT JOIN core.labels AS l USING (post_id)
-LEFT JOIN core.image_fetches AS f ON f.url = p.image_urls[1]
+LEFT JOIN core.primary_images AS f USING (post_id)
 LEFT JOIN core.images AS i ON i.image_sha256 = f.image_sha256;
 COMMENT ON VIEW marts.posts IS 'One row per post with what people ask first: caption, score, percentile and picture. Key: (post_id).';
 COMMENT ON COLUMN marts.posts.post_id IS 'Base36 id of the post.';
@@ -30,7 +30,7 @@ COMMENT ON COLUMN marts.posts.kind IS 'image, gallery, album, self, crosspost or
 COMMENT ON COLUMN marts.posts.score IS 'Score at the label age; NULL while the post is younger.';
 COMMENT ON COLUMN marts.posts.log_score IS 'sign(score) * ln(1 + |score|).';
 COMMENT ON COLUMN marts.posts.percentile IS 'Percentile of the score within the subreddit, from 0 to 1.';
-COMMENT ON COLUMN marts.posts.image_status IS 'What became of the primary image: stored, retry, failed; NULL if not tried yet.';
+COMMENT ON COLUMN marts.posts.image_status IS 'What became of the primary image: stored, retry, failed or gone; NULL if not tried yet.';
 COMMENT ON COLUMN marts.posts.image_reason IS 'Reason code where it was not stored.';
 COMMENT ON COLUMN marts.posts.image_sha256 IS 'Content of the primary image.';
 COMMENT ON COLUMN marts.posts.width IS 'Width of the primary image (pixels).';
