@@ -1,8 +1,8 @@
 """Asset checks: what must hold before anything downstream may trust a table; each is a query that counts offences.
 
-An asset runs the checks of its table right after it wrote it, in the same step. They block what follows, but for those
-that tell of what no repetition can mend, which warn. The check of a partitioned table is partitioned too: otherwise a pass of the next community would release the bad one. A
-mart is checked as a whole.
+An asset runs the checks of its table right after it wrote it, in the same step. They block what follows; only what no
+repetition can mend is a warning. The check of a partitioned table is partitioned too: otherwise a pass of the next
+community would release the bad one. A mart is checked as a whole.
 """
 
 import warnings

@@ -56,8 +56,8 @@ _IMAGES = pa.schema(
 )
 
 # URLs of posts that were never asked, whose failure may have passed, or whose picture is to be checked again; none of a
-# host that wants to be left alone. New pictures come first, the newest of them before the others. A preview is asked for
-# where the picture itself could never be had, unless that is a judgement of the picture or its host's wish.
+# host that wants to be left alone. New pictures come first, the newest of them before the others. A preview is asked
+# for where the picture itself could never be had, unless that is a judgement of the picture or its host's wish.
 _DUE = """
 WITH wanted AS (
     SELECT u.url, max(u.created_at) AS created_at
