@@ -4,7 +4,7 @@ The one place that both training and prediction go through, so that a column can
 """
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -13,19 +13,46 @@ import pyarrow as pa
 
 from redpop_assets.encoders.base import CODE_VERSION as ENCODING_VERSION
 from redpop_assets.features import captions, pixels, timestamps
-from redpop_assets.predictors.dataset import EMBEDDINGS, Block, Dataset
+from redpop_assets.predictors.dataset import BLOCK_NAMES, EMBEDDINGS, Block, Dataset
 from redpop_assets.storage.schema import Column, load_schema
-from redpop_assets.storage.warehouse import Warehouse
+from redpop_assets.storage.warehouse import Reader, Warehouse
 
-TABLES: Mapping[str, str] = {
-    "image": "features.image_embeddings",
-    "caption": "features.caption_embeddings",
-    "text": "features.caption_features",
-    "time": "features.timestamp_features",
-    "author": "features.author_features",
-    "flags": "features.post_flags",
-    "pixels": "features.image_features",
+
+@dataclass(frozen=True)
+class Source:
+    """Where a block comes from.
+
+    Attributes:
+        table: Its table.
+        key: Column that leads to it: `post_id`, `caption_sha256` or `image_sha256`.
+        version: Code version of the rows that count; None where a table has no other rows.
+        networks: Columns that name a network, with the field of `Encoders` that says which one counts.
+    """
+
+    table: str
+    key: str
+    version: str | None = None
+    networks: tuple[tuple[str, str], ...] = ()
+
+    @property
+    def join(self) -> str:
+        """SQL from `core.posts AS p` to the rows, alias `f`."""
+        picture = "JOIN core.primary_images AS i USING (post_id) " if self.key == "image_sha256" else ""
+        return f"{picture}JOIN {self.table} AS f USING ({self.key})"
+
+
+SOURCES: Mapping[str, Source] = {
+    "image": Source("features.image_embeddings", "image_sha256", ENCODING_VERSION, (("encoder", "image"),)),
+    "caption": Source("features.caption_embeddings", "caption_sha256", ENCODING_VERSION, (("encoder", "caption"),)),
+    "text": Source("features.caption_features", "caption_sha256", captions.CODE_VERSION),
+    "time": Source("features.timestamp_features", "post_id", timestamps.CODE_VERSION),
+    "author": Source("features.author_features", "post_id"),
+    "flags": Source("features.post_flags", "post_id"),
+    "pixels": Source("features.image_features", "image_sha256", pixels.CODE_VERSION),
 }
+"""Block name -> where it is read from."""
+
+TABLES: Mapping[str, str] = {block: source.table for block, source in SOURCES.items()}
 """Block name -> table it is read from."""
 
 HISTORY = """
@@ -43,36 +70,17 @@ WHERE p.subreddit = $subreddit ORDER BY p.post_id
 _POSTS = """
 SELECT post_id, created_at FROM core.posts WHERE subreddit = $subreddit ORDER BY post_id
 """
-_PRIMARY_IMAGE = "JOIN core.primary_images AS i USING (post_id)"
-# How each table is reached from core.posts AS p, and which version of its rows counts.
-_JOINS: Mapping[str, str] = {
-    "image": f"{_PRIMARY_IMAGE} JOIN features.image_embeddings AS f USING (image_sha256)",
-    "caption": "JOIN features.caption_embeddings AS f USING (caption_sha256)",
-    "text": "JOIN features.caption_features AS f USING (caption_sha256)",
-    "time": "JOIN features.timestamp_features AS f USING (post_id)",
-    "author": "JOIN features.author_features AS f USING (post_id)",
-    "flags": "JOIN features.post_flags AS f USING (post_id)",
-    "pixels": f"{_PRIMARY_IMAGE} JOIN features.image_features AS f USING (image_sha256)",
-}
-_VERSIONS: Mapping[str, str] = {
-    "image": ENCODING_VERSION,
-    "caption": ENCODING_VERSION,
-    "text": captions.CODE_VERSION,
-    "time": timestamps.CODE_VERSION,
-    "pixels": pixels.CODE_VERSION,
-}
 
 
 @dataclass(frozen=True)
 class Encoders:
-    """The two encoders whose vectors a dataset holds, by name."""
+    """The networks whose outputs a dataset holds, by name; one that is not named leaves its blocks empty."""
 
     image: str
     caption: str
-
-    def of(self, block: str) -> str:
-        """The encoder behind an embedding block."""
-        return self.image if block == "image" else self.caption
+    clip: str = ""
+    entities: str = ""
+    emotions: str = ""
 
 
 def block_columns(block: str) -> tuple[Column, ...]:
@@ -116,51 +124,54 @@ def make_block(
     return Block(values, tuple(names), present)
 
 
-def read_dataset(warehouse: Warehouse, subreddit: str, encoders: Encoders) -> Dataset:
-    """All posts of a subreddit with all their blocks, ordered by post id; labels are not part of it.
+def read_dataset(
+    warehouse: Warehouse, subreddit: str, encoders: Encoders, blocks: Iterable[str] = BLOCK_NAMES
+) -> Dataset:
+    """All posts of a subreddit with some of their blocks, ordered by post id; labels are not part of it.
 
-    A post whose picture is not stored, or has no vector of this encoder yet, lacks the blocks `image` and `pixels`. An
+    A post whose picture is not stored, or has no vector of this encoder yet, lacks the blocks made of pictures. An
     encoder that never wrote a vector leaves its block without columns.
     """
     with warehouse.read() as reader:
         posts = reader.query(_POSTS, {"subreddit": subreddit})
         encoded = reader.query("SELECT encoder, modality, dimension FROM features.encoders").to_pylist()
-        rows = {}
-        for block, join in _JOINS.items():
-            conditions = ["p.subreddit = $subreddit"]
-            params = {"subreddit": subreddit}
-            if block in _VERSIONS:
-                conditions.append("f.code_version = $version")
-                params["version"] = _VERSIONS[block]
-            if block in EMBEDDINGS:
-                conditions.append("f.encoder = $encoder")
-                params["encoder"] = encoders.of(block)
-            columns = ", ".join(f"f.{column.name}" for column in block_columns(block))
-            rows[block] = reader.query(
-                f"SELECT p.post_id, {columns} FROM core.posts AS p {join} WHERE {' AND '.join(conditions)}", params
-            )
+        rows = {block: _rows(reader, SOURCES[block], subreddit, encoders, block) for block in blocks}
     widths = {(row["modality"], row["encoder"]): row["dimension"] for row in encoded}
     post_ids = posts.column("post_id").to_pylist()
     position = {post_id: index for index, post_id in enumerate(post_ids)}
-    blocks = {}
+    read = {}
     for block, table in rows.items():
         at = np.array([position[post_id] for post_id in table.column("post_id").to_pylist()], dtype=np.int64)
         present = np.zeros(len(post_ids), dtype=np.bool_)
         present[at] = True
+        width = widths.get((block, getattr(encoders, block)), 0) if block in EMBEDDINGS else None
         features = {}
         for column in block_columns(block):
-            found = _matrix(
-                table.column(column.name), widths.get((block, encoders.of(block)), 0) if block in EMBEDDINGS else None
-            )
+            found = _matrix(table.column(column.name), width)
             full = np.full((len(post_ids), *found.shape[1:]), np.nan, dtype=np.float32)
             full[at] = found
             features[column.name] = full
-        blocks[block] = make_block(block, features, present)
+        read[block] = make_block(block, features, present)
     return Dataset(
         subreddit=subreddit,
         post_ids=tuple(post_ids),
-        blocks=blocks,
+        blocks=read,
         created_at=posts.column("created_at").to_numpy().astype("datetime64[s]"),
+    )
+
+
+def _rows(reader: Reader, source: Source, subreddit: str, encoders: Encoders, block: str) -> pa.Table:
+    conditions = ["p.subreddit = $subreddit"]
+    params = {"subreddit": subreddit}
+    if source.version is not None:
+        conditions.append("f.code_version = $version")
+        params["version"] = source.version
+    for column, network in source.networks:
+        conditions.append(f"f.{column} = ${network}")
+        params[network] = getattr(encoders, network)
+    columns = ", ".join(f"f.{column.name}" for column in block_columns(block))
+    return reader.query(
+        f"SELECT p.post_id, {columns} FROM core.posts AS p {source.join} WHERE {' AND '.join(conditions)}", params
     )
 
 
@@ -178,9 +189,15 @@ def dataset_digest(data: Dataset) -> str:
 
 
 def _matrix(column: pa.ChunkedArray, width: int | None) -> npt.NDArray[np.float32]:
-    """(n,) or (n, k) float32 of a FLOAT, FLOAT[k] or FLOAT[] column; `width` is k where the type does not say it."""
+    """(n,) or (n, k) float32 of a FLOAT, FLOAT[k] or FLOAT[] column.
+
+    `width` is k where the type does not say it; None to take that of the rows, which is 0 if there are none.
+    """
     array = column.combine_chunks()
     if pa.types.is_floating(array.type):
         return np.asarray(array.to_numpy(zero_copy_only=False), dtype=np.float32)
-    width = array.type.list_size if width is None else width
-    return np.asarray(array.flatten().to_numpy(zero_copy_only=False), dtype=np.float32).reshape(len(array), width)
+    flat = np.asarray(array.flatten().to_numpy(zero_copy_only=False), dtype=np.float32)
+    if width is None:
+        fixed = pa.types.is_fixed_size_list(array.type)
+        width = array.type.list_size if fixed else len(flat) // max(len(array), 1)
+    return flat.reshape(len(array), width)

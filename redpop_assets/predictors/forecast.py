@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from PIL.Image import Image
 
 _TRAINED = """
-SELECT m.subreddit, m.predictor, m.digest, m.image_encoder, m.caption_encoder, l.spearman AS test_spearman
+SELECT m.subreddit, m.predictor, m.digest, m.blocks, m.image_encoder, m.caption_encoder, l.spearman AS test_spearman
 FROM models.predictors AS m LEFT JOIN marts.leaderboard AS l USING (subreddit, predictor, digest)
 WHERE m.status = 'trained' ORDER BY m.subreddit, m.predictor
 """
@@ -44,12 +44,13 @@ def refresh_predictions(warehouse: Warehouse, models: ModelStore, *, progress: C
     """Bring marts.predictions up to date with models, posts and features; returns the number of rows computed."""
     with warehouse.write() as writer:
         writer.execute(_STALE)
-    inputs = cache(lambda subreddit, encoders: _Inputs.read(warehouse, subreddit, encoders))
+    inputs = cache(lambda subreddit, encoders, blocks: _Inputs.read(warehouse, subreddit, encoders, blocks))
     computed = 0
     for model in warehouse.query(_TRAINED).to_pylist():
         subreddit, name, digest = model["subreddit"], model["predictor"], model["digest"]
         # An encoder that the predictor does not use may as well be none: its block stays empty.
-        given = inputs(subreddit, Encoders(image=model["image_encoder"] or "", caption=model["caption_encoder"] or ""))
+        encoders = Encoders(image=model["image_encoder"] or "", caption=model["caption_encoder"] or "")
+        given = inputs(subreddit, encoders, tuple(model["blocks"]))
         posts = len(given.data)
         done = warehouse.scalar(
             "SELECT count(*) FROM marts.predictions "
@@ -88,8 +89,8 @@ class _Inputs:
     digest: str
 
     @classmethod
-    def read(cls, warehouse: Warehouse, subreddit: str, encoders: Encoders) -> "_Inputs":
-        data = read_dataset(warehouse, subreddit, encoders)
+    def read(cls, warehouse: Warehouse, subreddit: str, encoders: Encoders, blocks: tuple[str, ...]) -> "_Inputs":
+        data = read_dataset(warehouse, subreddit, encoders, blocks)
         rows = warehouse.query(
             "SELECT post_id, split, log_score FROM models.training_set WHERE subreddit = $subreddit ORDER BY post_id",
             {"subreddit": subreddit},
@@ -148,7 +149,7 @@ def forecast(
         known = warehouse.query("SELECT DISTINCT subreddit FROM models.predictors WHERE status = 'trained' ORDER BY 1")
         names = ", ".join(known.column("subreddit").to_pylist()) or "none yet: run `redpop materialize`"
         raise NotTrainable(f"No predictor is trained for r/{subreddit}. Subreddits with trained predictors: {names}.")
-    log_scores = _Inputs.read(warehouse, subreddit, Encoders("", "")).log_scores
+    log_scores = _Inputs.read(warehouse, subreddit, Encoders("", ""), ()).log_scores
     cheap = _cheap_blocks(warehouse, subreddit, caption, image, posted_at, author, label_age)
     vectors = cache(lambda block, encoder: _embed(block, encoder, caption, image, device))
     forecasts = []

@@ -2,7 +2,8 @@
 
 import hashlib
 import time
-from dataclasses import dataclass
+from collections.abc import Iterable
+from dataclasses import astuple, dataclass
 from datetime import timedelta
 from typing import Any
 
@@ -14,11 +15,10 @@ from redpop_assets.errors import ArtifactError, NotTrainable
 from redpop_assets.evaluation.splits import time_split
 from redpop_assets.predictors.base import Progress
 from redpop_assets.predictors.blocks import TABLES, Encoders, block_columns, dataset_digest, read_dataset
-from redpop_assets.predictors.dataset import EMBEDDINGS, Dataset
+from redpop_assets.predictors.dataset import BLOCK_NAMES, EMBEDDINGS, Dataset
 from redpop_assets.predictors.registry import predictor_class
 from redpop_assets.storage.arrow import arrow_table, utc_now
 from redpop_assets.storage.models import ModelStore
-from redpop_assets.storage.schema import load_schema
 from redpop_assets.storage.warehouse import Warehouse
 
 # Labels of one score scale only, that of most labels: scores before and after December 2016 never meet.
@@ -76,13 +76,18 @@ def build_training_set(
     except NotTrainable:
         # No past to learn from yet: the predictors then find no validation part and say so.
         split = np.full(len(post_ids), "train")
-    data = with_labels(read_dataset(warehouse, subreddit, encoders), post_ids, labelled.column("log_score").to_numpy())
-    snapshot = _snapshot(data, encoders, labelled, split)
+    digests, columns = [], []
+    for block in BLOCK_NAMES:  # one at a time: all of them together may be larger than memory
+        data = read_dataset(warehouse, subreddit, encoders, [block])
+        data = with_labels(data, post_ids, labelled.column("log_score").to_numpy())
+        digests.append(dataset_digest(data))
+        columns += _column_rows(subreddit, block, int(data.blocks[block].present.sum()))
+    snapshot = _snapshot(digests, encoders, labelled, split)
     n = len(post_ids)
     rows = labelled.append_column("subreddit", pa.array([subreddit] * n, pa.string()))
     rows = rows.append_column("split", pa.array(split.tolist(), pa.string()))
     rows = rows.append_column("snapshot", pa.array([snapshot] * n, pa.string()))
-    return TrainingSet(rows, _column_rows(subreddit, data), snapshot)
+    return TrainingSet(rows, pa.Table.from_pylist(columns), snapshot)
 
 
 def with_labels(data: Dataset, post_ids: list[str], log_score: npt.NDArray[np.float64]) -> Dataset:
@@ -98,14 +103,16 @@ def with_labels(data: Dataset, post_ids: list[str], log_score: npt.NDArray[np.fl
     )
 
 
-def read_parts(warehouse: Warehouse, subreddit: str, encoders: Encoders) -> tuple[Dataset, Dataset]:
-    """The train and the validation part of the stored training set."""
+def read_parts(
+    warehouse: Warehouse, subreddit: str, encoders: Encoders, blocks: Iterable[str] = BLOCK_NAMES
+) -> tuple[Dataset, Dataset]:
+    """The train and the validation part of the stored training set, with some of the blocks."""
     stored = warehouse.query(
         "SELECT post_id, log_score, split FROM models.training_set WHERE subreddit = $subreddit ORDER BY post_id",
         {"subreddit": subreddit},
     )
     data = with_labels(
-        read_dataset(warehouse, subreddit, encoders),
+        read_dataset(warehouse, subreddit, encoders, blocks),
         stored.column("post_id").to_pylist(),
         stored.column("log_score").to_numpy(),
     )
@@ -113,23 +120,25 @@ def read_parts(warehouse: Warehouse, subreddit: str, encoders: Encoders) -> tupl
     return data.select(split == "train"), data.select(split == "validation")
 
 
-def _snapshot(data: Dataset, encoders: Encoders, labelled: pa.Table, split: npt.NDArray[np.str_]) -> str:
-    parts = [dataset_digest(data), encoders.image, encoders.caption, *split.tolist()]
+def _snapshot(digests: list[str], encoders: Encoders, labelled: pa.Table, split: npt.NDArray[np.str_]) -> str:
+    parts = [*digests, *astuple(encoders), *split.tolist()]
     # The intervals of the leaderboard depend on them.
     parts += [*labelled.column("cluster").to_pylist(), *labelled.column("duplicate_group").to_pylist()]
     return hashlib.sha256("\0".join(parts).encode()).hexdigest()[:16]
 
 
-def _column_rows(subreddit: str, data: Dataset) -> pa.Table:
-    schema = load_schema()
-    rows = [
-        (block, column.name, schema[TABLES[block]].name, column.known_at, int(data.blocks[block].present.sum()))
-        for block in TABLES
+def _column_rows(subreddit: str, block: str, present_rows: int) -> list[dict[str, Any]]:
+    return [
+        {
+            "subreddit": subreddit,
+            "block": block,
+            "column_name": column.name,
+            "source_table": TABLES[block],
+            "known_at": column.known_at,
+            "present_rows": present_rows,
+        }
         for column in block_columns(block)
     ]
-    names = ("block", "column_name", "source_table", "known_at", "present_rows")
-    table = {name: list(values) for name, values in zip(names, zip(*rows, strict=True), strict=True)}
-    return arrow_table({"subreddit": [subreddit] * len(rows), **table})
 
 
 @dataclass(frozen=True)
@@ -166,7 +175,7 @@ def refresh_predictor(
     if found and _is_current(found[0], snapshot or "", kind.code_version, seed, models):
         return PredictorState(found[0], trained_now=False)
 
-    train, validation = read_parts(warehouse, subreddit, encoders)
+    train, validation = read_parts(warehouse, subreddit, encoders, sorted(kind.uses))
     predictor = kind(seed=seed, progress=progress)
     began = time.perf_counter()
     digest: str | None = None
@@ -182,7 +191,7 @@ def refresh_predictor(
         with models.new(subreddit, name) as model:
             predictor.save(model.folder)
         digest = model.digest
-    used = {block: encoders.of(block) if block in blocks else None for block in EMBEDDINGS}
+    used = {block: getattr(encoders, block) if block in blocks else None for block in EMBEDDINGS}
     row: dict[str, Any] = {
         "subreddit": subreddit,
         "predictor": name,
