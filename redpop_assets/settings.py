@@ -113,6 +113,34 @@ class Settings(BaseSettings):
 
     image_encoder: str = Field("open_clip:ViT-B-32/laion2b_s34b_b79k", description="Encoder of the images.")
     caption_encoder: str = Field("sentence_transformers:all-MiniLM-L6-v2/hub", description="Encoder of the captions.")
+    extra_image_encoders: CommaSeparated = Field(
+        (), description="Further encoders whose vectors are stored, made in the same pass over the pictures."
+    )
+    image_grids: bool = Field(
+        False, description="Whether the spatial grids of the image encoders are stored (about 125 kB per picture)."
+    )
+    clip_encoder: str = Field(
+        "",
+        description="open_clip model that compares pictures with words; empty: the image encoder if it is one, else "
+        "none.",
+    )
+    entity_model: str = Field(
+        "bundled",
+        description="spaCy model that finds names in captions: bundled, the name of an installed package or a path; "
+        "empty: none.",
+    )
+    emotion_model: str = Field(
+        "", description="transformers model that classifies emotions of captions, by hub name or path; empty: none."
+    )
+    nima_weights: str = Field(
+        "", description="Weights of the aesthetics network NIMA: <timm model>/<path of the file>; empty: none."
+    )
+    aesthetic_weights: str = Field(
+        "", description="Weights of an aesthetics head over vectors of the CLIP encoder, a path; empty: none."
+    )
+    iipa_weights: str = Field(
+        "", description="Weights of the intrinsic-popularity network IIPA (ResNet-50), a path; empty: none."
+    )
     device: str = Field("auto", description="auto, cpu, cuda or cuda:<n>.")
     chunk_size: int = Field(
         256, ge=1, description="Rows computed between two writes; a killed run loses at most these."
@@ -130,7 +158,7 @@ class Settings(BaseSettings):
     nightly_cron: str = Field("0 3 * * *", description="When everything is refreshed (UTC).")
     discovery_cron: str = Field("15 * * * *", description="When what is due is read from Reddit (UTC).")
 
-    @field_validator("subreddits", "image_hosts_allowed", mode="before")
+    @field_validator("subreddits", "image_hosts_allowed", "extra_image_encoders", mode="before")
     @classmethod
     def _split_commas(cls, value: object) -> object:
         if isinstance(value, str):
@@ -170,6 +198,18 @@ class Settings(BaseSettings):
             return str(EncoderName.parse(name))
         except SettingsError as error:
             raise ValueError(str(error)) from error
+
+    @field_validator("extra_image_encoders")
+    @classmethod
+    def _spell_encoders(cls, names: tuple[str, ...]) -> tuple[str, ...]:
+        return tuple(cls._spell_encoder(name) for name in names)
+
+    @field_validator("clip_encoder")
+    @classmethod
+    def _compare_by_clip(cls, name: str) -> str:
+        if name and not name.startswith("open_clip:"):
+            raise ValueError(f"{name} has no half for words: name a model of open_clip, or none")
+        return cls._spell_encoder(name) if name else name
 
     @field_validator("home")
     @classmethod
@@ -216,6 +256,16 @@ class Settings(BaseSettings):
                 "would be given up before their label can be read, so make the first the larger one"
             )
         return self
+
+    @property
+    def image_encoders(self) -> tuple[str, ...]:
+        """All encoders whose vectors of pictures are stored; the first is the one that predictors use."""
+        return tuple(dict.fromkeys((self.image_encoder, *self.extra_image_encoders, *filter(None, [self.clip]))))
+
+    @property
+    def clip(self) -> str:
+        """The encoder that compares pictures with words; empty without one."""
+        return self.clip_encoder or (self.image_encoder if self.image_encoder.startswith("open_clip:") else "")
 
     @property
     def label_age(self) -> timedelta:

@@ -12,7 +12,9 @@ def arrow_table(columns: Mapping[str, Sequence[object] | npt.NDArray[np.generic]
     """Build a table; an array of shape (n, k) becomes a column of fixed-size lists of k values."""
     arrays = {}
     for name, values in columns.items():
-        if isinstance(values, np.ndarray) and values.ndim == 2:
+        if isinstance(values, np.ndarray) and values.ndim == 2 and not values.shape[1]:
+            arrays[name] = pa.array([[]] * len(values), pa.list_(pa.from_numpy_dtype(values.dtype)))
+        elif isinstance(values, np.ndarray) and values.ndim == 2:
             arrays[name] = pa.FixedSizeListArray.from_arrays(pa.array(values.ravel()), values.shape[1])
         else:
             arrays[name] = pa.array(values)

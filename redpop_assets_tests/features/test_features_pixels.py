@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from PIL import Image, ImageFilter
+from PIL import Image, ImageDraw, ImageFilter, ImageFont
 
 from redpop_assets.features.pixels import COLUMNS, pixel_features
 
@@ -16,6 +16,22 @@ def noise(width: int, height: int, seed: int = 0) -> Image.Image:
     return Image.fromarray(pixels)
 
 
+# Of three pictures, see `test_older_columns_mean_what_they_meant`; as version 1 of the code measured them.
+VERSION_1 = {
+    "log_aspect_ratio": (0.4054651, 0.4054651, -0.51082563),
+    "log_megapixels": (-5.2213564, -0.040821996, -1.89712),
+    "brightness": (0.5051847, 0.5001889, 0.48772654),
+    "contrast": (0.13072452, 0.15659839, 0.1377444),
+    "saturation": (0.48082384, 0.5606864, 0.52090544),
+    "hue_entropy": (0.9990338, 0.9982761, 0.9740623),
+    "warm_share": (0.28362572, 0.26041666, 0.15665585),
+    "colourfulness": (92.91437, 111.93761, 105.46475),
+    "sharpness": (6.611877, 4.6031456, 1.142433),
+    "edge_density": (0.36862665, 0.12625639, 0.0),
+    "grey_entropy": (7.098567, 7.3515887, 7.0829854),
+}
+
+
 def checkerboard(square: int) -> Image.Image:
     cells = np.indices((256, 256)).sum(axis=0) if square == 1 else sum(np.indices((256, 256)) // square)
     return Image.fromarray(((cells % 2) * 255).astype(np.uint8)).convert("RGB")
@@ -25,8 +41,55 @@ def checkerboard(square: int) -> Image.Image:
 def test_a_grey_plane_has_nothing(grey):
     found = one(Image.new("RGB", (300, 200), (grey, grey, grey)))
     assert found["brightness"] == pytest.approx(grey / 255)
-    for name in COLUMNS[3:]:
+    for name in (*list(VERSION_1)[3:], "is_square", "text_share"):
         assert found[name] == 0, name
+    assert found["black_share"] == (grey == 0)
+    assert found["white_share"] == (grey == 255)
+    assert found["mid_tone_share"] == (grey == 128)
+    assert found["median_brightness"] == pytest.approx(grey / 255)
+
+
+def test_older_columns_mean_what_they_meant():
+    images = [
+        noise(90, 60, 1),
+        noise(48, 32, 3).resize((1200, 800), Image.Resampling.BICUBIC),
+        noise(5, 7, 4).resize((300, 500), Image.Resampling.BILINEAR),
+    ]
+    found = pixel_features(images, [image.size for image in images])
+    for name, values in VERSION_1.items():
+        np.testing.assert_allclose(found[name], np.float32(values), rtol=3e-6, err_msg=name)
+
+
+@pytest.mark.parametrize(
+    ("size", "square"), [((600, 600), 1), ((600, 590), 1), ((590, 600), 1), ((600, 580), 0), ((600, 800), 0)]
+)
+def test_a_square_may_be_off_by_a_fiftieth(size, square):
+    assert one(Image.new("RGB", (20, 20)), size)["is_square"] == square
+
+
+def test_the_shorter_edge_is_that_of_the_original():
+    for size in ((1080, 1920), (1920, 1080)):
+        assert one(Image.new("RGB", (20, 20)), size)["log_shorter_edge"] == pytest.approx(np.log(1080))
+
+
+def test_exposure_by_hand():
+    pixels = np.zeros((256, 256, 3), dtype=np.uint8)
+    pixels[:, 64:] = 250
+    pixels[:, 128:] = 100
+    pixels[:, 240:] = 200
+    found = one(Image.fromarray(pixels))
+    assert found["black_share"] == pytest.approx(64 / 256)
+    assert found["white_share"] == pytest.approx(64 / 256)
+    assert found["mid_tone_share"] == pytest.approx(112 / 256)
+    assert found["median_brightness"] == pytest.approx(100 / 255)
+
+
+def test_words_cover_a_share_of_the_picture():
+    picture = Image.new("RGB", (800, 600), (90, 120, 60))
+    assert one(picture)["text_share"] == 0
+    font = ImageFont.load_default(size=60)
+    ImageDraw.Draw(picture).text((400, 80), "WHEN YOU SEE IT", font=font, fill="white", anchor="mm")
+    assert 0.03 < one(picture)["text_share"] < 0.1
 
 
 def test_the_size_is_that_of_the_original():
@@ -99,8 +162,9 @@ def test_a_larger_copy_measures_much_the_same():
 def test_any_image_is_finite_and_in_range(width, height, seed):
     found = one(noise(width, height, seed))
     assert all(np.isfinite(value) for value in found.values())
-    for name in ("brightness", "contrast", "saturation", "hue_entropy", "warm_share", "edge_density"):
-        assert 0 <= found[name] <= 1
+    unbounded = ("log_aspect_ratio", "log_megapixels", "colourfulness", "sharpness", "grey_entropy", "log_shorter_edge")
+    for name in set(COLUMNS) - set(unbounded):
+        assert 0 <= found[name] <= 1, name
     assert 0 <= found["grey_entropy"] <= 8
 
 

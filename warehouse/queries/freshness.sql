@@ -47,6 +47,36 @@ SELECT 'features', 'author_features', count(*), NULL FROM features.author_featur
 UNION ALL
 SELECT 'features', 'post_flags', count(*), NULL FROM features.post_flags
 UNION ALL
+SELECT 'features', 'caption_emotions', count(*), NULL FROM features.caption_emotions
+UNION ALL
+SELECT 'features', 'caption_entities', count(*), NULL FROM features.caption_entities
+UNION ALL
+SELECT 'features', 'caption_image_agreement', count(*), NULL FROM features.caption_image_agreement
+UNION ALL
+SELECT 'features', 'caption_novelty', count(*), NULL FROM features.caption_novelty
+UNION ALL
+SELECT 'features', 'caption_tokens', count(*), NULL FROM features.caption_tokens
+UNION ALL
+SELECT 'features', 'community_features', count(*), NULL FROM features.community_features
+UNION ALL
+SELECT 'features', 'environments', count(*), NULL FROM features.environments
+UNION ALL
+SELECT 'features', 'image_concepts', count(*), NULL FROM features.image_concepts
+UNION ALL
+SELECT 'features', 'image_objects', count(*), NULL FROM features.image_objects
+UNION ALL
+SELECT 'features', 'image_scores', count(*), NULL FROM features.image_scores
+UNION ALL
+SELECT 'features', 'image_visual', count(*), NULL FROM features.image_visual
+UNION ALL
+SELECT 'features', 'neighbours', count(*), NULL FROM features.neighbours
+UNION ALL
+SELECT 'features', 'profiles', count(*), max(accepted_at) FROM features.profiles
+UNION ALL
+SELECT 'features', 'seen_before', count(*), NULL FROM features.seen_before
+UNION ALL
+SELECT 'marts', 'feature_catalogue', count(*), NULL FROM marts.feature_catalogue
+UNION ALL
 SELECT 'models', 'training_set', count(*), max(created_at) FROM models.training_set
 UNION ALL
 SELECT 'models', 'training_columns', count(*), NULL FROM models.training_columns

@@ -27,7 +27,20 @@ CREATE TABLE IF NOT EXISTS features.caption_features (
     nrc_surprise FLOAT NOT NULL,
     nrc_trust FLOAT NOT NULL,
     nrc_positive FLOAT NOT NULL,
-    nrc_negative FLOAT NOT NULL
+    nrc_negative FLOAT NOT NULL,
+    sentences FLOAT NOT NULL,
+    has_readability FLOAT NOT NULL,
+    coleman_liau FLOAT NOT NULL,
+    automated_readability FLOAT NOT NULL,
+    title_case_share FLOAT NOT NULL,
+    ellipses FLOAT NOT NULL,
+    quotations FLOAT NOT NULL,
+    round_brackets FLOAT NOT NULL,
+    user_mentions FLOAT NOT NULL,
+    subreddit_mentions FLOAT NOT NULL,
+    numbers FLOAT NOT NULL,
+    has_year FLOAT NOT NULL,
+    has_age FLOAT NOT NULL
 );
 COMMENT ON TABLE features.caption_features IS 'What a caption says and how it is written, one row per caption. Key: (caption_sha256, code_version).';
 COMMENT ON COLUMN features.caption_features.caption_sha256 IS 'SHA-256 of the caption. known_at=before_post';
@@ -59,3 +72,16 @@ COMMENT ON COLUMN features.caption_features.nrc_surprise IS 'Share of the words 
 COMMENT ON COLUMN features.caption_features.nrc_trust IS 'Share of the words that the NRC lexicon associates with trust (Mohammad & Turney 2013). known_at=before_post';
 COMMENT ON COLUMN features.caption_features.nrc_positive IS 'Share of the words that the NRC lexicon associates with positive (Mohammad & Turney 2013). known_at=before_post';
 COMMENT ON COLUMN features.caption_features.nrc_negative IS 'Share of the words that the NRC lexicon associates with negative (Mohammad & Turney 2013). known_at=before_post';
+COMMENT ON COLUMN features.caption_features.sentences IS 'Sentences; square brackets apart. known_at=before_post';
+COMMENT ON COLUMN features.caption_features.has_readability IS '1 with three words or more; else both readability indices are 0. known_at=before_post';
+COMMENT ON COLUMN features.caption_features.coleman_liau IS 'Readability in US school grades, clipped to -20 to 40 (Coleman & Liau 1975); 0 where has_readability is 0. known_at=before_post';
+COMMENT ON COLUMN features.caption_features.automated_readability IS 'Automated Readability Index in US school grades, clipped to -20 to 40 (Senter & Smith 1967); 0 where has_readability is 0. known_at=before_post';
+COMMENT ON COLUMN features.caption_features.title_case_share IS 'Words That Begin With a Capital and are not all capitals, per word of two letters or more that begins with a cased letter. known_at=before_post';
+COMMENT ON COLUMN features.caption_features.ellipses IS 'Ellipses, ... or …. known_at=before_post';
+COMMENT ON COLUMN features.caption_features.quotations IS 'Texts in quotation marks, single ones apart. known_at=before_post';
+COMMENT ON COLUMN features.caption_features.round_brackets IS 'Texts in round brackets. known_at=before_post';
+COMMENT ON COLUMN features.caption_features.user_mentions IS 'Mentions of users, u/name. known_at=before_post';
+COMMENT ON COLUMN features.caption_features.subreddit_mentions IS 'Mentions of communities, r/name. known_at=before_post';
+COMMENT ON COLUMN features.caption_features.numbers IS 'Numbers that stand alone; sizes in pixels apart. known_at=before_post';
+COMMENT ON COLUMN features.caption_features.has_year IS '1 if a number from 1800 to 2099 stands alone; decades such as 1960s count. known_at=before_post';
+COMMENT ON COLUMN features.caption_features.has_age IS '1 if an age is told, such as 3 year-old, 5yo or (24F). known_at=before_post';

@@ -1,0 +1,443 @@
+"""The feature catalogue: what each feature is, how often it is known, and how it goes with the score by itself.
+
+What a feature means is read from the schema; what it is worth is measured within one subreddit. A single correlation
+says little of what a predictor makes of a feature, but a lot of features that should not be there: one that alone goes
+with the score more closely than all published predictors do was probably known only afterwards.
+"""
+
+import math
+import re
+from collections import defaultdict
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Final, Protocol
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+
+from redpop_assets.evaluation.metrics import spearman
+from redpop_assets.storage.catalogue_page import is_feature, source_of, unit_of
+from redpop_assets.storage.schema import Column, Schema, Table
+
+Floats = npt.NDArray[np.float32]
+Numbers = npt.NDArray[np.float64]
+Clusters = npt.NDArray[np.int64]
+
+TABLE: Final = "marts.feature_catalogue"
+
+CODE_VERSION: Final = "1"
+"""Raise it whenever a number of the catalogue would come out differently."""
+
+SUSPICIOUS: Final = 0.5
+"""Size of a rank correlation with the score that no honest feature is known to reach alone."""
+
+FOLDS: Final = 5
+"""Parts of the authors; what is said of one part was fitted on the others."""
+
+EXPLAINED: Final = 0.1
+"""Share of the variance that a vector is taken to explain: sets how far its ridge regression shrinks."""
+
+_LEVEL = 0.95
+_CELLS_AT_ONCE = 500_000  # weights held at a time: 2 MB, the size of a cache
+_BY_CHANCE = 0.05  # chance that any of the honest features is suspicious
+
+_PLACEHOLDER = re.compile(r"\b(?:where|if|when|while) (\w+) is ([01])\b")
+_OTHERS = re.compile(r"1 (?:if|for|where|when)\b.*\b(else|then) the other columns\b")
+
+
+class FeatureBlock(Protocol):
+    """What the catalogue needs of a block of columns; `redpop_assets.predictors.dataset.Block` is one."""
+
+    @property
+    def values(self) -> Floats:
+        """(n, d) float32, NaN where unknown."""
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """The d names; the components of a vector are called after its column: `hour_onehot_07`."""
+
+
+@dataclass(frozen=True, slots=True)
+class Correlation:
+    """A rank correlation with its percentile interval; the ends are None where resamples hardly ever define it."""
+
+    spearman: float
+    low: float | None
+    high: float | None
+
+
+def feature_catalogue(
+    subreddit: str,
+    blocks: Mapping[str, FeatureBlock],
+    labels: npt.NDArray[np.floating[Any]],
+    clusters: Clusters,
+    schema: Schema,
+    tables: Mapping[str, str],
+    *,
+    resamples: int = 1_000,
+    seed: int = 0,
+) -> pa.Table:
+    """Describe and measure all features of a subreddit.
+
+    A number is correlated as it is. A vector is first made one number per post: the prediction of a ridge regression
+    that was not fitted on the post's author (`out_of_fold`). The largest of its 512 correlations would be large by
+    selection alone, and a signal that is spread over them would be missed. Where the description of a column names a
+    flag of its table ("0 where has_exif is 0"), posts with that flag count as missing.
+
+    Args:
+        subreddit: name in lower case.
+        blocks: block name -> its columns for the n posts of the subreddit, labelled or not. Columns that training is
+            not offered may be absent; they are listed without numbers.
+        labels: (n,) matured log scores, NaN for posts without one.
+        clusters: (n,) cluster number of each post, as of `bootstrap.author_clusters`.
+        schema: of the warehouse.
+        tables: block name -> the table it is read from.
+        resamples: bootstrap resamples of the clusters; all features see the same.
+        seed: of the resamples and of the folds.
+
+    Returns:
+        Rows of marts.feature_catalogue, in the order of blocks and columns.
+
+    Raises:
+        ValueError: a block, the labels and the clusters differ in length, or a label is infinite.
+        KeyError: a block has no table.
+    """
+    truth = np.asarray(labels, dtype=np.float64)
+    if np.isinf(truth).any():
+        raise ValueError("labels must be finite, or NaN where there is none")
+    rows: list[dict[str, Any]] = []
+    numbers: list[Numbers] = []
+    for name, block in blocks.items():
+        if not len(block.values) == len(truth) == len(clusters):
+            raise ValueError(
+                f"block {name} has {len(block.values)} posts, but there are {len(truth)} labels and {len(clusters)} "
+                "clusters"
+            )
+        table = schema[tables[name]]
+        values = feature_values(block, table)
+        for column in filter(is_feature, table.columns):
+            number, row = _measure(column, table, values, truth, clusters, seed)
+            rows.append({"subreddit": subreddit, "block": name, **row})
+            numbers.append(number)
+    found = rank_correlations(numbers, truth, clusters, resamples=resamples, seed=seed)
+    tried = sum(correlation is not None for correlation in found)
+    for row, number, correlation in zip(rows, numbers, found, strict=True):
+        authors = len(np.unique(clusters[~np.isnan(number) & ~np.isnan(truth)]))
+        row.update(_verdict(correlation, row["known_at"], authors, tried))
+    for place, row in _places(rows):
+        row["rank_in_block"] = place
+    return pa.Table.from_pylist(rows, schema=_SCHEMA)
+
+
+def feature_values(block: FeatureBlock, table: Table) -> dict[str, Floats]:
+    """The columns of a block as the table has them: column -> (n,) numbers, or (n, k) vectors put together again.
+
+    Columns that the block does not have are left out.
+    """
+    position = {name: index for index, name in enumerate(block.columns)}
+    numbers = {column.name for column in table.columns if column.type == "FLOAT"}
+    values: dict[str, Floats] = {}
+    for column in filter(is_feature, table.columns):
+        if column.name in numbers:
+            if column.name in position:
+                values[column.name] = block.values[:, position[column.name]]
+            continue
+        component = re.compile(rf"{re.escape(column.name)}_\d+")
+        at = [index for name, index in position.items() if component.fullmatch(name) and name not in numbers]
+        if at:
+            values[column.name] = block.values[:, at]
+    return values
+
+
+def missing_flag(column: Column, table: Table) -> tuple[str, float] | None:
+    """The flag of the same table that says where a number is only a placeholder, as the descriptions word it.
+
+    Returns:
+        Name of the flag and the value at which the number is missing: ("has_exif", 0.0) if the column is "0 where
+        has_exif is 0", or if has_exif is "1 if there is any; else the other columns have their neutral values". None if
+        no description says so.
+    """
+    flags = {other.name: other.description for other in table.columns if other.type == "FLOAT" and other != column}
+    for name, value in _PLACEHOLDER.findall(column.description):
+        if name in flags:
+            return name, float(value)
+    for name, description in flags.items():
+        if said := _OTHERS.match(description):
+            return name, 0.0 if said[1] == "else" else 1.0
+    return None
+
+
+def out_of_fold(vectors: Numbers, truth: Numbers, clusters: Clusters, *, seed: int = 0) -> Numbers | None:
+    """What a ridge regression on the other authors says of each post.
+
+    The clusters are dealt into `FOLDS` folds. Components are standardised by the posts fitted on. The penalty is that
+    of k independent effects which together explain `EXPLAINED` of the variance, k (1 - h) / h (best linear unbiased
+    prediction; Hoerl & Kennard 1970 for ridge regression): one solution per fold instead of a search, and ranks hardly
+    depend on it. A prediction has no intercept. The mean of the posts fitted on is high exactly where that of the
+    others is low, so that predictions with it would correlate negatively with a truth they know nothing of.
+
+    Args:
+        vectors: (n, k), no value missing.
+        truth: (n,) log scores.
+        clusters: (n,) cluster numbers.
+        seed: of the dealing.
+
+    Returns:
+        (n,) predictions, differences from a mean; None with fewer clusters than folds.
+    """
+    labels, cluster = np.unique(clusters, return_inverse=True)
+    if len(labels) < FOLDS:
+        return None
+    fold = (np.random.default_rng(seed).permutation(len(labels)) % FOLDS)[cluster]
+    predictions = np.zeros(len(truth))
+    for part in range(FOLDS):
+        held = fold == part
+        mean, deviation = vectors[~held].mean(axis=0), vectors[~held].std(axis=0)
+        varied = deviation > 1e-6
+        if not varied.any():
+            continue
+        known, new = ((vectors[rows][:, varied] - mean[varied]) / deviation[varied] for rows in (~held, held))
+        target = truth[~held] - truth[~held].mean()
+        n, k = known.shape
+        penalty = k * (1.0 - EXPLAINED) / EXPLAINED
+        if k <= n:
+            predictions[held] = new @ np.linalg.solve(known.T @ known + penalty * np.eye(k), known.T @ target)
+        else:
+            predictions[held] = new @ (known.T @ np.linalg.solve(known @ known.T + penalty * np.eye(n), target))
+    return predictions
+
+
+def rank_correlations(
+    features: Sequence[Numbers], truth: Numbers, clusters: Clusters, *, resamples: int = 1_000, seed: int = 0
+) -> list[Correlation | None]:
+    """Spearman's correlation of each feature with the truth, with 95 % intervals from resampled clusters.
+
+    The same as `bootstrap.interval` of `bootstrap.spearman_of` for each feature alone, with ranks taken anew on every
+    resample; but all features share the resamples, from which posts without the feature are left out, and the ranks of
+    the truth.
+
+    Args:
+        features: (n,) numbers each, NaN where unknown.
+        truth: (n,) log scores, NaN where unknown.
+        clusters: (n,) cluster numbers.
+        resamples, seed: as for `bootstrap.interval`.
+
+    Returns:
+        One correlation per feature, over the posts on which feature and truth are known; None if there are fewer than
+        three of them or if either side is constant.
+    """
+    labelled = np.flatnonzero(~np.isnan(truth))
+    found: list[Correlation | None] = []
+    alike: dict[bytes, list[int]] = defaultdict(list)  # features that are known for the same posts
+    for number, feature in enumerate(features):
+        known = ~np.isnan(feature[labelled])
+        estimate = spearman(truth[labelled][known], feature[labelled][known])
+        found.append(None if estimate is None else Correlation(estimate, None, None))
+        if estimate is not None:
+            alike[known.tobytes()].append(number)
+    if len(np.unique(clusters[labelled])) < 2:
+        return found
+    values = np.full((len(features), resamples), np.nan, dtype=np.float32)
+    truths: dict[bytes, _Ties] = {}
+    ordered: dict[int, _Ties] = {}
+    for mask, numbers in alike.items():
+        posts = labelled[np.frombuffer(mask, dtype=np.bool_)]
+        truths[mask] = _Ties(truth[posts])
+        ordered.update({number: _Ties(features[number][posts]) for number in numbers})
+    for start, weights in _resampled(clusters[labelled], resamples, seed):
+        for mask, numbers in alike.items():
+            drawn = weights[np.frombuffer(mask, dtype=np.bool_)]
+            total = drawn.sum(axis=0)
+            count = np.maximum(total, 1.0)
+            ranks, spread = truths[mask].ranks(drawn, count)
+            spread[total == 0] = 0.0  # none of the posts was drawn: no correlation
+            weighted = drawn * ranks
+            for number in numbers:
+                values[number, start : start + drawn.shape[1]] = ordered[number].correlation(
+                    drawn, weighted, count, spread
+                )
+    for number, correlation in enumerate(found):
+        defined = values[number][np.isfinite(values[number])]
+        if correlation is not None and 2 * len(defined) >= resamples:
+            low, high = np.quantile(defined.astype(np.float64), ((1.0 - _LEVEL) / 2.0, (1.0 + _LEVEL) / 2.0))
+            found[number] = Correlation(correlation.spearman, float(low), float(high))
+    return found
+
+
+def catalogue_markdown(rows: Sequence[Mapping[str, Any]], *, most: int = 20) -> str:
+    """The largest correlations as a Markdown table, suspicious ones first.
+
+    Args:
+        rows: of marts.feature_catalogue, of one subreddit.
+        most: rows to show.
+    """
+    lines = [
+        "| block | feature | known | Spearman (95 %) | posts | missing | leakage |",
+        "|---|---|---|---|---|---|---|",
+    ]
+    order = sorted(
+        rows,
+        key=lambda row: (row["leakage"] != "suspicious", -abs(row["spearman"] or 0.0), row["block"], row["feature"]),
+    )
+    for row in order[:most]:
+        correlation = "–" if row["spearman"] is None else f"{row['spearman']:+.2f}"
+        if row["spearman_low"] is not None:
+            correlation += f" [{row['spearman_low']:+.2f}, {row['spearman_high']:+.2f}]"
+        missing = "–" if row["missing_share"] is None else f"{row['missing_share']:.0%}"
+        lines.append(
+            f"| {row['block']} | {row['feature']} | {row['known_at'] or ''} | {correlation} | {row['labelled_posts']} "
+            f"| {missing} | {row['leakage']} |"
+        )
+    return "\n".join(lines)
+
+
+def _measure(
+    column: Column, table: Table, values: Mapping[str, Floats], truth: Numbers, clusters: Clusters, seed: int
+) -> tuple[Numbers, dict[str, Any]]:
+    """One number per post for the correlation, NaN where there is none, and what is known of the column without it."""
+    found = values.get(column.name)
+    number = np.full(len(truth), np.nan)
+    known = np.zeros(len(truth), dtype=np.bool_)
+    if found is not None:
+        known = np.asarray(~(np.isnan(found) if found.ndim == 1 else np.isnan(found).any(axis=1)), dtype=np.bool_)
+        flag = missing_flag(column, table)
+        if flag is not None and flag[0] in values:
+            known &= values[flag[0]] != flag[1]
+    usable = known & ~np.isnan(truth)
+    vector = column.type != "FLOAT"
+    if found is not None and not vector:
+        number[known] = found[known]
+    elif found is not None and usable.any():
+        predicted = out_of_fold(found[usable].astype(np.float64), truth[usable], clusters[usable], seed=seed)
+        if predicted is not None:
+            number[usable] = predicted
+    return number, {
+        "feature": column.name,
+        "table_name": table.name,
+        "known_at": column.known_at,
+        "description": column.description,
+        "unit": unit_of(column),
+        "source": source_of(column, table),
+        "type": column.type,
+        "width": None if found is None else found.shape[1] if found.ndim == 2 else 1,
+        "posts": int(known.sum()),
+        "missing_share": None if found is None or not len(known) else float(1.0 - known.mean()),
+        "labelled_posts": int(usable.sum()),
+        "method": "out_of_fold_ridge" if vector else "value",
+    }
+
+
+def _verdict(correlation: Correlation | None, known_at: str | None, authors: int, tried: int) -> dict[str, Any]:
+    """The correlation of a row, and whether it is one that an honest feature can have.
+
+    The bound is `SUSPICIOUS`, or what the largest of `tried` correlations without any effect reaches by chance in one
+    case of twenty: Fisher's z with the authors as observations, each on the safe side.
+    """
+    from scipy.special import ndtri
+
+    bound = None
+    if correlation is not None:
+        extreme = float(-ndtri(_BY_CHANCE / (2.0 * max(tried, 1))))
+        bound = max(SUSPICIOUS, math.tanh(extreme / math.sqrt(authors - 3)) if authors > 3 else 1.0)
+    suspicious = correlation is not None and bound is not None and abs(correlation.spearman) > bound
+    return {
+        "spearman": None if correlation is None else correlation.spearman,
+        "spearman_low": None if correlation is None else correlation.low,
+        "spearman_high": None if correlation is None else correlation.high,
+        "leakage": "after_post" if known_at == "after_post" else "suspicious" if suspicious else "none",
+        "suspicious_above": bound,
+    }
+
+
+def _places(rows: Sequence[dict[str, Any]]) -> Iterator[tuple[int | None, dict[str, Any]]]:
+    """Each row with its rank among the correlations of its block; the earlier column wins a tie."""
+    blocks: dict[str, list[dict[str, Any]]] = defaultdict(list)
+    for row in rows:
+        blocks[row["block"]].append(row)
+    for members in blocks.values():
+        measured = sorted(
+            (row for row in members if row["spearman"] is not None), key=lambda row: -abs(row["spearman"])
+        )
+        yield from enumerate(measured, start=1)
+        yield from ((None, row) for row in members if row["spearman"] is None)
+
+
+class _Ties:
+    """Average ranks of n values on many resamples at once; sorted once.
+
+    Weights are (n, b) float32, how often each value is drawn on each of b resamples. Ranks are divided by the number
+    of values drawn, so that sums keep their digits.
+    """
+
+    def __init__(self, values: Numbers) -> None:
+        self._order = np.argsort(values, kind="stable")
+        ordered = values[self._order]
+        first = np.r_[True, ordered[1:] != ordered[:-1]]
+        self._starts = np.flatnonzero(first)
+        self._group = np.empty(len(values), dtype=np.int64)
+        self._group[self._order] = np.cumsum(first) - 1
+
+    def _summed(self, cells: Floats) -> Floats:
+        """(g, b) sums over equal values, ascending."""
+        ordered = cells[self._order]
+        if len(self._starts) == len(self._order):
+            return ordered
+        return np.add.reduceat(ordered, self._starts, axis=0)
+
+    def _middle_ranks(self, sizes: Floats, count: Floats) -> Floats:
+        """(g, b) average ranks minus one half, as a share of the values drawn."""
+        ranks = np.cumsum(sizes, axis=0)
+        ranks -= sizes / 2
+        ranks /= count
+        return ranks
+
+    def ranks(self, drawn: Floats, count: Floats) -> tuple[Floats, Floats]:
+        """(n, b) ranks from -1/2 to 1/2, and (b,) their spread, twelve times the variance."""
+        sizes = self._summed(drawn)
+        return (self._middle_ranks(sizes, count) - 0.5)[self._group], self._spread(sizes, count)
+
+    def correlation(self, drawn: Floats, weighted: Floats, count: Floats, spread: Floats) -> Floats:
+        """(b,) correlations with ranks, of which `weighted` are the products with the weights; NaN where undefined."""
+        sizes = self._summed(drawn)
+        # The weighted ranks of the other side sum to 0, so these need not be centred.
+        covariance = 12.0 * np.einsum("ij,ij->j", self._middle_ranks(sizes, count), self._summed(weighted)) / count
+        both = np.sqrt(self._spread(sizes, count) * spread)
+        ratio = np.divide(covariance, both, out=np.full(len(count), np.nan, dtype=np.float32), where=both > 1e-6)
+        return np.asarray(np.clip(ratio, -1.0, 1.0), dtype=np.float32)
+
+    @staticmethod
+    def _spread(sizes: Floats, count: Floats) -> Floats:
+        """(b,) 1 - sum of (size / count)^3 over groups of equal values: twelve times the variance of average ranks."""
+        shares = sizes / count
+        return np.asarray(1.0 - np.einsum("ij,ij,ij->j", shares, shares, shares), dtype=np.float32)
+
+
+def _resampled(clusters: Clusters, resamples: int, seed: int) -> Iterator[tuple[int, Floats]]:
+    """Position of the first of some resamples, and (n, b) how often each post is drawn on each of them."""
+    labels, cluster = np.unique(clusters, return_inverse=True)
+    count = len(labels)
+    at_once = max(1, min(resamples, _CELLS_AT_ONCE // len(clusters)))
+    random = np.random.default_rng(seed)
+    for start in range(0, resamples, at_once):
+        size = min(at_once, resamples - start)
+        drawn = random.integers(count, size=(size, count)) + np.arange(size)[:, None] * count
+        times = np.bincount(drawn.ravel(), minlength=size * count).reshape(size, count)
+        yield start, np.ascontiguousarray(times.T.astype(np.float32)[cluster])
+
+
+_SCHEMA: Final = pa.schema(
+    [
+        *((name, pa.string()) for name in ("subreddit", "block", "feature", "table_name", "known_at", "description")),
+        *((name, pa.string()) for name in ("unit", "source", "type")),
+        ("width", pa.int32()),
+        ("posts", pa.int32()),
+        ("missing_share", pa.float64()),
+        ("labelled_posts", pa.int32()),
+        ("method", pa.string()),
+        *((name, pa.float64()) for name in ("spearman", "spearman_low", "spearman_high")),
+        ("rank_in_block", pa.int32()),
+        ("leakage", pa.string()),
+        ("suspicious_above", pa.float64()),
+    ]
+)

@@ -1,0 +1,189 @@
+"""The environment of a post: what its author, or else its community, showed and wrote before.
+
+Zhang et al. ("dual attention") describe a user by the mean of the image features and the mean of the topic vectors of
+the user's posts, apparently with the post itself, later posts and test posts among them. Here the means are over
+strictly earlier posts. Most authors post once; where an author has too few earlier posts, the recent past of the
+community stands in, and the level says so.
+
+A picture that is not there cannot be averaged, and zeros in its place would pull the mean away from every picture. So
+a post counts only if both its vectors are there, for both means alike; what cannot be seen of a post itself does not
+matter for its own environment.
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+import numpy.typing as npt
+
+from redpop_assets.features.past import (
+    Flags,
+    Floats,
+    History,
+    Ints,
+    codes,
+    fixed,
+    floating,
+    places,
+    present_rows,
+)
+
+CODE_VERSION: Final = "1"
+"""Raise it whenever an environment would get other numbers than before."""
+
+COLUMNS: Final[tuple[str, ...]] = ("level", "posts", "image_mean", "caption_mean")
+"""Columns of features.environments that `environments` computes; the last two are vectors."""
+
+AUTHOR, SUBREDDIT, NONE = 0, 1, 2
+"""Values of `level`: whose past it is."""
+
+MIN_POSTS: Final = 3
+"""Earlier posts that make an author's own environment."""
+
+WINDOW: Final = 500
+"""The latest earlier posts that count, of the author as of the community."""
+
+MOST_VALUE: Final = 1024.0
+"""Largest magnitude of a vector's component; with it the sums over `WINDOW` posts are exact by a wide margin."""
+
+ROWS_AT_ONCE: Final = 1024
+
+_MOST_WINDOW = 1 << 20
+
+
+@dataclass(frozen=True)
+class Environments:
+    """Environments of b posts.
+
+    Attributes:
+        rows: (b,) places of the posts in the input.
+        level: (b,) float32: `AUTHOR`, `SUBREDDIT` or `NONE`.
+        posts: (b,) float32: how many earlier posts the means are over.
+        image_mean: (b, d) float32; zeros where there is no environment.
+        caption_mean: (b, e) float32; likewise.
+    """
+
+    rows: Ints
+    level: Floats
+    posts: Floats
+    image_mean: Floats
+    caption_mean: Floats
+
+
+def environments(
+    post_ids: Sequence[str],
+    authors: Sequence[str | None],
+    created_at: npt.NDArray[np.datetime64],
+    image_vectors: Floats,
+    caption_vectors: Floats,
+    *,
+    due: Flags | None = None,
+    min_posts: int = MIN_POSTS,
+    window: int = WINDOW,
+    rows_at_once: int = ROWS_AT_ONCE,
+) -> Iterator[Environments]:
+    """Average what was posted before each post, block by block.
+
+    Needs memory for about 5 * (window + rows_at_once) rows of 8 bytes per component besides the vectors themselves,
+    however many posts there are. Sums are exact, so rows never change when later posts are added, and do not depend
+    on the order of the input, the size of the blocks, or which rows are due.
+
+    Args:
+        post_ids: n ids of the posts of one subreddit.
+        authors: n keyed hashes, None where the author is unknown; such posts have the environment of the community.
+        created_at: (n,) datetime64, UTC.
+        image_vectors: (n, d); rows of NaN where there is no picture or no vector of it.
+        caption_vectors: (n, e) embeddings or topic shares of the captions; likewise.
+        due: (n,) posts whose environment is wanted; None for all.
+        min_posts: earlier posts with both vectors that an author's own environment needs, at least 1.
+        window: how many of the latest earlier posts with both vectors count, at least `min_posts`.
+        rows_at_once: most rows of a block.
+
+    Yields:
+        Each due post once, in no particular order.
+
+    Raises:
+        ValueError: lengths differ, a time is missing, a vector is partly missing or has components beyond
+            `MOST_VALUE`, or a number is out of its range.
+    """
+    created = np.asarray(created_at, dtype="datetime64[s]")
+    wanted = np.ones(len(created), dtype=np.bool_) if due is None else np.asarray(due, dtype=np.bool_)
+    if not len(post_ids) == len(authors) == len(created) == len(image_vectors) == len(caption_vectors) == len(wanted):
+        raise ValueError("post_ids, authors, created_at, vectors and due must have one entry per post")
+    if np.isnat(created).any():
+        raise ValueError("created_at has missing times; leave those posts out first")
+    if not 1 <= min_posts <= window <= _MOST_WINDOW or rows_at_once < 1:
+        raise ValueError(f"min_posts, window and rows_at_once do not fit: 1 <= {min_posts} <= {window}, {rows_at_once}")
+    complete = present_rows(image_vectors, "image_vectors") & present_rows(caption_vectors, "caption_vectors")
+    for vectors in (image_vectors, caption_vectors):
+        if vectors.size and max(np.nanmax(vectors, initial=0.0), -np.nanmin(vectors, initial=0.0)) > MOST_VALUE:
+            raise ValueError(f"a vector has components beyond {MOST_VALUE:g}; scale the vectors down")
+    return _environments(
+        codes(authors)[0],
+        created.astype(np.int64),
+        places(post_ids, created.astype(np.int64)),
+        (image_vectors, caption_vectors),
+        complete,
+        wanted,
+        min_posts,
+        window,
+        rows_at_once,
+    )
+
+
+def _environments(
+    author: Ints,
+    now: Ints,
+    rank: Ints,
+    vectors: tuple[Floats, Floats],
+    complete: Flags,
+    wanted: Flags,
+    min_posts: int,
+    window: int,
+    rows_at_once: int,
+) -> Iterator[Environments]:
+    everyone = np.zeros_like(author)
+    own = History(np.where(complete, author, -1), now + 1, rank)
+    is_own = own.until(author, now) - own.begin(author) >= min_posts
+    # Only posts of authors with an environment of their own are passed on the way.
+    concerned = complete & np.isin(author, author[is_own & wanted])
+    for owner, events, rows, level in (
+        (author, concerned, np.flatnonzero(wanted & is_own), AUTHOR),
+        (everyone, complete, np.flatnonzero(wanted & ~is_own), SUBREDDIT),
+    ):
+        past = History(np.where(events, owner, -1), now + 1, rank)
+        end = past.until(owner[rows], now[rows])
+        start = np.maximum(past.begin(owner[rows]), end - window)
+        in_order = np.lexsort((rows, end))
+        rows, start, end = rows[in_order], start[in_order], end[in_order]
+        for block in _blocks(start, end, rows_at_once, window + rows_at_once):
+            number = end[block] - start[block]
+            image_mean, caption_mean = (_means(each, past.order, start[block], end[block]) for each in vectors)
+            yield Environments(
+                rows=rows[block],
+                level=np.where(number > 0, level, NONE).astype(np.float32),
+                posts=number.astype(np.float32),
+                image_mean=image_mean,
+                caption_mean=caption_mean,
+            )
+
+
+def _blocks(start: Ints, end: Ints, most: int, reach: int) -> Iterator[slice]:
+    """Stretches of rows, ascending by `end`: at most `most` rows whose events span at most `reach` positions."""
+    first = 0
+    while first < len(end):
+        behind = int(np.searchsorted(end, start[first] + reach, side="right"))
+        last = min(behind, first + most)
+        yield slice(first, last)
+        first = last
+
+
+def _means(vectors: Floats, order: Ints, start: Ints, end: Ints) -> Floats:
+    """Mean of the vectors of each stretch of `order`, zeros for empty ones; (b, d) float32."""
+    low, high = int(start.min()), int(end.max())
+    sums = np.zeros((high - low + 1, vectors.shape[1]), dtype=np.int64)
+    np.cumsum(fixed(vectors[order[low:high]]), axis=0, out=sums[1:])
+    number = np.maximum(end - start, 1)
+    mean: Floats = (floating(sums[end - low] - sums[start - low]) / number[:, None]).astype(np.float32)
+    return mean

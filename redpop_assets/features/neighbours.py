@@ -1,0 +1,339 @@
+"""How the posts most like this one did: the nearest earlier posts of the community in the space of an encoder.
+
+Retrieval of similar posts whose fate is known is the idea of SKAPP (AAAI 2025) and its successors. Here it is exact and
+past-only: a neighbour was posted in an earlier second and its score was mature when the post was made. Posts that show
+the same picture are left out; what those say is in `redpop_assets.features.seen_before`.
+
+Similarities come from matrix products of one fixed shape, padded with zeros where posts run out: then what a product
+gives for two posts depends on their places in time alone, and not on how many posts follow. They are rounded to 2^-20
+(1e-6) before they are compared, so that copies of one vector are equally near wherever they stand.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+import numpy.typing as npt
+
+from redpop_assets.features.past import (
+    LONGEST_PAUSE_DAYS,
+    SECONDS_PER_DAY,
+    Doubles,
+    Flags,
+    Floats,
+    History,
+    Ints,
+    Moments,
+    Posts,
+    checked_posts,
+    codes,
+    present_rows,
+    ratio,
+)
+
+CODE_VERSION: Final = "1"
+"""Raise it whenever a post would get other neighbours than before."""
+
+MODALITIES: Final = ("image", "caption")
+"""What is compared; the columns of each begin with its name."""
+
+STATISTICS: Final[tuple[str, ...]] = (
+    "neighbours",
+    "has_neighbours",
+    "neighbours_mean_log_score",
+    "neighbours_weighted_mean_log_score",
+    "neighbours_sd_log_score",
+    "neighbours_min_log_score",
+    "neighbours_max_log_score",
+    "neighbours_mean_similarity",
+    "neighbours_best_similarity",
+    "days_since_nearest",
+)
+"""What is said of the neighbours in one modality."""
+
+COLUMNS: Final[tuple[str, ...]] = tuple(f"{modality}_{name}" for modality in MODALITIES for name in STATISTICS)
+"""Order of the columns of `neighbour_features`; all are scalars."""
+
+NEIGHBOURS: Final = 10
+
+TILE: Final = (1024, 2048)
+"""Posts and possible neighbours of one matrix product: 8 MB of similarities. Another tile is another CODE_VERSION."""
+
+SIMILARITY_STEPS: Final = 1 << 20
+"""Steps per unit of cosine similarity that are told apart."""
+
+_RANK_BITS = 32  # a key holds the steps of a similarity and, below them, the place in time
+_NOBODY = -(1 << 62)
+_SAMPLE = 512
+
+
+@dataclass(frozen=True)
+class Nearest:
+    """The nearest earlier posts of n posts.
+
+    Attributes:
+        rows: (n, k) places of the neighbours in the input, the nearest first; -1 where there are no more.
+        similarity: (n, k) cosine similarity, a multiple of 1 / `SIMILARITY_STEPS`; 0 where there is no neighbour.
+    """
+
+    rows: Ints
+    similarity: Doubles
+
+
+def neighbour_features(
+    post_ids: Sequence[str],
+    created_at: npt.NDArray[np.datetime64],
+    matured_at: npt.NDArray[np.datetime64],
+    log_score: npt.NDArray[np.floating],
+    image_vectors: Floats,
+    caption_vectors: Floats,
+    *,
+    groups: Sequence[str | None] | None = None,
+    k: int = NEIGHBOURS,
+    due: Flags | None = None,
+    tile: tuple[int, int] = TILE,
+) -> dict[str, Floats]:
+    """Describe the nearest earlier posts, by image and by caption.
+
+    Takes O(n^2 d), almost all of it in matrix products, and, besides the vectors, memory for a few tiles and for a few
+    numbers per post. Rows never change when later posts, or scores that had not matured, are added or altered, and do
+    not depend on the order of the input or on which rows are due.
+
+    Args:
+        post_ids: n ids of the posts of one subreddit.
+        created_at: (n,) datetime64, UTC.
+        matured_at: (n,) datetime64, UTC: creation plus label age and label window, as in `author_features`.
+        log_score: (n,) labels, all on one score scale; NaN for posts without one, which are nobody's neighbours.
+        image_vectors: (n, d) of any length; rows of NaN where a post has none. Posts without a vector have no
+            neighbours and are none.
+        caption_vectors: (n, e); likewise.
+        groups: n duplicate groups, None for a post that is alone: posts of one group are no neighbours of each other.
+            None: leave nothing out.
+        k: number of neighbours, at least 1.
+        due: (n,) posts that are wanted; None for all.
+        tile: see `TILE`.
+
+    Returns:
+        The columns of `COLUMNS`, each (m,) float32 for the m due posts in the order of the input, always finite; for
+        each modality:
+
+        * `neighbours` (0 to k) and `has_neighbours` (0 or 1);
+        * `neighbours_mean_log_score`; `neighbours_weighted_mean_log_score`, weighted by similarity, opposite ones not
+          at all; `neighbours_min_log_score` and `neighbours_max_log_score`; without neighbours, the mean of all scores
+          here that were mature, and 0 without any;
+        * `neighbours_sd_log_score` (population); without neighbours, that of all scores here that were mature;
+        * `neighbours_mean_similarity`, `neighbours_best_similarity`: cosine, -1 to 1; 0 without neighbours;
+        * `days_since_nearest`: since the nearest one was made, at most `past.LONGEST_PAUSE_DAYS`, which also stands
+          for no neighbour.
+
+    Raises:
+        ValueError: lengths differ, a time is missing, a score is no log score, a post matures before it is created, a
+            vector is partly missing, or a number is out of its range.
+    """
+    posts = checked_posts(post_ids, created_at, matured_at, log_score)
+    wanted = np.ones(len(posts.created), dtype=np.bool_) if due is None else np.asarray(due, dtype=np.bool_)
+    if not len(posts.created) == len(wanted) == (len(posts.created) if groups is None else len(groups)):
+        raise ValueError("groups and due must have one entry per post")
+    (group,) = codes([None] * len(posts.created) if groups is None else groups)
+    usual_mean, usual_sd = _usual(posts)
+    features = {}
+    for modality, vectors in zip(MODALITIES, (image_vectors, caption_vectors), strict=True):
+        nearest = nearest_past(posts, vectors, group, k=k, due=wanted, tile=tile)
+        described = _describe(posts, nearest, wanted, usual_mean, usual_sd)
+        features.update({f"{modality}_{name}": described[name] for name in STATISTICS})
+    return features
+
+
+def nearest_past(
+    posts: Posts,
+    vectors: Floats,
+    group: Ints,
+    *,
+    k: int = NEIGHBOURS,
+    due: Flags | None = None,
+    tile: tuple[int, int] = TILE,
+) -> Nearest:
+    """Find the k nearest of the posts whose score each post could know.
+
+    Of equally similar posts the later one comes first, and of posts of one second that with the larger id.
+
+    Args:
+        posts: n posts.
+        vectors: (n, d) of any length; rows of NaN, or of zeros, are posts without a vector.
+        group: (n,) codes of duplicate groups; -1 for posts that are alone.
+        k, due, tile: as in `neighbour_features`.
+
+    Returns:
+        Of the m due posts, in the order of the input.
+
+    Raises:
+        ValueError: the shape does not fit, a vector is partly missing, or k or the tile is below 1.
+    """
+    wanted = np.ones(len(posts.created), dtype=np.bool_) if due is None else due
+    if len(vectors) != len(posts.created):
+        raise ValueError("vectors must have one row per post")
+    if k < 1 or min(tile) < 1:
+        raise ValueError(f"k and the sides of a tile must be at least 1, and are {k} and {tile}")
+    length = _lengths(vectors)
+    has_vector = length > 0
+    in_time = np.argsort(posts.rank)
+    asking = in_time[has_vector[in_time]]
+    candidates = History(np.where(posts.labelled & has_vector, 0, -1), posts.visible_from, posts.rank)
+    reach = candidates.until(np.zeros(len(asking), dtype=np.int64), posts.created[asking])
+    grouped = np.where(np.bincount(group + 1, minlength=1)[group + 1] > 1, group, -1)
+    search = _Search(vectors, length, candidates.order, grouped, posts.rank, k, tile)
+
+    keys = np.full((len(posts.created), k), _NOBODY)
+    # Tiles lie at fixed places in time, whether or not all their posts are due.
+    for first in range(0, len(asking), tile[0]):
+        rows = asking[first : first + tile[0]]
+        if wanted[rows].any():
+            keys[rows] = search.best(rows, reach[first : first + tile[0]])
+    keys = keys[wanted]
+    found = keys != _NOBODY
+    return Nearest(
+        rows=np.where(found, np.append(in_time, -1)[np.where(found, keys & ((1 << _RANK_BITS) - 1), -1)], -1),
+        similarity=np.where(found, (keys >> _RANK_BITS) / SIMILARITY_STEPS, 0.0),
+    )
+
+
+class _Search:
+    """The products of one set of vectors with itself, and the best of each row so far."""
+
+    def __init__(
+        self,
+        vectors: Floats,
+        length: Floats,
+        candidates: Ints,
+        group: Ints,
+        rank: Ints,
+        k: int,
+        tile: tuple[int, int],
+    ) -> None:
+        self._vectors, self._length = vectors, length
+        self._candidates, self._group, self._rank, self._k = candidates, group, rank, k
+        width = vectors.shape[1]
+        self._here = np.zeros((tile[0], width), dtype=np.float32)
+        self._there = np.zeros((tile[1], width), dtype=np.float32)
+        self._similarity = np.zeros(tile, dtype=np.float32)
+
+    def best(self, rows: Ints, reach: Ints) -> Ints:
+        """Keys (b, k), descending, of the best candidates of b rows; row i may have the first reach[i], ascending."""
+        self._load(self._here, rows)
+        best = np.full((len(rows), self._k), _NOBODY)
+        width = len(self._there)
+        for first in range(0, int(reach[-1]), width):
+            candidates = self._candidates[first : first + width]
+            self._load(self._there, candidates)
+            np.matmul(self._here, self._there.T, out=self._similarity)
+            similarity = self._similarity[: len(rows), : len(candidates)]
+            self._leave_out(similarity, rows, candidates, reach - first)
+            across, along = self._promising(similarity, best)
+            steps = np.rint(similarity[across, along].astype(np.float64) * SIMILARITY_STEPS).astype(np.int64)
+            best = _merged(best, across, (steps << _RANK_BITS) + self._rank[candidates[along]])
+        return best
+
+    def _load(self, side: Floats, rows: Ints) -> None:
+        side[: len(rows)] = self._vectors[rows]
+        side[: len(rows)] /= self._length[rows, None]
+        side[len(rows) :] = 0.0
+
+    def _leave_out(self, similarity: Floats, rows: Ints, candidates: Ints, reach: Ints) -> None:
+        """Make what a row must not have infinitely unlike: what it cannot know, and its own picture."""
+        if reach[0] < len(candidates):
+            short = np.flatnonzero(reach < len(candidates))
+            some = similarity[short]
+            some[np.arange(len(candidates)) >= reach[short, None]] = -np.inf
+            similarity[short] = some
+        own, theirs = self._group[rows], self._group[candidates]
+        shared = np.flatnonzero((own >= 0) & np.isin(own, theirs))
+        if len(shared):
+            some = similarity[shared]
+            some[own[shared, None] == theirs] = -np.inf
+            similarity[shared] = some
+
+    def _promising(self, similarity: Floats, best: Ints) -> tuple[Ints, Ints]:
+        """Where a similarity may be among the k best of its row: rows and columns."""
+        worst = best[:, -1]
+        # Three quarters of a step lower: what rounds to an equal step must not be lost.
+        threshold = np.where(worst == _NOBODY, -np.inf, ((worst >> _RANK_BITS) - 0.75) / SIMILARITY_STEPS)
+        if similarity.shape[1] > self._k and (worst == _NOBODY).all():
+            # The k-th best of some is at most the k-th best of all, and to sort all would take as long as the product.
+            some = similarity[:, : max(_SAMPLE, self._k)]
+            kth = np.partition(some, some.shape[1] - self._k, axis=1)[:, -self._k]
+            threshold = kth - 1.5 / SIMILARITY_STEPS
+        threshold = np.maximum(threshold, np.finfo(np.float32).min).astype(np.float32)
+        return np.divmod(np.flatnonzero(similarity >= threshold[:, None]), similarity.shape[1])
+
+
+def _merged(best: Ints, across: Ints, keys: Ints) -> Ints:
+    """The k largest keys of each row, descending: of the (b, k) so far and of new ones with their rows."""
+    if not len(keys):
+        return best
+    touched = np.unique(across)
+    rows = np.concatenate([np.repeat(touched, best.shape[1]), across])
+    both = np.concatenate([best[touched].ravel(), keys])
+    order = np.lexsort((-both, rows))
+    begin = np.searchsorted(rows[order], touched)
+    merged = best.copy()
+    merged[touched] = both[order[begin[:, None] + np.arange(best.shape[1])]]
+    return merged
+
+
+def _lengths(vectors: Floats) -> Floats:
+    """Euclidean lengths (n,) float32, in blocks; 0 for vectors that are missing."""
+    there = present_rows(vectors, "vectors")
+    length = np.zeros(len(vectors), dtype=np.float32)
+    for first in range(0, len(vectors), TILE[1]):
+        block = slice(first, first + TILE[1])
+        length[block] = np.sqrt((vectors[block].astype(np.float64) ** 2).sum(axis=1))
+    length[~there] = 0.0
+    return length
+
+
+def _usual(posts: Posts) -> tuple[Doubles, Doubles]:
+    """Mean and standard deviation of all scores that were mature when each post was made; 0 without any."""
+    everyone = np.zeros_like(posts.created)
+    mature = History(np.where(posts.labelled, everyone, -1), posts.visible_from, posts.rank)
+    start, end = mature.begin(everyone), mature.until(everyone, posts.created)
+    moments = Moments.of(mature, posts.scores)
+    return moments.mean(start, end), np.sqrt(ratio(moments.scatter(start, end), end - start))
+
+
+def _describe(
+    posts: Posts, nearest: Nearest, wanted: Flags, usual_mean: Doubles, usual_sd: Doubles
+) -> dict[str, Floats]:
+    """The columns of `STATISTICS` for the wanted posts."""
+    found = nearest.rows >= 0
+    number = found.sum(axis=1)
+    scores = np.where(found, np.append(posts.scores, 0.0)[nearest.rows], 0.0)
+    weights = np.maximum(nearest.similarity, 0.0)
+    mean_here, sd_here, now = usual_mean[wanted], usual_sd[wanted], posts.created[wanted]
+    mean = ratio(_sum(scores), number, mean_here)
+    weighted = ratio(_sum(weights * scores), _sum(weights), mean)
+    variance = ratio(_sum(np.where(found, (scores - mean[:, None]) ** 2, 0.0)), number)
+    any_one = number > 0
+    nearest_at = np.append(posts.created, 0)[nearest.rows[:, 0]]
+    since = np.minimum((now - nearest_at) / SECONDS_PER_DAY, LONGEST_PAUSE_DAYS)
+    described = {
+        "neighbours": number,
+        "has_neighbours": any_one,
+        "neighbours_mean_log_score": mean,
+        "neighbours_weighted_mean_log_score": weighted,
+        "neighbours_sd_log_score": np.where(any_one, np.sqrt(variance), sd_here),
+        "neighbours_min_log_score": np.where(any_one, np.where(found, scores, np.inf).min(axis=1), mean_here),
+        "neighbours_max_log_score": np.where(any_one, np.where(found, scores, -np.inf).max(axis=1), mean_here),
+        "neighbours_mean_similarity": ratio(_sum(nearest.similarity), number),
+        "neighbours_best_similarity": nearest.similarity[:, 0],
+        "days_since_nearest": np.where(any_one, since, LONGEST_PAUSE_DAYS),
+    }
+    return {name: np.asarray(values, dtype=np.float32) for name, values in described.items()}
+
+
+def _sum(values: Doubles) -> Doubles:
+    """Sums over the k neighbours, the nearest first, in an order that the number of posts does not change."""
+    total = np.zeros(len(values))
+    for neighbour in range(values.shape[1]):
+        total += values[:, neighbour]
+    return total

@@ -1,0 +1,190 @@
+"""How much the caption of a post repeats what its subreddit was told just before.
+
+A title that was there yesterday, word for word, and a title of words that nobody used all month are both rare, and both
+tell something. A post sees the captions of strictly earlier seconds only, so nothing here changes when posts are added
+later.
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+import numpy as np
+import numpy.typing as npt
+
+if TYPE_CHECKING:
+    from scipy.sparse import csr_array
+
+CODE_VERSION: Final = "1"
+"""Raise it whenever a post would get other numbers than before."""
+
+COLUMNS: Final[tuple[str, ...]] = (
+    "has_earlier_captions",
+    "window_posts",
+    "max_similarity",
+    "mean_similarity",
+    "unseen_word_share",
+    "days_since_similar",
+)
+"""Order of the columns of `caption_novelty`; all are scalars."""
+
+MOST_POSTS: Final = 500
+"""Most posts in the window of a post: a day or so of r/pics, weeks of a small subreddit."""
+
+LONGEST_AGE_DAYS: Final = 30
+"""Age at which a post leaves the window; also the cap of `days_since_similar`, and its value for "none"."""
+
+SIMILAR: Final = 0.5
+"""Cosine from which on two captions count as similar."""
+
+_SECONDS_PER_DAY: Final = 86_400
+_ROUNDING: Final = 1e-9  # a cosine of one half, as of captions that share one word of two, is similar however it rounds
+_BLOCK: Final = 256  # posts compared at a time; with their windows they fill a few matrices of some megabytes
+
+
+def caption_novelty(
+    post_ids: Sequence[str], created_at: npt.NDArray[np.datetime64], tokens: Sequence[Sequence[str]]
+) -> dict[str, npt.NDArray[np.float32]]:
+    """Compare the caption of each post with those before it.
+
+    The window of a post p are the `MOST_POSTS` most recent posts created in an earlier second, none of them more than
+    `LONGEST_AGE_DAYS` older than p; of posts of one second those with the greater id are the more recent. A caption is
+    the set of its tokens, each with the weight idf(t) = 1 + ln((1 + W) / (1 + f)), where W is the size of the window of
+    p and f the number of its captions with t: of p's window, for p and for whatever p is compared with. Two captions
+    are as similar as the cosine of their vectors; a caption without tokens is similar to none.
+
+    Rows never change when later posts are added, to the bit, and do not depend on the order of the input.
+
+    Args:
+        post_ids: n ids of the posts of one subreddit.
+        created_at: (n,) datetime64, UTC.
+        tokens: n captions as `redpop_assets.features.tokens.caption_tokens` gives them.
+
+    Returns:
+        The columns of `COLUMNS`, (n,) float32, always finite:
+
+        * `has_earlier_captions` (0 or 1): the window holds a post; else the similarities and the share are 0;
+        * `window_posts`: W, 0 to `MOST_POSTS`;
+        * `max_similarity`, `mean_similarity`: over the window, 0 to 1;
+        * `unseen_word_share`: share of the different tokens of the caption that nobody in the window used; 0 for a
+          caption without tokens;
+        * `days_since_similar`: days since the latest post in the window with a similarity of `SIMILAR` or more,
+          `LONGEST_AGE_DAYS` if there is none.
+
+    Raises:
+        ValueError: lengths differ, or a time is missing.
+    """
+    created = np.asarray(created_at, dtype="datetime64[s]")
+    if not len(post_ids) == len(created) == len(tokens):
+        raise ValueError("post_ids, created_at and tokens must have one entry per post")
+    if np.isnat(created).any():
+        raise ValueError("created_at has missing times; leave those posts out first")
+    seconds = created.astype(np.int64)
+    order = np.array(sorted(range(len(post_ids)), key=lambda row: (seconds[row], post_ids[row])), dtype=np.int64)
+    seconds = seconds[order]
+    table = np.zeros((len(order), len(COLUMNS)), dtype=np.float32)
+    numbers = _numbered([tokens[row] for row in order])
+    # Windows [first, last) in the order of time; `last` stops before the post's own second.
+    last = np.searchsorted(seconds, seconds, side="left")
+    first = np.maximum(last - MOST_POSTS, np.searchsorted(seconds, seconds - LONGEST_AGE_DAYS * _SECONDS_PER_DAY))
+    for block in _blocks(numbers, first, last):
+        table[order[block.start : block.end]] = _compare(block, seconds)
+    return {name: table[:, column].copy() for column, name in enumerate(COLUMNS)}
+
+
+@dataclass(frozen=True, slots=True)
+class _Block:
+    """Consecutive posts `start` to `end` in the order of time, and what their windows reach back to.
+
+    Args:
+        origin: the earliest post in any of the windows; `captions` begins with it.
+        first, last: (end - start,) windows, counted from `origin`.
+        captions: (end - origin, v) of 0 and 1, which token each caption has; v different tokens.
+    """
+
+    start: int
+    end: int
+    origin: int
+    first: npt.NDArray[np.int64]
+    last: npt.NDArray[np.int64]
+    captions: "csr_array"
+
+
+def _numbered(tokens: Sequence[Sequence[str]]) -> list[npt.NDArray[np.int64]]:
+    """The different tokens of each caption as numbers, ascending; tokens are numbered as they first occur in time."""
+    number: dict[str, int] = {}
+    return [
+        np.array(sorted({number.setdefault(token, len(number)) for token in caption}), dtype=np.int64)
+        for caption in tokens
+    ]
+
+
+def _blocks(
+    numbers: Sequence[npt.NDArray[np.int64]], first: npt.NDArray[np.int64], last: npt.NDArray[np.int64]
+) -> Iterator[_Block]:
+    from scipy.sparse import csr_array
+
+    for start in range(0, len(numbers), _BLOCK):
+        end = min(start + _BLOCK, len(numbers))
+        origin = int(first[start])
+        captions = numbers[origin:end]
+        # Numbers within the block keep the order of the numbers at large: sums run in an order that never changes.
+        different, columns = np.unique(np.concatenate(captions), return_inverse=True)
+        ends = np.cumsum([0, *map(len, captions)])
+        shape = (len(captions), max(len(different), 1))
+        yield _Block(
+            start,
+            end,
+            origin,
+            first[start:end] - origin,
+            last[start:end] - origin,
+            csr_array((np.ones(len(columns)), columns, ends), shape=shape),
+        )
+
+
+def _compare(block: _Block, seconds: npt.NDArray[np.int64]) -> npt.NDArray[np.float64]:
+    """The rows of the posts of a block, (end - start, columns)."""
+    posts = block.captions[block.start - block.origin :]
+    sizes = block.last - block.first
+    frequency = _frequencies(block)
+    weights = _squared_idf(sizes, frequency)
+
+    of_post = posts.tocoo()
+    owner, token = of_post.row, of_post.col
+    own_weights = posts.copy()
+    own_weights.data = weights[token, owner]
+    # Sums over tokens of idf²: those that two captions share, and those of each alone.
+    shared = (own_weights @ block.captions.T).toarray()
+    own = np.bincount(owner, own_weights.data, minlength=posts.shape[0])
+    others = (block.captions @ weights).T
+    norms = np.sqrt(own[:, None] * others)
+    similarity = np.minimum(np.divide(shared, norms, out=np.zeros_like(shared), where=norms > 0), 1.0)
+
+    unseen = np.bincount(owner, frequency[token, owner] == 0, minlength=posts.shape[0])
+    different = np.maximum(np.diff(posts.indptr), 1)
+    rows = np.zeros((block.end - block.start, len(COLUMNS)))
+    rows[:, -1] = LONGEST_AGE_DAYS
+    for row in np.flatnonzero(sizes):
+        window = similarity[row, block.first[row] : block.last[row]]
+        similar = np.flatnonzero(window >= SIMILAR - _ROUNDING)
+        days: float = LONGEST_AGE_DAYS
+        if similar.size:
+            latest = block.origin + block.first[row] + similar[-1]
+            days = (seconds[block.start + row] - seconds[latest]) / _SECONDS_PER_DAY
+        rows[row] = (1, sizes[row], window.max(), window.sum() / sizes[row], unseen[row] / different[row], days)
+    return rows
+
+
+def _frequencies(block: _Block) -> npt.NDArray[np.int64]:
+    """How many captions of each post's window have each token, (v, end - start)."""
+    place = np.arange(block.captions.shape[0])[:, None]
+    in_window = ((place >= block.first) & (place < block.last)).astype(np.float64)
+    frequencies: npt.NDArray[np.int64] = (block.captions.T.tocsr() @ in_window).astype(np.int64)
+    return frequencies
+
+
+def _squared_idf(sizes: npt.NDArray[np.int64], frequency: npt.NDArray[np.int64]) -> npt.NDArray[np.float64]:
+    """idf² of each token in each post's window, (v, end - start)."""
+    logarithms = np.log(np.arange(1, MOST_POSTS + 2, dtype=np.float64))
+    weights: npt.NDArray[np.float64] = np.square(1.0 + logarithms[sizes] - logarithms[frequency])
+    return weights

@@ -1,0 +1,90 @@
+"""The posts of a community, or of all, as features about other posts need them: who, where, when, and how it went."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+
+import numpy as np
+import numpy.typing as npt
+
+from redpop_assets.storage.warehouse import Warehouse
+
+# Labels of one score scale per community, that of most: scores before and after December 2016 never meet.
+_POSTS = """
+WITH scales AS (
+    SELECT subreddit, score_scale FROM core.labels GROUP BY ALL
+    QUALIFY row_number() OVER (PARTITION BY subreddit ORDER BY count(*) DESC, score_scale) = 1
+)
+SELECT p.post_id, p.subreddit, p.author, p.caption, p.created_at, d.duplicate_group, l.log_score
+FROM core.posts AS p
+LEFT JOIN core.duplicates AS d USING (post_id)
+LEFT JOIN scales AS s ON s.subreddit = p.subreddit
+LEFT JOIN core.labels AS l ON l.post_id = p.post_id AND l.score_scale = s.score_scale
+WHERE $subreddit IS NULL OR p.subreddit = $subreddit ORDER BY p.post_id
+"""
+_SUBSCRIBERS = """
+SELECT TRY_CAST(s.json->>'subreddit_subscribers' AS DOUBLE) AS subscribers, s.discovered_at
+FROM core.posts AS p JOIN raw.submissions AS s USING (post_id)
+WHERE p.subreddit = $subreddit ORDER BY p.post_id
+"""
+
+
+@dataclass(frozen=True)
+class History:
+    """n posts in the order of their ids.
+
+    Attributes:
+        post_ids: base36 ids.
+        subreddits: communities, in lower case.
+        authors: keyed hashes, None where unknown.
+        captions: titles.
+        groups: canonical post of the posts that show the same picture; None where nobody has looked yet.
+        created_at: (n,) datetime64[s], UTC.
+        matured_at: (n,) datetime64[s], UTC: when the label of a post that is read on time is final.
+        log_score: (n,) labels of the score scale that most labels of the community have; NaN without one.
+    """
+
+    post_ids: Sequence[str]
+    subreddits: Sequence[str]
+    authors: Sequence[str | None]
+    captions: Sequence[str]
+    groups: Sequence[str | None]
+    created_at: npt.NDArray[np.datetime64]
+    matured_at: npt.NDArray[np.datetime64]
+    log_score: npt.NDArray[np.float64]
+
+    @classmethod
+    def read(cls, warehouse: Warehouse, subreddit: str | None, label_final_age: timedelta) -> "History":
+        """The posts of a subreddit; None for those of all of them."""
+        rows = warehouse.query(_POSTS, {"subreddit": subreddit})
+        created_at = rows.column("created_at").to_numpy().astype("datetime64[s]")
+        return cls(
+            post_ids=rows.column("post_id").to_pylist(),
+            subreddits=rows.column("subreddit").to_pylist(),
+            authors=rows.column("author").to_pylist(),
+            captions=rows.column("caption").to_pylist(),
+            groups=rows.column("duplicate_group").to_pylist(),
+            created_at=created_at,
+            matured_at=(created_at + np.timedelta64(label_final_age)).astype("datetime64[s]"),
+            log_score=rows.column("log_score").to_numpy().astype(np.float64),
+        )
+
+    def __len__(self) -> int:
+        return len(self.post_ids)
+
+    def of(self, subreddit: str) -> npt.NDArray[np.bool_]:
+        """(n,) which posts are of a subreddit."""
+        return np.array([name == subreddit for name in self.subreddits], dtype=np.bool_)
+
+
+def read_subscribers(
+    warehouse: Warehouse, subreddit: str
+) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.datetime64]]:
+    """Members of the community when each of its posts was first seen, and when that was, in the order of post ids.
+
+    Returns:
+        (n,) float64, NaN where unknown; (n,) datetime64[s], UTC.
+    """
+    rows = warehouse.query(_SUBSCRIBERS, {"subreddit": subreddit})
+    seen_at = rows.column("discovered_at").to_numpy().astype("datetime64[s]")
+    return rows.column("subscribers").to_numpy().astype(np.float64), seen_at

@@ -1,0 +1,505 @@
+import hashlib
+from pathlib import Path
+
+import numpy as np
+import pytest
+import timm
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import arrays
+from PIL import Image
+from safetensors.torch import save_file
+
+from redpop_assets.encoders.aesthetic import load_aesthetic
+from redpop_assets.encoders.heads import COLUMNS, ScorerProvenance
+from redpop_assets.encoders.iipa import IntrinsicPopularity, load_iipa
+from redpop_assets.encoders.nima import (
+    NimaHead,
+    NimaNetwork,
+    earth_movers_distance,
+    fit_nima_head,
+    load_nima,
+    load_nima_head,
+    rating_moments,
+    squared_emd_loss,
+)
+from redpop_assets.encoders.objects import load_object_classifier
+from redpop_assets.errors import RedPopError, SettingsError, WeightsUnavailable
+from redpop_assets.features.class_families import families, object_features
+from redpop_assets.storage.schema import load_schema
+
+RATINGS = np.arange(1, 11)
+SMALL = "test_resnet"
+RANDOM = ScorerProvenance("test", "test", "random", "", "")
+
+distributions = arrays(np.float64, (4, 10), elements=st.floats(0, 1)).map(
+    lambda values: (values + 1e-6) / (values + 1e-6).sum(axis=1, keepdims=True)
+)
+
+
+def all_on(rating):
+    return np.eye(10)[[rating - 1]]
+
+
+@pytest.fixture(scope="session")
+def iipa_file(tmp_path_factory):
+    """A ResNet-50 in the names of the published file, with weights of its own."""
+    from torchvision.models import resnet50
+
+    torch.manual_seed(3)
+    path = tmp_path_factory.mktemp("iipa") / "iipa.pth"
+    torch.save(resnet50(weights=None, num_classes=1).state_dict(), path)
+    return path
+
+
+class Mean(torch.nn.Module):
+    """What arrives at the network: the mean of each picture's input."""
+
+    def forward(self, pixels):
+        self.shape = tuple(pixels.shape)
+        return pixels.mean(dim=(1, 2, 3))[:, None]
+
+
+class VectorsOf:
+    """An encoder whose vectors say how bright a picture is, as an angle."""
+
+    name = "open_clip:tiny/random"
+
+    def __init__(self, provenance, dimension=4):
+        self.provenance = provenance
+        self.dimension = dimension
+
+    def encode(self, images):
+        angles = np.array([np.asarray(image).mean() / 255 for image in images])
+        vectors = np.zeros((len(images), self.dimension), np.float32)
+        vectors[:, 0], vectors[:, 1] = np.cos(angles), np.sin(angles)
+        return vectors
+
+
+@pytest.fixture
+def encoder(bundled_images):
+    return VectorsOf(bundled_images.provenance)
+
+
+# Intrinsic popularity.
+
+
+@pytest.mark.parametrize("size", [(224, 224), (640, 300), (50, 90)])
+def test_iipa_sees_values_of_0_to_1_and_no_imagenet_mean(size):
+    stand_in = Mean()
+    scorer = IntrinsicPopularity(stand_in, RANDOM, device="cpu", batch_size=None)
+    scores = scorer.score([Image.new("RGB", size, (128, 128, 128)), Image.new("RGB", size, (255, 0, 0))])
+    np.testing.assert_allclose(scores["score"], [128 / 255, 1 / 3], rtol=1e-6)
+    assert stand_in.shape == (2, 3, 224, 224)
+
+
+def test_iipa_squeezes_the_whole_picture_and_crops_nothing():
+    picture = Image.new("RGB", (800, 200))
+    picture.paste((255, 255, 255), (0, 0, 100, 200))  # an eighth, which a centre crop would not see
+    scorer = IntrinsicPopularity(Mean(), RANDOM, device="cpu", batch_size=None)
+    assert scorer.score([picture])["score"][0] == pytest.approx(1 / 8, abs=0.002)
+
+
+def test_iipa_weights_by_path_give_the_reference_scores(iipa_file, variants):
+    from torchvision.models import resnet50
+    from torchvision.transforms.functional import resize, to_tensor
+
+    reference = resnet50(weights=None, num_classes=1)
+    reference.load_state_dict(torch.load(iipa_file, weights_only=True))
+    reference.eval()
+    with torch.inference_mode():
+        expected = reference(torch.stack([to_tensor(resize(image, [224, 224])) for image in variants[:3]]))
+    scorer = load_iipa(str(iipa_file), batch_size=2)
+    found = scorer.score(variants[:3])
+    assert tuple(found) == COLUMNS
+    np.testing.assert_allclose(found["score"], expected[:, 0].numpy(), rtol=1e-4, atol=1e-5)
+    assert found["spread"].tolist() == [0, 0, 0]
+    assert (scorer.name, scorer.provenance.weights, scorer.provenance.network) == ("iipa", "path", "resnet50")
+
+
+def test_iipa_is_untrained_only_when_random_is_written_out(iipa_file):
+    first, second = load_iipa("random"), load_iipa("random")
+    assert first.provenance == second.provenance
+    assert first.provenance.weights == "random"
+    assert first.provenance.weights_sha256 != load_iipa(str(iipa_file)).provenance.weights_sha256
+    with pytest.raises(SettingsError, match="REDPOP_IIPA_WEIGHTS is not set"):
+        load_iipa("")
+
+
+def test_a_missing_file_names_the_setting(tmp_path, encoder):
+    absent = str(tmp_path / "absent.pth")
+    for setting, load in {
+        "REDPOP_IIPA_WEIGHTS": load_iipa,
+        "REDPOP_NIMA_WEIGHTS": load_nima,
+        "REDPOP_AESTHETIC_WEIGHTS": lambda path: load_aesthetic(path, encoder),
+    }.items():
+        with pytest.raises(WeightsUnavailable, match=rf"absent\.pth\. Change {setting}"):
+            load(absent)
+        with pytest.raises(SettingsError, match=f"{setting} is not set"):
+            load("")
+
+
+def test_wrong_tensors_are_refused_by_name(iipa_file, tmp_path):
+    state = torch.load(iipa_file, weights_only=True)
+    wrong = {
+        r"the tensor fc.weight is of shape \(1000, 2048\) where \(1, 2048\) is needed": {
+            **state,
+            "fc.weight": torch.zeros(1000, 2048),
+        },
+        "it lacks the tensor layer2.0.conv1.weight": {k: v for k, v in state.items() if k != "layer2.0.conv1.weight"},
+        "the tensor extra.bias does not belong": {**state, "extra.bias": torch.zeros(1)},
+    }
+    for message, tensors in wrong.items():
+        torch.save(tensors, tmp_path / "wrong.pth")
+        with pytest.raises(WeightsUnavailable, match=message):
+            load_iipa(str(tmp_path / "wrong.pth"))
+
+
+def test_a_pickle_that_would_run_code_is_refused(tmp_path):
+    import collections
+    import pickle
+
+    (tmp_path / "evil.pth").write_bytes(pickle.dumps(collections.Counter))
+    with pytest.raises(WeightsUnavailable, match="REDPOP_IIPA_WEIGHTS"):
+        load_iipa(str(tmp_path / "evil.pth"))
+
+
+def test_an_unreadable_picture_is_named(tmp_path):
+    Image.effect_noise((300, 300), 80).convert("RGB").save(tmp_path / "whole.jpg")
+    (tmp_path / "cut.jpg").write_bytes((tmp_path / "whole.jpg").read_bytes()[:5_000])
+    scorer = IntrinsicPopularity(Mean(), RANDOM, device="cpu", batch_size=None)
+    with Image.open(tmp_path / "cut.jpg") as cut, pytest.raises(RedPopError, match=r"Image 1 \(of 2"):
+        scorer.score([Image.new("RGB", (9, 9)), cut])
+
+
+def test_a_score_that_is_not_finite_is_named():
+    network = torch.nn.Sequential(Mean(), torch.nn.Linear(1, 1))
+    with torch.no_grad():
+        network[1].weight.fill_(float("inf"))
+        network[1].bias.fill_(float("-inf"))
+    scorer = IntrinsicPopularity(network, RANDOM, device="cpu", batch_size=None)
+    with pytest.raises(RedPopError, match=r"image 0 \(of 1, counted from 0\) is not finite"):
+        scorer.score([Image.new("RGB", (9, 9), (1, 1, 1))])
+
+
+def test_no_images_give_no_scores():
+    found = load_nima("random", backbone=SMALL).score([])
+    assert {name: values.shape for name, values in found.items()} == {"score": (0,), "spread": (0,)}
+
+
+# NIMA: the distance.
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "squared"),
+    [(1, 10, 0.9), (1, 2, 0.1), (5, 8, 0.3), (4, 4, 0)],
+)
+def test_the_distance_between_certain_ratings_by_hand(first, second, squared):
+    """The CDFs of two certain ratings differ by 1 at as many of the ten ratings as lie between them."""
+    assert earth_movers_distance(all_on(first), all_on(second))[0] == pytest.approx(squared**0.5)
+    assert earth_movers_distance(all_on(first), all_on(second), r=1)[0] == pytest.approx(squared)
+
+
+def test_the_distance_of_spread_ratings_by_hand():
+    flat, middle = np.full((1, 10), 0.1), (all_on(5) + all_on(6)) / 2
+    # CDF of flat: 0.1 .. 1; of middle: 0 0 0 0 0.5 1 1 1 1 1; the gaps: 0.1 0.2 0.3 0.4 0 0.4 0.3 0.2 0.1 0
+    assert earth_movers_distance(flat, middle)[0] == pytest.approx((2 * (0.01 + 0.04 + 0.09 + 0.16) / 10) ** 0.5)
+
+
+def test_without_the_cumulative_sum_far_would_equal_near():
+    target = all_on(1)
+    for rating in (2, 10):
+        bare = ((all_on(rating) - target) ** 2).mean()
+        assert bare == pytest.approx(0.2)
+    near, far = (earth_movers_distance(all_on(rating), target)[0] ** 2 for rating in (2, 10))
+    assert far == pytest.approx(9 * near)
+    assert near != pytest.approx(0.2)
+
+
+@given(distributions, distributions)
+def test_the_loss_is_the_mean_squared_distance(first, second):
+    loss = squared_emd_loss(torch.from_numpy(first), torch.from_numpy(second)).item()
+    assert loss == pytest.approx((earth_movers_distance(first, second) ** 2).mean(), abs=1e-12)
+
+
+@given(distributions, distributions, distributions)
+def test_the_distance_is_a_metric(first, second, third):
+    there, back = earth_movers_distance(first, second), earth_movers_distance(second, first)
+    np.testing.assert_allclose(there, back)
+    assert (earth_movers_distance(first, third) <= there + earth_movers_distance(second, third) + 1e-12).all()
+    assert earth_movers_distance(first, first).max() == 0
+
+
+@given(distributions)
+def test_moments_are_those_of_the_ratings(shares):
+    found = rating_moments(shares)
+    for row, score, spread in zip(shares, found["score"], found["spread"], strict=True):
+        assert score == pytest.approx(np.average(RATINGS, weights=row), rel=1e-5)
+        assert spread == pytest.approx(np.sqrt(np.cov(RATINGS, aweights=row, ddof=0)), rel=1e-4)
+
+
+def test_the_ends_of_the_scale():
+    certain = rating_moments(all_on(10))
+    assert (certain["score"][0], certain["spread"][0]) == (10, 0)
+    split = rating_moments((all_on(1) + all_on(10)) / 2)
+    assert (split["score"][0], split["spread"][0]) == (5.5, 4.5)
+
+
+# NIMA: the networks.
+
+
+@pytest.mark.parametrize("form", ["pth", "safetensors", "training.pth"])
+def test_nima_weights_by_path_give_the_distributions_of_timm(form, tmp_path, photos):
+    torch.manual_seed(5)
+    network = timm.create_model(SMALL, num_classes=10).eval()
+    path = tmp_path / f"nima.{form}"
+    match form:
+        case "pth":
+            torch.save(network.state_dict(), path)
+        case "safetensors":
+            save_file(network.state_dict(), path)
+        case _:
+            torch.save({"epoch": 3, "state_dict": {f"module.{k}": v for k, v in network.state_dict().items()}}, path)
+    scorer = load_nima(str(path), backbone=SMALL)
+    assert scorer.provenance.weights == "path"
+    shares = scorer.distributions(photos)
+    np.testing.assert_allclose(shares.sum(axis=1), 1, atol=1e-6)
+    config = timm.data.resolve_model_data_config(network)
+    size = config["input_size"][1:]
+    pixels = np.stack([np.asarray(photo.resize(size, Image.Resampling.BILINEAR)) for photo in photos]) / 255
+    inputs = torch.from_numpy((pixels - config["mean"]) / config["std"]).float().permute(0, 3, 1, 2)
+    with torch.inference_mode():
+        expected = torch.softmax(network(inputs), dim=1).numpy()
+    np.testing.assert_allclose(shares, expected, atol=1e-4)
+    np.testing.assert_allclose(scorer.score(photos)["score"], expected @ RATINGS, atol=1e-3)
+
+
+def test_nima_weights_of_another_head_are_refused(tmp_path):
+    network = timm.create_model(SMALL, num_classes=1000)
+    torch.save(network.state_dict(), tmp_path / "wrong.pth")
+    with pytest.raises(WeightsUnavailable, match=r"the tensor fc.weight is of shape \(1000, .*REDPOP_NIMA_WEIGHTS"):
+        load_nima(str(tmp_path / "wrong.pth"), backbone=SMALL)
+
+
+def test_an_unknown_backbone_is_a_setting_to_change():
+    with pytest.raises(SettingsError, match="timm has no model 'resnet-fifty'"):
+        load_nima("random", backbone="resnet-fifty")
+
+
+def test_nima_sees_the_whole_picture():
+    class Ends(torch.nn.Module):
+        pretrained_cfg = timm.create_model(SMALL).pretrained_cfg
+
+        def forward(self, pixels):
+            return pixels[:, 0, :, [0, -1]].mean(dim=1).repeat(1, 5)
+
+    picture = Image.new("RGB", (400, 100))
+    picture.paste((255, 255, 255), (380, 0, 400, 100))
+    shares = NimaNetwork(Ends(), RANDOM, device="cpu", batch_size=None).distributions([picture])
+    assert shares[0, 1] > 2 * shares[0, 0]
+
+
+# NIMA: its last layer, trained on rated pictures.
+
+
+@pytest.fixture(scope="module")
+def rated():
+    """Vectors whose direction decides what raters say: shares peak at 2, 5 or 9, each rating by 60 people."""
+    random = np.random.default_rng(4)
+    centres = np.linalg.qr(random.normal(size=(16, 3)))[0].T
+    kinds = random.integers(0, 3, 120)
+    vectors = (centres[kinds] + 0.1 * random.normal(size=(120, 16))).astype(np.float32)
+    vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
+    peaks = np.array([2, 5, 9])[kinds]
+    shares = np.exp(-((RATINGS - peaks[:, None]) ** 2) / 2)
+    counts = np.stack([random.multinomial(60, row / row.sum()) for row in shares])
+    return vectors, counts, peaks
+
+
+def test_training_the_last_layer_lowers_the_loss_and_separates_the_scores(rated):
+    vectors, counts, peaks = rated
+    head = fit_nima_head(vectors[:80], counts[:80])
+    assert head.losses[-1] < 0.1 * head.losses[0]
+    scores = head(vectors[80:])["score"]
+    means = {peak: scores[peaks[80:] == peak].mean() for peak in (2, 5, 9)}
+    assert means[2] < 3.2 < 4.2 < means[5] < 6 < 8 < means[9]
+    given_to_them = counts[80:] / counts[80:].sum(axis=1, keepdims=True)
+    assert earth_movers_distance(head.distributions(vectors[80:]), given_to_them).mean() < 0.1
+
+
+def test_training_is_deterministic_and_leaves_the_random_state(rated):
+    vectors, counts, _ = rated
+    torch.manual_seed(2)
+    expected = torch.rand(1)
+    torch.manual_seed(2)
+    first = fit_nima_head(vectors, counts, steps=20)
+    assert torch.rand(1) == expected
+    second = fit_nima_head(vectors, counts / counts.sum(axis=1, keepdims=True), steps=20)
+    np.testing.assert_allclose(first.weight, second.weight, atol=1e-5)
+
+
+@pytest.mark.parametrize("ratings", [np.ones((3, 9)), np.ones((2, 10)), np.zeros((3, 10)), -np.ones((3, 10))])
+def test_ratings_that_are_none_are_refused(ratings):
+    with pytest.raises(ValueError, match="rating"):
+        fit_nima_head(np.eye(3, dtype=np.float32), ratings)
+
+
+def test_a_trained_layer_comes_back_from_its_file(tmp_path, encoder):
+    greys = [Image.new("RGB", (8, 8), (v, v, v)) for v in range(0, 256, 15)]
+    vectors = encoder.encode(greys)
+    ratings = np.stack([all_on(1 + 9 * i // (len(greys) - 1))[0] for i in range(len(greys))])
+    head = fit_nima_head(vectors, ratings)
+    head.save(tmp_path / "head.safetensors")
+    scorer = load_nima_head(str(tmp_path / "head.safetensors"), encoder)
+    assert (scorer.name, scorer.provenance.weights, scorer.provenance.network) == ("nima", "path", encoder.name)
+    found = scorer.score(greys)
+    np.testing.assert_array_equal(found["score"], head(vectors)["score"])
+    np.testing.assert_array_equal(found["spread"], scorer.score_vectors(vectors)["spread"])
+    assert (np.diff(found["score"]) > 0).all(), "brighter was rated higher"
+    with pytest.raises(WeightsUnavailable, match=r"the tensor weight is of shape \(10, 4\) where \(10, 5\)"):
+        load_nima_head(str(tmp_path / "head.safetensors"), VectorsOf(encoder.provenance, 5))
+
+
+# Aesthetics from CLIP vectors.
+
+
+def mlp(dimension):
+    """The layers of improved-aesthetic-predictor."""
+    from torch.nn import Dropout, Linear, Sequential
+
+    torch.manual_seed(8)
+    layers = (Linear(dimension, 1024), Dropout(0.2), Linear(1024, 128), Dropout(0.2), Linear(128, 64), Dropout(0.1))
+    return Sequential(*layers, Linear(64, 16), Linear(16, 1)).eval()
+
+
+def test_both_layouts_score_as_torch_does(tmp_path, encoder, photos):
+    vectors = encoder.encode(photos)
+    networks = {"": torch.nn.Linear(4, 1), "layers.": mlp(4)}
+    for prefix, network in networks.items():
+        torch.save({f"{prefix}{name}": value for name, value in network.state_dict().items()}, tmp_path / "head.pth")
+        scorer = load_aesthetic(str(tmp_path / "head.pth"), encoder)
+        with torch.inference_mode():
+            expected = network(torch.from_numpy(vectors))[:, 0].numpy()
+        found = scorer.score(photos)
+        assert tuple(found) == COLUMNS
+        np.testing.assert_allclose(found["score"], expected, rtol=1e-5, atol=1e-6)
+        np.testing.assert_array_equal(found["score"], scorer.score_vectors(vectors)["score"])
+        assert (scorer.name, scorer.provenance.weights) == ("aesthetic", "path")
+
+
+@pytest.mark.parametrize("prefix", ["", "layers."])
+def test_a_head_for_vectors_of_another_dimension_is_refused(tmp_path, encoder, prefix):
+    network = mlp(768) if prefix else torch.nn.Linear(768, 1)
+    torch.save({f"{prefix}{name}": value for name, value in network.state_dict().items()}, tmp_path / "head.pth")
+    first = f"{prefix}0.weight" if prefix else "weight"
+    message = rf"the tensor {first} is of shape \(\d+, 768\) where \(\d+, 4\) is needed.*REDPOP_AESTHETIC_WEIGHTS"
+    with pytest.raises(WeightsUnavailable, match=message):
+        load_aesthetic(str(tmp_path / "head.pth"), encoder)
+
+
+def test_a_head_that_lacks_a_layer_is_refused_by_name(tmp_path, encoder):
+    state = {f"layers.{name}": value for name, value in mlp(4).state_dict().items() if name != "4.bias"}
+    torch.save(state, tmp_path / "head.pth")
+    with pytest.raises(WeightsUnavailable, match=r"lacks the tensor layers\.4\.bias"):
+        load_aesthetic(str(tmp_path / "head.pth"), encoder)
+
+
+def test_a_head_on_an_untrained_encoder_is_random_whatever_its_file(tmp_path, clip_images):
+    torch.save(torch.nn.Linear(clip_images.dimension, 1).state_dict(), tmp_path / "head.pth")
+    from_file = load_aesthetic(str(tmp_path / "head.pth"), clip_images)
+    written_out = load_aesthetic("random", clip_images)
+    assert from_file.provenance.weights == written_out.provenance.weights == "random"
+    assert from_file.provenance.weights_sha256 != written_out.provenance.weights_sha256
+
+
+def test_vectors_of_another_encoder_are_refused(encoder):
+    with pytest.raises(ValueError, match=r"\(n, 4\) is needed"):
+        load_aesthetic("random", encoder).score_vectors(np.ones((1, 5), np.float32))
+
+
+def test_scores_fit_the_table_of_the_warehouse():
+    table = load_schema()["features.image_scores"]
+    assert table.column_names == ("image_sha256", "scorer", "weights", "weights_sha256", "code_version", *COLUMNS)
+    assert table.key == ("image_sha256", "scorer", "weights_sha256", "code_version")
+
+
+def test_a_head_is_a_head_without_losses():
+    head = NimaHead(np.zeros((10, 3), np.float32), np.log(all_on(7)[0] * 0.9 + 0.01).astype(np.float32))
+    np.testing.assert_allclose(head.distributions(np.eye(3, dtype=np.float32))[:, 6], 0.91, rtol=1e-5)
+
+
+# Objects.
+
+
+@pytest.fixture(scope="module")
+def classifier():
+    return load_object_classifier("timm:tf_efficientnet_lite0/bundled")
+
+
+def test_the_bundled_classifier_recognises_what_ordinary_pictures_show(classifier, photos):
+    """Pictures that scikit-learn and scikit-image carry; how well the classifier does at large is not measured here."""
+    import skimage
+
+    folder = Path(skimage.__file__).parent / "data"
+    with Image.open(folder / "chelsea.png") as cat, Image.open(folder / "coffee.png") as coffee:
+        found = object_features(classifier.probabilities([photos[0], cat, coffee]))
+    names = [family.lemma for family in families()]
+    likely = {name: found["families"][:, names.index(name)] for name in ("structure", "domestic_cat", "beverage")}
+    for position, values in enumerate(likely.values()):
+        assert values[position] > 0.5
+        assert np.delete(values, position).max() < 0.1
+    assert found["top_classes"][[0, 2], 0].tolist() == [698, 967]  # palace, espresso
+    assert found["entropy"].argmin() == 2
+
+
+def test_the_classifier_runs_on_any_picture(classifier):
+    noise = Image.effect_noise((200, 90), 120)
+    found = classifier.probabilities([noise, Image.new("RGBA", (3, 700)), Image.new("L", (224, 224), 200)])
+    assert found.shape == (3, 1000)
+    assert found.dtype == np.float32
+    np.testing.assert_allclose(found.sum(axis=1), 1, atol=1e-5)
+    assert classifier.probabilities([]).shape == (0, 1000)
+
+
+def test_classifier_weights_by_path(tmp_path, photos):
+    torch.manual_seed(6)
+    network = timm.create_model(SMALL, num_classes=1000).eval()
+    save_file(network.state_dict(), tmp_path / "c.safetensors")
+    found = load_object_classifier(f"timm:{SMALL}/{tmp_path / 'c.safetensors'}").probabilities(photos)
+    transform = timm.data.create_transform(**timm.data.resolve_model_data_config(network))
+    with torch.inference_mode():
+        expected = torch.softmax(network(torch.stack([transform(photo) for photo in photos])), dim=1)
+    np.testing.assert_allclose(found, expected.numpy(), atol=1e-6)
+
+
+def test_a_classifier_of_other_classes_is_refused(tmp_path):
+    save_file(timm.create_model(SMALL, num_classes=10).state_dict(), tmp_path / "c.safetensors")
+    with pytest.raises(WeightsUnavailable, match=r"fc\.weight is of shape \(10, .*REDPOP_OBJECT_CLASSIFIER"):
+        load_object_classifier(f"timm:{SMALL}/{tmp_path / 'c.safetensors'}")
+    with pytest.raises(SettingsError, match="knows 21843 classes"):
+        load_object_classifier("timm:vit_base_patch16_224/augreg_in21k")
+
+
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [
+        ("open_clip:ViT-S-32-alt/random", "classifies nothing: set REDPOP_OBJECT_CLASSIFIER"),
+        ("timm:resnet_fifty/random", "timm has no model 'resnet_fifty'"),
+        ("timm:resnet50/of_mine", "timm has no weights 'of_mine' of resnet50"),
+    ],
+)
+def test_an_unknown_classifier_is_a_setting_to_change(name, message):
+    with pytest.raises(SettingsError, match=message):
+        load_object_classifier(name)
+
+
+def test_a_hub_out_of_reach_says_what_to_do():
+    with pytest.raises(WeightsUnavailable, match=r"hub cannot be reached.*REDPOP_OBJECT_CLASSIFIER"):
+        load_object_classifier("timm:resnet18/a1_in1k")
+
+
+def test_an_untrained_classifier_is_the_same_each_time():
+    first, second = (load_object_classifier(f"timm:{SMALL}/random") for _ in range(2))
+    assert first.weights_sha256 == second.weights_sha256
+    assert len(first.weights_sha256) == len(hashlib.sha256().hexdigest())
