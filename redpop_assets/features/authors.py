@@ -70,7 +70,7 @@ COLUMNS: Final[tuple[str, ...]] = (
 """Order of the columns of `author_features`; all are scalars."""
 
 SHRINKAGE: Final = 5.0
-"""Weight of the subreddit's past in what is said of an author: after so many mature posts the author counts for half."""
+"""Weight of the subreddit's past in the author columns: after so many mature posts the author is half of it."""
 
 _WORD: Final = re.compile(r"[^\W_]+(?:['’][^\W_]+)*")
 
