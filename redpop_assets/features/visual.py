@@ -321,15 +321,15 @@ def spectral_residual(grey: Floats) -> Floats:
     Returns:
         Of the same shape, positive, sum 1.
     """
-    from scipy.fft import irfft2, rfft2
+    from scipy.fft import fft2, ifft2
     from scipy.ndimage import gaussian_filter, uniform_filter
 
     faded = np.pad(grey - grey.mean(), _SALIENCY_MARGIN, mode="symmetric") * _fading()
-    spectrum = rfft2(faded)
+    spectrum = fft2(faded)
     amplitude = np.abs(spectrum) + np.float32(1.0)
     logarithm = np.log(amplitude)
-    residual = logarithm - uniform_filter(logarithm, size=3, mode=("wrap", "mirror"))
-    response = irfft2(spectrum * (np.exp(residual) / amplitude), s=faded.shape)
+    residual = logarithm - uniform_filter(logarithm, size=3, mode="wrap")
+    response = ifft2(spectrum * (np.exp(residual) / amplitude)).real
     response = response[_SALIENCY_MARGIN:-_SALIENCY_MARGIN, _SALIENCY_MARGIN:-_SALIENCY_MARGIN]
     salience: Floats = gaussian_filter(response * response, sigma=2.5, mode="reflect")
     salience += np.float32(1e-9)  # far below anything but a flat picture

@@ -195,13 +195,24 @@ def test_noise_is_three_tenths_symmetric():
 
 
 def test_what_breaks_a_pattern_is_salient():
-    down, across = np.mgrid[:SALIENCY_EDGE, :SALIENCY_EDGE]
-    grey = (128 + 60 * np.sin(across)).astype(np.float32)
-    odd = (slice(36, 44), slice(12, 20))
-    grey[odd] = (128 + 60 * np.sin(down))[odd]
+    grey = np.full((SALIENCY_EDGE, SALIENCY_EDGE), 30, dtype=np.float32)
+    for y in range(4, SALIENCY_EDGE, 8):
+        for x in range(4, SALIENCY_EDGE, 8):
+            if (y, x) == (36, 28):
+                grey[y, x - 2 : x + 3] = 200
+            else:
+                grey[y - 2 : y + 3, x] = 200
     salience = spectral_residual(grey)
     assert salience.sum() == pytest.approx(1, rel=1e-4)
-    assert salience[34:46, 10:22].mean() > 3 * salience.mean()
+    assert salience.max() > 10 * salience.mean()
+    assert np.unravel_index(salience.argmax(), salience.shape) == (36, 28)
+
+
+def test_salience_turns_and_mirrors_with_the_picture():
+    grey = np.asarray(scene(SALIENCY_EDGE, SALIENCY_EDGE, 6).convert("L"), dtype=np.float32)
+    salience = spectral_residual(grey)
+    for change in (np.fliplr, np.flipud, np.rot90):
+        np.testing.assert_allclose(spectral_residual(change(grey).copy()), change(salience), rtol=0.01, atol=1e-6)
 
 
 def test_patterns_are_those_of_scikit_image():
