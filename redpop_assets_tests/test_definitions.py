@@ -21,6 +21,7 @@ from redpop_assets.definitions import build_defs
 from redpop_assets.predictors.registry import predictor_names
 from redpop_assets.settings import Settings
 from redpop_assets.storage.schema import LAYERS, load_schema
+from redpop_assets_tests.pending_tables import PENDING
 
 ROOT = Path(__file__).resolve().parents[1]
 SNAPSHOT = Path(__file__).with_name("definitions_snapshot.json")
