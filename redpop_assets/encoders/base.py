@@ -20,6 +20,8 @@ CODE_VERSION = "1"
 """Version of preprocessing and pooling: raise it when the same content and weights would give another vector."""
 
 Modality = Literal["image", "caption"]
+Backend = Literal["torch", "openvino"]
+Precision = Literal["float32", "float16", "bfloat16"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +34,27 @@ class Provenance:
     provenance: WeightsKind
     weights_sha256: str
     library: str
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """How an encoder runs on a processor, as a measurement chose it.
+
+    Attributes:
+        backend: Library that runs the network.
+        precision: Numbers it computes with; what it returns is float32 in any case.
+        batch_size: Items per forward pass.
+        items_per_second: Measured throughput of the forward pass alone, all threads together.
+        min_cosine: Smallest cosine between its vectors of the measured items and those of float32 in torch.
+        processor: Where it was measured.
+    """
+
+    backend: Backend
+    precision: Precision
+    batch_size: int
+    items_per_second: float
+    min_cosine: float
+    processor: str
 
 
 class ImageEncoder(Protocol):

@@ -1,15 +1,22 @@
 """Running a network over many items: a batch that does not fit into memory is halved, and stays so."""
 
 from collections.abc import Callable
-from typing import TypeVar
+from typing import Protocol, Self, TypeVar
 
-import numpy as np
-import numpy.typing as npt
 import torch
 
 from redpop_assets.errors import RedPopError
 
-Items = TypeVar("Items", list[str], npt.NDArray[np.uint8])
+
+class Sliceable(Protocol):
+    """Items in an order: a list, an array, the rows of a table."""
+
+    def __len__(self) -> int: ...
+    def __getitem__(self, part: slice, /) -> Self: ...
+
+
+Items = TypeVar("Items", bound=Sliceable)
+Result = TypeVar("Result")
 
 
 class ShrinkingBatches:
@@ -22,7 +29,7 @@ class ShrinkingBatches:
     def __init__(self, size: int) -> None:
         self.size = size
 
-    def run(self, compute: Callable[[Items], npt.NDArray[np.float32]], items: Items) -> list[npt.NDArray[np.float32]]:
+    def run(self, compute: Callable[[Items], Result], items: Items) -> list[Result]:
         """Call `compute` with one slice of the items after another; returns its results in order.
 
         Raises:
@@ -39,7 +46,8 @@ class ShrinkingBatches:
                     raise RedPopError(
                         "The device has too little memory for one item: free some, or set REDPOP_DEVICE=cpu."
                     ) from error
-                self.size = (end - start) // 2
+                # Another thread may have halved it already, for a batch of the same size.
+                self.size = min(self.size, (end - start) // 2)
             else:
                 start = end
                 continue

@@ -1,60 +1,51 @@
-"""An image encoder from a torch network and the preprocessing of its library: batches, devices, threads.
+"""An image encoder from a torch network and the preprocessing of its library."""
 
-Preprocessing runs in threads beside the forward pass. Threads only do what releases Python's lock (decoding, resizing,
-cropping, all in Pillow) and hand over bytes; scaling and normalising happen once per batch on the device. Pillow's rows
-of interleaved channels are already torch's channels_last layout, which convolutions want on CPU and GPU alike.
-"""
-
-from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import torch
 from PIL import Image
-from torchvision.transforms import Normalize
 
 from redpop_assets.encoders.base import describe, unit_rows
-from redpop_assets.encoders.batches import ShrinkingBatches
+from redpop_assets.encoders.engine import Engine, Forward
+from redpop_assets.encoders.lanes import in_lanes, threads_per_pass
 from redpop_assets.encoders.names import EncoderName
+from redpop_assets.encoders.pictures import whole
+from redpop_assets.encoders.preprocessing import Preprocessing
 from redpop_assets.errors import RedPopError
 
 _BATCH_ON_CPU = 8  # activations of a small batch stay in the caches
 _BATCH_ON_GPU = 256
-_MOST_THREADS = 16
-_BATCHES_AHEAD = 2
+_MOST_DECODERS = 16
+
+Pixels = npt.NDArray[np.uint8]
 
 
-class Preprocessing:
-    """A library's evaluation transform, taken apart into Pillow steps and the scaling that ends it.
+@dataclass(frozen=True)
+class ImageOutputs:
+    """What a network says of n pictures, in their order.
 
-    Args:
-        transform: torchvision `Compose` that ends with a conversion to a tensor and `Normalize`, as those of timm and
-            open_clip do.
-
-    Raises:
-        RedPopError: The transform ends otherwise.
+    Attributes:
+        vectors: (n, dimension) float32, L2-normalised and finite.
+        grids: (n, channels, height, width) float32, the last features before pooling; None if not asked for, or if the
+            network has none.
+        probabilities: (n, classes) float32, rows sum to 1; None likewise.
     """
 
-    def __init__(self, transform: Any) -> None:
-        *self._steps, to_tensor, normalise = transform.transforms
-        if not isinstance(normalise, Normalize) or "ToTensor" not in type(to_tensor).__name__:
-            raise RedPopError(f"This preprocessing is not supported: {transform}. Choose another model.")
-        self.mean = torch.as_tensor(normalise.mean, dtype=torch.float32).reshape(3, 1, 1)
-        self.std = torch.as_tensor(normalise.std, dtype=torch.float32).reshape(3, 1, 1)
-
-    def pixels(self, image: Image.Image) -> npt.NDArray[np.uint8]:
-        """Resized and cropped: (height, width, 3) uint8."""
-        image = image.convert("RGB")
-        for step in self._steps:
-            image = step(image)
-        return np.asarray(image)
+    vectors: npt.NDArray[np.float32]
+    grids: npt.NDArray[np.float32] | None = None
+    probabilities: npt.NDArray[np.float32] | None = None
 
 
 class ImageNetwork:
     """An `ImageEncoder` around a network that maps (n, 3, h, w) to (n, d).
+
+    A network may give more: then it returns a tuple, and its attribute `outputs` names the members in order, the first
+    being `vectors` and the others fields of `ImageOutputs`.
 
     On CUDA the forward pass runs in float16 (autocast): EfficientNet-Lite's vectors keep a cosine above 0.9998 to
     those of float32, while in bfloat16 some fall to 0.988. A batch that overflows float16 runs again in float32.
@@ -64,10 +55,11 @@ class ImageNetwork:
         network: The network; it is moved to the device and set to evaluation.
         state: All weights the name stands for, for the digest.
         transform: The library's evaluation transform.
-        device: As `resolve_device` returns it.
+        devices: As `resolve_devices` returns them.
         batch_size: Images per forward pass, None to choose.
         distribution: Python package that defines the network.
         half: Whether the forward pass runs in float16; None means on CUDA only.
+        compiled: Whether torch.compile makes the network.
     """
 
     def __init__(
@@ -77,58 +69,103 @@ class ImageNetwork:
         state: dict[str, torch.Tensor],
         transform: Any,
         *,
-        device: str,
+        devices: Sequence[str],
         batch_size: int | None,
         distribution: str,
         half: bool | None = None,
+        compiled: bool = False,
     ) -> None:
         self.name = str(name)
-        self._device = torch.device(device)
-        self._network = network.eval().to(self._device).to(memory_format=torch.channels_last)
-        self._preprocessing = Preprocessing(transform)
-        self._mean = self._preprocessing.mean.to(self._device)
-        self._std = self._preprocessing.std.to(self._device)
-        self._half = self._device.type == "cuda" if half is None else half
-        self._batches = ShrinkingBatches(
-            batch_size or (_BATCH_ON_GPU if self._device.type == "cuda" else _BATCH_ON_CPU)
+        self.preprocessing = Preprocessing(transform)
+        self.outputs: tuple[str, ...] = getattr(network, "outputs", ("vectors",))
+        self._grey = self.preprocessing.pixels(whole(Image.new("RGB", (256, 256), (128, 128, 128))))
+        self.engine = Engine(
+            _FromPixels(network.to(memory_format=torch.channels_last), self.preprocessing),
+            _tensors(np.stack([self._grey, self._grey])),
+            devices,
+            batch_size=batch_size or (_BATCH_ON_CPU if devices[0] == "cpu" else _BATCH_ON_GPU),
+            batch_sizes=(4, 16),
+            precision=None if half is None else "float16" if half else "float32",
+            compiled=compiled,
         )
-        grey = self._preprocessing.pixels(Image.new("RGB", (256, 256), (128, 128, 128)))
-        self.dimension = int(self._features(np.stack([grey])).shape[1])
+        self.dimension = int(self.engine.run(_tensors, self._grey[None])[0].shape[1])
         self.provenance = describe(name, "image", self.dimension, state, distribution)
+
+    @property
+    def decoders(self) -> int:
+        """Threads that decode pictures beside the forward passes."""
+        return min(_MOST_DECODERS, self.engine.cores)
 
     def encode(self, images: Sequence[Image.Image]) -> npt.NDArray[np.float32]:
         """Vectors of the images, in their order; see `ImageEncoder.encode`."""
-        parts = []
-        with ThreadPoolExecutor(min(_MOST_THREADS, torch.get_num_threads())) as pool:
-            for pixels in self._prepared(images, pool):
-                parts += self._batches.run(self._features, pixels)
-        vectors = np.concatenate(parts) if parts else np.empty((0, self.dimension), np.float32)
-        return unit_rows(vectors, "image")
+        return self.outputs_of(images).vectors
 
-    def _prepared(self, images: Sequence[Image.Image], pool: ThreadPoolExecutor) -> Iterator[npt.NDArray[np.uint8]]:
-        """Batches of pixels; while the caller works on one, the pool works on the next ones."""
-        size = self._batches.size
-        ahead: deque[Iterator[npt.NDArray[np.uint8]]] = deque()
-        for start in range(0, len(images), size):
-            ahead.append(pool.map(lambda i: self._pixels(images, i), range(start, min(start + size, len(images)))))
-            if len(ahead) > _BATCHES_AHEAD:
-                yield np.stack(list(ahead.popleft()))
-        while ahead:
-            yield np.stack(list(ahead.popleft()))
+    def outputs_of(self, images: Sequence[Image.Image]) -> ImageOutputs:
+        """All outputs for the images, in their order; as `encode`, and the same errors."""
+        if not len(images):
+            return self.run(np.stack([self._grey]), slice(0, 0))
+        size = self.engine.batch_size
+        with ThreadPoolExecutor(self.decoders, thread_name_prefix="redpop-decode") as pool:
 
-    def _pixels(self, images: Sequence[Image.Image], index: int) -> npt.NDArray[np.uint8]:
+            def prepared(start: int) -> Pixels:
+                indices = range(start, min(start + size, len(images)))
+                return np.stack(list(pool.map(lambda index: self._pixels(images, index), indices)))
+
+            starts = range(0, len(images), size)
+            if len(starts) == 1:
+                return self.run(prepared(0))
+            with threads_per_pass(self.engine.threads):
+                lanes = self.engine.lanes
+                parts = list(in_lanes(starts, lambda start: self._raw(prepared(start)), lanes=lanes, ahead=2 * lanes))
+        return self._finished(tuple(np.concatenate(column) for column in zip(*parts, strict=True)))
+
+    def run(self, pixels: Pixels, part: slice = slice(None)) -> ImageOutputs:
+        """Outputs for prepared pictures, (n, height, width, 3); may be called from several threads at once.
+
+        Raises:
+            RedPopError: A vector is zero or not finite; the message names its index.
+        """
+        return self._finished(tuple(output[part] for output in self._raw(pixels)))
+
+    def vectors(self, sample: Pixels, forward: Forward, batch_size: int) -> tuple[npt.NDArray[np.float32], float]:
+        """Vectors of prepared pictures and pictures per second, with another way to run the network; for tuning."""
+        batches = [sample[start : start + batch_size] for start in range(0, len(sample), batch_size)]
+        return self.engine.measured(batches, lambda batch: forward(*_tensors(batch))[0], len)
+
+    def _raw(self, pixels: Pixels) -> tuple[npt.NDArray[np.float32], ...]:
+        return self.engine.run(_tensors, pixels)
+
+    def _finished(self, outputs: tuple[npt.NDArray[np.float32], ...]) -> ImageOutputs:
+        named = dict(zip(self.outputs, outputs, strict=True))
+        return ImageOutputs(**{**named, "vectors": unit_rows(named["vectors"], "image")})
+
+    def _pixels(self, images: Sequence[Image.Image], index: int) -> Pixels:
         try:
-            return self._preprocessing.pixels(images[index])
+            return self.preprocessing.pixels(whole(images[index]))
         except (OSError, ValueError) as error:
             raise RedPopError(f"Image {index} (of {len(images)}, counted from 0) cannot be read: {error}") from error
 
-    def _features(self, pixels: npt.NDArray[np.uint8]) -> npt.NDArray[np.float32]:
-        batch = torch.from_numpy(pixels).to(self._device).permute(0, 3, 1, 2)
-        with torch.inference_mode():
-            scaled = batch.float().div_(255).sub_(self._mean).div_(self._std)
-            with torch.autocast(self._device.type, dtype=torch.float16, enabled=self._half):
-                features = self._network(scaled)
-            if self._half and not torch.isfinite(features).all():
-                features = self._network(scaled)
-        result: npt.NDArray[np.float32] = features.float().cpu().numpy()
-        return result
+
+class _FromPixels(torch.nn.Module):
+    """A network behind the scaling of bytes; (n, h, w, 3) uint8 to a tuple of outputs.
+
+    Rows of interleaved channels, as decoders give them, are already torch's channels_last layout.
+    """
+
+    mean: torch.Tensor
+    std: torch.Tensor
+
+    def __init__(self, network: torch.nn.Module, preprocessing: Preprocessing) -> None:
+        super().__init__()
+        self.network = network
+        self.register_buffer("mean", preprocessing.mean.reshape(3, 1, 1), persistent=False)
+        self.register_buffer("std", preprocessing.std.reshape(3, 1, 1), persistent=False)
+
+    def forward(self, pixels: torch.Tensor) -> tuple[torch.Tensor, ...]:
+        scaled = pixels.permute(0, 3, 1, 2).float().div(255).sub(self.mean).div(self.std)
+        outputs = self.network(scaled.to(next(self.network.parameters(), scaled).dtype))
+        return outputs if isinstance(outputs, tuple) else (outputs,)
+
+
+def _tensors(pixels: Pixels) -> tuple[torch.Tensor]:
+    return (torch.from_numpy(pixels),)

@@ -8,7 +8,7 @@ from typing import Literal, Self, get_args
 
 from redpop_assets.errors import SettingsError
 
-Library = Literal["open_clip", "timm", "sentence_transformers"]
+Library = Literal["open_clip", "timm", "sentence_transformers", "transformers"]
 WeightsKind = Literal["hub", "bundled", "path", "random"]
 
 BUNDLED = MappingProxyType(
@@ -21,11 +21,13 @@ BUNDLED = MappingProxyType(
 
 ACCEPTED_FORMS = (
     "open_clip:ViT-B-32/laion2b_s34b_b79k (a tag), timm:resnet101/a1h_in1k, timm:resnet101/hub (the default tag), "
-    "sentence_transformers:all-MiniLM-L6-v2/hub, timm:tf_efficientnet_lite0/bundled, "
+    "sentence_transformers:all-MiniLM-L6-v2/hub, transformers:google-bert/bert-base-uncased/hub, "
+    "timm:tf_efficientnet_lite0/bundled, "
     "sentence_transformers:all-MiniLM-L6-v2/bundled, timm:resnet50//data/r50.safetensors (an absolute path), "
     "open_clip:ViT-B-32/./weights/clip.pt, timm:resnet50/~/r50.safetensors, timm:resnet50/random (untrained)"
 )
 
+_WITH_OWNER = ("sentence_transformers", "transformers")
 _WORD = r"[^\s/~.][^\s/]*"
 _MODEL = re.compile(_WORD)
 _MODEL_WITH_OWNER = re.compile(rf"{_WORD}(/{_WORD})?")
@@ -40,7 +42,7 @@ class EncoderName:
 
     `weights` is a tag of the library or the word hub (downloaded once, then from the library's cache), the word bundled
     (from an installed package), the word random (untrained), or a path that starts with `/`, `./`, `../` or `~`. Models
-    of sentence_transformers may carry their owner: `sentence_transformers:BAAI/bge-small-en-v1.5/hub`.
+    of sentence_transformers and transformers may carry their owner: `sentence_transformers:BAAI/bge-small-en-v1.5/hub`.
 
     Raises:
         SettingsError: The parts do not make a name; the message lists the accepted forms.
@@ -53,7 +55,7 @@ class EncoderName:
     def __post_init__(self) -> None:
         if self.library not in get_args(Library):
             raise _refused(self, f"{self.library!r} is none of {', '.join(get_args(Library))}")
-        model = _MODEL_WITH_OWNER if self.library == "sentence_transformers" else _MODEL
+        model = _MODEL_WITH_OWNER if self.library in _WITH_OWNER else _MODEL
         if not model.fullmatch(self.model):
             raise _refused(self, f"{self.model!r} is no model name; a path starts with /, ./, ../ or ~")
         if self.weights in {"bundled", "random"} or self.provenance == "path":
@@ -64,8 +66,8 @@ class EncoderName:
                 raise _refused(self, f"{self.weights!r} names no file or folder")
         elif not _TAG.fullmatch(self.weights):
             raise _refused(self, "after the model comes a slash and then hub, a tag, bundled, random or a path")
-        elif self.library == "sentence_transformers" and self.weights != "hub":
-            raise _refused(self, "models of sentence_transformers have no tags; write /hub")
+        elif self.library in _WITH_OWNER and self.weights != "hub":
+            raise _refused(self, f"models of {self.library} have no tags; write /hub")
         elif self.library == "open_clip" and self.weights == "hub":
             raise _refused(
                 self, "models of open_clip have no default weights; write the tag, such as /laion2b_s34b_b79k"

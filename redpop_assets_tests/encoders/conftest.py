@@ -69,3 +69,27 @@ def clip_images():
     from redpop_assets.encoders.load import load_image_encoder
 
     return load_image_encoder("open_clip:ViT-S-32-alt/random", device="cpu")
+
+
+@pytest.fixture(scope="session")
+def tiny_bert(tmp_path_factory):
+    """A folder with an untrained BERT of transformers and its tokenizer, without anything of sentence-transformers."""
+    from transformers import BertConfig, BertModel, BertTokenizerFast
+
+    from redpop_assets.encoders.weights import seeded
+
+    folder = tmp_path_factory.mktemp("bert")
+    (folder / "vocab.txt").write_text("[PAD]\n[UNK]\n[CLS]\n[SEP]\n[MASK]\nmy\ncat\nfell\nasleep\nin\nthe\nsink\nwow\n")
+    tokenizer = BertTokenizerFast(str(folder / "vocab.txt"), model_max_length=32)
+    config = BertConfig(
+        vocab_size=13,
+        hidden_size=24,
+        num_hidden_layers=2,
+        num_attention_heads=3,
+        intermediate_size=40,
+        max_position_embeddings=32,
+    )
+    with seeded():
+        BertModel(config).save_pretrained(folder)
+    tokenizer.save_pretrained(folder)
+    return folder

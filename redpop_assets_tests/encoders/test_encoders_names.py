@@ -31,6 +31,15 @@ from redpop_assets.errors import SettingsError
             "hub",
         ),
         ("sentence_transformers:BAAI/bge//data/a/b", "sentence_transformers", "BAAI/bge", "/data/a/b", "path"),
+        ("transformers:bert-base-uncased/hub", "transformers", "bert-base-uncased", "hub", "hub"),
+        (
+            "transformers:google-bert/bert-base-uncased/hub",
+            "transformers",
+            "google-bert/bert-base-uncased",
+            "hub",
+            "hub",
+        ),
+        ("transformers:mine//data/bert", "transformers", "mine", "/data/bert", "path"),
         ("sentence_transformers:mine/./a/hub", "sentence_transformers", "mine", "./a/hub", "path"),
     ],
 )
@@ -60,6 +69,8 @@ def test_reads_every_form(text, library, model, weights, provenance):
         "open_clip:ViT-B-32/hub",
         "sentence_transformers:all-MiniLM-L6-v2/v1",
         "sentence_transformers:a/b/c/hub",
+        "transformers:bert-base-uncased/v1",
+        "transformers:bert-base-uncased/bundled",
     ],
 )
 def test_refuses_with_the_accepted_forms(text):
@@ -78,7 +89,7 @@ _names = st.one_of(
     st.builds(EncoderName, st.just("timm"), _words, _words.filter(lambda word: word != "bundled")),
     st.builds(
         EncoderName,
-        st.just("sentence_transformers"),
+        st.sampled_from(["sentence_transformers", "transformers"]),
         st.one_of(_words, st.builds("{}/{}".format, _words, _words)),
         st.one_of(_paths, st.sampled_from(["hub", "random"])),
     ),

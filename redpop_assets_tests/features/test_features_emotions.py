@@ -10,8 +10,10 @@ from transformers import BertConfig, BertForSequenceClassification, BertModel, B
 
 from redpop_assets.encoders.weights import seeded
 from redpop_assets.errors import SettingsError, WeightsUnavailable
-from redpop_assets.features.emotions import load_emotions
+from redpop_assets.features.emotions import CODE_VERSION, load_emotions
+from redpop_assets.storage.arrow import arrow_table
 from redpop_assets.storage.schema import load_schema
+from redpop_assets.storage.warehouse import Warehouse
 
 WORDS = ["my", "cat", "sunset", "over", "the", "old", "harbour", "i", "love", "this", "rain", "oc"]
 LABELS = {0: "joy", 1: "sadness", 2: "anger"}
@@ -55,6 +57,23 @@ def emotions(folder):
 def test_the_table_has_a_column_for_labels_and_one_for_probabilities():
     table = load_schema()["features.caption_emotions"]
     assert table.column_names == ("caption_sha256", "model", "code_version", "labels", "probabilities")
+
+
+def test_the_warehouse_takes_them(emotions, tmp_path):
+    warehouse = Warehouse(tmp_path, source="sandbox")
+    probabilities = emotions.probabilities(CAPTIONS)
+    count = len(CAPTIONS)
+    rows = {
+        "caption_sha256": [str(row) for row in range(count)],
+        "model": [emotions.model] * count,
+        "code_version": [CODE_VERSION] * count,
+        "labels": [emotions.labels] * count,
+        "probabilities": probabilities,
+    }
+    warehouse.merge("features.caption_emotions", arrow_table(rows))
+    stored = warehouse.query("SELECT labels, probabilities FROM features.caption_emotions ORDER BY caption_sha256")
+    assert stored.column("labels").to_pylist() == [list(LABELS.values())] * count
+    np.testing.assert_array_equal(stored.column("probabilities").to_pylist(), probabilities)
 
 
 def test_labels_are_those_of_the_network(emotions, folder):

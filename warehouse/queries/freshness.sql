@@ -63,6 +63,10 @@ SELECT 'features', 'environments', count(*), NULL FROM features.environments
 UNION ALL
 SELECT 'features', 'image_concepts', count(*), NULL FROM features.image_concepts
 UNION ALL
+SELECT 'features', 'image_classes', count(*), NULL FROM features.image_classes
+UNION ALL
+SELECT 'features', 'image_grids', count(*), NULL FROM features.image_grids
+UNION ALL
 SELECT 'features', 'image_objects', count(*), NULL FROM features.image_objects
 UNION ALL
 SELECT 'features', 'image_scores', count(*), NULL FROM features.image_scores
