@@ -230,7 +230,7 @@ def checks_of(table: Table) -> tuple[TableCheck, ...]:
         *_CHECKS.get(table.name, ()),
     ]
     numbers = [column for column in table.columns if column.type.startswith("FLOAT")]
-    if table.layer == "features" and not table.name.endswith("_embeddings"):
+    if numbers and table.layer == "features" and not table.name.endswith("_embeddings"):
         broken = " OR ".join(_not_finite(column) for column in numbers)
         rules.append(
             TableCheck(

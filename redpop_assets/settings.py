@@ -16,6 +16,8 @@ from redpop_assets.reddit.plan import DEFAULT_PLAN, HarvestPlan, HarvestPlans, M
 REDDIT_URL = "https://www.reddit.com"
 OAUTH_URL = "https://oauth.reddit.com"
 REDDIT = "reddit"
+NIMA_HEAD = "head"
+"""Written instead of a network, it stands for the last layer of NIMA alone, on the vectors of the image encoder."""
 
 CommaSeparated = Annotated[tuple[str, ...], NoDecode]
 
@@ -133,7 +135,9 @@ class Settings(BaseSettings):
         "", description="transformers model that classifies emotions of captions, by hub name or path; empty: none."
     )
     nima_weights: str = Field(
-        "", description="Weights of the aesthetics network NIMA: <timm model>/<path of the file>; empty: none."
+        "",
+        description="Weights of the aesthetics network NIMA: <timm model>/<path of the file>, such as "
+        "mobilenetv2_100//data/nima.pth, or head/<path> for a layer on the vectors of the image encoder; empty: none.",
     )
     aesthetic_weights: str = Field(
         "", description="Weights of an aesthetics head over vectors of the CLIP encoder, a path; empty: none."
@@ -211,6 +215,17 @@ class Settings(BaseSettings):
             raise ValueError(f"{name} has no half for words: name a model of open_clip, or none")
         return cls._spell_encoder(name) if name else name
 
+    @field_validator("nima_weights")
+    @classmethod
+    def _name_network_and_weights(cls, name: str) -> str:
+        network, _, weights = name.partition("/")
+        if name and not (network and weights):
+            raise ValueError(
+                f"{name} names no network and its weights: write <timm model>/<path>, such as "
+                f"mobilenetv2_100//data/nima.pth, or {NIMA_HEAD}//data/nima_head.safetensors"
+            )
+        return name
+
     @field_validator("home")
     @classmethod
     def _make_home_absolute(cls, home: Path) -> Path:
@@ -249,6 +264,15 @@ class Settings(BaseSettings):
         return self
 
     @model_validator(mode="after")
+    def _judge_vectors_of_a_clip(self) -> Self:
+        if self.aesthetic_weights and not self.clip:
+            raise ValueError(
+                "REDPOP_AESTHETIC_WEIGHTS is a head on the vectors of a CLIP, and there is none: name one in "
+                "REDPOP_CLIP_ENCODER, such as open_clip:ViT-L-14/openai, or leave the weights out"
+            )
+        return self
+
+    @model_validator(mode="after")
     def _wait_for_labels(self) -> Self:
         if self.give_up_days <= self.label_age_days:
             raise ValueError(
@@ -261,6 +285,22 @@ class Settings(BaseSettings):
     def image_encoders(self) -> tuple[str, ...]:
         """All encoders whose vectors of pictures are stored; the first is the one that predictors use."""
         return tuple(dict.fromkeys((self.image_encoder, *self.extra_image_encoders, *filter(None, [self.clip]))))
+
+    @property
+    def caption_encoders(self) -> tuple[str, ...]:
+        """All encoders whose vectors of captions are stored; the first is the one that predictors use."""
+        return tuple(dict.fromkeys((self.caption_encoder, *filter(None, [self.clip]))))
+
+    @property
+    def object_encoder(self) -> str:
+        """The image encoder whose classes say what a picture shows: the first of timm; empty without one."""
+        return next((name for name in self.image_encoders if name.startswith("timm:")), "")
+
+    @property
+    def nima(self) -> tuple[str, str]:
+        """Network and weights of NIMA; both empty without it."""
+        network, _, weights = self.nima_weights.partition("/")
+        return network, weights
 
     @property
     def clip(self) -> str:

@@ -19,9 +19,7 @@ import pyarrow as pa
 import pytest
 
 from redpop_assets.definitions import build_defs
-from redpop_assets.encoders.base import CODE_VERSION as ENCODING_VERSION
-from redpop_assets.features import captions, pixels, timestamps
-from redpop_assets.predictors.blocks import TABLES, Encoders
+from redpop_assets.predictors.blocks import SOURCES, Encoders
 from redpop_assets.resources import open_warehouse
 from redpop_assets.runs import _selected, execute, prepare_instance
 from redpop_assets.sandbox.clock import Clock
@@ -233,10 +231,20 @@ class Pipeline:
 
 
 @pytest.fixture(scope="session")
-def pipeline(deploy: Callable[..., Deployment], sandbox: str) -> Pipeline:
-    """Two communities of the sandbox from harvest to published warehouse."""
+def pipeline(deploy: Callable[..., Deployment], sandbox: str, tmp_path_factory: pytest.TempPathFactory) -> Pipeline:
+    """Two communities of the sandbox from harvest to published warehouse, with every kind of network there is.
+
+    Where no package carries weights, networks are small and untrained.
+    """
+    from redpop_assets_tests.tiny_networks import save_network
+
     deployment = deploy(
         sandbox,
+        REDPOP_CLIP_ENCODER="open_clip:ViT-S-32-alt/random",
+        REDPOP_IMAGE_GRIDS="true",
+        REDPOP_NIMA_WEIGHTS="test_resnet/random",
+        REDPOP_AESTHETIC_WEIGHTS="random",
+        REDPOP_EMOTION_MODEL=save_network(tmp_path_factory.mktemp("emotions")),
         REDPOP_HARVEST_PLAN="new,hot,top/week,controversial/all",
         REDPOP_TEST_SHARE="0.12",
         REDPOP_VALIDATION_SHARE="0.17",
@@ -275,14 +283,23 @@ def only() -> Callable[..., contextlib.AbstractContextManager[None]]:
 
 
 IMAGE_ENCODER, CAPTION_ENCODER = "timm:resnet10t/random", "sentence_transformers:all-MiniLM-L6-v2/bundled"
-VERSIONS = {
-    "image": ENCODING_VERSION,
-    "caption": ENCODING_VERSION,
-    "text": captions.CODE_VERSION,
-    "time": timestamps.CODE_VERSION,
-    "pixels": pixels.CODE_VERSION,
+ENCODERS = Encoders(
+    IMAGE_ENCODER,
+    CAPTION_ENCODER,
+    clip="open_clip:ViT-S-32-alt/random",
+    objects=IMAGE_ENCODER,
+    entities="bundled",
+    emotions="of the test",
+)
+FILLERS: Mapping[str, Callable[[int], Any]] = {
+    "level": lambda n: ["author"] * n,
+    "posts": lambda n: np.ones(n, np.int32),
+    "labels": lambda n: [["joy", "anger", "fear", "love"]] * n,
+    "top_classes": lambda n: np.zeros((n, 5), np.int32),
 }
-WIDTH = {"features.image_embeddings": 6, "features.caption_embeddings": 5}
+"""What columns hold that are neither keys nor numbers to learn from."""
+WIDTH = {("image", "embedding"): 6, ("caption", "embedding"): 5, ("emotions", "probabilities"): 4}
+WIDTH |= {("environment", "image_mean"): 6, ("environment", "caption_mean"): 5}
 
 
 @pytest.fixture(scope="session")
@@ -370,30 +387,36 @@ def _fill(
         "level": [None if first == number else "bytes" for number, first in enumerate(original)],
     }
     pictures = sorted({digest for digest, there in zip(image_sha256, stored, strict=True) if there})
-    for block, table in TABLES.items():
-        name = {
-            "image": "image_sha256",
-            "pixels": "image_sha256",
-            "caption": "caption_sha256",
-            "text": "caption_sha256",
-        }
-        subjects = {"image_sha256": pictures, "caption_sha256": caption_sha256}.get(name.get(block, ""), ids)
-        n = len(subjects)
-        columns: dict[str, Any] = {name.get(block, "post_id"): subjects}
-        for column in warehouse.schema[table].columns:
-            if column.name == "subreddit":
-                columns["subreddit"] = [subreddit] * n
-            elif column.name == "code_version":
-                columns["code_version"] = [VERSIONS[block]] * n
-            elif column.name == "encoder":
-                columns["encoder"] = [IMAGE_ENCODER if block == "image" else CAPTION_ENCODER] * n
+    for block, source in SOURCES.items():
+        definition = warehouse.schema[source.table]
+        if definition.is_view or (not images and source.key in {"image_sha256", "pair"}):
+            continue
+        shown = [number for number in range(posts) if stored[number]]
+        subjects: dict[str, list[str]] = {
+            "post_id": {"post_id": ids},
+            "caption_sha256": {"caption_sha256": caption_sha256},
+            "image_sha256": {"image_sha256": pictures},
+            "pair": {
+                "caption_sha256": [caption_sha256[number] for number in shown],
+                "image_sha256": [image_sha256[number] for number in shown],
+            },
+        }[source.key]
+        n = len(next(iter(subjects.values())))
+        networks = {column: getattr(ENCODERS, field) for column, field in source.networks}
+        same = {"subreddit": subreddit, "code_version": source.version, **networks}
+        columns: dict[str, Any] = dict(subjects)
+        for column in definition.columns:
+            if column.name in same:
+                columns[column.name] = [same[column.name]] * n
             elif column.type.startswith("FLOAT"):
                 width = column.type.removeprefix("FLOAT").strip("[]")
-                shape = (n,) if column.type == "FLOAT" else (n, int(width or WIDTH.get(table, 0)))
+                shape = (n,) if column.type == "FLOAT" else (n, int(width or WIDTH[block, column.name]))
                 columns[column.name] = rng.normal(size=shape).astype(np.float32)
+            elif column.name not in columns and not column.nullable:
+                columns[column.name] = FILLERS[column.name](n)
         if block == "text":
             columns["words"] = words
-        tables[table] = columns
+        tables[source.table] = columns
     with warehouse.write() as writer:
         for table, columns in tables.items():
             if n := len(next(iter(columns.values()))):
@@ -404,11 +427,12 @@ def _fill(
                 row = {
                     "encoder": encoder,
                     "modality": table,
-                    "dimension": WIDTH[f"features.{table}_embeddings"],
+                    "dimension": WIDTH[table, "embedding"],
                     "provenance": encoder.rpartition("/")[2],
                     "weights_sha256": "0" * 64,
                     "library": "none",
                     "first_used_at": created[0],
+                    **dict.fromkeys(("backend", "precision", "batch_size", "items_per_second", "min_cosine")),
                 }
                 writer.append(
                     "features.encoders",
@@ -420,7 +444,7 @@ def _fill(
 @pytest.fixture(scope="session")
 def encoders() -> Encoders:
     """The encoders whose vectors `fill` writes."""
-    return Encoders(image=IMAGE_ENCODER, caption=CAPTION_ENCODER)
+    return ENCODERS
 
 
 @pytest.fixture

@@ -45,7 +45,8 @@ def one_vector(table):
     """Condition for one row of an embedding table that belongs to r/pics and to no other community."""
     others = partition_filter(table).replace("$subreddit", "'earthporn'")
     mine = partition_filter(table).replace("$subreddit", "'pics'")
-    return f"{VECTORS[table]} = (SELECT min({VECTORS[table]}) FROM {table} WHERE {mine} AND ({others}) IS NOT TRUE)"
+    first = f"SELECT min({VECTORS[table]}) FROM {table} WHERE {mine} AND ({others}) IS NOT TRUE"
+    return f"{VECTORS[table]} = ({first}) AND NOT starts_with(encoder, 'open_clip:')"
 
 
 BREAKAGES = {
@@ -128,6 +129,7 @@ BREAKAGES = {
             for column in columns
         )
         for table, columns in FLOATS.items()
+        if columns
     },
     **{
         (table, "unique_keys"): (

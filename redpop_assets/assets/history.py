@@ -9,7 +9,7 @@ import pyarrow as pa
 from redpop_assets.assets.tables import TableAssets
 from redpop_assets.features import authors, community, environments, neighbours, novelty, seen_before
 from redpop_assets.features.tokens import caption_tokens
-from redpop_assets.predictors.blocks import Encoders, read_dataset
+from redpop_assets.predictors.blocks import read_dataset
 from redpop_assets.storage.arrow import arrow_table
 from redpop_assets.storage.history import History, read_subscribers
 from redpop_assets.storage.warehouse import Warehouse
@@ -22,7 +22,6 @@ def history_assets(tables: TableAssets) -> list[dg.AssetsDefinition]:
     settings = tables.settings
 
     @dg.multi_asset(
-        name="post_history",
         **tables.multi_asset(
             ("features.author_features", "features.community_features", "features.caption_novelty"),
             code_version=f"{authors.CODE_VERSION}.{community.CODE_VERSION}.{novelty.CODE_VERSION}",
@@ -39,7 +38,7 @@ def history_assets(tables: TableAssets) -> list[dg.AssetsDefinition]:
         """
         subreddit = context.partition_key
         everybody = History.read(warehouse, None, settings.label_final_age)
-        posts = History.read(warehouse, subreddit, settings.label_final_age)
+        posts = everybody.only(subreddit)
         past = (posts.post_ids, posts.authors, posts.created_at, posts.matured_at, posts.log_score)
         activity = authors.Activity(everybody.authors, everybody.subreddits, everybody.created_at)
         subscribers, seen_at = read_subscribers(warehouse, subreddit)
@@ -57,7 +56,6 @@ def history_assets(tables: TableAssets) -> list[dg.AssetsDefinition]:
             yield tables.materialized(warehouse, table, subreddit, rows_changed=changed)
 
     @dg.multi_asset(
-        name="picture_history",
         **tables.multi_asset(
             ("features.seen_before", "features.neighbours", "features.environments"),
             code_version=f"{seen_before.CODE_VERSION}.{neighbours.CODE_VERSION}.{environments.CODE_VERSION}",
@@ -91,15 +89,15 @@ def history_assets(tables: TableAssets) -> list[dg.AssetsDefinition]:
         )
         here = everybody.of(subreddit)
         rows = {name: values[here] for name, values in seen.items()}
-        posts = History.read(warehouse, subreddit, settings.label_final_age)
-        changed = _replace(warehouse, "features.seen_before", subreddit, {"post_id": posts.post_ids, **rows})
-        yield tables.materialized(warehouse, "features.seen_before", subreddit, rows_changed=changed)
-
+        posts = everybody.only(subreddit)
         names = {"image_encoder": settings.image_encoder, "caption_encoder": settings.caption_encoder}
-        encoders = Encoders(image=settings.image_encoder, caption=settings.caption_encoder)
+        encoders = tables.encoders
         vectors = read_dataset(warehouse, subreddit, encoders, ["image", "caption"])
         if vectors.post_ids != tuple(posts.post_ids):
             raise dg.RetryRequested(max_retries=3, seconds_to_wait=5)  # another run has cleaned posts in between
+        changed = _replace(warehouse, "features.seen_before", subreddit, {"post_id": posts.post_ids, **rows})
+        yield tables.materialized(warehouse, "features.seen_before", subreddit, rows_changed=changed)
+
         images, captions = (vectors.blocks[block].values for block in ("image", "caption"))
         nearest = neighbours.neighbour_features(
             posts.post_ids,

@@ -6,7 +6,7 @@ import dagster as dg
 
 from redpop_assets.assets.tables import TableAssets
 from redpop_assets.automation import on_new_training_data
-from redpop_assets.predictors.blocks import TABLES, Encoders
+from redpop_assets.predictors.blocks import SOURCES, Encoders
 from redpop_assets.predictors.registry import predictor_class, predictor_names
 from redpop_assets.storage.models import ModelStore
 from redpop_assets.storage.warehouse import Warehouse
@@ -15,14 +15,19 @@ from redpop_assets.storage.warehouse import Warehouse
 def model_assets(tables: TableAssets) -> list[dg.AssetsDefinition]:
     """The training set and every registered predictor."""
     settings = tables.settings
-    encoders = Encoders(image=settings.image_encoder, caption=settings.caption_encoder)
+    encoders = tables.encoders
 
     @dg.multi_asset(
         name="training_set",
         **tables.multi_asset(
             ("models.training_set", "models.training_columns"),
             code_version="1",
-            deps=["core.posts", "core.labels", "core.duplicates", *TABLES.values()],
+            deps=[
+                "core.posts",
+                "core.labels",
+                "core.duplicates",
+                *(source.filled_table for source in SOURCES.values()),
+            ],
             condition=on_new_training_data(settings.nightly_cron),
         ),
         partitions_def=tables.partitions,

@@ -9,6 +9,7 @@ import dagster as dg
 
 from redpop_assets.automation import ON_NEW_DATA, ON_NEW_DATA_FROM_ANY
 from redpop_assets.checks import check_specs, run_checks
+from redpop_assets.predictors.blocks import Encoders
 from redpop_assets.settings import Settings
 from redpop_assets.storage.schema import Schema, Table
 from redpop_assets.storage.warehouse import Warehouse
@@ -24,10 +25,12 @@ _CAPTIONS = "caption_sha256 IN (SELECT caption_sha256 FROM core.posts WHERE subr
 _PARTITION = {
     "core.image_fetches": "url IN (SELECT url FROM core.image_urls WHERE subreddit = $subreddit)",
     "core.images": _IMAGES,
-    "features.image_embeddings": _IMAGES,
-    "features.image_features": _IMAGES,
-    "features.caption_embeddings": _CAPTIONS,
-    "features.caption_features": _CAPTIONS,
+    **{
+        f"features.image_{what}": _IMAGES
+        for what in ("embeddings", "classes", "grids", "features", "visual", "objects", "concepts", "scores")
+    },
+    **{f"features.caption_{what}": _CAPTIONS for what in ("embeddings", "features", "tokens", "entities", "emotions")},
+    "features.caption_image_agreement": f"{_CAPTIONS} AND {_IMAGES}",
     "raw.tombstones": "$subreddit IS NOT NULL",  # of a forgotten post not even the community is kept
 }
 
@@ -50,6 +53,19 @@ class TableAssets:
     schema: Schema
     partitions: dg.StaticPartitionsDefinition
 
+    @property
+    def encoders(self) -> Encoders:
+        """The networks whose outputs predictors learn from."""
+        settings = self.settings
+        return Encoders(
+            image=settings.image_encoder,
+            caption=settings.caption_encoder,
+            clip=settings.clip,
+            objects=settings.object_encoder,
+            entities=settings.entity_model,
+            emotions=settings.emotion_model,
+        )
+
     def asset(self, table: str, *, code_version: str, deps: list[str], kinds: Iterable[str] = ()) -> dict[str, Any]:
         """Keyword arguments of `dg.asset` for a partitioned table with an asset of its own."""
         return {
@@ -66,6 +82,7 @@ class TableAssets:
         code_version: str,
         deps: list[str] | None = None,
         condition: dg.AutomationCondition[Any] = ON_NEW_DATA,
+        kinds: Iterable[str] = (),
     ) -> dict[str, Any]:
         """Keyword arguments of `dg.multi_asset` for partitioned tables that are written together.
 
@@ -75,7 +92,7 @@ class TableAssets:
         return {
             "specs": [
                 dg.AssetSpec(
-                    **self._common(table, code_version, deps or [], {"python", "duckdb"}),
+                    **self._common(table, code_version, deps or [], {"python", "duckdb", *kinds}),
                     description=self.schema[table].description,
                     partitions_def=self.partitions,
                     automation_condition=condition if deps else None,

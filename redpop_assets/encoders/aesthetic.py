@@ -16,7 +16,7 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from redpop_assets.encoders.base import ImageEncoder
+from redpop_assets.encoders.base import Provenance
 from redpop_assets.encoders.heads import RANDOM, VectorScorer, vector_provenance
 from redpop_assets.encoders.picture_network import State, read_weights, require_shapes
 from redpop_assets.encoders.weights import seeded
@@ -45,12 +45,12 @@ class AffineHead:
         return {"score": values[:, 0], "spread": np.zeros(len(values), np.float32)}
 
 
-def load_aesthetic(weights: str, encoder: ImageEncoder) -> VectorScorer:
+def load_aesthetic(weights: str, encoder: Provenance) -> VectorScorer:
     """Load a head for the vectors of an encoder.
 
     Args:
         weights: Path of a file in one of the two layouts; or the word random.
-        encoder: The CLIP the head was trained on.
+        encoder: The CLIP the head was trained on, as features.encoders records it.
 
     Raises:
         SettingsError: `weights` is empty.
@@ -60,10 +60,10 @@ def load_aesthetic(weights: str, encoder: ImageEncoder) -> VectorScorer:
         with seeded():
             state: State = torch.nn.Linear(encoder.dimension, 1).state_dict()
     else:
-        model = f"an aesthetic head on the {encoder.dimension} numbers of {encoder.name}"
+        model = f"an aesthetic head on the {encoder.dimension} numbers of {encoder.encoder}"
         state = read_weights(weights, SETTING, model, lambda state: _require_layout(state, encoder.dimension))
     layers = [(_numbers(state[f"{layer}weight"]), _numbers(state[f"{layer}bias"])) for layer in _layers(state)]
-    return VectorScorer(encoder, AffineHead(layers), vector_provenance("aesthetic", weights, state, encoder))
+    return VectorScorer(encoder.dimension, AffineHead(layers), vector_provenance("aesthetic", weights, state, encoder))
 
 
 def _layers(state: State) -> tuple[str, ...]:

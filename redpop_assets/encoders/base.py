@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     import torch
     from PIL import Image
 
-CODE_VERSION = "1"
+CODE_VERSION = "2"
 """Version of preprocessing and pooling: raise it when the same content and weights would give another vector."""
 
 Modality = Literal["image", "caption"]

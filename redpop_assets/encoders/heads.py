@@ -14,13 +14,11 @@ from typing import TYPE_CHECKING, Final, Literal, Protocol
 import numpy as np
 import numpy.typing as npt
 
-from redpop_assets.encoders.base import weights_sha256
+from redpop_assets.encoders.base import Provenance, weights_sha256
 
 if TYPE_CHECKING:
     import torch
     from PIL import Image
-
-    from redpop_assets.encoders.base import ImageEncoder
 
 CODE_VERSION: Final = "1"
 """Raise it when the same picture and weights would get another score."""
@@ -75,39 +73,35 @@ class VectorHead(Protocol):
 
 
 class VectorScorer:
-    """An `ImageScorer` on top of an encoder. Vectors that are already stored need no encoding: `score_vectors`."""
+    """A judge that looks at the stored vectors of an encoder instead of at pictures."""
 
-    def __init__(self, encoder: "ImageEncoder", head: VectorHead, provenance: ScorerProvenance) -> None:
+    def __init__(self, dimension: int, head: VectorHead, provenance: ScorerProvenance) -> None:
         self.name = provenance.scorer
         self.provenance = provenance
-        self._encoder = encoder
+        self._dimension = dimension
         self._head = head
 
-    def score(self, images: "Sequence[Image.Image]") -> dict[str, npt.NDArray[np.float32]]:
-        """Scores of the images, in their order; see `ImageScorer.score`."""
-        return self.score_vectors(self._encoder.encode(images))
-
     def score_vectors(self, vectors: npt.NDArray[np.float32]) -> dict[str, npt.NDArray[np.float32]]:
-        """Scores from (n, d) vectors of the same encoder, L2-normalised.
+        """Scores from (n, d) vectors of the encoder, L2-normalised: the columns of `COLUMNS`, as in `ImageScorer`.
 
         Raises:
             ValueError: The vectors have another dimension.
         """
-        if vectors.ndim != 2 or vectors.shape[1] != self._encoder.dimension:
-            raise ValueError(f"vectors of shape {vectors.shape} came where (n, {self._encoder.dimension}) is needed")
+        if vectors.ndim != 2 or vectors.shape[1] != self._dimension:
+            raise ValueError(f"vectors of shape {vectors.shape} came where (n, {self._dimension}) is needed")
         return self._head(vectors)
 
 
 def vector_provenance(
-    scorer: str, weights: str, state: "Mapping[str, torch.Tensor]", encoder: "ImageEncoder"
+    scorer: str, weights: str, state: "Mapping[str, torch.Tensor]", encoder: Provenance
 ) -> ScorerProvenance:
     """Provenance of a head on vectors: its digest covers the head and the encoder, and so does `random`."""
-    both = f"{weights_sha256(state)}\0{encoder.provenance.weights_sha256}"
-    untrained = weights == RANDOM or encoder.provenance.provenance == RANDOM
+    both = f"{weights_sha256(state)}\0{encoder.weights_sha256}"
+    untrained = weights == RANDOM or encoder.provenance == RANDOM
     return ScorerProvenance(
         scorer,
-        encoder.name,
+        encoder.encoder,
         "random" if untrained else "path",
         hashlib.sha256(both.encode()).hexdigest(),
-        f"{encoder.provenance.library}, numpy {version('numpy')}",
+        f"{encoder.library}, numpy {version('numpy')}",
     )

@@ -18,7 +18,7 @@ import numpy.typing as npt
 import torch
 from PIL import Image
 
-from redpop_assets.encoders.base import ImageEncoder, weights_sha256
+from redpop_assets.encoders.base import Provenance, weights_sha256
 from redpop_assets.encoders.heads import RANDOM, ScorerProvenance, VectorScorer, vector_provenance
 from redpop_assets.encoders.picture_network import (
     PictureNetwork,
@@ -184,12 +184,12 @@ class NimaHead:
         save_file({"weight": np.ascontiguousarray(self.weight), "bias": np.ascontiguousarray(self.bias)}, path)
 
 
-def load_nima_head(weights: str, encoder: ImageEncoder) -> VectorScorer:
+def load_nima_head(weights: str, encoder: Provenance) -> VectorScorer:
     """Load the last layer alone, for the vectors of an encoder.
 
     Args:
         weights: Path of a file with `weight` (10, d) and `bias` (10,), as `NimaHead.save` writes it; or random.
-        encoder: The encoder on whose vectors it was trained.
+        encoder: The encoder on whose vectors it was trained, as features.encoders records it.
 
     Raises:
         SettingsError: `weights` is empty.
@@ -200,10 +200,10 @@ def load_nima_head(weights: str, encoder: ImageEncoder) -> VectorScorer:
             state: State = torch.nn.Linear(encoder.dimension, BINS).state_dict()
     else:
         shapes = {"weight": (BINS, encoder.dimension), "bias": (BINS,)}
-        model = f"a NIMA head on the {encoder.dimension} numbers of {encoder.name}"
+        model = f"a NIMA head on the {encoder.dimension} numbers of {encoder.encoder}"
         state = read_weights(weights, SETTING, model, lambda state: require_shapes(state, shapes))
     head = NimaHead(state["weight"].float().numpy(), state["bias"].float().numpy())
-    return VectorScorer(encoder, head, vector_provenance("nima", weights, state, encoder))
+    return VectorScorer(encoder.dimension, head, vector_provenance("nima", weights, state, encoder))
 
 
 def fit_nima_head(

@@ -13,7 +13,7 @@ import pyarrow as pa
 
 from redpop_assets.encoders.base import CODE_VERSION as ENCODING_VERSION
 from redpop_assets.errors import WarehouseError
-from redpop_assets.features import captions, pixels, timestamps
+from redpop_assets.features import captions, pixels, timestamps, visual
 from redpop_assets.storage.schema import load_schema
 
 # What does not fit into this goes to the disk; for rows as wide as embeddings, half of it is too little.
@@ -33,6 +33,10 @@ _FEATURES: Mapping[str, tuple[str, str]] = {
     ),
     "author": ("features.author_features", "author_f.post_id = p.post_id"),
     "flag": ("features.post_flags", "flag_f.post_id = p.post_id"),
+    "community": ("features.community_features", "community_f.post_id = p.post_id"),
+    "novelty": ("features.caption_novelty", "novelty_f.post_id = p.post_id"),
+    "seen": ("features.seen_before", "seen_f.post_id = p.post_id"),
+    "near": ("features.neighbours", "near_f.post_id = p.post_id"),
     "caption": (
         "features.caption_features",
         f"caption_f.caption_sha256 = p.caption_sha256 AND caption_f.code_version = '{captions.CODE_VERSION}'",
@@ -40,6 +44,10 @@ _FEATURES: Mapping[str, tuple[str, str]] = {
     "image": (
         "features.image_features",
         f"image_f.image_sha256 = i.image_sha256 AND image_f.code_version = '{pixels.CODE_VERSION}'",
+    ),
+    "visual": (
+        "features.image_visual",
+        f"visual_f.image_sha256 = i.image_sha256 AND visual_f.code_version = '{visual.CODE_VERSION}'",
     ),
 }
 _EMBEDDINGS: Mapping[str, tuple[str, str]] = {

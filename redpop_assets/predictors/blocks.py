@@ -11,8 +11,9 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
+from redpop_assets.encoders import zero_shot
 from redpop_assets.encoders.base import CODE_VERSION as ENCODING_VERSION
-from redpop_assets.features import captions, pixels, timestamps
+from redpop_assets.features import captions, class_families, emotions, entities, pixels, timestamps, visual
 from redpop_assets.predictors.dataset import BLOCK_NAMES, EMBEDDINGS, Block, Dataset
 from redpop_assets.storage.schema import Column, load_schema
 from redpop_assets.storage.warehouse import Reader, Warehouse
@@ -24,22 +25,33 @@ class Source:
 
     Attributes:
         table: Its table.
-        key: Column that leads to it: `post_id`, `caption_sha256` or `image_sha256`.
+        key: Column that leads to it, `post_id`, `caption_sha256` or `image_sha256`; `pair` for both of the latter.
         version: Code version of the rows that count; None where a table has no other rows.
         networks: Columns that name a network, with the field of `Encoders` that says which one counts.
+        view_of: The table behind it, if it is a view.
     """
 
     table: str
     key: str
     version: str | None = None
     networks: tuple[tuple[str, str], ...] = ()
+    view_of: str | None = None
+
+    @property
+    def filled_table(self) -> str:
+        """The table that is filled: its own, or the one behind a view."""
+        return self.view_of or self.table
 
     @property
     def join(self) -> str:
         """SQL from `core.posts AS p` to the rows, alias `f`."""
-        picture = "JOIN core.primary_images AS i USING (post_id) " if self.key == "image_sha256" else ""
-        return f"{picture}JOIN {self.table} AS f USING ({self.key})"
+        if self.key == "post_id" or self.key == "caption_sha256":
+            return f"JOIN {self.table} AS f USING ({self.key})"
+        keys = "image_sha256" if self.key == "image_sha256" else "caption_sha256, image_sha256"
+        return f"JOIN core.primary_images AS i USING (post_id) JOIN {self.table} AS f USING ({keys})"
 
+
+_BOTH_NETWORKS = (("image_encoder", "image"), ("caption_encoder", "caption"))
 
 SOURCES: Mapping[str, Source] = {
     "image": Source("features.image_embeddings", "image_sha256", ENCODING_VERSION, (("encoder", "image"),)),
@@ -49,23 +61,23 @@ SOURCES: Mapping[str, Source] = {
     "author": Source("features.author_features", "post_id"),
     "flags": Source("features.post_flags", "post_id"),
     "pixels": Source("features.image_features", "image_sha256", pixels.CODE_VERSION),
+    "visual": Source("features.image_visual", "image_sha256", visual.CODE_VERSION),
+    "objects": Source("features.image_objects", "image_sha256", class_families.CODE_VERSION, (("encoder", "objects"),)),
+    "concepts": Source("features.image_concepts", "image_sha256", zero_shot.CODE_VERSION, (("encoder", "clip"),)),
+    "agreement": Source("features.caption_image_agreement", "pair", zero_shot.CODE_VERSION, (("encoder", "clip"),)),
+    "ratings": Source("features.image_ratings", "image_sha256", view_of="features.image_scores"),
+    "entities": Source("features.caption_entities", "caption_sha256", entities.CODE_VERSION, (("model", "entities"),)),
+    "emotions": Source("features.caption_emotions", "caption_sha256", emotions.CODE_VERSION, (("model", "emotions"),)),
+    "novelty": Source("features.caption_novelty", "post_id"),
+    "community": Source("features.community_features", "post_id"),
+    "seen": Source("features.seen_before", "post_id"),
+    "neighbours": Source("features.neighbours", "post_id", None, _BOTH_NETWORKS),
+    "environment": Source("features.environments", "post_id", None, _BOTH_NETWORKS),
 }
 """Block name -> where it is read from."""
 
 TABLES: Mapping[str, str] = {block: source.table for block, source in SOURCES.items()}
 """Block name -> table it is read from."""
-
-HISTORY = """
-SELECT
-    p.post_id, p.author, p.created_at,
-    l.log_score
-FROM core.posts AS p
-LEFT JOIN core.labels AS l ON l.post_id = p.post_id AND l.score_scale = (
-    SELECT score_scale FROM core.labels WHERE subreddit = $subreddit GROUP BY ALL ORDER BY count(*) DESC, 1 LIMIT 1
-)
-WHERE p.subreddit = $subreddit ORDER BY p.post_id
-"""
-"""Posts of `$subreddit` with author and label: what author features are made of. Labels of one score scale only."""
 
 _POSTS = """
 SELECT post_id, created_at FROM core.posts WHERE subreddit = $subreddit ORDER BY post_id
@@ -79,6 +91,7 @@ class Encoders:
     image: str
     caption: str
     clip: str = ""
+    objects: str = ""
     entities: str = ""
     emotions: str = ""
 

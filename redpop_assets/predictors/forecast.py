@@ -12,15 +12,16 @@ import numpy.typing as npt
 
 from redpop_assets.errors import NotTrainable
 from redpop_assets.evaluation.metrics import percentile_rank, raw_score
-from redpop_assets.features.authors import author_features
+from redpop_assets.features.authors import Activity, author_features
 from redpop_assets.features.captions import caption_features
 from redpop_assets.features.flags import flag_features
 from redpop_assets.features.pixels import pixel_features
 from redpop_assets.features.timestamps import timestamp_features
-from redpop_assets.predictors.blocks import HISTORY, Encoders, dataset_digest, make_block, read_dataset
+from redpop_assets.predictors.blocks import Encoders, dataset_digest, make_block, read_dataset
 from redpop_assets.predictors.dataset import EMBEDDINGS, Block, Dataset
 from redpop_assets.predictors.registry import load_predictor
 from redpop_assets.storage.arrow import arrow_table
+from redpop_assets.storage.history import History
 from redpop_assets.storage.models import ModelStore
 from redpop_assets.storage.warehouse import Warehouse
 
@@ -188,14 +189,17 @@ def _cheap_blocks(
 ) -> dict[str, Block]:
     """All blocks but the embeddings, for one post."""
     moment = np.array([posted_at.astimezone(UTC).replace(tzinfo=None)], dtype="datetime64[s]")
-    history = warehouse.query(HISTORY, {"subreddit": subreddit})
-    created_at = np.concatenate([history.column("created_at").to_numpy().astype("datetime64[s]"), moment])
+    everybody = History.read(warehouse, None, label_age)
+    past = everybody.only(subreddit)
+    created_at = np.concatenate([past.created_at, moment])
     authors = author_features(
-        [*history.column("post_id").to_pylist(), "new"],
-        [*history.column("author").to_pylist(), author],
+        [*past.post_ids, "new"],
+        [*past.authors, author],
         created_at,
-        (created_at + np.timedelta64(label_age)).astype("datetime64[s]"),
-        np.append(history.column("log_score").to_numpy().astype(np.float64), np.nan),
+        np.concatenate([past.matured_at, moment + np.timedelta64(label_age)]).astype("datetime64[s]"),
+        np.append(past.log_score, np.nan),
+        captions=[*past.captions, caption],
+        activity=Activity(everybody.authors, everybody.subreddits, everybody.created_at),
     )
     blocks = {
         "time": make_block("time", timestamp_features(moment)),

@@ -66,7 +66,7 @@ class FusionLightGBM(Predictor):
     name = "fusion_lightgbm"
     title = "Fusion of image, caption, author, time and metadata: additive kernels and LightGBM"
     requires = frozenset()
-    uses = frozenset(BLOCK_NAMES)
+    uses = frozenset({"image", "caption", "text", "time", "author", "flags", "pixels"})
     code_version = "1"
 
     projections: dict[str, Projection]

@@ -12,7 +12,7 @@ from redpop_assets.storage.warehouse import Warehouse
 # Labels of one score scale per community, that of most: scores before and after December 2016 never meet.
 _POSTS = """
 WITH scales AS (
-    SELECT subreddit, score_scale FROM core.labels GROUP BY ALL
+    SELECT subreddit, score_scale FROM core.labels GROUP BY subreddit, score_scale
     QUALIFY row_number() OVER (PARTITION BY subreddit ORDER BY count(*) DESC, score_scale) = 1
 )
 SELECT p.post_id, p.subreddit, p.author, p.caption, p.created_at, d.duplicate_group, l.log_score
@@ -75,6 +75,17 @@ class History:
     def of(self, subreddit: str) -> npt.NDArray[np.bool_]:
         """(n,) which posts are of a subreddit."""
         return np.array([name == subreddit for name in self.subreddits], dtype=np.bool_)
+
+    def only(self, subreddit: str) -> "History":
+        """The posts of a subreddit."""
+        here = self.of(subreddit)
+        lists = {
+            name: [value for value, kept in zip(getattr(self, name), here, strict=True) if kept]
+            for name in ("post_ids", "subreddits", "authors", "captions", "groups")
+        }
+        return History(
+            **lists, created_at=self.created_at[here], matured_at=self.matured_at[here], log_score=self.log_score[here]
+        )
 
 
 def read_subscribers(

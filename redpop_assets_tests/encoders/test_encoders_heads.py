@@ -1,4 +1,4 @@
-import hashlib
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -14,6 +14,7 @@ from safetensors.torch import save_file
 from redpop_assets.encoders.aesthetic import load_aesthetic
 from redpop_assets.encoders.heads import COLUMNS, ScorerProvenance
 from redpop_assets.encoders.iipa import IntrinsicPopularity, load_iipa
+from redpop_assets.encoders.load import load_image_encoder
 from redpop_assets.encoders.nima import (
     NimaHead,
     NimaNetwork,
@@ -24,7 +25,6 @@ from redpop_assets.encoders.nima import (
     rating_moments,
     squared_emd_loss,
 )
-from redpop_assets.encoders.objects import load_object_classifier
 from redpop_assets.errors import RedPopError, SettingsError, WeightsUnavailable
 from redpop_assets.features.class_families import families, object_features
 from redpop_assets.storage.schema import load_schema
@@ -64,22 +64,19 @@ class Mean(torch.nn.Module):
 class VectorsOf:
     """An encoder whose vectors say how bright a picture is, as an angle."""
 
-    name = "open_clip:tiny/random"
-
-    def __init__(self, provenance, dimension=4):
+    def __init__(self, provenance):
         self.provenance = provenance
-        self.dimension = dimension
 
     def encode(self, images):
         angles = np.array([np.asarray(image).mean() / 255 for image in images])
-        vectors = np.zeros((len(images), self.dimension), np.float32)
+        vectors = np.zeros((len(images), self.provenance.dimension), np.float32)
         vectors[:, 0], vectors[:, 1] = np.cos(angles), np.sin(angles)
         return vectors
 
 
 @pytest.fixture
 def encoder(bundled_images):
-    return VectorsOf(bundled_images.provenance)
+    return VectorsOf(replace(bundled_images.provenance, dimension=4))
 
 
 # Intrinsic popularity.
@@ -132,7 +129,7 @@ def test_a_missing_file_names_the_setting(tmp_path, encoder):
     for setting, load in {
         "REDPOP_IIPA_WEIGHTS": load_iipa,
         "REDPOP_NIMA_WEIGHTS": load_nima,
-        "REDPOP_AESTHETIC_WEIGHTS": lambda path: load_aesthetic(path, encoder),
+        "REDPOP_AESTHETIC_WEIGHTS": lambda path: load_aesthetic(path, encoder.provenance),
     }.items():
         with pytest.raises(WeightsUnavailable, match=rf"absent\.pth\. Change {setting}"):
             load(absent)
@@ -351,14 +348,15 @@ def test_a_trained_layer_comes_back_from_its_file(tmp_path, encoder):
     ratings = np.stack([all_on(1 + 9 * i // (len(greys) - 1))[0] for i in range(len(greys))])
     head = fit_nima_head(vectors, ratings)
     head.save(tmp_path / "head.safetensors")
-    scorer = load_nima_head(str(tmp_path / "head.safetensors"), encoder)
-    assert (scorer.name, scorer.provenance.weights, scorer.provenance.network) == ("nima", "path", encoder.name)
-    found = scorer.score(greys)
+    scorer = load_nima_head(str(tmp_path / "head.safetensors"), encoder.provenance)
+    made = scorer.provenance
+    assert (scorer.name, made.weights, made.network) == ("nima", "path", encoder.provenance.encoder)
+    found = scorer.score_vectors(vectors)
     np.testing.assert_array_equal(found["score"], head(vectors)["score"])
-    np.testing.assert_array_equal(found["spread"], scorer.score_vectors(vectors)["spread"])
+    np.testing.assert_array_equal(found["spread"], head(vectors)["spread"])
     assert (np.diff(found["score"]) > 0).all(), "brighter was rated higher"
     with pytest.raises(WeightsUnavailable, match=r"the tensor weight is of shape \(10, 4\) where \(10, 5\)"):
-        load_nima_head(str(tmp_path / "head.safetensors"), VectorsOf(encoder.provenance, 5))
+        load_nima_head(str(tmp_path / "head.safetensors"), replace(encoder.provenance, dimension=5))
 
 
 # Aesthetics from CLIP vectors.
@@ -378,13 +376,12 @@ def test_both_layouts_score_as_torch_does(tmp_path, encoder, photos):
     networks = {"": torch.nn.Linear(4, 1), "layers.": mlp(4)}
     for prefix, network in networks.items():
         torch.save({f"{prefix}{name}": value for name, value in network.state_dict().items()}, tmp_path / "head.pth")
-        scorer = load_aesthetic(str(tmp_path / "head.pth"), encoder)
+        scorer = load_aesthetic(str(tmp_path / "head.pth"), encoder.provenance)
         with torch.inference_mode():
             expected = network(torch.from_numpy(vectors))[:, 0].numpy()
-        found = scorer.score(photos)
+        found = scorer.score_vectors(vectors)
         assert tuple(found) == COLUMNS
         np.testing.assert_allclose(found["score"], expected, rtol=1e-5, atol=1e-6)
-        np.testing.assert_array_equal(found["score"], scorer.score_vectors(vectors)["score"])
         assert (scorer.name, scorer.provenance.weights) == ("aesthetic", "path")
 
 
@@ -395,27 +392,27 @@ def test_a_head_for_vectors_of_another_dimension_is_refused(tmp_path, encoder, p
     first = f"{prefix}0.weight" if prefix else "weight"
     message = rf"the tensor {first} is of shape \(\d+, 768\) where \(\d+, 4\) is needed.*REDPOP_AESTHETIC_WEIGHTS"
     with pytest.raises(WeightsUnavailable, match=message):
-        load_aesthetic(str(tmp_path / "head.pth"), encoder)
+        load_aesthetic(str(tmp_path / "head.pth"), encoder.provenance)
 
 
 def test_a_head_that_lacks_a_layer_is_refused_by_name(tmp_path, encoder):
     state = {f"layers.{name}": value for name, value in mlp(4).state_dict().items() if name != "4.bias"}
     torch.save(state, tmp_path / "head.pth")
     with pytest.raises(WeightsUnavailable, match=r"lacks the tensor layers\.4\.bias"):
-        load_aesthetic(str(tmp_path / "head.pth"), encoder)
+        load_aesthetic(str(tmp_path / "head.pth"), encoder.provenance)
 
 
 def test_a_head_on_an_untrained_encoder_is_random_whatever_its_file(tmp_path, clip_images):
     torch.save(torch.nn.Linear(clip_images.dimension, 1).state_dict(), tmp_path / "head.pth")
-    from_file = load_aesthetic(str(tmp_path / "head.pth"), clip_images)
-    written_out = load_aesthetic("random", clip_images)
+    from_file = load_aesthetic(str(tmp_path / "head.pth"), clip_images.provenance)
+    written_out = load_aesthetic("random", clip_images.provenance)
     assert from_file.provenance.weights == written_out.provenance.weights == "random"
     assert from_file.provenance.weights_sha256 != written_out.provenance.weights_sha256
 
 
 def test_vectors_of_another_encoder_are_refused(encoder):
     with pytest.raises(ValueError, match=r"\(n, 4\) is needed"):
-        load_aesthetic("random", encoder).score_vectors(np.ones((1, 5), np.float32))
+        load_aesthetic("random", encoder.provenance).score_vectors(np.ones((1, 5), np.float32))
 
 
 def test_scores_fit_the_table_of_the_warehouse():
@@ -434,7 +431,7 @@ def test_a_head_is_a_head_without_losses():
 
 @pytest.fixture(scope="module")
 def classifier():
-    return load_object_classifier("timm:tf_efficientnet_lite0/bundled")
+    return load_image_encoder("timm:tf_efficientnet_lite0/bundled", device="cpu", probabilities=True)
 
 
 def test_the_bundled_classifier_recognises_what_ordinary_pictures_show(classifier, photos):
@@ -443,7 +440,8 @@ def test_the_bundled_classifier_recognises_what_ordinary_pictures_show(classifie
 
     folder = Path(skimage.__file__).parent / "data"
     with Image.open(folder / "chelsea.png") as cat, Image.open(folder / "coffee.png") as coffee:
-        found = object_features(classifier.probabilities([photos[0], cat, coffee]))
+        pictures = [photos[0], cat.convert("RGB"), coffee.convert("RGB")]
+        found = object_features(classifier.outputs_of(pictures).probabilities)
     names = [family.lemma for family in families()]
     likely = {name: found["families"][:, names.index(name)] for name in ("structure", "domestic_cat", "beverage")}
     for position, values in enumerate(likely.values()):
@@ -451,55 +449,3 @@ def test_the_bundled_classifier_recognises_what_ordinary_pictures_show(classifie
         assert np.delete(values, position).max() < 0.1
     assert found["top_classes"][[0, 2], 0].tolist() == [698, 967]  # palace, espresso
     assert found["entropy"].argmin() == 2
-
-
-def test_the_classifier_runs_on_any_picture(classifier):
-    noise = Image.effect_noise((200, 90), 120)
-    found = classifier.probabilities([noise, Image.new("RGBA", (3, 700)), Image.new("L", (224, 224), 200)])
-    assert found.shape == (3, 1000)
-    assert found.dtype == np.float32
-    np.testing.assert_allclose(found.sum(axis=1), 1, atol=1e-5)
-    assert classifier.probabilities([]).shape == (0, 1000)
-
-
-def test_classifier_weights_by_path(tmp_path, photos):
-    torch.manual_seed(6)
-    network = timm.create_model(SMALL, num_classes=1000).eval()
-    save_file(network.state_dict(), tmp_path / "c.safetensors")
-    found = load_object_classifier(f"timm:{SMALL}/{tmp_path / 'c.safetensors'}").probabilities(photos)
-    transform = timm.data.create_transform(**timm.data.resolve_model_data_config(network))
-    with torch.inference_mode():
-        expected = torch.softmax(network(torch.stack([transform(photo) for photo in photos])), dim=1)
-    np.testing.assert_allclose(found, expected.numpy(), atol=1e-6)
-
-
-def test_a_classifier_of_other_classes_is_refused(tmp_path):
-    save_file(timm.create_model(SMALL, num_classes=10).state_dict(), tmp_path / "c.safetensors")
-    with pytest.raises(WeightsUnavailable, match=r"fc\.weight is of shape \(10, .*REDPOP_OBJECT_CLASSIFIER"):
-        load_object_classifier(f"timm:{SMALL}/{tmp_path / 'c.safetensors'}")
-    with pytest.raises(SettingsError, match="knows 21843 classes"):
-        load_object_classifier("timm:vit_base_patch16_224/augreg_in21k")
-
-
-@pytest.mark.parametrize(
-    ("name", "message"),
-    [
-        ("open_clip:ViT-S-32-alt/random", "classifies nothing: set REDPOP_OBJECT_CLASSIFIER"),
-        ("timm:resnet_fifty/random", "timm has no model 'resnet_fifty'"),
-        ("timm:resnet50/of_mine", "timm has no weights 'of_mine' of resnet50"),
-    ],
-)
-def test_an_unknown_classifier_is_a_setting_to_change(name, message):
-    with pytest.raises(SettingsError, match=message):
-        load_object_classifier(name)
-
-
-def test_a_hub_out_of_reach_says_what_to_do():
-    with pytest.raises(WeightsUnavailable, match=r"hub cannot be reached.*REDPOP_OBJECT_CLASSIFIER"):
-        load_object_classifier("timm:resnet18/a1_in1k")
-
-
-def test_an_untrained_classifier_is_the_same_each_time():
-    first, second = (load_object_classifier(f"timm:{SMALL}/random") for _ in range(2))
-    assert first.weights_sha256 == second.weights_sha256
-    assert len(first.weights_sha256) == len(hashlib.sha256().hexdigest())

@@ -6,42 +6,16 @@ import pytest
 os.environ["HF_HUB_OFFLINE"] = "1"  # read when huggingface_hub is imported: no test may ask the hub
 
 import torch
-from transformers import BertConfig, BertForSequenceClassification, BertModel, BertTokenizerFast
+from transformers import BertForSequenceClassification, BertTokenizerFast
 
-from redpop_assets.encoders.weights import seeded
 from redpop_assets.errors import SettingsError, WeightsUnavailable
 from redpop_assets.features.emotions import CODE_VERSION, load_emotions
 from redpop_assets.storage.arrow import arrow_table
 from redpop_assets.storage.schema import load_schema
 from redpop_assets.storage.warehouse import Warehouse
+from redpop_assets_tests.tiny_networks import LABELS, save_network
 
-WORDS = ["my", "cat", "sunset", "over", "the", "old", "harbour", "i", "love", "this", "rain", "oc"]
-LABELS = {0: "joy", 1: "sadness", 2: "anger"}
 CAPTIONS = ["my cat", "", "i love this old harbour", "sunset over the harbour", "rain " * 300, "the cat", "🐶"]
-
-
-def save_network(folder, *, with_head=True, **options):
-    """A tiny untrained BERT with its tokenizer, saved as transformers does."""
-    folder.mkdir(exist_ok=True)
-    vocabulary = {token: row for row, token in enumerate(["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", *WORDS])}
-    (folder / "vocab.txt").write_text("\n".join(vocabulary), encoding="utf-8")
-    BertTokenizerFast(str(folder / "vocab.txt")).save_pretrained(folder)
-    config = BertConfig(
-        vocab_size=len(vocabulary),
-        hidden_size=16,
-        num_hidden_layers=2,
-        num_attention_heads=2,
-        intermediate_size=32,
-        max_position_embeddings=64,
-        id2label=LABELS,
-        label2id={label: number for number, label in LABELS.items()},
-        initializer_range=0.5,
-        **options,
-    )
-    with seeded():
-        network = BertForSequenceClassification(config) if with_head else BertModel(config)
-    network.save_pretrained(folder)
-    return str(folder)
 
 
 @pytest.fixture(scope="module")

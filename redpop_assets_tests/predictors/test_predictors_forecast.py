@@ -17,6 +17,9 @@ from redpop_assets.storage.models import ModelStore
 WEEK = timedelta(days=7)
 NAMES = ("subreddit_median", "metadata_boosting")
 
+HOW_IT_RUNS = ("backend", "precision", "batch_size", "items_per_second", "min_cosine")
+"""Columns of features.encoders that are empty where nothing was measured."""
+
 
 def train(warehouse, models, encoders, subreddit="pics", names=NAMES):
     built = build_training_set(warehouse, subreddit, encoders, label_age=WEEK, test_share=0.2, validation_share=0.15)
@@ -194,22 +197,25 @@ def test_an_unknown_community_is_told_which_are_known(ready, models):
 
 def test_the_past_of_a_known_author_counts_and_only_what_was_mature(ready):
     """Author features of a forecast are those that the graph computes for a post of that moment."""
-    from redpop_assets.features.authors import author_features
-    from redpop_assets.predictors.blocks import HISTORY
+    from redpop_assets.features.authors import Activity, author_features
     from redpop_assets.predictors.forecast import _cheap_blocks
+    from redpop_assets.storage.history import History
 
     at = datetime(2026, 3, 1, 18, tzinfo=UTC)
     made = _cheap_blocks(ready, "pics", "A caption", None, at, "author5", WEEK)["author"]
-    history = [
-        r for r in rows_of(ready, HISTORY.replace("$subreddit", "'pics'")) if r["created_at"] < at.replace(tzinfo=None)
-    ]
-    created = np.array([*(r["created_at"] for r in history), at.replace(tzinfo=None)], dtype="datetime64[s]")
+    everybody = History.read(ready, None, WEEK)
+    here = everybody.only("pics")
+    moment = np.datetime64(at.replace(tzinfo=None), "s")
+    earlier = [row for row, created in enumerate(here.created_at) if created < moment]
+    created = np.append(here.created_at[earlier], moment)
     expected = author_features(
-        [*(r["post_id"] for r in history), "new"],
-        [*(r["author"] for r in history), "author5"],
+        [*(here.post_ids[row] for row in earlier), "new"],
+        [*(here.authors[row] for row in earlier), "author5"],
         created,
         created + np.timedelta64(7, "D"),
-        np.array([*(np.nan if r["log_score"] is None else r["log_score"] for r in history), np.nan]),
+        np.append(here.log_score[earlier], np.nan),
+        captions=[*(here.captions[row] for row in earlier), "A caption"],
+        activity=Activity(everybody.authors, everybody.subreddits, everybody.created_at),
     )
     values = dict(zip(made.columns, made.values[0], strict=True))
     assert values["past_posts"] > 0
@@ -268,6 +274,7 @@ def test_a_predictor_of_pictures_answers_with_and_without_one(empty_warehouse, f
                         "weights_sha256": [hashlib.sha256().hexdigest()],
                         "library": ["none"],
                         "first_used_at": [datetime(2026, 1, 1)],
+                        **{how: [None] for how in HOW_IT_RUNS},
                     }
                 ),
             )

@@ -211,7 +211,9 @@ def test_what_cannot_be_trained_says_so_in_numbers(small):
     with pytest.raises(NotTrainable, match=r"^too few matured posts for validation: 5 of 20$"):
         thesis.fit(data.train, data.validation.select(np.arange(60) < 5))
     with pytest.raises(NotTrainable, match="needs one of image, caption"):
-        predictor_class("fusion_lightgbm")().fit(data.train.without(BLOCK_NAMES), data.validation.without(BLOCK_NAMES))
+        predictor_class("fusion_lightgbm")().fit(
+            data.train.without(data.train.blocks), data.validation.without(data.validation.blocks)
+        )
 
 
 def test_parts_that_do_not_belong_together(small, tmp_path):

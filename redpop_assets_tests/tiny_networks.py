@@ -1,0 +1,32 @@
+"""Untrained networks, small enough to be made by a test, saved as users have theirs."""
+
+from redpop_assets.encoders.weights import seeded
+
+WORDS = ["my", "cat", "sunset", "over", "the", "old", "harbour", "i", "love", "this", "rain", "oc"]
+LABELS = {0: "joy", 1: "sadness", 2: "anger"}
+
+
+def save_network(folder, *, with_head=True, **options):
+    """A tiny untrained BERT with its tokenizer, saved as transformers does."""
+    from transformers import BertConfig, BertForSequenceClassification, BertModel, BertTokenizerFast
+
+    folder.mkdir(exist_ok=True)
+    vocabulary = {token: row for row, token in enumerate(["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", *WORDS])}
+    (folder / "vocab.txt").write_text("\n".join(vocabulary), encoding="utf-8")
+    BertTokenizerFast(str(folder / "vocab.txt")).save_pretrained(folder)
+    config = BertConfig(
+        vocab_size=len(vocabulary),
+        hidden_size=16,
+        num_hidden_layers=2,
+        num_attention_heads=2,
+        intermediate_size=32,
+        max_position_embeddings=64,
+        id2label=LABELS,
+        label2id={label: number for number, label in LABELS.items()},
+        initializer_range=0.5,
+        **options,
+    )
+    with seeded():
+        network = BertForSequenceClassification(config) if with_head else BertModel(config)
+    network.save_pretrained(folder)
+    return str(folder)
