@@ -5,7 +5,7 @@ The one place that both training and prediction go through, so that a column can
 
 import hashlib
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, fields, replace
 
 import numpy as np
 import numpy.typing as npt
@@ -80,7 +80,7 @@ TABLES: Mapping[str, str] = {block: source.table for block, source in SOURCES.it
 """Block name -> table it is read from."""
 
 _POSTS = """
-SELECT post_id, created_at FROM core.posts WHERE subreddit = $subreddit ORDER BY post_id
+SELECT post_id, created_at, caption, author FROM core.posts WHERE subreddit = $subreddit ORDER BY post_id
 """
 
 
@@ -94,6 +94,11 @@ class Encoders:
     objects: str = ""
     entities: str = ""
     emotions: str = ""
+
+    def of(self, blocks: Iterable[str]) -> "Encoders":
+        """Only those that made one of these blocks; the others are empty."""
+        needed = {network for block in blocks for _, network in SOURCES[block].networks}
+        return replace(self, **{field.name: "" for field in fields(self) if field.name not in needed})
 
 
 def block_columns(block: str) -> tuple[Column, ...]:
@@ -170,6 +175,8 @@ def read_dataset(
         post_ids=tuple(post_ids),
         blocks=read,
         created_at=posts.column("created_at").to_numpy().astype("datetime64[s]"),
+        captions=tuple(posts.column("caption").to_pylist()),
+        authors=tuple(posts.column("author").to_pylist()),
     )
 
 
@@ -189,8 +196,9 @@ def _rows(reader: Reader, source: Source, subreddit: str, encoders: Encoders, bl
 
 
 def dataset_digest(data: Dataset) -> str:
-    """SHA-256 over ids, times, columns, values and labels of a dataset, hexadecimal."""
+    """SHA-256 over ids, times, captions, authors, columns, values and labels of a dataset, hexadecimal."""
     digest = hashlib.sha256("\0".join((data.subreddit, *data.post_ids)).encode())
+    digest.update(repr((data.captions, data.authors)).encode())
     digest.update(data.created_at.tobytes())
     for name in sorted(data.blocks):
         block = data.blocks[name]

@@ -103,6 +103,8 @@ class Dataset:
         blocks: block name -> Block of n rows; names are those of `BLOCK_NAMES`.
         created_at: (n,) datetime64[s], UTC.
         log_score: (n,) float32, sign(s) * ln(1 + |s|) of the matured score, or None where labels are unknown.
+        captions: the n titles, for predictors that read words; empty where nobody gave them.
+        authors: the n keyed hashes, None for an unknown one; likewise.
 
     Raises:
         ValueError: shapes, types or names do not fit together.
@@ -113,6 +115,8 @@ class Dataset:
     blocks: Mapping[str, Block]
     created_at: NDArray[np.datetime64]
     log_score: Floats | None = None
+    captions: tuple[str, ...] = ()
+    authors: tuple[str | None, ...] = ()
 
     def __post_init__(self) -> None:
         n = len(self.post_ids)
@@ -129,6 +133,9 @@ class Dataset:
                 raise ValueError(f"unknown block {name!r}; blocks are {', '.join(BLOCK_NAMES)}")
             if len(block.values) != n:
                 raise ValueError(f"block {name} has {len(block.values)} rows for {n} posts")
+        for name, given in (("captions", self.captions), ("authors", self.authors)):
+            if given and len(given) != n:
+                raise ValueError(f"{len(given)} {name} for {n} posts")
         if self.log_score is not None:
             if self.log_score.shape != (n,) or self.log_score.dtype != np.float32:
                 raise ValueError(f"log_score must be ({n},) float32, not {self.log_score.shape} {self.log_score.dtype}")
@@ -172,6 +179,8 @@ class Dataset:
             blocks={name: block.take(rows) for name, block in self.blocks.items()},
             created_at=self.created_at[rows],
             log_score=None if self.log_score is None else self.log_score[rows],
+            captions=tuple(self.captions[row] for row in rows) if self.captions else (),
+            authors=tuple(self.authors[row] for row in rows) if self.authors else (),
         )
 
     def pick(self, columns: Mapping[str, tuple[str, ...]]) -> "Dataset":

@@ -20,6 +20,7 @@ from redpop_assets.features.timestamps import timestamp_features
 from redpop_assets.predictors.blocks import Encoders, dataset_digest, make_block, read_dataset
 from redpop_assets.predictors.dataset import EMBEDDINGS, Block, Dataset
 from redpop_assets.predictors.registry import load_predictor
+from redpop_assets.predictors.training import NETWORK_COLUMNS
 from redpop_assets.storage.arrow import arrow_table
 from redpop_assets.storage.history import History
 from redpop_assets.storage.models import ModelStore
@@ -29,7 +30,7 @@ if TYPE_CHECKING:
     from PIL.Image import Image
 
 _TRAINED = """
-SELECT m.subreddit, m.predictor, m.digest, m.blocks, m.image_encoder, m.caption_encoder, l.spearman AS test_spearman
+SELECT m.*, l.spearman AS test_spearman
 FROM models.predictors AS m LEFT JOIN marts.leaderboard AS l USING (subreddit, predictor, digest)
 WHERE m.status = 'trained' ORDER BY m.subreddit, m.predictor
 """
@@ -50,7 +51,7 @@ def refresh_predictions(warehouse: Warehouse, models: ModelStore, *, progress: C
     for model in warehouse.query(_TRAINED).to_pylist():
         subreddit, name, digest = model["subreddit"], model["predictor"], model["digest"]
         # An encoder that the predictor does not use may as well be none: its block stays empty.
-        encoders = Encoders(image=model["image_encoder"] or "", caption=model["caption_encoder"] or "")
+        encoders = Encoders(**{network: model[column] or "" for network, column in NETWORK_COLUMNS.items()})
         given = inputs(subreddit, encoders, tuple(model["blocks"]))
         posts = len(given.data)
         done = warehouse.scalar(
@@ -163,7 +164,9 @@ def forecast(
         if "pixels" in predictor.columns and image is None:
             blocks["pixels"] = _absent(predictor.columns["pixels"])
         moment = np.array([posted_at.astimezone(UTC).replace(tzinfo=None)], dtype="datetime64[s]")
-        expected = predictor.predict(Dataset(subreddit, ("new",), blocks, moment))
+        expected = predictor.predict(
+            Dataset(subreddit, ("new",), blocks, moment, captions=(caption,), authors=(author,))
+        )
         forecasts.append(
             Forecast(
                 predictor=model["predictor"],

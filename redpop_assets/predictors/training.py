@@ -2,8 +2,8 @@
 
 import hashlib
 import time
-from collections.abc import Iterable
-from dataclasses import astuple, dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import astuple, dataclass, replace
 from datetime import timedelta
 from typing import Any
 
@@ -15,7 +15,7 @@ from redpop_assets.errors import ArtifactError, NotTrainable
 from redpop_assets.evaluation.splits import time_split
 from redpop_assets.predictors.base import Progress
 from redpop_assets.predictors.blocks import TABLES, Encoders, block_columns, dataset_digest, read_dataset
-from redpop_assets.predictors.dataset import BLOCK_NAMES, EMBEDDINGS, Dataset
+from redpop_assets.predictors.dataset import BLOCK_NAMES, Dataset
 from redpop_assets.predictors.registry import predictor_class
 from redpop_assets.storage.arrow import arrow_table, utc_now
 from redpop_assets.storage.models import ModelStore
@@ -38,6 +38,17 @@ WHERE p.subreddit = $subreddit AND l.score_scale = (
 )
 ORDER BY p.post_id
 """
+
+
+NETWORK_COLUMNS: Mapping[str, str] = {
+    "image": "image_encoder",
+    "caption": "caption_encoder",
+    "clip": "clip_encoder",
+    "objects": "object_encoder",
+    "entities": "entity_model",
+    "emotions": "emotion_model",
+}
+"""Field of `Encoders` -> column of models.predictors."""
 
 
 @dataclass(frozen=True)
@@ -94,13 +105,7 @@ def with_labels(data: Dataset, post_ids: list[str], log_score: npt.NDArray[np.fl
     """The posts of `data` that are in `post_ids`, with their labels; both are ordered by post id."""
     wanted = set(post_ids)
     chosen = data.select(np.array([post_id in wanted for post_id in data.post_ids], dtype=np.bool_))
-    return Dataset(
-        subreddit=chosen.subreddit,
-        post_ids=chosen.post_ids,
-        blocks=chosen.blocks,
-        created_at=chosen.created_at,
-        log_score=log_score.astype(np.float32),
-    )
+    return replace(chosen, log_score=log_score.astype(np.float32))
 
 
 def read_parts(
@@ -191,7 +196,7 @@ def refresh_predictor(
         with models.new(subreddit, name) as model:
             predictor.save(model.folder)
         digest = model.digest
-    used = {block: getattr(encoders, block) if block in blocks else None for block in EMBEDDINGS}
+    used = encoders.of(blocks)
     row: dict[str, Any] = {
         "subreddit": subreddit,
         "predictor": name,
@@ -203,9 +208,8 @@ def refresh_predictor(
         "digest": digest,
         "blocks": list(blocks),
         "notes": list(notes),
-        "image_encoder": used["image"],
-        "caption_encoder": used["caption"],
-        "untrained_weights": _any_random(warehouse, list(filter(None, used.values()))),
+        **{column: getattr(used, network) or None for network, column in NETWORK_COLUMNS.items()},
+        "untrained_weights": _any_random(warehouse, used, "ratings" in blocks),
         "train_rows": len(train),
         "validation_rows": len(validation),
         "train_seconds": time.perf_counter() - began,
@@ -227,9 +231,12 @@ def _is_current(row: dict[str, Any], snapshot: str, code_version: str, seed: int
     return True
 
 
-def _any_random(warehouse: Warehouse, encoders: list[str]) -> bool:
+def _any_random(warehouse: Warehouse, used: Encoders, judged: bool) -> bool:
+    """Whether a network that a predictor looks through is untrained; `judged`: whether it looks at image_scores."""
+    names = list(filter(None, astuple(used)))
     found = warehouse.scalar(
-        "SELECT count(*) FROM features.encoders WHERE provenance = 'random' AND encoder IN (SELECT unnest($names))",
-        {"names": encoders},
+        "SELECT count(*) FROM features.encoders WHERE provenance = 'random' AND list_contains($names, encoder)",
+        {"names": names},
     )
-    return bool(found)
+    scored = "SELECT count(*) FROM features.image_scores WHERE weights = 'random'"
+    return bool(found) or (judged and bool(warehouse.scalar(scored)))

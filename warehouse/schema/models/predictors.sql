@@ -11,6 +11,10 @@ CREATE TABLE IF NOT EXISTS models.predictors (
     notes VARCHAR[] NOT NULL,
     image_encoder VARCHAR,
     caption_encoder VARCHAR,
+    clip_encoder VARCHAR,
+    object_encoder VARCHAR,
+    entity_model VARCHAR,
+    emotion_model VARCHAR,
     untrained_weights BOOLEAN NOT NULL,
     train_rows INTEGER NOT NULL,
     validation_rows INTEGER NOT NULL,
@@ -30,7 +34,11 @@ COMMENT ON COLUMN models.predictors.blocks IS 'Feature blocks it uses.';
 COMMENT ON COLUMN models.predictors.notes IS 'Remarks of the training, such as a block left out, or trees that found nothing to add.';
 COMMENT ON COLUMN models.predictors.image_encoder IS 'Encoder of the pictures it looks at; NULL if it uses none.';
 COMMENT ON COLUMN models.predictors.caption_encoder IS 'Encoder of the captions it looks at; NULL if it uses none.';
-COMMENT ON COLUMN models.predictors.untrained_weights IS 'True if one of these encoders has random weights: a test, not a result.';
+COMMENT ON COLUMN models.predictors.clip_encoder IS 'Network that compares pictures and words for it; NULL if it uses none.';
+COMMENT ON COLUMN models.predictors.object_encoder IS 'Network that names what pictures show for it; NULL if it uses none.';
+COMMENT ON COLUMN models.predictors.entity_model IS 'Model that finds names in captions for it; NULL if it uses none.';
+COMMENT ON COLUMN models.predictors.emotion_model IS 'Network that finds emotions in captions for it; NULL if it uses none.';
+COMMENT ON COLUMN models.predictors.untrained_weights IS 'True if one of these networks has random weights: a test, not a result.';
 COMMENT ON COLUMN models.predictors.train_rows IS 'Posts it was fitted on.';
 COMMENT ON COLUMN models.predictors.validation_rows IS 'Posts that stopped the training.';
 COMMENT ON COLUMN models.predictors.train_seconds IS 'Wall time of the training (seconds).';
