@@ -5,6 +5,7 @@ import pytest
 from scipy.stats import spearmanr
 
 from redpop_assets.evaluation.leaderboard import leaderboard_markdown, refresh_leaderboard, with_interval
+from redpop_assets.predictors.training import NETWORK_COLUMNS
 from redpop_assets.storage.arrow import arrow_table
 
 SPLIT = ["train"] * 100 + ["validation"] * 20 + ["embargo"] * 10 + ["test"] * 100
@@ -58,8 +59,7 @@ def put(warehouse, subreddit, predictors, seed=0, snapshot="s1", split=SPLIT):
                 "seed": 7,
                 "digest": digest,
                 "blocks": ["text"],
-                "image_encoder": None,
-                "caption_encoder": None,
+                **dict.fromkeys(NETWORK_COLUMNS.values()),
                 "untrained_weights": name == "random_one",
                 "train_rows": 100,
                 "notes": [],
