@@ -17,6 +17,10 @@ CREATE TABLE IF NOT EXISTS marts.leaderboard (
     blocks VARCHAR[] NOT NULL,
     image_encoder VARCHAR,
     caption_encoder VARCHAR,
+    clip_encoder VARCHAR,
+    object_encoder VARCHAR,
+    entity_model VARCHAR,
+    emotion_model VARCHAR,
     untrained_weights BOOLEAN NOT NULL,
     snapshot VARCHAR NOT NULL,
     digest VARCHAR,
@@ -41,6 +45,10 @@ COMMENT ON COLUMN marts.leaderboard.train_posts IS 'Posts it was fitted on.';
 COMMENT ON COLUMN marts.leaderboard.blocks IS 'Feature blocks it uses.';
 COMMENT ON COLUMN marts.leaderboard.image_encoder IS 'Encoder of the pictures it looks at; NULL if it uses none.';
 COMMENT ON COLUMN marts.leaderboard.caption_encoder IS 'Encoder of the captions it looks at; NULL if it uses none.';
+COMMENT ON COLUMN marts.leaderboard.clip_encoder IS 'Network that compares pictures and words for it; NULL if it uses none.';
+COMMENT ON COLUMN marts.leaderboard.object_encoder IS 'Network that names what pictures show for it; NULL if it uses none.';
+COMMENT ON COLUMN marts.leaderboard.entity_model IS 'Model that finds names in captions for it; NULL if it uses none.';
+COMMENT ON COLUMN marts.leaderboard.emotion_model IS 'Network that finds emotions in captions for it; NULL if it uses none.';
 COMMENT ON COLUMN marts.leaderboard.untrained_weights IS 'True if one of these encoders has random weights: a test, not a result.';
 COMMENT ON COLUMN marts.leaderboard.snapshot IS 'Snapshot of models.training_set it was trained and tested on.';
 COMMENT ON COLUMN marts.leaderboard.digest IS 'Digest of the model (models.predictors).';
