@@ -303,7 +303,7 @@ def predict(
     from redpop_assets.images.decode import ImageRejected, open_rgb
     from redpop_assets.predictors.forecast import forecast
     from redpop_assets.reddit.records import AuthorKey
-    from redpop_assets.resources import open_warehouse
+    from redpop_assets.resources import judges_of, open_warehouse
     from redpop_assets.storage.models import ModelStore
 
     settings = load_settings()
@@ -319,8 +319,9 @@ def predict(
         raise SettingsError(f"{image} is no picture that can be used: {error}") from error
     # Asking changes nothing, so any warehouse may be asked, whoever filled it.
     source = _published(settings, "SELECT source FROM raw.source").to_pylist()[0]["source"]
+    warehouse = open_warehouse(settings.model_copy(update={"source": source}))
     forecasts = forecast(
-        open_warehouse(settings.model_copy(update={"source": source})),
+        warehouse,
         ModelStore(settings.home / "models"),
         subreddit.lower(),
         title.strip(),
@@ -329,6 +330,7 @@ def predict(
         author=AuthorKey.load_or_create(settings.home / "author.key").digest(author) if author else None,
         label_age=settings.label_final_age,
         device=settings.device,
+        judges=judges_of(settings, warehouse),
     )
     grid = Grid(title=f"r/{subreddit}: {title}", title_justify="left", box=SIMPLE_HEAD)
     for column in ("predictor", "expected score", "percentile", "saw", "test Spearman"):

@@ -5,6 +5,8 @@ from typing import TYPE_CHECKING, Any
 
 import dagster as dg
 
+from redpop_assets.encoders.base import Provenance
+from redpop_assets.encoders.judges import Judges
 from redpop_assets.settings import Settings, load_settings
 from redpop_assets.storage.images import ImageStore
 from redpop_assets.storage.models import ModelStore
@@ -78,6 +80,28 @@ class RedditResource(dg.ConfigurableResource[Any]):
 def open_warehouse(settings: Settings) -> Warehouse:
     """The warehouse of a deployment, for work outside of Dagster."""
     return Warehouse(settings.home, source=settings.source, lock_timeout=settings.lock_timeout_seconds)
+
+
+def judges_of(settings: Settings, warehouse: Warehouse) -> Judges:
+    """The judges of pictures that the settings name weights of."""
+
+    def recorded(encoder: str) -> Provenance | None:
+        rows = warehouse.query(
+            "SELECT encoder, modality, dimension, provenance, weights_sha256, library FROM features.encoders "
+            "WHERE encoder = $encoder AND modality = 'image'",
+            {"encoder": encoder},
+        ).to_pylist()
+        return Provenance(**rows[0]) if rows else None
+
+    return Judges(
+        iipa=settings.iipa_weights,
+        nima=settings.nima,
+        aesthetic=settings.aesthetic_weights,
+        image_encoder=settings.image_encoder,
+        clip=settings.clip,
+        device=settings.device,
+        recorded=recorded,
+    )
 
 
 def build_resources(settings: Settings) -> dict[str, object]:

@@ -9,6 +9,7 @@ from platformdirs import user_state_path
 from pydantic import Field, SecretStr, ValidationError, ValidationInfo, field_validator, model_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
+from redpop_assets.encoders.judges import NIMA_HEAD
 from redpop_assets.encoders.names import EncoderName
 from redpop_assets.errors import SettingsError
 from redpop_assets.reddit.plan import DEFAULT_PLAN, HarvestPlan, HarvestPlans, Maturation, ObservationAges
@@ -16,8 +17,6 @@ from redpop_assets.reddit.plan import DEFAULT_PLAN, HarvestPlan, HarvestPlans, M
 REDDIT_URL = "https://www.reddit.com"
 OAUTH_URL = "https://oauth.reddit.com"
 REDDIT = "reddit"
-NIMA_HEAD = "head"
-"""Written instead of a network, it stands for the last layer of NIMA alone, on the vectors of the image encoder."""
 
 CommaSeparated = Annotated[tuple[str, ...], NoDecode]
 

@@ -292,8 +292,6 @@ ENCODERS = Encoders(
     emotions="of the test",
 )
 FILLERS: Mapping[str, Callable[[int], Any]] = {
-    "level": lambda n: ["author"] * n,
-    "posts": lambda n: np.ones(n, np.int32),
     "labels": lambda n: [["joy", "anger", "fear", "love"]] * n,
     "top_classes": lambda n: np.zeros((n, 5), np.int32),
 }

@@ -248,7 +248,7 @@ def test_a_failure_stops_what_follows_and_a_repair_lets_it_go_on(pipeline, tmp_p
     assert run.failed_checks == {("features/image_embeddings", "finite_unit_vectors")}
     evaluation = run.checks["features/image_embeddings", "finite_unit_vectors"]
     assert (evaluation.metadata["offending_rows"].value, evaluation.partition) == (1, "pics")
-    assert set(run.materializations) == {"features/image_embeddings"}
+    assert set(run.materializations) == {f"features/image_{what}" for what in ("embeddings", "classes", "grids")}
 
     deployment.warehouse.merge("features.image_embeddings", kept)
     run = deployment.run("pics", select)

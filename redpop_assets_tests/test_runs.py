@@ -91,7 +91,7 @@ def test_a_run_killed_while_harvesting_downloading_and_embedding_is_like_an_undi
     killed_at(disturbed, r"download +fetched 8 of")
     assert disturbed.scalar("SELECT count(*) FROM raw.submissions") == kept
     assert disturbed.scalar("SELECT count(*) FROM core.image_fetches") >= 8
-    killed_at(disturbed, r"image_embeddings +8 of")
+    killed_at(disturbed, r"image_networks +8 of")
     done = disturbed.scalar("SELECT count(*) FROM features.image_embeddings")
     assert done >= 8
 

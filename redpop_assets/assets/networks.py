@@ -24,17 +24,16 @@ from redpop_assets.assets.due import (
 from redpop_assets.assets.tables import TableAssets, partition_filter
 from redpop_assets.encoders import heads, zero_shot
 from redpop_assets.encoders.base import CODE_VERSION as ENCODING_VERSION
-from redpop_assets.encoders.base import Modality, Provenance
+from redpop_assets.encoders.base import Modality
+from redpop_assets.encoders.judges import Judge
 from redpop_assets.features import class_families, emotions, entities
-from redpop_assets.settings import NIMA_HEAD, Settings
+from redpop_assets.resources import judges_of
 from redpop_assets.storage.images import ImageStore
 from redpop_assets.storage.warehouse import Warehouse
 
 if TYPE_CHECKING:
     from redpop_assets.encoders.base import Choice
     from redpop_assets.encoders.rows import Chunk
-
-Judge = heads.ImageScorer | heads.VectorScorer
 
 _VECTORS = """
 SELECT {key} AS key, embedding FROM features.{modality}_embeddings
@@ -47,10 +46,6 @@ WHERE encoder = $encoder AND code_version = $version AND image_sha256 IN (SELECT
 _OTHER_WEIGHTS = f"""
 DELETE FROM features.image_scores WHERE {partition_filter("features.image_scores")} AND scorer = $scorer
 AND (weights_sha256 <> $sha256 OR code_version <> $version)
-"""
-_RECORDED = """
-SELECT encoder, modality, dimension, provenance, weights_sha256, library FROM features.encoders
-WHERE encoder = $encoder AND modality = 'image'
 """
 
 
@@ -278,7 +273,7 @@ def network_assets(tables: TableAssets) -> list[dg.AssetsDefinition]:
         by other weights than the present ones are removed.
         """
         rows_computed, seconds = 0, 0.0
-        for judge, encoder in _judges(settings, warehouse):
+        for judge, encoder in judges_of(settings, warehouse).load():
             due = _due_for(judge, encoder, warehouse, context.partition_key)
             compute = _judged(judge, encoder, warehouse, images)
             readable = compute if encoder else without_unreadable(context, images, compute)
@@ -423,36 +418,6 @@ def _vectors(warehouse: Warehouse, modality: Modality, encoder: str, rows: pa.Ta
     found = warehouse.query(_VECTORS.format(key=key, modality=modality), params)
     vectors = dict(zip(found.column("key").to_pylist(), found.column("embedding").to_numpy(), strict=True))
     return np.stack([vectors[key] for key in keys]).astype(np.float32)
-
-
-def _judges(settings: Settings, warehouse: Warehouse) -> Iterator[tuple[Judge, str]]:
-    """The judges whose weights are named, and the encoder whose vectors each looks at, "" if it looks at pictures."""
-    from redpop_assets.encoders.load import resolve_device
-
-    def recorded(encoder: str) -> Provenance | None:
-        """None as long as there are no vectors, and so nothing to judge."""
-        rows = warehouse.query(_RECORDED, {"encoder": encoder}).to_pylist()
-        return Provenance(**rows[0]) if rows else None
-
-    if settings.iipa_weights:
-        from redpop_assets.encoders.iipa import load_iipa
-
-        yield load_iipa(settings.iipa_weights, device=resolve_device(settings.device)), ""
-    network, weights = settings.nima
-    if network == NIMA_HEAD:
-        from redpop_assets.encoders.nima import load_nima_head
-
-        if encoder := recorded(settings.image_encoder):
-            yield load_nima_head(weights, encoder), encoder.encoder
-    elif network:
-        from redpop_assets.encoders.nima import load_nima
-
-        yield load_nima(weights, backbone=network, device=resolve_device(settings.device)), ""
-    if settings.aesthetic_weights:
-        from redpop_assets.encoders.aesthetic import load_aesthetic
-
-        if encoder := recorded(settings.clip):
-            yield load_aesthetic(settings.aesthetic_weights, encoder), encoder.encoder
 
 
 def _due_for(judge: Judge, encoder: str, warehouse: Warehouse, subreddit: str) -> pa.Table:

@@ -20,6 +20,7 @@ import pyarrow as pa
 from scipy.sparse import coo_matrix
 from scipy.sparse.csgraph import connected_components
 
+from redpop_assets.images.decode import ImageInfo
 from redpop_assets.storage.arrow import arrow_table
 
 MAX_PHASH_DISTANCE: Final = 6
@@ -271,6 +272,28 @@ def first_alike(phash: Hashes, dhash: Hashes) -> Ints:
             if group[later] == later and group[earlier] == earlier:
                 group[later] = earlier
     return group
+
+
+def most_alike(picture: ImageInfo, phashes: pa.ChunkedArray, dhashes: pa.ChunkedArray) -> int | None:
+    """Which of n pictures shows the same as a new one: the nearest by pHash, as near as members of a group must be.
+
+    Args:
+        picture: the new one.
+        phashes: n hashes of 16 hexadecimal digits.
+        dhashes: likewise.
+
+    Returns:
+        Index of the first of the nearest; None if none is alike, or the picture has too little contrast to tell.
+    """
+    phash, dhash = (_hashes(pa.chunked_array([[text]])) for text in (picture.phash, picture.dhash))
+    if picture.contrast < MIN_CONTRAST or np.isin(phash, _FLAT_PHASHES).any() or np.isin(dhash, _FLAT_DHASHES).any():
+        return None
+    others, differences = _hashes(phashes), _hashes(dhashes)
+    alike = (np.bitwise_count(others ^ phash) <= MAX_PHASH_DISTANCE) & (
+        np.bitwise_count(differences ^ dhash) <= MAX_DHASH_DISTANCE
+    )
+    found = np.flatnonzero(alike)
+    return int(found[np.bitwise_count(others[found] ^ phash).argmin()]) if len(found) else None
 
 
 class _ByteIndex:

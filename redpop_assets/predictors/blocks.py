@@ -79,6 +79,12 @@ SOURCES: Mapping[str, Source] = {
 TABLES: Mapping[str, str] = {block: source.table for block, source in SOURCES.items()}
 """Block name -> table it is read from."""
 
+OF_PICTURES = frozenset(block for block, source in SOURCES.items() if source.key in {"image_sha256", "pair"})
+"""Blocks that a post without a picture lacks."""
+
+OF_CAPTIONS = frozenset(block for block, source in SOURCES.items() if source.key in {"caption_sha256", "pair"})
+"""Blocks made of the caption."""
+
 _POSTS = """
 SELECT post_id, created_at, caption, author FROM core.posts WHERE subreddit = $subreddit ORDER BY post_id
 """

@@ -1,33 +1,30 @@
 """Applying trained predictors: to every post of the warehouse, and to one picture and title that is not posted yet."""
 
 import hashlib
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from functools import cache
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
 
 from redpop_assets.errors import NotTrainable
 from redpop_assets.evaluation.metrics import percentile_rank, raw_score
-from redpop_assets.features.authors import Activity, author_features
-from redpop_assets.features.captions import caption_features
-from redpop_assets.features.flags import flag_features
-from redpop_assets.features.pixels import pixel_features
-from redpop_assets.features.timestamps import timestamp_features
-from redpop_assets.predictors.blocks import Encoders, dataset_digest, make_block, read_dataset
-from redpop_assets.predictors.dataset import EMBEDDINGS, Block, Dataset
+from redpop_assets.predictors.blocks import OF_CAPTIONS, OF_PICTURES, Encoders, dataset_digest, read_dataset
+from redpop_assets.predictors.dataset import Block, Dataset
+from redpop_assets.predictors.new_post import NEW, NewPost
 from redpop_assets.predictors.registry import load_predictor
 from redpop_assets.predictors.training import NETWORK_COLUMNS
 from redpop_assets.storage.arrow import arrow_table
-from redpop_assets.storage.history import History
 from redpop_assets.storage.models import ModelStore
 from redpop_assets.storage.warehouse import Warehouse
 
 if TYPE_CHECKING:
     from PIL.Image import Image
+
+    from redpop_assets.encoders.judges import Judges
 
 _TRAINED = """
 SELECT m.*, l.spearman AS test_spearman
@@ -51,7 +48,7 @@ def refresh_predictions(warehouse: Warehouse, models: ModelStore, *, progress: C
     for model in warehouse.query(_TRAINED).to_pylist():
         subreddit, name, digest = model["subreddit"], model["predictor"], model["digest"]
         # An encoder that the predictor does not use may as well be none: its block stays empty.
-        encoders = Encoders(**{network: model[column] or "" for network, column in NETWORK_COLUMNS.items()})
+        encoders = _encoders_of(model)
         given = inputs(subreddit, encoders, tuple(model["blocks"]))
         posts = len(given.data)
         done = warehouse.scalar(
@@ -128,6 +125,7 @@ def forecast(
     author: str | None,
     label_age: timedelta,
     device: str,
+    judges: "Judges",
 ) -> list[Forecast]:
     """Ask every trained predictor of a subreddit about one post.
 
@@ -141,6 +139,7 @@ def forecast(
         author: keyed hash of the author's name; None for somebody unknown.
         label_age: age at which the scores of the author's earlier posts count as known.
         device: where the encoders run.
+        judges: the scorers of pictures whose weights the deployment names.
 
     Raises:
         NotTrainable: no predictor is trained in this subreddit.
@@ -152,20 +151,24 @@ def forecast(
         names = ", ".join(known.column("subreddit").to_pylist()) or "none yet: run `redpop materialize`"
         raise NotTrainable(f"No predictor is trained for r/{subreddit}. Subreddits with trained predictors: {names}.")
     log_scores = _Inputs.read(warehouse, subreddit, Encoders("", ""), ()).log_scores
-    cheap = _cheap_blocks(warehouse, subreddit, caption, image, posted_at, author, label_age)
-    vectors = cache(lambda block, encoder: _embed(block, encoder, caption, image, device))
+    post = NewPost(
+        warehouse,
+        subreddit,
+        caption,
+        image,
+        posted_at=posted_at,
+        author=author,
+        label_age=label_age,
+        device=device,
+        judges=judges,
+    )
     forecasts = []
     for model in trained:
         predictor = load_predictor(models.folder(subreddit, model["predictor"], model["digest"]))
-        blocks = dict(cheap)
-        for block in EMBEDDINGS:
-            if block in predictor.columns:
-                blocks[block] = vectors(block, model[f"{block}_encoder"]) or _absent(predictor.columns[block])
-        if "pixels" in predictor.columns and image is None:
-            blocks["pixels"] = _absent(predictor.columns["pixels"])
-        moment = np.array([posted_at.astimezone(UTC).replace(tzinfo=None)], dtype="datetime64[s]")
+        encoders = _encoders_of(model)
+        blocks = {name: post.block(name, encoders) or _absent(kept) for name, kept in predictor.columns.items()}
         expected = predictor.predict(
-            Dataset(subreddit, ("new",), blocks, moment, captions=(caption,), authors=(author,))
+            Dataset(subreddit, (NEW,), blocks, post.created_at, captions=(caption,), authors=(author,))
         )
         forecasts.append(
             Forecast(
@@ -173,56 +176,17 @@ def forecast(
                 expected_log_score=float(expected[0]),
                 expected_score=float(raw_score(expected)[0]),
                 percentile=float(percentile_rank(log_scores, expected)[0]),
-                used_image=image is not None and not {"image", "pixels"}.isdisjoint(predictor.columns),
-                used_caption=not {"caption", "text"}.isdisjoint(predictor.columns),
+                used_image=image is not None and not OF_PICTURES.isdisjoint(predictor.columns),
+                used_caption=not OF_CAPTIONS.isdisjoint(predictor.columns),
                 test_spearman=model["test_spearman"],
             )
         )
     return forecasts
 
 
-def _cheap_blocks(
-    warehouse: Warehouse,
-    subreddit: str,
-    caption: str,
-    image: "Image | None",
-    posted_at: datetime,
-    author: str | None,
-    label_age: timedelta,
-) -> dict[str, Block]:
-    """All blocks but the embeddings, for one post."""
-    moment = np.array([posted_at.astimezone(UTC).replace(tzinfo=None)], dtype="datetime64[s]")
-    everybody = History.read(warehouse, None, label_age)
-    past = everybody.only(subreddit)
-    created_at = np.concatenate([past.created_at, moment])
-    authors = author_features(
-        [*past.post_ids, "new"],
-        [*past.authors, author],
-        created_at,
-        np.concatenate([past.matured_at, moment + np.timedelta64(label_age)]).astype("datetime64[s]"),
-        np.append(past.log_score, np.nan),
-        captions=[*past.captions, caption],
-        activity=Activity(everybody.authors, everybody.subreddits, everybody.created_at),
-    )
-    blocks = {
-        "time": make_block("time", timestamp_features(moment)),
-        "text": make_block("text", caption_features([caption])),
-        "author": make_block("author", {name: values[-1:] for name, values in authors.items()}),
-        "flags": make_block("flags", flag_features(["image"], [1], [None], [False], [None], [False], [False])),
-    }
-    if image is not None:
-        blocks["pixels"] = make_block("pixels", pixel_features([image], [image.size]))
-    return blocks
-
-
-def _embed(block: str, encoder: str, caption: str, image: "Image | None", device: str) -> Block | None:
-    from redpop_assets.encoders.load import load_image_encoder, load_text_encoder
-
-    if block == "caption":
-        return make_block(block, {"embedding": load_text_encoder(encoder, device=device).encode([caption])})
-    if image is None:
-        return None
-    return make_block(block, {"embedding": load_image_encoder(encoder, device=device).encode([image])})
+def _encoders_of(model: Mapping[str, Any]) -> Encoders:
+    """The networks that a predictor looks through, from its row of models.predictors."""
+    return Encoders(**{network: model[column] or "" for network, column in NETWORK_COLUMNS.items()})
 
 
 def _absent(columns: tuple[str, ...]) -> Block:

@@ -7,10 +7,13 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from redpop_assets.encoders.base import Provenance
+from redpop_assets.encoders.judges import Judges
 from redpop_assets.errors import ArtifactError, NotTrainable
 from redpop_assets.evaluation.leaderboard import refresh_leaderboard
 from redpop_assets.predictors.blocks import Encoders
 from redpop_assets.predictors.forecast import forecast, refresh_predictions
+from redpop_assets.predictors.new_post import NewPost
 from redpop_assets.predictors.training import build_training_set, refresh_predictor
 from redpop_assets.storage.models import ModelStore
 
@@ -148,12 +151,23 @@ def test_without_predictors_there_is_nothing_to_do(empty_warehouse, fill, models
 # One post that is not made yet
 
 
+def nobody():
+    """No judge of pictures."""
+    return Judges("", ("", ""), "", "", "", "cpu", dict[str, Provenance]().get)
+
+
+def new_post(warehouse, caption="A caption", image=None, author=None, at=datetime(2026, 3, 1, 18, tzinfo=UTC)):
+    options = {"posted_at": at, "author": author, "label_age": WEEK, "device": "cpu", "judges": nobody()}
+    return NewPost(warehouse, "pics", caption, image, **options)
+
+
 def ask(warehouse, models, subreddit="pics", caption="A fine caption", image=None, **changes):
     options = {
         "posted_at": datetime(2026, 6, 1, 18, tzinfo=UTC),
         "author": None,
         "label_age": WEEK,
         "device": "cpu",
+        "judges": nobody(),
         **changes,
     }
     found = forecast(warehouse, models, subreddit, caption, image, **options)
@@ -198,11 +212,10 @@ def test_an_unknown_community_is_told_which_are_known(ready, models):
 def test_the_past_of_a_known_author_counts_and_only_what_was_mature(ready):
     """Author features of a forecast are those that the graph computes for a post of that moment."""
     from redpop_assets.features.authors import Activity, author_features
-    from redpop_assets.predictors.forecast import _cheap_blocks
     from redpop_assets.storage.history import History
 
     at = datetime(2026, 3, 1, 18, tzinfo=UTC)
-    made = _cheap_blocks(ready, "pics", "A caption", None, at, "author5", WEEK)["author"]
+    made = new_post(ready, author="author5", at=at).block("author", Encoders("", ""))
     everybody = History.read(ready, None, WEEK)
     here = everybody.only("pics")
     moment = np.datetime64(at.replace(tzinfo=None), "s")
@@ -222,7 +235,7 @@ def test_the_past_of_a_known_author_counts_and_only_what_was_mature(ready):
     assert values["past_mature_posts"] > 0
     for name, column in expected.items():
         assert values[name] == pytest.approx(column[-1]), name
-    stranger = _cheap_blocks(ready, "pics", "A caption", None, at, None, WEEK)["author"]
+    stranger = new_post(ready, at=at).block("author", Encoders("", ""))
     assert stranger.values[0][stranger.columns.index("past_posts")] == 0
 
 
@@ -232,17 +245,16 @@ def seen():
     return Encoders("timm:tf_efficientnet_lite0/bundled", "sentence_transformers:all-MiniLM-L6-v2/bundled")
 
 
-def test_picture_and_caption_are_embedded_as_in_the_graph(seen):
+def test_picture_and_caption_are_embedded_as_in_the_graph(seen, ready):
     """A post that is in the warehouse already gets, as a forecast, the vectors that stand there."""
     from redpop_assets.encoders.load import load_image_encoder, load_text_encoder
-    from redpop_assets.predictors.forecast import _embed
 
     picture = Image.radial_gradient("L").convert("RGB").resize((300, 200))
-    image = _embed("image", seen.image, "A caption", picture, "cpu")
-    caption = _embed("caption", seen.caption, "A caption", picture, "cpu")
+    post = new_post(ready, image=picture)
+    image, caption = (post.block(name, seen) for name in ("image", "caption"))
     assert np.array_equal(image.values, load_image_encoder(seen.image, device="cpu").encode([picture]))
     assert np.array_equal(caption.values, load_text_encoder(seen.caption, device="cpu").encode(["A caption"]))
-    assert _embed("image", seen.image, "A caption", None, "cpu") is None
+    assert new_post(ready).block("image", seen) is None
 
 
 def test_a_predictor_of_pictures_answers_with_and_without_one(empty_warehouse, fill, models, seen):

@@ -1,0 +1,100 @@
+"""The judges of pictures that a deployment has weights of, loaded when they are asked."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+import numpy as np
+import numpy.typing as npt
+
+from redpop_assets.encoders.base import Provenance
+from redpop_assets.encoders.heads import ImageScorer, VectorScorer
+
+if TYPE_CHECKING:
+    from PIL.Image import Image
+
+Judge = ImageScorer | VectorScorer
+
+NIMA_HEAD: Final = "head"
+"""Written instead of a network, it stands for the last layer of NIMA alone, on the vectors of the image encoder."""
+
+_RATINGS = {
+    "iipa": {"score": "intrinsic_popularity"},
+    "nima": {"score": "rating", "spread": "rating_spread"},
+    "aesthetic": {"score": "aesthetic"},
+}
+"""Judge -> its columns -> those of features.image_ratings."""
+
+
+@dataclass(frozen=True)
+class Judges:
+    """Which judges there are.
+
+    Attributes:
+        iipa: weights of IIPA, a path; empty for none.
+        nima: network and weights of NIMA; both empty for none. The network is one of timm, or `NIMA_HEAD`.
+        aesthetic: weights of a head on CLIP vectors, a path; empty for none.
+        image_encoder: the encoder under a NIMA head.
+        clip: the encoder under the aesthetics head.
+        device: where networks run.
+        recorded: provenance of an encoder that has made vectors; None for one that has not yet.
+    """
+
+    iipa: str
+    nima: tuple[str, str]
+    aesthetic: str
+    image_encoder: str
+    clip: str
+    device: str
+    recorded: Callable[[str], Provenance | None]
+
+    def load(self) -> Iterator[tuple[Judge, str]]:
+        """Each judge, and the encoder whose vectors it looks at: "" if it looks at pictures.
+
+        A judge of vectors is left out as long as there are none.
+
+        Raises:
+            SettingsError, WeightsUnavailable: weights that are named cannot be had.
+        """
+        from redpop_assets.encoders.load import resolve_device
+
+        if self.iipa:
+            from redpop_assets.encoders.iipa import load_iipa
+
+            yield load_iipa(self.iipa, device=resolve_device(self.device)), ""
+        network, weights = self.nima
+        if network == NIMA_HEAD:
+            from redpop_assets.encoders.nima import load_nima_head
+
+            if encoder := self.recorded(self.image_encoder):
+                yield load_nima_head(weights, encoder), encoder.encoder
+        elif network:
+            from redpop_assets.encoders.nima import load_nima
+
+            yield load_nima(weights, backbone=network, device=resolve_device(self.device)), ""
+        if self.aesthetic:
+            from redpop_assets.encoders.aesthetic import load_aesthetic
+
+            if encoder := self.recorded(self.clip):
+                yield load_aesthetic(self.aesthetic, encoder), encoder.encoder
+
+    def ratings(
+        self, image: "Image", vector_of: Callable[[str], npt.NDArray[np.float32]]
+    ) -> dict[str, npt.NDArray[np.float32]]:
+        """What all of them say of one picture, in the columns of features.image_ratings.
+
+        Args:
+            image: an RGB picture.
+            vector_of: its vector (1, d) by an encoder.
+
+        Returns:
+            (1,) float32 each, NaN without a judge.
+        """
+        found = {column: np.full(1, np.nan, np.float32) for columns in _RATINGS.values() for column in columns.values()}
+        for judge, encoder in self.load():
+            scores = (
+                judge.score_vectors(vector_of(encoder)) if isinstance(judge, VectorScorer) else judge.score([image])
+            )
+            for name, column in _RATINGS[judge.name].items():
+                found[column] = scores[name]
+        return found

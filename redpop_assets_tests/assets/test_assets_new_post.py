@@ -1,0 +1,97 @@
+"""A post that is not made yet is seen as the graph sees a post of that moment."""
+
+from datetime import UTC
+
+import numpy as np
+import pytest
+
+from redpop_assets.assets.tables import TableAssets
+from redpop_assets.images.decode import open_rgb
+from redpop_assets.partitions import subreddit_partitions
+from redpop_assets.predictors.blocks import block_columns, read_dataset
+from redpop_assets.predictors.dataset import BLOCK_NAMES
+from redpop_assets.predictors.new_post import NewPost
+from redpop_assets.resources import judges_of
+from redpop_assets.storage.images import ImageStore
+from redpop_assets.storage.schema import load_schema
+
+pytestmark = pytest.mark.xdist_group("pipeline")
+
+NETWORKS = {"image", "caption", "concepts", "agreement", "ratings", "objects", "neighbours", "environment"}
+
+
+@pytest.fixture(scope="module")
+def stored(pipeline):
+    """(warehouse, encoders, dataset of all blocks) of r/pics after its run."""
+    deployment = pipeline.deployment
+    settings = deployment.settings
+    encoders = TableAssets(settings, load_schema(), subreddit_partitions(settings)).encoders
+    return deployment.warehouse, encoders, read_dataset(deployment.warehouse, "pics", encoders)
+
+
+@pytest.fixture(scope="module")
+def asked(pipeline, stored):
+    """A post of the middle of r/pics, asked about as if it were not there; and its row in the dataset."""
+    warehouse, _, data = stored
+    settings = pipeline.deployment.settings
+    row = next(
+        row
+        for row in np.argsort(data.created_at)[len(data) // 2 :]
+        if data.blocks["image"].present[row] and data.blocks["author"].values[row, 0] > 0
+    )
+    picture = warehouse.query(
+        "SELECT i.path FROM core.primary_images JOIN core.images AS i USING (image_sha256) WHERE post_id = $post",
+        {"post": data.post_ids[row]},
+    ).to_pylist()[0]
+    post = NewPost(
+        warehouse,
+        "pics",
+        data.captions[row],
+        open_rgb(ImageStore(settings.home / "images").read(picture["path"])),
+        posted_at=data.created_at[row].item().replace(tzinfo=UTC),
+        author=data.authors[row],
+        label_age=settings.label_final_age,
+        device="cpu",
+        judges=judges_of(settings, warehouse),
+    )
+    return post, row
+
+
+@pytest.mark.parametrize("name", BLOCK_NAMES)
+def test_each_block_is_that_of_the_post(stored, asked, name):
+    _, encoders, data = stored
+    post, row = asked
+    made, known = post.block(name, encoders), data.blocks[name]
+    assert known.present[row]
+    assert made.columns == known.columns
+    assert len(block_columns(name)) > 0
+    if name == "flags":  # that is what the people who ask do not say
+        return
+    there = ~np.isnan(known.values[row])
+    assert np.array_equal(~np.isnan(made.values[0]), there)
+    if name in NETWORKS | {"pixels", "visual"}:
+        # Networks run in lower precision in the graph, where large JPEGs are decoded at a fraction of their size.
+        a, b = made.values[0][there], known.values[row][there]
+        assert (a @ b) / (np.linalg.norm(a) * np.linalg.norm(b)) > 0.995
+    else:
+        np.testing.assert_allclose(made.values[0], known.values[row], rtol=1e-5, atol=1e-6)
+
+
+def test_without_a_picture_it_lacks_what_is_made_of_one(pipeline, stored):
+    warehouse, encoders, data = stored
+    settings = pipeline.deployment.settings
+    post = NewPost(
+        warehouse,
+        "pics",
+        "A title alone",
+        None,
+        posted_at=data.created_at.max().item().replace(tzinfo=UTC),
+        author=None,
+        label_age=settings.label_final_age,
+        device="cpu",
+        judges=judges_of(settings, warehouse),
+    )
+    of_pictures = {"image", "pixels", "visual", "objects", "concepts", "agreement", "ratings"}
+    assert {name for name in BLOCK_NAMES if post.block(name, encoders) is None} == of_pictures
+    with pytest.raises(ValueError, match="no block 'colour'"):
+        post.block("colour", encoders)
