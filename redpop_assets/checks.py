@@ -1,8 +1,9 @@
 """Asset checks: what must hold before anything downstream may trust a table; each is a query that counts offences.
 
 An asset runs the checks of its table right after it wrote it, in the same step. They block what follows; only what no
-repetition can mend is a warning. The check of a partitioned table is partitioned too: otherwise a pass of the next
-community would release the bad one. A mart is checked as a whole.
+repetition can mend is a warning, and so are features that look different from when they were accepted. The check of a
+partitioned table is partitioned too: otherwise a pass of the next community would release the bad one. A mart is
+checked as a whole.
 """
 
 import warnings
@@ -11,12 +12,16 @@ from dataclasses import dataclass
 
 import dagster as dg
 
+from redpop_assets.evaluation.drift import FeatureCheck
+from redpop_assets.evaluation.pictures import embedded_png
+from redpop_assets.predictors.feature_drift import COMPARED_TABLES, Sample
 from redpop_assets.settings import Settings
 from redpop_assets.storage import forgetting
 from redpop_assets.storage.schema import Column, Table
 from redpop_assets.storage.warehouse import Reader
 
 _NO_STRAY_FILES = "no_stray_files"
+LOOKS_AS_BEFORE = "looks_as_before"
 
 
 @dataclass(frozen=True)
@@ -247,12 +252,24 @@ def check_specs(table: Table, key: dg.AssetKey, partitions: dg.PartitionsDefinit
     with warnings.catch_warnings():
         # A preview in Dagster 1.13; without it the pass of one community releases the failure of another.
         warnings.simplefilter("ignore", dg.PreviewWarning)
-        return [
+        specs = [
             dg.AssetCheckSpec(
                 check.name, asset=key, description=check.description, blocking=check.blocking, partitions_def=partitions
             )
             for check in checks_of(table)
         ]
+        if table.name in COMPARED_TABLES:
+            specs.append(
+                dg.AssetCheckSpec(
+                    LOOKS_AS_BEFORE,
+                    asset=key,
+                    description="Every feature is distributed as when it was last accepted; embeddings are healthy. "
+                    "`redpop accept-drift` accepts what is not.",
+                    blocking=False,
+                    partitions_def=partitions,
+                )
+            )
+        return specs
 
 
 def run_checks(
@@ -279,6 +296,31 @@ def run_checks(
             )
         )
     return results
+
+
+def looks_as_before(key: dg.AssetKey, subreddit: str, sample: Sample, check: FeatureCheck) -> dg.AssetCheckResult:
+    """The verdict on how features look, as the result of an asset: the worst columns and, if any drifted, a picture."""
+    drifted = [drift.column for drift in check.drifts if drift.drifted]
+    metadata: dict[str, dg.MetadataValue | int] = {
+        "drifted_columns": len(drifted),
+        "compared_rows": sample.compared,
+        "rows": sample.rows,
+        "columns": dg.MetadataValue.md(check.markdown),
+    }
+    if check.png is not None:
+        words = f"{sample.table} in r/{subreddit}: when it was accepted, and now"
+        metadata["picture"] = dg.MetadataValue.md(embedded_png(check.png, words))
+    return dg.AssetCheckResult(
+        asset_key=key,
+        check_name=LOOKS_AS_BEFORE,
+        passed=check.passed,
+        severity=dg.AssetCheckSeverity[check.severity],
+        description=None
+        if check.passed
+        else f"{', '.join(drifted)} drifted. If that is how it should be, accept it: `redpop accept-drift {subreddit} "
+        f"{sample.table}`.",
+        metadata=metadata,
+    )
 
 
 def no_stray_files_spec(partitions: dg.PartitionsDefinition) -> dg.AssetCheckSpec:

@@ -349,6 +349,31 @@ def predict(
 
 
 @app.command()
+def accept_drift(
+    subreddit: Annotated[str, typer.Argument(help="The community.")],
+    table: Annotated[str, typer.Argument(help="Table of features, such as image_features. Default: all of them.")] = "",
+) -> None:
+    """Agree that features look different from now on: the check `looks_as_before` compares with their present state."""
+    from redpop_assets.predictors.blocks import Encoders
+    from redpop_assets.predictors.feature_drift import COMPARED_TABLES, accept_drift, compared_table
+    from redpop_assets.resources import open_warehouse
+
+    settings = load_settings()
+    (name,) = _chosen(settings, [subreddit])
+    tables = [compared_table(table)] if table else sorted(COMPARED_TABLES)
+    accepted = accept_drift(open_warehouse(settings), name, Encoders.from_settings(settings), tables)
+    for accepted_table, drifts in accepted.items():
+        for drift in drifts:
+            _say(f"  {accepted_table}, {escape(drift.column)}: {escape('; '.join(drift.reasons))}")
+    if accepted:
+        _say(
+            f"Accepted for r/{name}: {', '.join(accepted)}. The next run, `redpop materialize`, has nothing to warn of."
+        )
+    else:
+        _say(f"Nothing to accept: {', '.join(tables) if table else 'all features'} of r/{name} look as before.")
+
+
+@app.command()
 def leaderboard() -> None:
     """The predictors on the test part of each community, from the published warehouse."""
     from redpop_assets.demo import print_leaderboard

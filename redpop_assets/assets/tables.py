@@ -8,9 +8,12 @@ from typing import Any
 import dagster as dg
 
 from redpop_assets.automation import ON_NEW_DATA, ON_NEW_DATA_FROM_ANY
-from redpop_assets.checks import check_specs, run_checks
+from redpop_assets.checks import check_specs, looks_as_before, run_checks
+from redpop_assets.evaluation import drift
 from redpop_assets.predictors.blocks import Encoders
+from redpop_assets.predictors.feature_drift import COMPARED_TABLES, read_sample
 from redpop_assets.settings import Settings
+from redpop_assets.storage.arrow import utc_now
 from redpop_assets.storage.schema import Schema, Table
 from redpop_assets.storage.warehouse import Warehouse
 
@@ -56,15 +59,7 @@ class TableAssets:
     @property
     def encoders(self) -> Encoders:
         """The networks whose outputs predictors learn from."""
-        settings = self.settings
-        return Encoders(
-            image=settings.image_encoder,
-            caption=settings.caption_encoder,
-            clip=settings.clip,
-            objects=settings.object_encoder,
-            entities=settings.entity_model,
-            emotions=settings.emotion_model,
-        )
+        return Encoders.from_settings(self.settings)
 
     def asset(self, table: str, *, code_version: str, deps: list[str], kinds: Iterable[str] = ()) -> dict[str, Any]:
         """Keyword arguments of `dg.asset` for a partitioned table with an asset of its own."""
@@ -135,7 +130,8 @@ class TableAssets:
     ) -> dg.MaterializeResult:
         """Row counts, check results and data version of a table, or of its partition, as the result of an asset.
 
-        The data version is a digest of the rows: what is equal is not new, whenever it was written.
+        The data version is a digest of the rows: what is equal is not new, whenever it was written. Features that look
+        as before, and new ones, are accepted; see `evaluation.drift`.
         """
         rows = "TRUE" if subreddit is None else partition_filter(table)
         params = {} if subreddit is None else {"subreddit": subreddit}
@@ -145,12 +141,28 @@ class TableAssets:
                 counts["dagster/partition_row_count"] = reader.scalar(
                     f"SELECT count(*) FROM {table} WHERE {rows}", params
                 )
-            return dg.MaterializeResult(
-                asset_key=asset_key(table),
-                metadata={**counts, **metadata},
-                check_results=run_checks(reader, self.schema[table], asset_key(table), rows, subreddit, self.settings),
-                data_version=dg.DataVersion(reader.fingerprint(table, rows, params)),
-            )
+            checks = run_checks(reader, self.schema[table], asset_key(table), rows, subreddit, self.settings)
+            version = reader.fingerprint(table, rows, params)
+        if subreddit is not None and table in COMPARED_TABLES:
+            checks.append(self._compared(warehouse, table, subreddit, sound=all(check.passed for check in checks)))
+        return dg.MaterializeResult(
+            asset_key=asset_key(table),
+            metadata={**counts, **metadata},
+            check_results=checks,
+            data_version=dg.DataVersion(version),
+        )
+
+    def _compared(self, warehouse: Warehouse, table: str, subreddit: str, *, sound: bool) -> dg.AssetCheckResult:
+        """Compare the features of a partition with what was accepted, and accept what needs no person to do so.
+
+        Nothing is accepted of a table that is not sound: that breaks another rule.
+        """
+        with warehouse.read() as reader:
+            sample = read_sample(reader, subreddit, table, self.encoders)
+        check = sample.check()
+        if sound and check.renewed:
+            warehouse.merge(drift.TABLE, drift.profile_rows(subreddit, sample.table, check.renewed, utc_now()))
+        return looks_as_before(asset_key(table), subreddit, sample, check)
 
     def _common(self, table: str, code_version: str, deps: Iterable[str], kinds: set[str]) -> dict[str, Any]:
         key = asset_key(table)

@@ -6,6 +6,7 @@ The one place that both training and prediction go through, so that a column can
 import hashlib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, fields, replace
+from typing import TYPE_CHECKING, Self
 
 import numpy as np
 import numpy.typing as npt
@@ -17,6 +18,9 @@ from redpop_assets.features import captions, class_families, emotions, entities,
 from redpop_assets.predictors.dataset import BLOCK_NAMES, EMBEDDINGS, Block, Dataset
 from redpop_assets.storage.schema import Column, load_schema
 from redpop_assets.storage.warehouse import Reader, Warehouse
+
+if TYPE_CHECKING:
+    from redpop_assets.settings import Settings
 
 
 @dataclass(frozen=True)
@@ -100,6 +104,18 @@ class Encoders:
     objects: str = ""
     entities: str = ""
     emotions: str = ""
+
+    @classmethod
+    def from_settings(cls, settings: "Settings") -> Self:
+        """Those of a deployment."""
+        return cls(
+            image=settings.image_encoder,
+            caption=settings.caption_encoder,
+            clip=settings.clip,
+            objects=settings.object_encoder,
+            entities=settings.entity_model,
+            emotions=settings.emotion_model,
+        )
 
     def of(self, blocks: Iterable[str]) -> "Encoders":
         """Only those that made one of these blocks; the others are empty."""
