@@ -38,6 +38,7 @@ tests: setup
 # What is generated from the SQL files and the settings.
 docs: setup
 	$(BIN)/python -m redpop_assets.storage.readme
+	$(BIN)/python -m redpop_assets.storage.catalogue_page
 	$(BIN)/python -m redpop_assets.settings_table
 
 # Renew the exact versions.

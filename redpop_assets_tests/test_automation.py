@@ -20,7 +20,7 @@ pytestmark = [
 ]
 
 PREDICTORS = {f"models/{name}" for name in predictor_names()}
-MARTS = {"marts/predictions", "marts/leaderboard", "marts/published_warehouse"}
+MARTS = {"marts/predictions", "marts/leaderboard", "marts/feature_catalogue", "marts/published_warehouse"}
 
 
 class Evaluations:

@@ -27,6 +27,7 @@ COMMANDS = (
     "new-author-key",
     "predict",
     "leaderboard",
+    "accept-drift",
     "sql",
     "doctor",
     "dev",

@@ -3,13 +3,14 @@
 import dagster as dg
 
 from redpop_assets.assets.tables import TableAssets
+from redpop_assets.predictors.blocks import SOURCES
 from redpop_assets.predictors.registry import predictor_names
 from redpop_assets.storage.models import ModelStore
 from redpop_assets.storage.warehouse import Warehouse
 
 
 def mart_assets(tables: TableAssets) -> list[dg.AssetsDefinition]:
-    """Predictions, leaderboard and the file that people open."""
+    """Predictions, leaderboard, the feature catalogue and the file that people open."""
     settings = tables.settings
     predictors = [f"models.{name}" for name in predictor_names()]
 
@@ -52,9 +53,37 @@ def mart_assets(tables: TableAssets) -> list[dg.AssetsDefinition]:
 
     @dg.asset(
         **tables.mart(
+            "marts.feature_catalogue",
+            code_version="1",
+            deps=["models.training_set", *(source.filled_table for source in SOURCES.values())],
+        )
+    )
+    def feature_catalogue(
+        context: dg.AssetExecutionContext, warehouse: dg.ResourceParam[Warehouse]
+    ) -> dg.MaterializeResult:
+        """What each feature means, how often it is known, and how it goes with the score by itself, with intervals.
+
+        One row per subreddit and feature; measured again for a subreddit when its training set changed. A feature that
+        alone says more than honest ones do is marked as suspicious.
+        """
+        from redpop_assets.evaluation.catalogue import catalogue_by_subreddit
+        from redpop_assets.predictors.feature_catalogue import refresh_catalogue
+
+        rows, measured = refresh_catalogue(warehouse, tables.encoders, seed=settings.seed, progress=context.log.info)
+        suspicious = sum(row["leakage"] == "suspicious" for row in rows)
+        return tables.materialized(
+            warehouse,
+            "marts.feature_catalogue",
+            communities_measured=measured,
+            suspicious_features=suspicious,
+            table=dg.MetadataValue.md(catalogue_by_subreddit(rows)),
+        )
+
+    @dg.asset(
+        **tables.mart(
             "marts.published_warehouse",
             code_version="1",
-            deps=["marts.predictions", "marts.leaderboard"],
+            deps=["marts.predictions", "marts.leaderboard", "marts.feature_catalogue"],
         )
     )
     def published_warehouse(
@@ -80,4 +109,4 @@ def mart_assets(tables: TableAssets) -> list[dg.AssetsDefinition]:
             }
         )
 
-    return [predictions, leaderboard, published_warehouse]
+    return [predictions, leaderboard, feature_catalogue, published_warehouse]

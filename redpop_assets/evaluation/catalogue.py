@@ -75,10 +75,12 @@ def feature_catalogue(
     schema: Schema,
     tables: Mapping[str, str],
     *,
+    groups: Clusters | None = None,
+    tried: int | None = None,
     resamples: int = 1_000,
     seed: int = 0,
 ) -> pa.Table:
-    """Describe and measure all features of a subreddit.
+    """Describe and measure features of a subreddit; all blocks at once, or one after the other with the same result.
 
     A number is correlated as it is. A vector is first made one number per post: the prediction of a ridge regression
     that was not fitted on the post's author (`out_of_fold`). The largest of its 512 correlations would be large by
@@ -93,6 +95,9 @@ def feature_catalogue(
         clusters: (n,) cluster number of each post, as of `bootstrap.author_clusters`.
         schema: of the warehouse.
         tables: block name -> the table it is read from.
+        groups: (n,) number of the picture of each post, so that no ridge regression is asked about a picture that it
+            was fitted on; None if no two posts share one.
+        tried: features among which a suspicious one is looked for; None for those of these blocks.
         resamples: bootstrap resamples of the clusters; all features see the same.
         seed: of the resamples and of the folds.
 
@@ -117,11 +122,12 @@ def feature_catalogue(
         table = schema[tables[name]]
         values = feature_values(block, table)
         for column in filter(is_feature, table.columns):
-            number, row = _measure(column, table, values, truth, clusters, seed)
+            number, row = _measure(column, table, values, truth, clusters, groups, seed)
             rows.append({"subreddit": subreddit, "block": name, **row})
             numbers.append(number)
     found = rank_correlations(numbers, truth, clusters, resamples=resamples, seed=seed)
-    tried = sum(correlation is not None for correlation in found)
+    if tried is None:
+        tried = sum(correlation is not None for correlation in found)
     for row, number, correlation in zip(rows, numbers, found, strict=True):
         authors = len(np.unique(clusters[~np.isnan(number) & ~np.isnan(truth)]))
         row.update(_verdict(correlation, row["known_at"], authors, tried))
@@ -168,8 +174,10 @@ def missing_flag(column: Column, table: Table) -> tuple[str, float] | None:
     return None
 
 
-def out_of_fold(vectors: Numbers, truth: Numbers, clusters: Clusters, *, seed: int = 0) -> Numbers | None:
-    """What a ridge regression on the other authors says of each post.
+def out_of_fold(
+    vectors: Numbers, truth: Numbers, clusters: Clusters, *, groups: Clusters | None = None, seed: int = 0
+) -> Numbers | None:
+    """What a ridge regression on the other authors, and on other pictures, says of each post.
 
     The clusters are dealt into `FOLDS` folds. Components are standardised by the posts fitted on. The penalty is that
     of k independent effects which together explain `EXPLAINED` of the variance, k (1 - h) / h (best linear unbiased
@@ -181,6 +189,7 @@ def out_of_fold(vectors: Numbers, truth: Numbers, clusters: Clusters, *, seed: i
         vectors: (n, k), no value missing.
         truth: (n,) log scores.
         clusters: (n,) cluster numbers.
+        groups: (n,) numbers of the pictures; None if no two posts share one.
         seed: of the dealing.
 
     Returns:
@@ -193,12 +202,15 @@ def out_of_fold(vectors: Numbers, truth: Numbers, clusters: Clusters, *, seed: i
     predictions = np.zeros(len(truth))
     for part in range(FOLDS):
         held = fold == part
-        mean, deviation = vectors[~held].mean(axis=0), vectors[~held].std(axis=0)
+        fitted = ~held if groups is None else ~held & ~np.isin(groups, groups[held])
+        if not fitted.any():
+            continue
+        mean, deviation = vectors[fitted].mean(axis=0), vectors[fitted].std(axis=0)
         varied = deviation > 1e-6
         if not varied.any():
             continue
-        known, new = ((vectors[rows][:, varied] - mean[varied]) / deviation[varied] for rows in (~held, held))
-        target = truth[~held] - truth[~held].mean()
+        known, new = ((vectors[rows][:, varied] - mean[varied]) / deviation[varied] for rows in (fitted, held))
+        target = truth[fitted] - truth[fitted].mean()
         n, k = known.shape
         penalty = k * (1.0 - EXPLAINED) / EXPLAINED
         if k <= n:
@@ -292,8 +304,24 @@ def catalogue_markdown(rows: Sequence[Mapping[str, Any]], *, most: int = 20) -> 
     return "\n".join(lines)
 
 
+def catalogue_by_subreddit(rows: Sequence[Mapping[str, Any]], *, most: int = 20) -> str:
+    """`catalogue_markdown` of each subreddit, under its name."""
+    by_subreddit: dict[str, list[Mapping[str, Any]]] = defaultdict(list)
+    for row in rows:
+        by_subreddit[row["subreddit"]].append(row)
+    return "\n\n".join(
+        f"### r/{subreddit}\n\n{catalogue_markdown(members, most=most)}" for subreddit, members in by_subreddit.items()
+    )
+
+
 def _measure(
-    column: Column, table: Table, values: Mapping[str, Floats], truth: Numbers, clusters: Clusters, seed: int
+    column: Column,
+    table: Table,
+    values: Mapping[str, Floats],
+    truth: Numbers,
+    clusters: Clusters,
+    groups: Clusters | None,
+    seed: int,
 ) -> tuple[Numbers, dict[str, Any]]:
     """One number per post for the correlation, NaN where there is none, and what is known of the column without it."""
     found = values.get(column.name)
@@ -309,7 +337,10 @@ def _measure(
     if found is not None and not vector:
         number[known] = found[known]
     elif found is not None and usable.any():
-        predicted = out_of_fold(found[usable].astype(np.float64), truth[usable], clusters[usable], seed=seed)
+        shared = None if groups is None else groups[usable]
+        predicted = out_of_fold(
+            found[usable].astype(np.float64), truth[usable], clusters[usable], groups=shared, seed=seed
+        )
         if predicted is not None:
             number[usable] = predicted
     return number, {

@@ -9,14 +9,11 @@ import pytest
 from redpop_assets.predictors.registry import predictor_names
 from redpop_assets.storage.forgetting import FORGOTTEN_REMOVALS
 from redpop_assets.storage.schema import load_schema
-from redpop_assets_tests.pending_tables import PENDING
 
 pytestmark = pytest.mark.xdist_group("pipeline")
 
 SUBREDDITS = ("pics", "earthporn")
 TABLES = [name for name, table in load_schema().items() if not table.is_view]
-
-# Nothing was imported, forgotten, or found to be a placeholder.
 
 # Nothing was imported, forgotten, or found to be a placeholder.
 WITHOUT_REASON_TO_HAVE_ANY = {"raw.imports", "raw.tombstones", "core.placeholder_images"}
@@ -63,6 +60,7 @@ METADATA = {
     **{f"models/{name}": PREDICTOR for name in predictor_names()},
     "marts/predictions": {"dagster/row_count", "rows_computed"},
     "marts/leaderboard": {"dagster/row_count", "best_spearman", "table"},
+    "marts/feature_catalogue": {"dagster/row_count", "communities_measured", "suspicious_features", "table"},
     "marts/published_warehouse": {"path", "bytes", "changed", "models_pruned"},
 }
 """What the UI plots over time: a key that changes its name loses its history."""
@@ -78,7 +76,7 @@ def test_both_runs_succeed_and_every_check_passes(pipeline):
         run = pipeline.runs[name]
         assert run.success
         assert run.failed_checks == set()
-        assert len(run.checks) >= len(TABLES) - 3  # source, encoders and predictors have no asset of their own
+        assert len(run.checks) >= len(TABLES) - 3  # source, encoders and predictors have no asset
         assert set(run.materializations) == set(METADATA)
 
 
@@ -147,7 +145,7 @@ def test_labels_are_first_readings_past_the_label_age(first):
 
 @pytest.mark.parametrize("table", TABLES)
 def test_every_table_has_rows_of_both_communities(first, table):
-    if table in WITHOUT_REASON_TO_HAVE_ANY | PENDING:
+    if table in WITHOUT_REASON_TO_HAVE_ANY:
         assert first.scalar(f"SELECT count(*) FROM {table}") == 0
         return
     if "subreddit" in load_schema()[table].column_names:
@@ -279,6 +277,7 @@ def test_a_run_with_nothing_new_computes_nothing(repeated):
         for predictor in predictor_names():
             assert found[f"models/{predictor}"]["trained_now"] is False
         assert found["marts/predictions"]["rows_computed"] == 0
+        assert found["marts/feature_catalogue"]["communities_measured"] == 0
         assert found["marts/published_warehouse"]["changed"] is False
 
 

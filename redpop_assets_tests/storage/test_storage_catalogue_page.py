@@ -22,8 +22,8 @@ def table(description, *columns):
 
 
 def test_the_page_on_disk_is_current():
-    if page().is_file():
-        assert page().read_text(encoding="utf-8") == render(load_schema()), f"it is stale, run: {COMMAND}"
+    assert page().is_file(), f"write it: {COMMAND}"
+    assert page().read_text(encoding="utf-8") == render(load_schema()), f"it is stale, run: {COMMAND}"
 
 
 def test_the_page_names_every_feature_with_when_it_is_known():
