@@ -53,19 +53,32 @@ WHERE ({rows}) AND (
     OR abs(sqrt(list_dot_product(v.embedding, v.embedding)) - 1) > 1e-4
 )
 """
-# Counted by a join, independently of the walk through time that computed the columns.
+# Counted by windows of SQL, independently of the walk through time that computed the columns. A join of each post with
+# all of its author's would grow with the square of what the most diligent author posts.
 _PAST_ONLY = """
-WITH expected AS (
+WITH seconds AS (
     SELECT
         p.post_id,
-        count(q.post_id) AS past_posts,
-        count(l.post_id) FILTER (q.created_at + $label_final_age <= p.created_at) AS past_mature_posts
-    FROM core.posts AS p
-    LEFT JOIN core.posts AS q
-        ON q.subreddit = p.subreddit AND q.author = p.author
-        AND date_trunc('second', q.created_at) < date_trunc('second', p.created_at)
-    LEFT JOIN core.labels AS l ON l.post_id = q.post_id
-    WHERE p.subreddit = $subreddit GROUP BY p.post_id
+        p.author,
+        p.created_at,
+        date_trunc('second', p.created_at) AS second,
+        l.post_id IS NOT NULL AS has_label
+    FROM core.posts AS p LEFT JOIN core.labels AS l USING (post_id)
+    WHERE p.subreddit = $subreddit
+), expected AS (
+    SELECT
+        post_id,
+        CASE WHEN author IS NULL THEN 0 ELSE count(*) OVER earlier END AS past_posts,
+        CASE WHEN author IS NULL THEN 0 ELSE count(*) FILTER (has_label) OVER mature END AS past_mature_posts
+    FROM seconds
+    WINDOW
+        earlier AS (
+            PARTITION BY author ORDER BY second RANGE BETWEEN UNBOUNDED PRECEDING AND INTERVAL 1 SECOND PRECEDING
+        ),
+        mature AS (
+            PARTITION BY author ORDER BY created_at
+            RANGE BETWEEN UNBOUNDED PRECEDING AND $label_final_age::INTERVAL PRECEDING
+        )
 )
 SELECT count(*) FROM features.author_features AS f JOIN expected AS e USING (post_id)
 WHERE f.past_posts <> e.past_posts OR f.past_mature_posts > e.past_mature_posts
