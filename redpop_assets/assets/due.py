@@ -21,6 +21,10 @@ from redpop_assets.storage.arrow import arrow_table
 from redpop_assets.storage.images import ImageStore
 from redpop_assets.storage.warehouse import Warehouse
 
+CHEAP_CHUNK = 16_384
+"""Rows between two writes where a row takes well under a millisecond: what opening the file, merging into a large table
+and committing take is then little beside the computing, which a killed run loses a few seconds of."""
+
 _HEADER = 64  # edge to which a picture is decoded to learn whether it can be (pixels)
 
 

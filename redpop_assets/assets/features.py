@@ -6,7 +6,14 @@ from collections.abc import Iterator, Mapping
 import dagster as dg
 import pyarrow as pa
 
-from redpop_assets.assets.due import StoredPictures, compute_due, due_content, keyed, without_unreadable
+from redpop_assets.assets.due import (
+    CHEAP_CHUNK,
+    StoredPictures,
+    compute_due,
+    due_content,
+    keyed,
+    without_unreadable,
+)
 from redpop_assets.assets.tables import TableAssets
 from redpop_assets.features import captions, pixels, timestamps, tokens, visual
 from redpop_assets.features.flags import flag_features
@@ -60,7 +67,7 @@ def feature_assets(tables: TableAssets) -> list[dg.AssetsDefinition]:
             }
 
         due = due_content(warehouse, "caption", context.partition_key, versions)
-        took = compute_due(context, warehouse, due, compute, settings.chunk_size)
+        took = compute_due(context, warehouse, due, compute, CHEAP_CHUNK)
         for table in versions:
             yield tables.materialized(warehouse, table, context.partition_key, **took)
 
@@ -111,7 +118,7 @@ def feature_assets(tables: TableAssets) -> list[dg.AssetsDefinition]:
             return {table: keyed(rows, ["post_id"], features, **same)}
 
         due = due_content(warehouse, "post", context.partition_key, {table: timestamps.CODE_VERSION})
-        took = compute_due(context, warehouse, due, compute, settings.chunk_size)
+        took = compute_due(context, warehouse, due, compute, CHEAP_CHUNK)
         with warehouse.write() as writer:
             _drop_rejected(writer, table, context.partition_key)
         return tables.materialized(warehouse, table, context.partition_key, **took)
