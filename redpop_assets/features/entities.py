@@ -132,8 +132,8 @@ def load_entities(model: str) -> Entities:
         if _SETTING in str(error):
             raise
         raise WeightsUnavailable(
-            f"The entity model {model!r} cannot be had: {error} What helps: set {_SETTING} to {BUNDLED}, whose weights "
-            "come with the extra redpop[bundled]; to a spaCy package that is installed "
+            f"The entity model {model!r} cannot be had: {error} What helps: set {_SETTING} to {BUNDLED}, a model "
+            f"that the package {_BUNDLED_DISTRIBUTION} carries; to a spaCy package that is installed "
             "(python -m spacy download en_core_web_sm); or to the path of a model's folder (/data/my_model)."
         ) from error
 
