@@ -22,6 +22,15 @@ pytestmark = [
 PREDICTORS = {f"models/{name}" for name in predictor_names()}
 MARTS = {"marts/predictions", "marts/leaderboard", "marts/feature_catalogue", "marts/published_warehouse"}
 
+HISTORIES = {
+    f"features/{table}"
+    for table in (
+        *("author_features", "community_features", "caption_novelty"),
+        *("seen_before", "neighbours", "environments"),
+    )
+}
+"""Features that are made of earlier scores."""
+
 
 class Evaluations:
     """Evaluates the conditions of a deployment tick after tick; each tick sees what happened since the last one."""
@@ -82,11 +91,13 @@ def test_new_labels_request_what_follows_from_labels_in_that_partition_and_then_
         evaluations = Evaluations(instance, settings)
         evaluations.tick()
         change_a_label(copied, "pics")
-        follows = {"features/author_features", "models/training_set", "models/training_columns", *PREDICTORS}
+        follows = {*HISTORIES, "models/training_set", "models/training_columns", *PREDICTORS}
         assert evaluations.tick() == {(name, "pics") for name in follows}
         assert evaluations.tick() == set()  # asked once
         # The marts pool all communities: they wait for the models.
-        assert copied.run("pics", 'key:"features/author_features" or group:"models"').success
+        assert copied.run(
+            "pics", 'key:"features/author_features" or key:"features/seen_before" or group:"models"'
+        ).success
         assert evaluations.tick() == {(name, None) for name in MARTS}
 
 
@@ -191,7 +202,9 @@ def test_the_marts_do_not_wait_for_a_community_that_has_nothing(copied):
         evaluations = Evaluations(instance, settings)
         assert {partition for _, partition in evaluations.tick()} <= {None}
         change_a_label(more, "pics")
-        assert more.run("pics", 'key:"features/author_features" or group:"models"').success
+        assert more.run(
+            "pics", 'key:"features/author_features" or key:"features/seen_before" or group:"models"'
+        ).success
         assert evaluations.tick() == {(name, None) for name in MARTS}
 
 

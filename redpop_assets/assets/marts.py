@@ -3,7 +3,6 @@
 import dagster as dg
 
 from redpop_assets.assets.tables import TableAssets
-from redpop_assets.predictors.blocks import SOURCES
 from redpop_assets.predictors.registry import predictor_names
 from redpop_assets.storage.models import ModelStore
 from redpop_assets.storage.warehouse import Warehouse
@@ -51,13 +50,8 @@ def mart_assets(tables: TableAssets) -> list[dg.AssetsDefinition]:
             table=dg.MetadataValue.md(leaderboard_markdown(rows)),
         )
 
-    @dg.asset(
-        **tables.mart(
-            "marts.feature_catalogue",
-            code_version="1",
-            deps=["models.training_set", *(source.filled_table for source in SOURCES.values())],
-        )
-    )
+    # Of the features as the training set saw them: what became of them since would only be asked about in vain.
+    @dg.asset(**tables.mart("marts.feature_catalogue", code_version="1", deps=["models.training_set"]))
     def feature_catalogue(
         context: dg.AssetExecutionContext, warehouse: dg.ResourceParam[Warehouse]
     ) -> dg.MaterializeResult:

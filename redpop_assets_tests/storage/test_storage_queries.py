@@ -18,6 +18,8 @@ from scipy.stats import rankdata, spearmanr
 from redpop_assets.encoders.base import CODE_VERSION as ENCODING_VERSION
 from redpop_assets.evaluation.leaderboard import refresh_leaderboard
 from redpop_assets.features import captions, pixels
+from redpop_assets.predictors.blocks import Encoders
+from redpop_assets.predictors.feature_catalogue import refresh_catalogue
 from redpop_assets.storage.schema import load_schema, warehouse_folder
 from redpop_assets.storage.warehouse import Warehouse
 
@@ -137,6 +139,7 @@ def answers(world: World, tmp_path_factory: pytest.TempPathFactory) -> Answers:
     warehouse = Warehouse(tmp_path_factory.mktemp("filled"), source="sandbox", lock_timeout=60)
     fill(warehouse, world)
     refresh_leaderboard(warehouse, seed=1)
+    refresh_catalogue(warehouse, Encoders(image="", caption=""), seed=1, progress=str)
     return answers_of(warehouse).__getitem__
 
 
@@ -378,6 +381,33 @@ def test_leaderboard_is_within_a_subreddit_and_best_first(world, answers):
         assert row["spearman"] == near(expected if row["predictor"] == "good" else -expected)
         assert row["spearman_low"] <= row["spearman"] <= row["spearman_high"]
         assert row["test_posts"] == len(test)
+
+
+def test_feature_catalogue_lists_what_goes_with_the_score_beyond_chance(world, answers):
+    rows = answers("feature_catalogue")
+    assert rows
+    by(rows, "subreddit", "block", "feature")
+    assert rows == sorted(rows, key=lambda row: row["subreddit"])
+    texts = sorted({post["caption"] for post in world.posts})
+    features = captions.caption_features(texts)
+    compared = set()
+    for subreddit in ("aww", "pics"):
+        found = [row for row in rows if row["subreddit"] == subreddit]
+        sizes = [abs(row["spearman"]) for row in found]
+        assert sizes == sorted(sizes, reverse=True)
+        for row in found:
+            assert row["spearman_low"] > 0 or row["spearman_high"] < 0
+            assert (row["known_at"] != "after_post", bool(row["description"])) == (True, True)
+            assert row["by_chance"] >= 1
+        labelled = world.labelled(subreddit)
+        at = [texts.index(post["caption"]) for post in labelled]
+        for row in found:
+            if row["block"] != "text" or row["labelled_posts"] < len(labelled):  # unknown for some captions
+                continue
+            compared.add(subreddit)
+            expected = spearmanr(features[row["feature"]][at], [post["score"] for post in labelled]).statistic
+            assert row["spearman"] == near(expected)
+    assert compared
 
 
 def test_surprises_are_the_largest_errors_of_the_best_predictor_on_test_posts(world, answers):
