@@ -12,7 +12,7 @@ with more than 2 GB.
   community; every submission has about 2 kB of JSON
 
 Seconds are those of the step, from its start until the table is written, checked and reported; `process` is what the
-process took from start to end, imports and all. Of the asset picture_history only features.seen_before is cheap: its
+process took from start to end, imports and all, and `CPU s` its processor time, which other work on the machine changes less. Of the asset picture_history only features.seen_before is cheap: its
 seconds end when that table is done, and what follows for the posts without vectors is in the process and its memory.
 Neighbours, which are compared with all earlier posts, and environments are measured on fewer posts, with vectors of
 the widths of EfficientNet and MiniLM.
@@ -240,7 +240,7 @@ def materialize(home: Path, table: str) -> dict[str, dict[str, float]]:
 
 
 def measured(home: Path, table: str) -> dict[str, dict[str, float]]:
-    """As `materialize`, in a process of its own; besides, `process` has its seconds and its peak memory (MB)."""
+    """As `materialize`, in a process of its own; `process` has its seconds, CPU seconds and peak memory (MB)."""
     began = time.perf_counter()
     command = [sys.executable, __file__, "--home", str(home), "--table", table]
     finished = subprocess.run(command, capture_output=True, text=True, check=False)
@@ -253,7 +253,8 @@ def measured(home: Path, table: str) -> dict[str, dict[str, float]]:
 
 def report(home: Path, assets: dict[str, tuple[str, ...]]) -> tuple[float, float]:
     """Print a line for each asset; returns the seconds of all steps the first time, and the highest memory (MB)."""
-    print(f"{'asset':22}{'posts':>9}{'seconds':>9}{'rows/s':>9}{'process':>9}{'peak MB':>9}{'again':>8}{'peak MB':>9}")
+    print(f"{'asset':20}{'rows':>9}{'seconds':>9}{'rows/s':>9}{'process':>9}{'CPU s':>7}{'peak MB':>9}", end="")
+    print(f"{'again':>8}{'peak MB':>9}")
     total, again, highest = 0.0, 0.0, 0.0
     for asset, tables in assets.items():
         first, second = (measured(home, tables[0]) for _ in range(2))
@@ -261,15 +262,15 @@ def report(home: Path, assets: dict[str, tuple[str, ...]]) -> tuple[float, float
         seconds, seconds_again = (max(run[table]["seconds"] for table in tables) for run in (first, second))
         rows, peaks = first[tables[0]]["rows"], [run["process"]["megabytes"] for run in (first, second)]
         print(
-            f"{asset:22}{rows:9,}{seconds:9.1f}{rows / seconds:9,.0f}{first['process']['seconds']:9.1f}{peaks[0]:9,.0f}"
-            f"{seconds_again:8.1f}{peaks[1]:9,.0f}",
+            f"{asset:20}{rows:9,}{seconds:9.1f}{rows / seconds:9,.0f}{first['process']['seconds']:9.1f}"
+            f"{first['process']['cpu']:7.1f}{peaks[0]:9,.0f}{seconds_again:8.1f}{peaks[1]:9,.0f}",
             flush=True,
         )
         if len(tables) > 1:
             parts = sorted((first[table]["seconds"], table) for table in tables)
             print("   " + ", ".join(f"{table} after {seconds:.1f} s" for seconds, table in parts))
         total, again, highest = total + seconds, again + seconds_again, max(highest, *peaks)
-    print(f"{'all':31}{total:9.1f}{'':27}{again:8.1f}")
+    print(f"{'all':29}{total:9.1f}{'':34}{again:8.1f}")
     return total, highest
 
 
@@ -286,13 +287,17 @@ def main() -> None:
         tables = materialize(options.home, options.table)
         # getrusage would count what the parent process had before this one was started.
         status = dict(line.split(":", 1) for line in Path("/proc/self/status").read_text().splitlines())
-        print(json.dumps({**tables, "process": {"megabytes": int(status["VmHWM"].split()[0]) / 1024}}))
+        process = {"megabytes": int(status["VmHWM"].split()[0]) / 1024, "cpu": time.process_time()}
+        print(json.dumps({**tables, "process": process}))
         return
     titles = real_titles(options.titles)
     with tempfile.TemporaryDirectory() as folder:
         home = Path(folder, "cheap")
         fill(Warehouse(home, source="benchmark"), options.posts, titles, vectors=False)
-        print(f"{os.cpu_count()} CPUs, {options.posts:,} posts, captions {'of real titles' if titles else 'generated'}")
+        print(
+            f"{os.cpu_count()} CPUs, {os.getloadavg()[0]:.1f} processes busy already, {options.posts:,} posts, ", end=""
+        )
+        print(f"captions {'of real titles' if titles else 'generated'}")
         total, highest = report(home, CHEAP)
         print(f"aim: {AIM_SECONDS:g} s, {'met' if total < AIM_SECONDS else 'MISSED'}; ", end="")
         print(f"{AIM_MEGABYTES:,.0f} MB per process, {'met' if highest < AIM_MEGABYTES else 'MISSED'}\n")

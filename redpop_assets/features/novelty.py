@@ -39,7 +39,7 @@ SIMILAR: Final = 0.5
 
 _SECONDS_PER_DAY: Final = 86_400
 _ROUNDING: Final = 1e-9  # a cosine of one half, as of captions that share one word of two, is similar however it rounds
-_BLOCK: Final = 256  # posts compared at a time; with their windows they fill a few matrices of some megabytes
+_BLOCK: Final = 128  # posts compared at a time: more share no more of their windows, and their matrices leave the cache
 
 
 def caption_novelty(
@@ -186,5 +186,6 @@ def _frequencies(block: _Block) -> npt.NDArray[np.int64]:
 def _squared_idf(sizes: npt.NDArray[np.int64], frequency: npt.NDArray[np.int64]) -> npt.NDArray[np.float64]:
     """idf² of each token in each post's window, (v, end - start)."""
     logarithms = np.log(np.arange(1, MOST_POSTS + 2, dtype=np.float64))
-    weights: npt.NDArray[np.float64] = np.square(1.0 + logarithms[sizes] - logarithms[frequency])
-    return weights
+    weights: npt.NDArray[np.float64] = logarithms.take(frequency)
+    np.subtract(1.0 + logarithms[sizes], weights, out=weights)
+    return np.square(weights, out=weights)
