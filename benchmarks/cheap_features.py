@@ -12,8 +12,9 @@ with more than 2 GB.
   community; every submission has about 2 kB of JSON
 
 Seconds are those of the step, from its start until the table is written, checked and reported; `process` is what the
-process took from start to end, imports and all, and `CPU s` its processor time, which other work on the machine changes less. Of the asset picture_history only features.seen_before is cheap: its
-seconds end when that table is done, and what follows for the posts without vectors is in the process and its memory.
+process took from start to end, imports and all, and `CPU s` its processor time, which other work on the machine changes
+less. Of the asset picture_history only features.seen_before is cheap: its seconds end when that table is done, and what
+follows for the posts without vectors is in the process, its processor time and its memory.
 Neighbours, which are compared with all earlier posts, and environments are measured on fewer posts, with vectors of
 the widths of EfficientNet and MiniLM.
 
