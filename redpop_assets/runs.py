@@ -23,7 +23,7 @@ from redpop_assets.settings import Settings
 
 @dataclass(frozen=True)
 class RunOutcome:
-    """How one run ended: its id, and for each failed step what went wrong."""
+    """How the last run of a subreddit ended: its id, and for each failed step what went wrong."""
 
     subreddit: str
     run_id: str
@@ -44,7 +44,10 @@ def prepare_instance(settings: Settings) -> Path:
 def materialize(
     settings: Settings, subreddits: Sequence[str], *, select: str | None = None, harvest: bool = True
 ) -> list[RunOutcome]:
-    """Bring subreddits up to date, one run each.
+    """Bring subreddits up to date.
+
+    Of several, first the posts of all, then what is made of them, in a run each: what authors and pictures had been
+    through in one community is a feature in the others. Where the first run of a subreddit failed, there is no second.
 
     Args:
         settings: the deployment.
@@ -58,12 +61,18 @@ def materialize(
     prepare_instance(settings)
     defs = build_defs(settings)
     keys = _selected(defs, select, harvest)
-    outcomes = []
+    of_posts = [key for key in keys if key.path[0] in ("raw", "core")]
+    others = [key for key in keys if key not in of_posts]
+    stages = [of_posts, others] if len(subreddits) > 1 and of_posts and others else [keys]
+    outcomes: dict[str, RunOutcome] = {}
     with dg.DagsterInstance.get() as instance:
-        for subreddit in subreddits:
-            result = execute(defs, instance, subreddit, keys, tags={"redpop/source": settings.source})
-            outcomes.append(RunOutcome(subreddit, result.run_id, tuple(_failures(result))))
-    return outcomes
+        for stage in stages:
+            for subreddit in subreddits:
+                if subreddit in outcomes and outcomes[subreddit].failures:
+                    continue
+                result = execute(defs, instance, subreddit, stage, tags={"redpop/source": settings.source})
+                outcomes[subreddit] = RunOutcome(subreddit, result.run_id, tuple(_failures(result)))
+    return list(outcomes.values())
 
 
 def report_import(settings: Settings, subreddit: str, file: str) -> None:

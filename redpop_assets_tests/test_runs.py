@@ -167,6 +167,20 @@ def test_an_error_that_is_not_ours_is_shown_in_full(start):
         assert deployment.scalar("SELECT count(*) FROM core.rejected_posts") > 0
 
 
+def test_what_communities_share_is_known_after_one_run_of_all(deploy):
+    """Authors and pictures of the second community are features in the first."""
+    world = World(seed=3, subreddits=("pics", "EarthPorn"), posts_per_subreddit=30, history=timedelta(days=30))
+    with running(world, Clock(world.epoch), secret=SECRET, budget=100_000) as url:
+        deployment = deploy(url, REDPOP_HARVEST_PLAN="new")
+        published = deployment.home / "redpop.duckdb"
+        with deployment.environment() as settings:
+            first = materialize(settings, settings.partitions)
+            assert [(outcome.subreddit, outcome.failures) for outcome in first] == [("pics", ()), ("earthporn", ())]
+            before = published.read_bytes()
+            materialize(settings, settings.partitions)
+        assert published.read_bytes() == before
+
+
 def test_a_wrong_encoder_is_one_sentence(start):
     deployment = start().using(REDPOP_CAPTION_ENCODER="sentence_transformers:no/such-model/hub")
     with deployment.environment() as settings:
