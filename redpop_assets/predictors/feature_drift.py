@@ -159,9 +159,7 @@ def compared_table(name: str) -> str:
         if qualified in {filled_table, *(source.table for source in sources)}:
             return filled_table
     known = ", ".join(sorted(table.removeprefix("features.") for table in _COMPARED))
-    raise SettingsError(
-        f"There is no table {name} whose features are compared. Name one of: {known}; or none, for all."
-    )
+    raise SettingsError(f"There is no table {name} whose features are compared. Name one of {known}; or none, for all.")
 
 
 def _networks(source: Source, encoders: Encoders) -> tuple[str, ...]:

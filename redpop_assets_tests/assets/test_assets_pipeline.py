@@ -3,9 +3,13 @@
 import re
 from pathlib import Path
 
+import dagster as dg
 import duckdb
 import pytest
 
+from redpop_assets import cli
+from redpop_assets.checks import LOOKS_AS_BEFORE
+from redpop_assets.predictors.feature_drift import COMPARED_TABLES
 from redpop_assets.predictors.registry import predictor_names
 from redpop_assets.storage.forgetting import FORGOTTEN_REMOVALS
 from redpop_assets.storage.schema import load_schema
@@ -441,3 +445,98 @@ def test_predictions_follow_the_new_models_and_posts(later):
     assert stale == 0
     posts, predictions = (deployment.scalar(f"SELECT count(*) FROM {t}") for t in ("core.posts", "marts.predictions"))
     assert predictions == posts * len(predictor_names())
+
+
+# Features that look different, and features that know too much.
+
+PIXELS = "features.image_features"
+LOOKS = ("features/image_features", LOOKS_AS_BEFORE)
+
+
+def test_features_are_accepted_as_they_first_look(first):
+    rows = first.rows("SELECT subreddit, table_name, column_name, n FROM features.profiles")
+    assert {row["subreddit"] for row in rows} == set(SUBREDDITS)
+    assert {row["table_name"] for row in rows} == {
+        *COMPARED_TABLES - {"features.image_scores"},
+        "features.image_ratings",
+    }
+    assert min(row["n"] for row in rows) > 150
+
+
+def test_a_feature_that_looks_different_is_a_warning_with_evidence_until_it_is_accepted(pipeline, tmp_path):
+    deployment = pipeline.deployment.copy(tmp_path / "home")
+    with deployment.warehouse.write() as writer:  # as after a mistake in decoding
+        assert writer.execute(f"UPDATE {PIXELS} SET brightness = 0.9 + brightness / 10")
+    profiles = deployment.warehouse.fingerprint("features.profiles")
+    select = 'key:"features/image_features"'
+    run = deployment.run("pics", select)
+    assert run.success  # it holds nothing back
+    assert run.failed_checks == {LOOKS}
+    found = run.checks[LOOKS]
+    assert (found.partition, found.severity, found.blocking) == ("pics", dg.AssetCheckSeverity.WARN, False)
+    assert "brightness" in found.description
+    assert f"`redpop accept-drift pics {PIXELS}`" in found.description
+    shown = {name: value.value for name, value in found.metadata.items()}
+    assert shown["drifted_columns"] >= 1
+    assert shown["compared_rows"] == shown["rows"] > 150
+    assert "| brightness | " in shown["columns"]
+    assert shown["picture"].startswith(f"![{PIXELS} in r/pics: when it was accepted, and now](data:image/png;base64,")
+    assert deployment.warehouse.fingerprint("features.profiles") == profiles  # and says so again
+    assert deployment.run("pics", select).failed_checks == {LOOKS}
+
+    with deployment.environment():
+        cli.app(["accept-drift", "pics", "image_features"], standalone_mode=False)
+    assert deployment.run("pics", select).failed_checks == set()
+    assert deployment.run("earthporn", select).failed_checks == {LOOKS}  # nobody accepted it there
+
+
+def test_a_table_that_breaks_another_rule_is_not_accepted(pipeline, tmp_path):
+    deployment = pipeline.deployment.copy(tmp_path / "home")
+    with deployment.warehouse.write() as writer:
+        writer.execute("DELETE FROM features.profiles")
+        writer.execute(
+            f"UPDATE {PIXELS} SET brightness = 'nan' WHERE image_sha256 IN (SELECT min(image_sha256) FROM {PIXELS})"
+        )
+    partition = deployment.scalar(
+        f"SELECT any_value(subreddit) FROM core.primary_images JOIN {PIXELS} USING (image_sha256) "
+        "WHERE isnan(brightness)"
+    )
+    run = deployment.run(partition, 'key:"features/image_features"')
+    assert ("features/image_features", "no_missing_numbers") in run.failed_checks
+    accepted = {row["table_name"] for row in deployment.rows("SELECT table_name FROM features.profiles")}
+    assert PIXELS not in accepted
+
+
+def test_the_catalogue_shows_what_was_planted(first):
+    rows = {
+        (row["subreddit"], row["block"], row["feature"]): row
+        for row in first.rows("SELECT * FROM marts.feature_catalogue")
+    }
+    assert {key[0] for key in rows} == set(SUBREDDITS)
+    assert {row["known_at"] for row in rows.values() if row["leakage"] == "after_post"} == {"after_post"}
+    for name in SUBREDDITS:
+        # Three tenths of the variance are in the picture, two in the caption, and there is a best hour.
+        assert rows[name, "image", "embedding"]["spearman_low"] > 0.2
+        assert rows[name, "caption", "embedding"]["spearman_low"] > 0.1
+        assert rows[name, "time", "hour_cos"]["spearman_high"] < 0  # about noon is best, midnight worst
+        best = max((row for key, row in rows.items() if key[0] == name), key=lambda row: abs(row["spearman"] or 0.0))
+        assert (best["block"], best["feature"]) == ("image", "embedding")
+        assert rows[name, "image", "embedding"]["posts"] <= rows[name, "caption", "embedding"]["posts"]
+
+
+def test_a_feature_that_knows_the_score_is_suspicious(pipeline, tmp_path):
+    deployment = pipeline.deployment.copy(tmp_path / "home")
+    table = "features.caption_novelty"
+    with deployment.warehouse.write() as writer:
+        assert writer.execute(
+            f"UPDATE {table} AS f SET mean_similarity = l.log_score FROM core.labels AS l "
+            "WHERE l.post_id = f.post_id AND f.subreddit = 'pics'"
+        )
+    run = deployment.run("pics", 'key:"models/training_set" or key:"marts/feature_catalogue"')
+    assert run.success
+    found = run.metadata["marts/feature_catalogue"]
+    assert (found["communities_measured"], found["suspicious_features"] >= 1) == (1, True)
+    row = deployment.rows("SELECT * FROM marts.feature_catalogue WHERE feature = 'mean_similarity'")
+    leakage = {each["subreddit"]: each["leakage"] for each in row if each["block"] == "novelty"}
+    assert leakage == {"pics": "suspicious", "earthporn": "none"}
+    assert "| novelty | mean_similarity |" in found["table"].split("### r/pics")[1].split("\n")[4]
