@@ -82,8 +82,9 @@ class Predictor(ABC):
     """Predicts the matured log score of posts of one subreddit.
 
     Class attributes: `name` (registry key), `title` (one line for people), `requires` (blocks without which it cannot
-    train), `uses` (all blocks it may look at, `requires` included), `code_version` (raise it whenever stored files or
-    their meaning change), `minimum_train` and `minimum_validation` (posts).
+    train), `uses` (all blocks it may look at, `requires` included), `reads_captions` (whether it reads the words of the
+    captions themselves), `code_version` (raise it whenever stored files or their meaning change), `minimum_train` and
+    `minimum_validation` (posts).
 
     Args:
         seed: everything random in the fit comes from it.
@@ -94,6 +95,7 @@ class Predictor(ABC):
     title: ClassVar[str]
     requires: ClassVar[frozenset[str]]
     uses: ClassVar[frozenset[str]]
+    reads_captions: ClassVar[bool] = False
     code_version: ClassVar[str]
     minimum_train: ClassVar[int] = 100
     minimum_validation: ClassVar[int] = 20
@@ -128,6 +130,8 @@ class Predictor(ABC):
             raise NotTrainable(f"too few matured posts: {len(train)} of {self.minimum_train}")
         if len(validation) < self.minimum_validation:
             raise NotTrainable(f"too few matured posts for validation: {len(validation)} of {self.minimum_validation}")
+        if self.reads_captions and not train.captions:
+            raise NotTrainable("needs captions: the data carry no words")
         for block in sorted(self.requires):
             if block not in train.blocks:
                 raise NotTrainable(f"needs {_plural(block)}: the data have no block {block}")
@@ -174,7 +178,7 @@ class Predictor(ABC):
         how.
 
         Raises:
-            ArtifactError: the data lack a block of the fit, or its columns are others.
+            ArtifactError: the data lack a block of the fit or the captions, or the columns are others.
             ValueError: not fitted yet.
         """
         if not self._fitted:
@@ -256,6 +260,8 @@ class Predictor(ABC):
             self._progress(sentence)
 
     def _check_columns(self, data: Dataset) -> None:
+        if self.reads_captions and len(data) and not data.captions:
+            raise ArtifactError(f"{self.name} reads captions, which the data lack")
         for name, columns in self.columns.items():
             if name not in data.blocks:
                 raise ArtifactError(f"{self.name} was fitted with block {name}, which the data lack: train it again")

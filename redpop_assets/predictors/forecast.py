@@ -177,7 +177,7 @@ def forecast(
                 expected_score=float(raw_score(expected)[0]),
                 percentile=float(percentile_rank(log_scores, expected)[0]),
                 used_image=image is not None and not OF_PICTURES.isdisjoint(predictor.columns),
-                used_caption=not OF_CAPTIONS.isdisjoint(predictor.columns),
+                used_caption=predictor.reads_captions or not OF_CAPTIONS.isdisjoint(predictor.columns),
                 test_spearman=model["test_spearman"],
             )
         )

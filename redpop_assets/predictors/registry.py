@@ -8,7 +8,12 @@ from redpop_assets.predictors.base import Predictor, read_description
 
 _MODULES = {
     "subreddit_median": "redpop_assets.predictors.subreddit_median:SubredditMedian",
+    "subreddit_hour_median": "redpop_assets.predictors.subreddit_hour_median:SubredditHourMedian",
+    "author_past_mean": "redpop_assets.predictors.author_past_mean:AuthorPastMean",
+    "tfidf_ridge": "redpop_assets.predictors.tfidf_ridge:TfIdfRidge",
+    "frozen_cnn_ridge": "redpop_assets.predictors.frozen_cnn_ridge:FrozenCnnRidge",
     "metadata_boosting": "redpop_assets.predictors.metadata_boosting:MetadataBoosting",
+    "late_fusion": "redpop_assets.predictors.late_fusion:LateFusion",
     "redpop_thesis": "redpop_assets.predictors.redpop_thesis:RedPopThesis",
     "fusion_lightgbm": "redpop_assets.predictors.fusion:FusionLightGBM",
 }

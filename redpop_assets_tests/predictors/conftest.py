@@ -13,6 +13,13 @@ SHARES = {"image": 0.30, "caption": 0.20, "time": 0.15, "author": 0.15, "noise":
 MATURITY = np.timedelta64(7, "D")
 
 
+WORDS = (
+    *("cat", "dog", "lake", "fog", "dawn", "city", "bird", "snow"),
+    *("moon", "tree", "road", "barn", "rose", "wolf", "ship", "rain"),
+)
+FILLERS = ["a", "the", "my", "this", "in", "on", "with", "of"]
+
+
 @dataclass(frozen=True)
 class Planted:
     train: Dataset
@@ -41,6 +48,31 @@ def block(values, columns=None, present=None):
     present = np.ones(len(values), dtype=bool) if present is None else present
     values = np.where(present[:, None], values, np.float32(np.nan))
     return Block(values, tuple(columns or (f"c{i}" for i in range(values.shape[1]))), present)
+
+
+def titles(rng, latent):
+    """Captions of a dozen words: each latent factor of the caption is heard as one of two words, between fillers."""
+    heard = (latent > 0.3 * rng.normal(size=latent.shape)).astype(int)
+    return tuple(
+        " ".join(rng.permutation([*(WORDS[2 * i + word] for i, word in enumerate(row)), *rng.choice(FILLERS, 4)]))
+        for row in heard
+    )
+
+
+def further_blocks(rng, created):
+    """Blocks that only some predictors look at; drawn by a generator of their own, so that the others stay as they are.
+
+    community: members grow by a tenth in the time covered, and are read with a little noise.
+    """
+    n = len(created)
+    age = (created - created[0]).astype(float) / np.ptp(created).astype(float)
+    members = np.log(50_000) + 0.1 * age + 0.01 * rng.normal(size=n)
+    return {
+        "community": block(
+            np.column_stack([members, np.ones(n), np.full(n, 3.0) + 0.1 * rng.normal(size=n)]),
+            ("log_subscribers", "subscribers_known", "month_median_log_score"),
+        )
+    }
 
 
 def make_planted(
@@ -92,11 +124,23 @@ def make_planted(
         "caption": block(embedded(rng, caption, caption_width, relu=False)),
         "text": block(text),
         "time": block(time_values),
-        "author": block(np.column_stack([np.log1p(past_posts), past_mean, past_posts == 0])),
+        "author": block(
+            np.column_stack([np.log1p(past_posts), past_mean, past_posts == 0]),
+            ("past_mature_posts", "past_mean_log_score", "is_cold_start"),
+        ),
         "flags": block(rng.random((n, 4)) < 0.1),
         "pixels": block(image[:, :3] + rng.normal(size=(n, 3)), present=present),
     }
-    data = Dataset("pics", tuple(f"p{i}" for i in range(n)), blocks, created, score.astype(np.float32))
+    blocks |= further_blocks(np.random.default_rng(seed + 1000), created)
+    data = Dataset(
+        "pics",
+        tuple(f"p{i}" for i in range(n)),
+        blocks,
+        created,
+        score.astype(np.float32),
+        captions=titles(np.random.default_rng(seed + 2000), caption),
+        authors=tuple(f"a{author}" if author else None for author in authors),
+    )
     part = np.repeat([0, 1, 2], sizes)
     return Planted(*(data.select(part == i) for i in range(3)), noise_free[part == 2])
 
