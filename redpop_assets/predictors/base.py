@@ -144,6 +144,8 @@ class Predictor(ABC):
         if self.uses and not used:
             raise NotTrainable(f"needs one of {', '.join(usable)}: none has a training row")
         self.columns = {name: kept for name in used if (kept := informative_columns(train, name))}
+        for block in sorted(self.requires - set(self.columns)):
+            raise NotTrainable(f"needs {_plural(block)} that differ: all {len(train)} training rows are the same")
         self.subreddit = train.subreddit
         self._check_columns(validation)
         train, validation = train.pick(self.columns), validation.pick(self.columns)

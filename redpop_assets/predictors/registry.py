@@ -14,6 +14,9 @@ _MODULES = {
     "frozen_cnn_ridge": "redpop_assets.predictors.frozen_cnn_ridge:FrozenCnnRidge",
     "metadata_boosting": "redpop_assets.predictors.metadata_boosting:MetadataBoosting",
     "late_fusion": "redpop_assets.predictors.late_fusion:LateFusion",
+    "iipa": "redpop_assets.predictors.iipa:IntrinsicPopularity",
+    "like_to_follower": "redpop_assets.predictors.like_to_follower:LikeToFollower",
+    "like_to_follower_buckets": "redpop_assets.predictors.like_to_follower:LikeToFollowerBuckets",
     "redpop_thesis": "redpop_assets.predictors.redpop_thesis:RedPopThesis",
     "fusion_lightgbm": "redpop_assets.predictors.fusion:FusionLightGBM",
 }

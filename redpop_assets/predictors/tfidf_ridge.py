@@ -9,9 +9,10 @@ Memory: at most `MOST_ROWS` posts (the newest) are learnt from, as a sparse matr
 
 import json
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from redpop_assets.errors import NotTrainable
 from redpop_assets.features.tfidf import CODE_VERSION as TFIDF_VERSION
@@ -70,7 +71,7 @@ class TfIdfRidge(Predictor):
     def _save_files(self, folder: Path) -> list[str]:
         from safetensors.numpy import save_file
 
-        tensors = {
+        tensors: dict[str, NDArray[Any]] = {
             "inverse_frequency": self.tfidf.inverse_frequency,
             "weights": self.weights,
             "intercept": np.array([self.intercept]),
