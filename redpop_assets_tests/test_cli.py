@@ -295,7 +295,7 @@ class TestOnAPipeline:
         skills = [
             float(line.split()[-1]) for line in answer.lines.splitlines() if re.search(r" -?0\.\d\d$", line.rstrip())
         ]
-        assert len(skills) == 3  # the median orders nothing
+        assert len(skills) >= 3  # the median orders nothing
         assert skills == sorted(skills, reverse=True)
 
     def test_predict_without_a_picture(self, here, pipeline):
