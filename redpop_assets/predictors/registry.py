@@ -18,6 +18,7 @@ _MODULES = {
     "like_to_follower": "redpop_assets.predictors.like_to_follower:LikeToFollower",
     "like_to_follower_buckets": "redpop_assets.predictors.like_to_follower:LikeToFollowerBuckets",
     "redpop_thesis": "redpop_assets.predictors.redpop_thesis:RedPopThesis",
+    "vscnn": "redpop_assets.predictors.vscnn:VSCNN",
     "fusion_lightgbm": "redpop_assets.predictors.fusion:FusionLightGBM",
 }
 

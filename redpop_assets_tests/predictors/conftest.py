@@ -6,9 +6,17 @@ from dataclasses import dataclass
 import numpy as np
 import pytest
 
+from redpop_assets.features.environments import environments
 from redpop_assets.predictors.dataset import Block, Dataset
 from redpop_assets.predictors.registry import predictor_class
 
+TEXT_COLUMNS = (
+    *("characters", "words", "mean_word_length", "bracket_tags", "vader_compound", "user_mentions"),
+    *(f"nrc_{i}" for i in range(10)),
+)
+TIME_COLUMNS = ("hour_sin", "hour_cos", "half_day_sin", "half_day_cos", "weekday_sin", "weekday_cos", "hour", "weekday")
+AUTHOR_COLUMNS = ("past_mature_posts", "past_mean_log_score", "is_cold_start")
+FLAG_COLUMNS = ("is_gallery", "is_crosspost", "is_original_content", "has_flair")
 SHARES = {"image": 0.30, "caption": 0.20, "time": 0.15, "author": 0.15, "noise": 0.20}
 MATURITY = np.timedelta64(7, "D")
 
@@ -51,12 +59,17 @@ def block(values, columns=None, present=None):
 
 
 def titles(rng, latent):
-    """Captions of a dozen words: each latent factor of the caption is heard as one of two words, between fillers."""
+    """Captions of a dozen words: each latent factor of the caption is heard as one of two words, between fillers.
+
+    Some have a tag, which says nothing.
+    """
     heard = (latent > 0.3 * rng.normal(size=latent.shape)).astype(int)
-    return tuple(
+    words = [
         " ".join(rng.permutation([*(WORDS[2 * i + word] for i, word in enumerate(row)), *rng.choice(FILLERS, 4)]))
         for row in heard
-    )
+    ]
+    tagged = rng.random(len(words)) < 0.3
+    return tuple(f"{title} [OC]" if tag else title for title, tag in zip(words, tagged, strict=True))
 
 
 def further_blocks(rng, created):
@@ -69,10 +82,47 @@ def further_blocks(rng, created):
     members = np.log(50_000) + 0.1 * age + 0.01 * rng.normal(size=n)
     return {
         "community": block(
-            np.column_stack([members, np.ones(n), np.full(n, 3.0) + 0.1 * rng.normal(size=n)]),
-            ("log_subscribers", "subscribers_known", "month_median_log_score"),
+            np.column_stack(
+                [members, np.ones(n), np.full(n, 3.0) + 0.1 * rng.normal(size=n), rng.poisson(8.0, size=(n, 2))]
+            ),
+            (
+                *("log_subscribers", "subscribers_known", "month_median_log_score"),
+                *("posts_last_hour", "posts_last_6h"),
+            ),
         )
     }
+
+
+def content_blocks(rng, image, present, objects=12, concepts=20):
+    """What networks say of picture and title: noisy views of the latent factors of the picture, and plain noise."""
+    n = len(image)
+    shares = np.exp(1.5 * image @ rng.normal(size=(8, objects)) + rng.normal(size=(n, objects)))
+    shares /= shares.sum(axis=1, keepdims=True)
+    return {
+        "visual": block(np.hstack([image[:, 2:6] + rng.normal(size=(n, 4)), rng.normal(size=(n, 30))]), None, present),
+        "objects": block(shares, [f"families_{i:03d}" for i in range(objects)], present),
+        "concepts": block(
+            image @ rng.normal(size=(8, concepts)) + 2 * rng.normal(size=(n, concepts)),
+            [f"anp_{i:03d}" for i in range(concepts)],
+            present,
+        ),
+        "ratings": block(
+            np.column_stack([image[:, 2] + rng.normal(size=n), rng.normal(size=n)]),
+            ["intrinsic_popularity", "rating"],
+            present & (rng.random(n) < 0.8),
+        ),
+        "entities": block(rng.poisson(0.3, size=(n, 7))),
+    }
+
+
+def environment_block(authors, created, image, caption):
+    """Mean picture and caption of strictly earlier posts, as the platform computes them."""
+    means = {"image_mean": np.zeros_like(image), "caption_mean": np.zeros_like(caption)}
+    for found in environments([f"p{i}" for i in range(len(authors))], authors, created, image, caption):
+        for name, values in means.items():
+            values[found.rows] = getattr(found, name)
+    columns = [f"{name}_{i:04d}" for name, values in means.items() for i in range(values.shape[1])]
+    return block(np.hstack(list(means.values())), columns)
 
 
 def make_planted(
@@ -122,16 +172,16 @@ def make_planted(
     blocks = {
         "image": block(embedded(rng, image, image_width, relu=True), present=present),
         "caption": block(embedded(rng, caption, caption_width, relu=False)),
-        "text": block(text),
-        "time": block(time_values),
-        "author": block(
-            np.column_stack([np.log1p(past_posts), past_mean, past_posts == 0]),
-            ("past_mature_posts", "past_mean_log_score", "is_cold_start"),
-        ),
-        "flags": block(rng.random((n, 4)) < 0.1),
+        "text": block(text, TEXT_COLUMNS),
+        "time": block(time_values, TIME_COLUMNS),
+        "author": block(np.column_stack([np.log1p(past_posts), past_mean, past_posts == 0]), AUTHOR_COLUMNS),
+        "flags": block(rng.random((n, 4)) < 0.1, FLAG_COLUMNS),
         "pixels": block(image[:, :3] + rng.normal(size=(n, 3)), present=present),
     }
     blocks |= further_blocks(np.random.default_rng(seed + 1000), created)
+    blocks |= content_blocks(np.random.default_rng(seed + 3000), image, present)
+    names = tuple(f"a{author}" if author else None for author in authors)
+    blocks["environment"] = environment_block(names, created, blocks["image"].values, blocks["caption"].values)
     data = Dataset(
         "pics",
         tuple(f"p{i}" for i in range(n)),
@@ -139,7 +189,7 @@ def make_planted(
         created,
         score.astype(np.float32),
         captions=titles(np.random.default_rng(seed + 2000), caption),
-        authors=tuple(f"a{author}" if author else None for author in authors),
+        authors=names,
     )
     part = np.repeat([0, 1, 2], sizes)
     return Planted(*(data.select(part == i) for i in range(3)), noise_free[part == 2])
