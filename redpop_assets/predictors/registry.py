@@ -18,6 +18,10 @@ _MODULES = {
     "like_to_follower": "redpop_assets.predictors.like_to_follower:LikeToFollower",
     "like_to_follower_buckets": "redpop_assets.predictors.like_to_follower:LikeToFollowerBuckets",
     "redpop_thesis": "redpop_assets.predictors.redpop_thesis:RedPopThesis",
+    "con_soc_rf": "redpop_assets.predictors.con_soc:ConSocForest",
+    "con_soc_cnn": "redpop_assets.predictors.con_soc:ConSocCNN",
+    "con_soc_image": "redpop_assets.predictors.con_soc:ConSocImage",
+    "con_soc_multimodal": "redpop_assets.predictors.con_soc:ConSocMultimodal",
     "vscnn": "redpop_assets.predictors.vscnn:VSCNN",
     "fusion_lightgbm": "redpop_assets.predictors.fusion:FusionLightGBM",
 }
