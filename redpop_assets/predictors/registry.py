@@ -17,6 +17,7 @@ _MODULES = {
     "iipa": "redpop_assets.predictors.iipa:IntrinsicPopularity",
     "like_to_follower": "redpop_assets.predictors.like_to_follower:LikeToFollower",
     "like_to_follower_buckets": "redpop_assets.predictors.like_to_follower:LikeToFollowerBuckets",
+    "sentiment_context": "redpop_assets.predictors.sentiment_context:SentimentContext",
     "redpop_thesis": "redpop_assets.predictors.redpop_thesis:RedPopThesis",
     "con_soc_rf": "redpop_assets.predictors.con_soc:ConSocForest",
     "con_soc_cnn": "redpop_assets.predictors.con_soc:ConSocCNN",

@@ -16,6 +16,7 @@ from redpop_assets.predictors.registry import load_predictor, predictor_class, p
 
 NAMES = predictor_names()
 LEARNING = [name for name in NAMES if predictor_class(name).uses]
+WITHOUT_CHANCE = ("sentiment_context",)
 TIMED = [name for name in NAMES if "time" in predictor_class(name).uses]
 
 
@@ -95,7 +96,7 @@ def test_a_loaded_predictor_predicts_the_same_in_another_process(name, fitted, s
     assert saved(loaded, tmp_path / "again") == files
 
 
-@pytest.mark.parametrize("name", ["metadata_boosting", "redpop_thesis"])
+@pytest.mark.parametrize("name", ["sentiment_context", "metadata_boosting", "redpop_thesis"])
 def test_the_same_seed_gives_the_same_files_and_another_one_others(name, fitted, small, tmp_path):
     import torch
 
@@ -106,7 +107,7 @@ def test_the_same_seed_gives_the_same_files_and_another_one_others(name, fitted,
         again.fit(small.train, small.validation)
         again_files = saved(again, tmp_path / str(seed))
         model = next(file for file in files if file != "predictor.json")
-        assert (again_files[model] == files[model]) is same
+        assert (again_files[model] == files[model]) is (same or name in WITHOUT_CHANCE)
         assert (again_files == files) is same
 
 
@@ -129,7 +130,7 @@ def test_a_post_without_any_block_is_predicted_all_the_same(name, fitted, small)
     missing = {
         block: Block(np.full_like(b.values, np.nan), b.columns, np.zeros(len(test), dtype=bool))
         for block, b in test.blocks.items()
-        if block in ("image", "pixels", "caption")
+        if block in ("image", "pixels", "caption", "objects", "concepts", "ratings")
     }
     predicted = predictor.predict(replace(test, blocks={**test.blocks, **missing}))
     assert np.isfinite(predicted).all()
