@@ -39,7 +39,9 @@ class Recipe:
 
     Args:
         learning_rate, weight_decay: of Adam.
-        batch: posts per step.
+        schedule: of an epoch, counted from 1: its learning rate, as a multiple of `learning_rate`.
+        batch: posts per step at most; the batches of an epoch are of equal size, so that none is of a single post,
+            which has no variance to normalise by.
         most_epochs: passes over the train part at most.
         patience: passes without a smaller validation loss after which it stops.
     """
@@ -49,6 +51,7 @@ class Recipe:
     batch: int = 64
     most_epochs: int = 100
     patience: int = 10
+    schedule: Callable[[int], float] = lambda _epoch: 1.0
 
 
 class NetworkRegressor:
@@ -59,12 +62,25 @@ class NetworkRegressor:
             takes {name: (n, width) float32} and returns (n,) standardised log scores.
         recipe: how to train it.
         loss: of (network, inputs, standardised labels); None for the mean squared error of the forward.
+        stopping: likewise, what is least in the best epoch.
+        standardise: whether labels are; False where they are classes, or where the network has to give them as they
+            are.
     """
 
-    def __init__(self, build: "Build", recipe: Recipe, loss: "Loss | None" = None) -> None:
+    def __init__(
+        self,
+        build: "Build",
+        recipe: Recipe,
+        loss: "Loss | None" = None,
+        stopping: "Loss | None" = None,
+        *,
+        standardise: bool = True,
+    ) -> None:
         self.build = build
         self.recipe = recipe
         self.loss = _squared_error if loss is None else loss
+        self.stopping = _squared_error if stopping is None else stopping
+        self.standardise = standardise
         self.label = np.array([0.0, 1.0], dtype=np.float32)
         self.widths: dict[str, int] = {}
         self.network: torch.nn.Module
@@ -87,7 +103,7 @@ class NetworkRegressor:
                 seen, target = {name: tensor.to(device) for name, tensor in seen.items()}, target.to(device)
                 network.eval()
                 with torch.no_grad():
-                    error = _squared_error(network, seen, target).item()
+                    error = self.stopping(network, seen, target).item()
                 if error < least:
                     least, best_epoch = error, epoch
                     best_state = {key: tensor.detach().clone() for key, tensor in network.state_dict().items()}
@@ -140,7 +156,8 @@ class NetworkRegressor:
 
     def _scale(self, inputs: Inputs, labels: Floats) -> None:
         self.widths = {name: inputs[name].shape[1] for name in sorted(inputs)}
-        self.label = np.array([labels.mean(), max(labels.std(), 1e-6)], dtype=np.float32)
+        if self.standardise:
+            self.label = np.array([labels.mean(), max(labels.std(), 1e-6)], dtype=np.float32)
 
     def _standardised(self, labels: Floats) -> Floats:
         mean, deviation = self.label
@@ -162,10 +179,11 @@ class NetworkRegressor:
                 network.parameters(), lr=self.recipe.learning_rate, weight_decay=self.recipe.weight_decay
             )
             for epoch in range(1, self.recipe.most_epochs + 1):
+                for group in optimizer.param_groups:
+                    group["lr"] = self.recipe.learning_rate * self.recipe.schedule(epoch)
                 network.train()
                 order = torch.randperm(len(labels)).to(device)
-                for first in range(0, len(labels), self.recipe.batch):
-                    rows = order[first : first + self.recipe.batch]
+                for rows in torch.tensor_split(order, -(-len(labels) // self.recipe.batch)):
                     optimizer.zero_grad()
                     batch = {name: tensor[rows] for name, tensor in tensors.items()}
                     torch.autograd.backward(self.loss(network, batch, target[rows]))

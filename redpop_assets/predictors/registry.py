@@ -24,6 +24,7 @@ _MODULES = {
     "con_soc_image": "redpop_assets.predictors.con_soc:ConSocImage",
     "con_soc_multimodal": "redpop_assets.predictors.con_soc:ConSocMultimodal",
     "vscnn": "redpop_assets.predictors.vscnn:VSCNN",
+    "feature_fusion": "redpop_assets.predictors.feature_fusion:FeatureFusion",
     "fusion_lightgbm": "redpop_assets.predictors.fusion:FusionLightGBM",
 }
 

@@ -75,3 +75,46 @@ def test_many_posts_are_predicted_in_parts(monkeypatch):
     whole = regressor.predict(inputs)
     monkeypatch.setattr("redpop_assets.predictors.networks.PREDICTED_AT_ONCE", 7)
     np.testing.assert_allclose(regressor.predict(inputs), whole, atol=1e-6)
+
+
+def test_no_batch_is_of_a_single_post():
+    """Batch normalisation cannot learn from one; of 65 posts, batches of 64 would leave one over."""
+
+    def normalised(widths):
+        return torch.nn.Sequential(
+            Only(), torch.nn.BatchNorm1d(widths["x"]), torch.nn.Linear(4, 1), torch.nn.Flatten(0)
+        )
+
+    regressor = NetworkRegressor(normalised, Recipe(batch=64, most_epochs=2))
+    regressor.fit(*data(65, 0), *data(20, 1), seed=0)
+    assert np.isfinite(regressor.predict(data(3, 2)[0])).all()
+
+
+def test_a_schedule_slows_the_learning_down():
+    def weights(schedule):
+        regressor = NetworkRegressor(linear, Recipe(most_epochs=3, schedule=schedule))
+        regressor.fit(*data(100, 0), *data(20, 1), seed=0)
+        return regressor.network[1].weight.detach().numpy()
+
+    def once(epoch):
+        return float(epoch == 1)
+
+    one = NetworkRegressor(linear, Recipe(most_epochs=1))
+    one.fit(*data(100, 0), *data(20, 1), seed=0)
+    np.testing.assert_array_equal(weights(once), one.network[1].weight.detach().numpy())
+    assert not np.array_equal(weights(lambda _: 1.0), weights(once))
+
+
+def test_classes_are_left_as_they_are_and_stop_by_their_own_loss():
+    seen = []
+
+    def loss(network, inputs, target):
+        seen.append(set(target.tolist()))
+        return torch.nn.functional.binary_cross_entropy_with_logits(network(inputs), target)
+
+    classifier = NetworkRegressor(linear, Recipe(most_epochs=2), loss, loss, standardise=False)
+    (inputs, labels), (held_out, held_out_labels) = data(100, 0), data(20, 1)
+    classifier.fit(inputs, (labels > 5).astype(np.float32), held_out, (held_out_labels > 5).astype(np.float32), seed=0)
+    assert set().union(*seen) == {0.0, 1.0}
+    assert len(seen) == 2 * 2 + 2
+    assert classifier.label.tolist() == [0, 1]

@@ -96,7 +96,7 @@ def test_a_loaded_predictor_predicts_the_same_in_another_process(name, fitted, s
     assert saved(loaded, tmp_path / "again") == files
 
 
-@pytest.mark.parametrize("name", ["sentiment_context", "metadata_boosting", "redpop_thesis"])
+@pytest.mark.parametrize("name", ["sentiment_context", "metadata_boosting", "redpop_thesis", "feature_fusion"])
 def test_the_same_seed_gives_the_same_files_and_another_one_others(name, fitted, small, tmp_path):
     import torch
 
