@@ -25,24 +25,49 @@ _MODULES = {
     "con_soc_multimodal": "redpop_assets.predictors.con_soc:ConSocMultimodal",
     "vscnn": "redpop_assets.predictors.vscnn:VSCNN",
     "feature_fusion": "redpop_assets.predictors.feature_fusion:FeatureFusion",
+    "dual_attention": "redpop_assets.predictors.dual_attention:DualAttention",
     "fusion_lightgbm": "redpop_assets.predictors.fusion:FusionLightGBM",
 }
 
+_VARIANTS = {
+    f"dual_attention_{variant}": f"redpop_assets.predictors.dual_attention:{name}"
+    for variant, name in {
+        "visual": "Visual",
+        "textual": "Textual",
+        "early": "Early",
+        "late": "Late",
+        "ccr": "Ccr",
+        "similarity": "Similarity",
+        "explicit": "Explicit",
+        "env": "Env",
+        "env_implicit": "EnvImplicit",
+        "explicit_env": "ExplicitEnv",
+    }.items()
+}
+"""Baselines and ablations of a system, for its own tables: found by name like all others, but neither assets nor on
+the leaderboard."""
+
 
 def predictor_names() -> tuple[str, ...]:
-    """All predictors, simplest first."""
+    """All predictors but the variants, simplest first."""
     return tuple(_MODULES)
 
 
+def predictor_variants(name: str) -> tuple[str, ...]:
+    """Baselines and ablations that belong to a predictor, in the order of its paper's tables; none for most."""
+    return tuple(variant for variant in _VARIANTS if variant.startswith(f"{name}_"))
+
+
 def predictor_class(name: str) -> type[Predictor]:
-    """The class behind a name; its attributes (title, requires, uses, code_version) need no heavy library.
+    """The class behind a name, a variant's too; its attributes (title, requires, uses, ...) need no heavy library.
 
     Raises:
         ValueError: there is no such predictor.
     """
-    if name not in _MODULES:
+    known = _MODULES | _VARIANTS
+    if name not in known:
         raise ValueError(f"no predictor {name!r}; there are {', '.join(_MODULES)}")
-    module, attribute = _MODULES[name].split(":")
+    module, attribute = known[name].split(":")
     found: type[Predictor] = getattr(import_module(module), attribute)
     return found
 
@@ -54,6 +79,6 @@ def load_predictor(folder: Path) -> Predictor:
         ArtifactError: missing, damaged, of another code version, or of a predictor that does not exist (any more).
     """
     name = read_description(folder)["name"]
-    if name not in _MODULES:
+    if name not in _MODULES | _VARIANTS:
         raise ArtifactError(f"{folder} holds {name!r}, which is no predictor here; there are {', '.join(_MODULES)}")
     return predictor_class(name).load(folder)

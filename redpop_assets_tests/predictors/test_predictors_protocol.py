@@ -96,7 +96,9 @@ def test_a_loaded_predictor_predicts_the_same_in_another_process(name, fitted, s
     assert saved(loaded, tmp_path / "again") == files
 
 
-@pytest.mark.parametrize("name", ["sentiment_context", "metadata_boosting", "redpop_thesis", "feature_fusion"])
+@pytest.mark.parametrize(
+    "name", ["sentiment_context", "metadata_boosting", "redpop_thesis", "feature_fusion", "dual_attention"]
+)
 def test_the_same_seed_gives_the_same_files_and_another_one_others(name, fitted, small, tmp_path):
     import torch
 
@@ -130,7 +132,7 @@ def test_a_post_without_any_block_is_predicted_all_the_same(name, fitted, small)
     missing = {
         block: Block(np.full_like(b.values, np.nan), b.columns, np.zeros(len(test), dtype=bool))
         for block, b in test.blocks.items()
-        if block in ("image", "pixels", "caption", "objects", "concepts", "ratings")
+        if block in ("image", "pixels", "caption", "objects", "concepts", "ratings", "environment")
     }
     predicted = predictor.predict(replace(test, blocks={**test.blocks, **missing}))
     assert np.isfinite(predicted).all()
