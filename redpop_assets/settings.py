@@ -146,7 +146,9 @@ class Settings(BaseSettings):
     )
     device: str = Field("auto", description="auto, cpu, cuda or cuda:<n>.")
     chunk_size: int = Field(
-        256, ge=1, description="Rows computed between two writes; a killed run loses at most these."
+        256,
+        ge=1,
+        description="Rows computed between two writes (16,384 of cheap features); a killed run loses at most these.",
     )
 
     validation_share: float = Field(
