@@ -139,10 +139,11 @@ class Predictor(ABC):
                 raise NotTrainable(f"needs {_plural(block)}: 0 of {len(train)} training rows have one")
 
         usable = [name for name in BLOCK_NAMES if name in self.uses]
-        used = [name for name in usable if name in train.blocks and train.blocks[name].present.any()]
-        left_out = tuple(name for name in usable if name not in used)
-        if self.uses and not used:
+        available = [name for name in usable if name in train.blocks and train.blocks[name].present.any()]
+        left_out = tuple(name for name in usable if name not in available)
+        if self.uses and not available:
             raise NotTrainable(f"needs one of {', '.join(usable)}: none has a training row")
+        used = self._choose(available)
         self.columns = {name: kept for name in used if (kept := informative_columns(train, name))}
         for block in sorted(self.requires - set(self.columns)):
             raise NotTrainable(f"needs {_plural(block)} that differ: all {len(train)} training rows are the same")
@@ -239,6 +240,14 @@ class Predictor(ABC):
         predictor._load_files(folder)
         predictor._fitted = True
         return predictor
+
+    def _choose(self, available: list[str]) -> list[str]:
+        """Which of the blocks that it may use and that have training rows it takes; all, unless a predictor says so.
+
+        Raises:
+            NotTrainable: there is no choice that it can learn from.
+        """
+        return available
 
     @abstractmethod
     def _fit(self, train: Dataset, validation: Dataset) -> Training:
