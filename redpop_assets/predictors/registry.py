@@ -12,44 +12,50 @@ _MODULES = {
     "author_past_mean": "redpop_assets.predictors.author_past_mean:AuthorPastMean",
     "tfidf_ridge": "redpop_assets.predictors.tfidf_ridge:TfIdfRidge",
     "frozen_cnn_ridge": "redpop_assets.predictors.frozen_cnn_ridge:FrozenCnnRidge",
+    "past_neighbours": "redpop_assets.predictors.past_neighbours:PastNeighbours",
     "metadata_boosting": "redpop_assets.predictors.metadata_boosting:MetadataBoosting",
     "late_fusion": "redpop_assets.predictors.late_fusion:LateFusion",
     "iipa": "redpop_assets.predictors.iipa:IntrinsicPopularity",
     "like_to_follower": "redpop_assets.predictors.like_to_follower:LikeToFollower",
-    "like_to_follower_buckets": "redpop_assets.predictors.like_to_follower:LikeToFollowerBuckets",
     "sentiment_context": "redpop_assets.predictors.sentiment_context:SentimentContext",
     "redpop_thesis": "redpop_assets.predictors.redpop_thesis:RedPopThesis",
     "con_soc_rf": "redpop_assets.predictors.con_soc:ConSocForest",
     "con_soc_cnn": "redpop_assets.predictors.con_soc:ConSocCNN",
     "con_soc_image": "redpop_assets.predictors.con_soc:ConSocImage",
     "con_soc_multimodal": "redpop_assets.predictors.con_soc:ConSocMultimodal",
+    "learn_deeply": "redpop_assets.predictors.learn_deeply:LearnDeeply",
+    "vscnn": "redpop_assets.predictors.vscnn:VSCNN",
+    "feature_fusion": "redpop_assets.predictors.feature_fusion:FeatureFusion",
+    "dual_attention": "redpop_assets.predictors.dual_attention:DualAttention",
+    "catboost_fusion": "redpop_assets.predictors.catboost_fusion:CatBoostFusion",
+    "multimodal_mlp": "redpop_assets.predictors.multimodal_mlp:MultimodalMLP",
+    "fusion_lightgbm": "redpop_assets.predictors.fusion:FusionLightGBM",
+    "stack": "redpop_assets.predictors.stack:Stack",
+}
+
+_VARIANTS = {
+    "like_to_follower_buckets": "redpop_assets.predictors.like_to_follower:LikeToFollowerBuckets",
     "learn_deeply_metadata": "redpop_assets.predictors.learn_deeply:LearnDeeplyMetadata",
     "learn_deeply_objects": "redpop_assets.predictors.learn_deeply:LearnDeeplyObjects",
     "learn_deeply_aesthetics": "redpop_assets.predictors.learn_deeply:LearnDeeplyAesthetics",
     "learn_deeply_metadata_objects": "redpop_assets.predictors.learn_deeply:LearnDeeplyMetadataObjects",
     "learn_deeply_metadata_aesthetics": "redpop_assets.predictors.learn_deeply:LearnDeeplyMetadataAesthetics",
     "learn_deeply_objects_aesthetics": "redpop_assets.predictors.learn_deeply:LearnDeeplyObjectsAesthetics",
-    "learn_deeply": "redpop_assets.predictors.learn_deeply:LearnDeeply",
-    "vscnn": "redpop_assets.predictors.vscnn:VSCNN",
-    "feature_fusion": "redpop_assets.predictors.feature_fusion:FeatureFusion",
-    "dual_attention": "redpop_assets.predictors.dual_attention:DualAttention",
-    "fusion_lightgbm": "redpop_assets.predictors.fusion:FusionLightGBM",
-}
-
-_VARIANTS = {
-    f"dual_attention_{variant}": f"redpop_assets.predictors.dual_attention:{name}"
-    for variant, name in {
-        "visual": "Visual",
-        "textual": "Textual",
-        "early": "Early",
-        "late": "Late",
-        "ccr": "Ccr",
-        "similarity": "Similarity",
-        "explicit": "Explicit",
-        "env": "Env",
-        "env_implicit": "EnvImplicit",
-        "explicit_env": "ExplicitEnv",
-    }.items()
+    **{
+        f"dual_attention_{variant}": f"redpop_assets.predictors.dual_attention:{name}"
+        for variant, name in {
+            "visual": "Visual",
+            "textual": "Textual",
+            "early": "Early",
+            "late": "Late",
+            "ccr": "Ccr",
+            "similarity": "Similarity",
+            "explicit": "Explicit",
+            "env": "Env",
+            "env_implicit": "EnvImplicit",
+            "explicit_env": "ExplicitEnv",
+        }.items()
+    },
 }
 """Baselines and ablations of a system, for its own tables: found by name like all others, but neither assets nor on
 the leaderboard."""

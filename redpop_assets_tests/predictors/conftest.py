@@ -6,7 +6,9 @@ from dataclasses import dataclass
 import numpy as np
 import pytest
 
+from redpop_assets.features.community import community_features
 from redpop_assets.features.environments import environments
+from redpop_assets.features.neighbours import neighbour_features
 from redpop_assets.predictors.dataset import Block, Dataset
 from redpop_assets.predictors.registry import predictor_class
 
@@ -14,18 +16,16 @@ TEXT_COLUMNS = (
     *("characters", "words", "mean_word_length", "bracket_tags", "vader_compound", "user_mentions"),
     *(f"nrc_{i}" for i in range(10)),
 )
-TIME_COLUMNS = ("hour_sin", "hour_cos", "half_day_sin", "half_day_cos", "weekday_sin", "weekday_cos", "hour", "weekday")
 AUTHOR_COLUMNS = ("past_mature_posts", "past_mean_log_score", "is_cold_start")
+TIME_COLUMNS = ("hour_sin", "hour_cos", "half_day_sin", "half_day_cos", "weekday_sin", "weekday_cos", "hour", "weekday")
 FLAG_COLUMNS = ("is_gallery", "is_crosspost", "is_original_content", "has_flair")
-SHARES = {"image": 0.30, "caption": 0.20, "time": 0.15, "author": 0.15, "noise": 0.20}
-MATURITY = np.timedelta64(7, "D")
-
-
 WORDS = (
     *("cat", "dog", "lake", "fog", "dawn", "city", "bird", "snow"),
     *("moon", "tree", "road", "barn", "rose", "wolf", "ship", "rain"),
 )
 FILLERS = ["a", "the", "my", "this", "in", "on", "with", "of"]
+SHARES = {"image": 0.30, "caption": 0.20, "time": 0.15, "author": 0.15, "noise": 0.20}
+MATURITY = np.timedelta64(7, "D")
 
 
 @dataclass(frozen=True)
@@ -58,71 +58,92 @@ def block(values, columns=None, present=None):
     return Block(values, tuple(columns or (f"c{i}" for i in range(values.shape[1]))), present)
 
 
-def titles(rng, latent):
+def planted_captions(rng, latent):
     """Captions of a dozen words: each latent factor of the caption is heard as one of two words, between fillers.
 
     Some have a tag, which says nothing.
     """
     heard = (latent > 0.3 * rng.normal(size=latent.shape)).astype(int)
-    words = [
+    lines = [
         " ".join(rng.permutation([*(WORDS[2 * i + word] for i, word in enumerate(row)), *rng.choice(FILLERS, 4)]))
         for row in heard
     ]
-    tagged = rng.random(len(words)) < 0.3
-    return tuple(f"{title} [OC]" if tag else title for title, tag in zip(words, tagged, strict=True))
+    tagged = rng.random(len(lines)) < 0.3
+    return tuple(f"{title} [OC]" if tag else title for title, tag in zip(lines, tagged, strict=True))
 
 
-def further_blocks(rng, created):
-    """Blocks that only some predictors look at; drawn by a generator of their own, so that the others stay as they are.
-
-    community: members grow by a tenth in the time covered, and are read with a little noise.
-    """
-    n = len(created)
-    age = (created - created[0]).astype(float) / np.ptp(created).astype(float)
-    members = np.log(50_000) + 0.1 * age + 0.01 * rng.normal(size=n)
-    return {
-        "community": block(
-            np.column_stack(
-                [members, np.ones(n), np.full(n, 3.0) + 0.1 * rng.normal(size=n), rng.poisson(8.0, size=(n, 2))]
-            ),
-            (
-                *("log_subscribers", "subscribers_known", "month_median_log_score"),
-                *("posts_last_hour", "posts_last_6h"),
-            ),
-        )
-    }
+def softmax(values):
+    powers = np.exp(values - values.max(axis=1, keepdims=True))
+    return powers / powers.sum(axis=1, keepdims=True)
 
 
-def content_blocks(rng, image, present, objects=12, concepts=20):
-    """What networks say of picture and title: noisy views of the latent factors of the picture, and plain noise."""
+def content_blocks(rng, image, caption, present, objects=12, concepts=20):
+    """What networks and formulas say of picture and title: noisy views of the same latent factors, and plain noise."""
     n = len(image)
-    shares = np.exp(1.5 * image @ rng.normal(size=(8, objects)) + rng.normal(size=(n, objects)))
-    shares /= shares.sum(axis=1, keepdims=True)
+    shares = softmax(1.5 * image @ rng.normal(size=(8, objects)) + rng.normal(size=(n, objects)))
+    entropy = -(shares * np.log(shares + 1e-9)).sum(axis=1)
+    matches = 0.2 + 0.02 * (image[:, 0] * caption[:, 0] + rng.normal(size=n))
+    judged = present & (rng.random(n) < 0.8)
     return {
-        "visual": block(np.hstack([image[:, 2:6] + rng.normal(size=(n, 4)), rng.normal(size=(n, 30))]), None, present),
-        "objects": block(shares, [f"families_{i:03d}" for i in range(objects)], present),
+        "visual": block(
+            np.hstack([image[:, 2:6] + rng.normal(size=(n, 4)), rng.normal(size=(n, 30))]), present=present
+        ),
+        "objects": block(
+            np.column_stack([shares, shares.max(axis=1), entropy]),
+            [*(f"families_{i:03d}" for i in range(objects)), "peak", "entropy"],
+            present,
+        ),
         "concepts": block(
             image @ rng.normal(size=(8, concepts)) + 2 * rng.normal(size=(n, concepts)),
             [f"anp_{i:03d}" for i in range(concepts)],
             present,
         ),
+        "agreement": block(np.column_stack([matches, 1 - matches]), ["agreement", "inconsistency"], present),
         "ratings": block(
             np.column_stack([image[:, 2] + rng.normal(size=n), rng.normal(size=n)]),
             ["intrinsic_popularity", "rating"],
-            present & (rng.random(n) < 0.8),
+            judged,
         ),
         "entities": block(rng.poisson(0.3, size=(n, 7))),
+        "emotions": block(softmax(caption[:, :5] + rng.normal(size=(n, 5)))),
     }
 
 
-def environment_block(authors, created, image, caption):
-    """Mean picture and caption of strictly earlier posts, as the platform computes them."""
-    means = {"image_mean": np.zeros_like(image), "caption_mean": np.zeros_like(caption)}
-    for found in environments([f"p{i}" for i in range(len(authors))], authors, created, image, caption):
-        for name, values in means.items():
-            values[found.rows] = getattr(found, name)
-    columns = [f"{name}_{i:04d}" for name, values in means.items() for i in range(values.shape[1])]
-    return block(np.hstack(list(means.values())), columns)
+def environment_means(ids, authors, created, vectors):
+    """Mean picture and caption of strictly earlier posts, as the platform computes them: (n, d) and (n, e)."""
+    means = [np.zeros_like(vectors[name].values) for name in ("image", "caption")]
+    for found in environments(ids, authors, created, vectors["image"].values, vectors["caption"].values):
+        means[0][found.rows], means[1][found.rows] = found.image_mean, found.caption_mean
+    return means
+
+
+def history_blocks(rng, vectors, authors, created, score):
+    """What earlier posts tell, as the platform itself computes it; a few pictures were seen before."""
+    n = len(score)
+    ids, matured = [f"p{i}" for i in range(n)], created + MATURITY
+    known = (ids, created, matured, score)
+    near = neighbour_features(*known, vectors["image"].values, vectors["caption"].values)
+    age = (created - created[0]).astype(float) / np.ptp(created).astype(float)
+    members = np.rint(50_000 * np.exp(0.1 * age + 0.01 * rng.normal(size=n)))
+    traffic = community_features(ids, authors, created, matured, score, subscribers=members)
+    image_mean, caption_mean = environment_means(ids, authors, created, vectors)
+    seen = rng.random(n) < 0.1
+    return {
+        "novelty": block(
+            rng.random((n, 4)), ["window_posts", "max_similarity", "mean_similarity", "unseen_word_share"]
+        ),
+        "community": block(np.column_stack(list(traffic.values())), list(traffic)),
+        "seen": block(np.column_stack([seen, rng.random(n) * seen]), ["seen_before", "best_percentile"]),
+        "environment": block(
+            np.hstack([image_mean, caption_mean]),
+            [
+                f"{kind}_{i:04d}"
+                for kind, values in (("image_mean", image_mean), ("caption_mean", caption_mean))
+                for i in range(values.shape[1])
+            ],
+        ),
+        "neighbours": block(np.column_stack(list(near.values())), list(near)),
+    }
 
 
 def make_planted(
@@ -178,17 +199,14 @@ def make_planted(
         "flags": block(rng.random((n, 4)) < 0.1, FLAG_COLUMNS),
         "pixels": block(image[:, :3] + rng.normal(size=(n, 3)), present=present),
     }
-    blocks |= further_blocks(np.random.default_rng(seed + 1000), created)
-    blocks |= content_blocks(np.random.default_rng(seed + 3000), image, present)
-    names = tuple(f"a{author}" if author else None for author in authors)
-    blocks["environment"] = environment_block(names, created, blocks["image"].values, blocks["caption"].values)
+    # Streams of their own: a block more leaves the others as they were.
+    words, content, history = (np.random.default_rng((seed, stream)) for stream in range(1, 4))
+    names = tuple(f"author{author}" if author else None for author in authors)
+    blocks |= content_blocks(content, image, caption, present)
+    blocks |= history_blocks(history, blocks, names, created, score)
     data = Dataset(
-        "pics",
-        tuple(f"p{i}" for i in range(n)),
-        blocks,
-        created,
-        score.astype(np.float32),
-        captions=titles(np.random.default_rng(seed + 2000), caption),
+        *("pics", tuple(f"p{i}" for i in range(n)), blocks, created, score.astype(np.float32)),
+        captions=planted_captions(words, caption),
         authors=names,
     )
     part = np.repeat([0, 1, 2], sizes)

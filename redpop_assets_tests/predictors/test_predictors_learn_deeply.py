@@ -12,9 +12,11 @@ from redpop_assets.errors import NotTrainable
 from redpop_assets.predictors import learn_deeply
 from redpop_assets.predictors.dataset import Block
 from redpop_assets.predictors.learn_deeply import LearnDeeply, build_network, tag_weights
-from redpop_assets.predictors.registry import predictor_class, predictor_names
+from redpop_assets.predictors.registry import predictor_class, predictor_variants
 
 MODULES = ("metadata", "objects", "aesthetics")
+
+KINDS = ("learn_deeply", *predictor_variants("learn_deeply"))
 
 
 def spearman(predicted, data):
@@ -27,7 +29,7 @@ def with_block(data, name, values, columns):
 
 
 def test_every_combination_of_modules_is_an_entry():
-    kinds = [predictor_class(name) for name in predictor_names() if name.startswith("learn_deeply")]
+    kinds = [predictor_class(name) for name in KINDS]
     assert {kind.modules for kind in kinds} == {some for k in (1, 2, 3) for some in combinations(MODULES, k)}
     assert len(kinds) == 7
     for kind in kinds:
@@ -107,11 +109,7 @@ def test_scales_tags_and_inputs_come_from_the_train_part_alone(fitted, small):
 
 
 def test_the_modules_find_what_they_look_at(fitted, small):
-    found = {
-        name: spearman(fitted(name)[0].predict(small.test), small.test)
-        for name in predictor_names()
-        if name.startswith("learn_deeply")
-    }
+    found = {name: spearman(fitted(name)[0].predict(small.test), small.test) for name in KINDS}
     assert min(found.values()) > 0.25
     assert found["learn_deeply"] > 0.55
     assert found["learn_deeply"] > max(found[f"learn_deeply_{module}"] for module in MODULES)
