@@ -9,6 +9,7 @@ from scipy.stats import spearmanr
 from sklearn.ensemble import RandomForestRegressor
 
 from redpop_assets.predictors import con_soc
+from redpop_assets.predictors.blocks import block_columns
 from redpop_assets.predictors.con_soc import ConSocCNN, ConSocForest, ConSocMultimodal, ContentSocial, ImageHead
 from redpop_assets.predictors.dataset import Block
 from redpop_assets.predictors.forest import Forest
@@ -179,3 +180,8 @@ def test_they_do_without_captions_and_all_but_what_they_need(kind, small):
 
 def test_the_literal_way_is_not_in_the_registry(fitted):
     assert not any(fitted(name)[0].in_sample for name in ("con_soc_rf", "con_soc_cnn", "con_soc_multimodal"))
+
+
+def test_fields_and_declarations_are_columns_of_their_tables():
+    for block, columns in (*con_soc.FIELDS.values(), ("flags", con_soc.DECLARED)):
+        assert {column.name for column in block_columns(block)} >= set(columns)

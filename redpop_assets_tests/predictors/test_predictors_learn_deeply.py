@@ -10,6 +10,7 @@ from scipy.stats import spearmanr
 
 from redpop_assets.errors import NotTrainable
 from redpop_assets.predictors import learn_deeply
+from redpop_assets.predictors.blocks import block_columns
 from redpop_assets.predictors.dataset import Block
 from redpop_assets.predictors.learn_deeply import LearnDeeply, build_network, tag_weights
 from redpop_assets.predictors.registry import predictor_class, predictor_variants
@@ -161,3 +162,8 @@ def test_a_picture_of_nothing_is_predicted(fitted, small):
     predicted = fitted("learn_deeply_objects")[0].predict(replace(small.test, blocks={"objects": none}))
     assert len(set(predicted)) == 1
     assert np.isfinite(predicted).all()
+
+
+def test_metadata_are_columns_of_their_tables():
+    for block, columns in {**learn_deeply.METADATA, "time": ("hour", "weekday", "month_onehot")}.items():
+        assert {column.name for column in block_columns(block)} >= set(columns)

@@ -7,9 +7,10 @@ import pytest
 import torch
 from scipy.stats import spearmanr
 
+from redpop_assets.predictors.blocks import block_columns
 from redpop_assets.predictors.dataset import Block
 from redpop_assets.predictors.reduction import PrincipalComponents
-from redpop_assets.predictors.vscnn import VSCNN, build_network
+from redpop_assets.predictors.vscnn import TEXT_COUNTS, VSCNN, build_network
 
 
 def spearman(predicted, data):
@@ -75,3 +76,7 @@ def test_it_works_without_the_blocks_that_it_only_uses(small):
     report = predictor.fit(small.train.without(only), small.validation.without(only))
     assert report.blocks == ("image",)
     assert np.isfinite(predictor.predict(small.test)).all()
+
+
+def test_the_counts_of_a_caption_are_columns_of_its_table():
+    assert {column.name for column in block_columns("text")} >= TEXT_COUNTS
