@@ -83,7 +83,6 @@ def content_blocks(rng, image, caption, present, objects=12, concepts=20):
     shares = softmax(1.5 * image @ rng.normal(size=(8, objects)) + rng.normal(size=(n, objects)))
     entropy = -(shares * np.log(shares + 1e-9)).sum(axis=1)
     matches = 0.2 + 0.02 * (image[:, 0] * caption[:, 0] + rng.normal(size=n))
-    judged = present & (rng.random(n) < 0.8)
     return {
         "visual": block(
             np.hstack([image[:, 2:6] + rng.normal(size=(n, 4)), rng.normal(size=(n, 30))]), present=present
@@ -99,11 +98,6 @@ def content_blocks(rng, image, caption, present, objects=12, concepts=20):
             present,
         ),
         "agreement": block(np.column_stack([matches, 1 - matches]), ["agreement", "inconsistency"], present),
-        "ratings": block(
-            np.column_stack([image[:, 2] + rng.normal(size=n), rng.normal(size=n)]),
-            ["intrinsic_popularity", "rating"],
-            judged,
-        ),
         "entities": block(rng.poisson(0.3, size=(n, 7))),
         "emotions": block(softmax(caption[:, :5] + rng.normal(size=(n, 5)))),
     }

@@ -128,7 +128,7 @@ def test_the_network_takes_scales_from_the_train_part(small, fitted):
 
 def test_the_network_is_the_mean_of_its_members_and_crosses_image_with_caption(small, fitted):
     predictor, _ = fitted("multimodal_mlp")
-    inputs = predictor._inputs(small.test)
+    inputs = predictor._inputs(small.test.pick(predictor.columns))
     each = [member.predict(inputs) for member in predictor.members]
     assert len({tuple(values) for values in each}) == len(each) == 3
     np.testing.assert_allclose(predictor.predict(small.test), np.mean(each, axis=0))
@@ -180,7 +180,7 @@ def test_stacking_weights_find_the_better_member():
     assert weights[0] > 0.75
     np.testing.assert_array_equal(stacking_weights([], 4), np.full(4, 0.25))
     equal = stacking_weights([(np.ones((10, 2)), np.arange(10.0))], 2)
-    np.testing.assert_allclose(equal, 0.5, atol=1e-6)
+    np.testing.assert_allclose(equal, 0.5, atol=1e-4)
 
 
 def test_the_members_of_a_stack_are_weighed_by_posts_after_those_they_learnt_from(small, monkeypatch):

@@ -74,7 +74,7 @@ def test_a_tag_is_worth_its_rank():
 def test_metadata_lie_between_0_and_1_whatever_comes(fitted, small):
     predictor, _ = fitted("learn_deeply_metadata")
     train = predictor._inputs(small.train.pick(predictor.columns))["metadata"]
-    assert train.shape[1] == 1 + 6 + 7 + 2 + 2  # tags, hours, weekdays, caption length and mentions, the author
+    assert train.shape[1] == 1 + 6 + 7 + 2 + 2 + 1  # tags, hours, weekdays, length and mentions, the author, members
     assert train.min() == 0
     assert train.max() == 1
     author = small.test.blocks["author"]

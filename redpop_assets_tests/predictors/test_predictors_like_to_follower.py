@@ -83,7 +83,8 @@ def test_an_unknown_audience_is_the_typical_one_and_a_tiny_one_is_floored(small,
     predictor, _ = fitted("like_to_follower")
     test = small.test.take(np.arange(4))
     given = with_community(test, log_subscribers=[0.0, np.nan, 0.7, 11.0])
-    typical = np.median(small.train.blocks["community"].values[:, 0])
+    community = small.train.blocks["community"]
+    typical = np.median(community.values[:, community.columns.index("log_subscribers")])
     np.testing.assert_allclose(
         predictor._log_audience(given), [typical, typical, FLOORS["log_subscribers"], 11.0], atol=1e-6
     )
