@@ -134,7 +134,7 @@ def test_the_network_is_the_mean_of_its_members_and_crosses_image_with_caption(s
     np.testing.assert_allclose(predictor.predict(small.test), np.mean(each, axis=0))
     others = predictor_class("multimodal_mlp")()
     report = others.fit(small.train.without(["image"]), small.validation.without(["image"]))
-    assert report.blocks_left_out == ("image",)
+    assert "image" in report.blocks_left_out
     assert np.isfinite(others.predict(small.test)).all()
 
 
@@ -210,7 +210,7 @@ def test_the_members_of_a_stack_are_weighed_by_posts_after_those_they_learnt_fro
 def test_a_stack_does_without_a_member_that_cannot_be_trained(small, fitted):
     stack, report = fitted("stack")
     assert set(stack.weights) == set(MEMBERS)
-    assert report.notes[0].startswith("weights: metadata_boosting ")
+    assert any(note.startswith("weights: metadata_boosting ") for note in report.notes)
     parts = [part.without(["neighbours", "caption"]) for part in (small.train, small.validation)]
     other = Stack()
     report = other.fit(*parts)

@@ -65,15 +65,11 @@ def test_a_report_says_what_was_used(name, fitted, small):
     assert report.seconds > 0
 
 
-@pytest.mark.parametrize("name", NAMES)
-def test_a_loaded_predictor_predicts_the_same_in_another_process(name, fitted, small, tmp_path):
-    predictor, _ = fitted(name)
+def test_loaded_predictors_predict_the_same_in_another_process(fitted, small, tmp_path):
     test = small.test
-    files = saved(predictor, tmp_path / "model")
-    assert {file.rsplit(".", 1)[1] for file in files} <= {"json", "txt", "safetensors"}
-    picked = test.pick(predictor.columns).blocks
-    arrays = {f"{name}/values": block.values for name, block in picked.items()}
-    arrays |= {f"{name}/present": block.present for name, block in picked.items()}
+    arrays = {f"{name}/values": block.values for name, block in test.blocks.items()}
+    arrays |= {f"{name}/present": block.present for name, block in test.blocks.items()}
+    arrays |= {f"{name}/columns": np.array(block.columns) for name, block in test.blocks.items()}
     np.savez(
         tmp_path / "test.npz",
         created_at=test.created_at,
@@ -81,24 +77,28 @@ def test_a_loaded_predictor_predicts_the_same_in_another_process(name, fitted, s
         authors=np.array([author or "" for author in test.authors]),
         **arrays,
     )
+    files = {name: saved(fitted(name)[0], tmp_path / name) for name in NAMES}
     code = (
         "import sys, numpy as np\n"
         "from pathlib import Path\n"
         "from redpop_assets.predictors.dataset import Block, Dataset\n"
         "from redpop_assets.predictors.registry import load_predictor\n"
-        "folder = Path(sys.argv[1]); p = load_predictor(folder / 'model'); a = np.load(folder / 'test.npz')\n"
-        "blocks = {b: Block(a[b + '/values'], c, a[b + '/present']) for b, c in p.columns.items()}\n"
+        "folder = Path(sys.argv[1]); a = np.load(folder / 'test.npz')\n"
+        "names = {key.partition('/')[0] for key in a.files if '/' in key}\n"
+        "blocks = {b: Block(a[b + '/values'], tuple(a[b + '/columns'].tolist()), a[b + '/present']) for b in names}\n"
         "n = len(a['created_at'])\n"
         "words = {'captions': tuple(map(str, a['captions'])), 'authors': tuple(str(x) or None for x in a['authors'])}\n"
         "data = Dataset('pics', tuple(map(str, range(n))), blocks, a['created_at'], **words)\n"
-        "np.save(folder / 'out.npy', p.predict(data))\n"
+        "np.savez(folder / 'out.npz', **{p: load_predictor(folder / p).predict(data) for p in sys.argv[2:]})\n"
     )
-    subprocess.run([sys.executable, "-c", code, str(tmp_path)], check=True)
-    np.testing.assert_allclose(np.load(tmp_path / "out.npy"), predictor.predict(test), rtol=0, atol=1e-9)
-
-    loaded = load_predictor(tmp_path / "model")
-    assert loaded.seed == 3
-    assert saved(loaded, tmp_path / "again") == files
+    subprocess.run([sys.executable, "-c", code, str(tmp_path), *NAMES], check=True)
+    found = np.load(tmp_path / "out.npz")
+    for name in NAMES:
+        assert {file.rsplit(".", 1)[1] for file in files[name]} <= {"json", "txt", "safetensors"}
+        np.testing.assert_allclose(found[name], fitted(name)[0].predict(test), rtol=0, atol=1e-9, err_msg=name)
+        loaded = load_predictor(tmp_path / name)
+        assert loaded.seed == 3
+        assert saved(loaded, tmp_path / "again" / name) == files[name]
 
 
 @pytest.mark.parametrize("name", [*SEEDED, *WITHOUT_CHANCE])
