@@ -5,7 +5,7 @@ materializes the real assets into it, each in a process of its own: once into em
 is due. What has no limit of its own to be compared with has an aim: 100,000 posts in less than 60 seconds, no process
 with more than 2 GB.
 
-* captions: put together from halves of real titles (`--titles`, files of /work/shared/data for example), else by the
+* captions: put together from halves of real titles (`--titles`, CSV files with a column `title`), else by the
   grammar of the sandbox; one in thirty repeats an earlier one
 * authors: 8,000 of very unequal diligence; the most diligent one made 4 % of all posts; one post in a hundred has none
 * labels: of all posts but those of the newest week; one picture in thirty was there before, here or in the other
