@@ -8,17 +8,21 @@ from redpop_assets.predictors.base import Predictor, read_description
 
 _MODULES = {
     "subreddit_median": "redpop_assets.predictors.subreddit_median:SubredditMedian",
+    "metadata_boosting": "redpop_assets.predictors.metadata_boosting:MetadataBoosting",
+    "redpop_thesis": "redpop_assets.predictors.redpop_thesis:RedPopThesis",
+    "fusion_lightgbm": "redpop_assets.predictors.fusion:FusionLightGBM",
+}
+
+_VARIANTS = {
     "subreddit_hour_median": "redpop_assets.predictors.subreddit_hour_median:SubredditHourMedian",
     "author_past_mean": "redpop_assets.predictors.author_past_mean:AuthorPastMean",
     "tfidf_ridge": "redpop_assets.predictors.tfidf_ridge:TfIdfRidge",
     "frozen_cnn_ridge": "redpop_assets.predictors.frozen_cnn_ridge:FrozenCnnRidge",
     "past_neighbours": "redpop_assets.predictors.past_neighbours:PastNeighbours",
-    "metadata_boosting": "redpop_assets.predictors.metadata_boosting:MetadataBoosting",
     "late_fusion": "redpop_assets.predictors.late_fusion:LateFusion",
     "iipa": "redpop_assets.predictors.iipa:IntrinsicPopularity",
     "like_to_follower": "redpop_assets.predictors.like_to_follower:LikeToFollower",
     "sentiment_context": "redpop_assets.predictors.sentiment_context:SentimentContext",
-    "redpop_thesis": "redpop_assets.predictors.redpop_thesis:RedPopThesis",
     "con_soc_rf": "redpop_assets.predictors.con_soc:ConSocForest",
     "con_soc_cnn": "redpop_assets.predictors.con_soc:ConSocCNN",
     "con_soc_image": "redpop_assets.predictors.con_soc:ConSocImage",
@@ -29,11 +33,7 @@ _MODULES = {
     "dual_attention": "redpop_assets.predictors.dual_attention:DualAttention",
     "catboost_fusion": "redpop_assets.predictors.catboost_fusion:CatBoostFusion",
     "multimodal_mlp": "redpop_assets.predictors.multimodal_mlp:MultimodalMLP",
-    "fusion_lightgbm": "redpop_assets.predictors.fusion:FusionLightGBM",
     "stack": "redpop_assets.predictors.stack:Stack",
-}
-
-_VARIANTS = {
     "like_to_follower_buckets": "redpop_assets.predictors.like_to_follower:LikeToFollowerBuckets",
     "learn_deeply_metadata": "redpop_assets.predictors.learn_deeply:LearnDeeplyMetadata",
     "learn_deeply_objects": "redpop_assets.predictors.learn_deeply:LearnDeeplyObjects",
@@ -57,8 +57,8 @@ _VARIANTS = {
         }.items()
     },
 }
-"""Baselines and ablations of a system, for its own tables: found by name like all others, but neither assets nor on
-the leaderboard."""
+"""Systems that are not yet compared on the leaderboard, and baselines and ablations of a system for its own tables:
+found by name like all others, but neither assets nor on the leaderboard."""
 
 
 def predictor_names() -> tuple[str, ...]:
