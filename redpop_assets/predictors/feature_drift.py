@@ -141,7 +141,8 @@ def accept_drift(
     """
     done: dict[str, list[Drift]] = {}
     for filled_table in filled_tables:
-        sample = read_sample(warehouse, subreddit, filled_table, encoders)
+        with warehouse.read() as reader:
+            sample = read_sample(reader, subreddit, filled_table, encoders)
         drifted = [drift for drift in sample.check().drifts if drift.drifted]
         if drifted and accept(warehouse, subreddit, sample.table, sample.columns, utc_now()):
             done[sample.table] = drifted
