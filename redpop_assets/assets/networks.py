@@ -14,6 +14,7 @@ import pyarrow as pa
 
 from redpop_assets.assets.due import (
     Compute,
+    Kind,
     StoredPictures,
     compute_due,
     cost_of,
@@ -35,13 +36,9 @@ if TYPE_CHECKING:
     from redpop_assets.encoders.base import Choice
     from redpop_assets.encoders.rows import Chunk
 
-_VECTORS = """
-SELECT {key} AS key, embedding FROM features.{modality}_embeddings
-WHERE encoder = $encoder AND code_version = $version AND {key} IN (SELECT unnest($keys))
-"""
-_CLASSES = """
-SELECT image_sha256, probabilities FROM features.image_classes
-WHERE encoder = $encoder AND code_version = $version AND image_sha256 IN (SELECT unnest($keys)) AND len(probabilities) =
+_NO_JUDGES = f"""
+DELETE FROM features.image_scores
+WHERE {partition_filter("features.image_scores")} AND NOT list_contains($judges, scorer)
 """
 _OTHER_WEIGHTS = f"""
 DELETE FROM features.image_scores WHERE {partition_filter("features.image_scores")} AND scorer = $scorer
@@ -54,8 +51,28 @@ def network_assets(tables: TableAssets) -> list[dg.AssetsDefinition]:
     settings = tables.settings
     tuning = settings.home / "tuning"
 
+    def described(
+        context: dg.AssetExecutionContext,
+        warehouse: Warehouse,
+        table: str,
+        kind: Kind,
+        compute: Compute,
+        *,
+        code_version: str,
+        made_from: Sequence[str] = (),
+        **network: str,
+    ) -> dg.MaterializeResult:
+        """Let a network (the column that names it, and its name) describe what it has not seen; "" is no network."""
+        took = cost_of(0, 0)
+        if all(network.values()):
+            given = dict.fromkeys(made_from, ENCODING_VERSION)
+            subreddit = context.partition_key
+            due = due_content(warehouse, kind, subreddit, {table: code_version}, made_from=given, **network)
+            took = compute_due(context, warehouse, due, compute, settings.chunk_size)
+        shown = {column: name or "none" for column, name in network.items()}
+        return tables.materialized(warehouse, table, context.partition_key, **shown, **took)
+
     @dg.multi_asset(
-        name="image_networks",
         **tables.multi_asset(
             ("features.image_embeddings", "features.image_classes", "features.image_grids"),
             code_version=ENCODING_VERSION,
@@ -150,27 +167,27 @@ def network_assets(tables: TableAssets) -> list[dg.AssetsDefinition]:
 
         From the classes of the first image encoder of timm, if it sorts into the 1,000 of ImageNet; empty without one.
         """
-        encoder = settings.object_encoder
 
         def compute(rows: pa.Table) -> Mapping[str, pa.Table]:
-            params = {"encoder": encoder, "version": ENCODING_VERSION, "keys": rows.column("image_sha256").to_pylist()}
-            found = warehouse.query(_CLASSES + str(class_families.CLASSES), params)
-            probabilities = np.stack([[], *found.column("probabilities").to_pylist()][1:] or [np.empty((0, 1000))])
-            features = class_families.object_features(probabilities)
-            same = {"encoder": encoder, "code_version": class_families.CODE_VERSION}
-            return {"features.image_objects": keyed(found, ["image_sha256"], features, **same)}
+            seen = _stored(warehouse, "features.image_classes", "probabilities", settings.object_encoder, rows)
+            of_imagenet = [len(seen[key]) == class_families.CLASSES for key in rows.column("image_sha256").to_pylist()]
+            kept = rows.filter(pa.array(of_imagenet))
+            if not kept.num_rows:
+                return {}
+            shares = np.stack([seen[key] for key in kept.column("image_sha256").to_pylist()])
+            same = {"encoder": settings.object_encoder, "code_version": class_families.CODE_VERSION}
+            features = class_families.object_features(shares)
+            return {"features.image_objects": keyed(kept, ["image_sha256"], features, **same)}
 
-        due = due_content(
+        return described(
+            context,
             warehouse,
+            "features.image_objects",
             "image",
-            context.partition_key,
-            {"features.image_objects": class_families.CODE_VERSION},
-            made_from={"features.image_classes": ENCODING_VERSION},
-            encoder=encoder,
-        )
-        took = compute_due(context, warehouse, due, compute, settings.chunk_size)
-        return tables.materialized(
-            warehouse, "features.image_objects", context.partition_key, encoder=encoder or "none", **took
+            compute,
+            code_version=class_families.CODE_VERSION,
+            made_from=("features.image_classes",),
+            encoder=settings.object_encoder,
         )
 
     @dg.asset(
@@ -192,14 +209,6 @@ def network_assets(tables: TableAssets) -> list[dg.AssetsDefinition]:
         from redpop_assets.encoders.load import load_text_encoder
 
         clip = settings.clip
-        due = due_content(
-            warehouse,
-            "image",
-            context.partition_key,
-            {"features.image_concepts": zero_shot.CODE_VERSION},
-            made_from={"features.image_embeddings": ENCODING_VERSION},
-            encoder=clip,
-        )
 
         @cache
         def prototypes() -> dict[str, zero_shot.Prototypes]:
@@ -212,9 +221,15 @@ def network_assets(tables: TableAssets) -> list[dg.AssetsDefinition]:
             scores = zero_shot.concept_scores(vectors, prototypes())
             return {"features.image_concepts": keyed(rows, ["image_sha256"], scores, **same)}
 
-        took = compute_due(context, warehouse, due, compute, settings.chunk_size)
-        return tables.materialized(
-            warehouse, "features.image_concepts", context.partition_key, encoder=clip or "none", **took
+        return described(
+            context,
+            warehouse,
+            "features.image_concepts",
+            "image",
+            compute,
+            code_version=zero_shot.CODE_VERSION,
+            made_from=("features.image_embeddings",),
+            encoder=clip,
         )
 
     @dg.asset(
@@ -232,14 +247,6 @@ def network_assets(tables: TableAssets) -> list[dg.AssetsDefinition]:
         From the vectors of REDPOP_CLIP_ENCODER, or of the image encoder if that is a CLIP; empty without one.
         """
         clip = settings.clip
-        due = due_content(
-            warehouse,
-            "pair",
-            context.partition_key,
-            {"features.caption_image_agreement": zero_shot.CODE_VERSION},
-            made_from=dict.fromkeys(("features.image_embeddings", "features.caption_embeddings"), ENCODING_VERSION),
-            encoder=clip,
-        )
 
         def compute(rows: pa.Table) -> Mapping[str, pa.Table]:
             captions, pictures = (_vectors(warehouse, modality, clip, rows) for modality in ("caption", "image"))
@@ -248,9 +255,15 @@ def network_assets(tables: TableAssets) -> list[dg.AssetsDefinition]:
             keys = ["caption_sha256", "image_sha256"]
             return {"features.caption_image_agreement": keyed(rows, keys, features, **same)}
 
-        took = compute_due(context, warehouse, due, compute, settings.chunk_size)
-        return tables.materialized(
-            warehouse, "features.caption_image_agreement", context.partition_key, encoder=clip or "none", **took
+        return described(
+            context,
+            warehouse,
+            "features.caption_image_agreement",
+            "pair",
+            compute,
+            code_version=zero_shot.CODE_VERSION,
+            made_from=("features.image_embeddings", "features.caption_embeddings"),
+            encoder=clip,
         )
 
     @dg.asset(
@@ -272,8 +285,11 @@ def network_assets(tables: TableAssets) -> list[dg.AssetsDefinition]:
         Only those whose weights are named: REDPOP_IIPA_WEIGHTS, REDPOP_NIMA_WEIGHTS, REDPOP_AESTHETIC_WEIGHTS. Scores
         by other weights than the present ones are removed.
         """
+        judges = judges_of(settings, warehouse)
+        with warehouse.write() as writer:
+            writer.execute(_NO_JUDGES, {"subreddit": context.partition_key, "judges": judges.names})
         rows_computed, seconds = 0, 0.0
-        for judge, encoder in judges_of(settings, warehouse).load():
+        for judge, encoder in judges.load():
             due = _due_for(judge, encoder, warehouse, context.partition_key)
             compute = _judged(judge, encoder, warehouse, images)
             readable = compute if encoder else without_unreadable(context, images, compute)
@@ -299,13 +315,14 @@ def network_assets(tables: TableAssets) -> list[dg.AssetsDefinition]:
             same = {"model": model, "code_version": entities.CODE_VERSION}
             return {"features.caption_entities": keyed(rows, ["caption_sha256"], counts, **same)}
 
-        took = cost_of(0, 0)
-        if model:
-            table = {"features.caption_entities": entities.CODE_VERSION}
-            due = due_content(warehouse, "caption", context.partition_key, table, model=model)
-            took = compute_due(context, warehouse, due, compute, settings.chunk_size)
-        return tables.materialized(
-            warehouse, "features.caption_entities", context.partition_key, model=model or "none", **took
+        return described(
+            context,
+            warehouse,
+            "features.caption_entities",
+            "caption",
+            compute,
+            code_version=entities.CODE_VERSION,
+            model=model,
         )
 
     @dg.asset(
@@ -332,13 +349,14 @@ def network_assets(tables: TableAssets) -> list[dg.AssetsDefinition]:
             labels = pa.array([list(network.labels)] * rows.num_rows, pa.list_(pa.string()))
             return {"features.caption_emotions": table.append_column("labels", labels)}
 
-        took = cost_of(0, 0)
-        if model:
-            table = {"features.caption_emotions": emotions.CODE_VERSION}
-            due = due_content(warehouse, "caption", context.partition_key, table, model=model)
-            took = compute_due(context, warehouse, due, compute, settings.chunk_size)
-        return tables.materialized(
-            warehouse, "features.caption_emotions", context.partition_key, model=model or "none", **took
+        return described(
+            context,
+            warehouse,
+            "features.caption_emotions",
+            "caption",
+            compute,
+            code_version=emotions.CODE_VERSION,
+            model=model,
         )
 
     return [
@@ -410,14 +428,23 @@ def _by_encoders(due: Mapping[str, pa.Table]) -> Iterator[tuple[tuple[str, ...],
         yield encoders, rows.filter(pa.array(theirs))
 
 
+def _stored(
+    warehouse: Warehouse, table: str, column: str, encoder: str, rows: pa.Table, key: str = "image_sha256"
+) -> dict[str, npt.NDArray[np.float32]]:
+    """What an encoder said of the content of some rows, by the key of the content."""
+    found = warehouse.query(
+        f"SELECT {key} AS key, {column} AS said FROM {table} "
+        f"WHERE encoder = $encoder AND code_version = $version AND {key} IN (SELECT unnest($keys))",
+        {"encoder": encoder, "version": ENCODING_VERSION, "keys": rows.column(key).to_pylist()},
+    )
+    return dict(zip(found.column("key").to_pylist(), found.column("said").to_numpy(), strict=True))
+
+
 def _vectors(warehouse: Warehouse, modality: Modality, encoder: str, rows: pa.Table) -> npt.NDArray[np.float32]:
     """(n, d) stored vectors of the pictures or captions of n rows, in their order."""
     key = f"{modality}_sha256"
-    keys = rows.column(key).to_pylist()
-    params = {"encoder": encoder, "version": ENCODING_VERSION, "keys": keys}
-    found = warehouse.query(_VECTORS.format(key=key, modality=modality), params)
-    vectors = dict(zip(found.column("key").to_pylist(), found.column("embedding").to_numpy(), strict=True))
-    return np.stack([vectors[key] for key in keys]).astype(np.float32)
+    vectors = _stored(warehouse, f"features.{modality}_embeddings", "embedding", encoder, rows, key)
+    return np.stack([vectors[content] for content in rows.column(key).to_pylist()])
 
 
 def _due_for(judge: Judge, encoder: str, warehouse: Warehouse, subreddit: str) -> pa.Table:

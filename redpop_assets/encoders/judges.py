@@ -48,6 +48,12 @@ class Judges:
     device: str
     recorded: Callable[[str], Provenance | None]
 
+    @property
+    def names(self) -> list[str]:
+        """Those whose weights are named."""
+        weights = {"iipa": self.iipa, "nima": self.nima[0], "aesthetic": self.aesthetic}
+        return [judge for judge, named in weights.items() if named]
+
     def load(self) -> Iterator[tuple[Judge, str]]:
         """Each judge, and the encoder whose vectors it looks at: "" if it looks at pictures.
 
