@@ -302,6 +302,7 @@ def predict(
     """Expected score of a picture and a title that are not posted yet, and where that stands in the community."""
     from redpop_assets.images.decode import ImageRejected, open_rgb
     from redpop_assets.predictors.forecast import forecast
+    from redpop_assets.predictors.new_post import NewPost
     from redpop_assets.reddit.records import AuthorKey
     from redpop_assets.resources import judges_of, open_warehouse
     from redpop_assets.storage.models import ModelStore
@@ -320,9 +321,8 @@ def predict(
     # Asking changes nothing, so any warehouse may be asked, whoever filled it.
     source = _published(settings, "SELECT source FROM raw.source").to_pylist()[0]["source"]
     warehouse = open_warehouse(settings.model_copy(update={"source": source}))
-    forecasts = forecast(
+    post = NewPost(
         warehouse,
-        ModelStore(settings.home / "models"),
         subreddit.lower(),
         title.strip(),
         picture,
@@ -332,6 +332,7 @@ def predict(
         device=settings.device,
         judges=judges_of(settings, warehouse),
     )
+    forecasts = forecast(warehouse, ModelStore(settings.home / "models"), post)
     grid = Grid(title=f"r/{subreddit}: {title}", title_justify="left", box=SIMPLE_HEAD)
     for column in ("predictor", "expected score", "percentile", "saw", "test Spearman"):
         grid.add_column(column, justify="left" if column in ("predictor", "saw") else "right")

@@ -11,14 +11,6 @@ from redpop_assets.predictors.registry import predictor_class, predictor_names
 from redpop_assets.storage.models import ModelStore
 from redpop_assets.storage.warehouse import Warehouse
 
-_NETWORKS = frozenset(
-    {
-        *("redpop_thesis", "con_soc_cnn", "con_soc_image", "con_soc_multimodal", "learn_deeply", "vscnn"),
-        *("feature_fusion", "dual_attention", "multimodal_mlp"),
-    }
-)
-"""Predictors that torch trains."""
-
 
 def model_assets(tables: TableAssets) -> list[dg.AssetsDefinition]:
     """The training set and every registered predictor."""
@@ -85,7 +77,7 @@ def _predictor_asset(tables: TableAssets, encoders: Encoders, name: str) -> dg.A
             name,
             code_version=kind.code_version,
             deps=["models.training_set", "models.training_columns"],
-            kinds={"pytorch"} if name in _NETWORKS else set(),
+            kinds={"pytorch"} if name == "redpop_thesis" else set(),
         ),
         description=(
             f"{kind.title}\n\nOne model per subreddit, trained again when the training set, the code or the seed "

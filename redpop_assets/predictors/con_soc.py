@@ -261,7 +261,7 @@ class ConSocCNN(Predictor):
     def _train(self, values: Floats, train: Dataset, held_out: Floats, validation: Dataset) -> Training:
         self.regressor = NetworkRegressor(build_network, RECIPE)
         epochs = self.regressor.fit(
-            {"numbers": values}, train.labels, {"numbers": held_out}, validation.labels, self.seed
+            {"numbers": values}, train.labels, {"numbers": held_out}, validation.labels, self.seed, self._say
         )
         return Training(self._predict(validation), rounds=epochs, rounds_of="epochs")
 

@@ -141,7 +141,7 @@ class DualAttention(Predictor):
             schedule=lambda epoch: 1.0 if (epoch - 1) * batches < FAST_EPOCHS * PAPER_EPOCH else SLOWER,
         )
         self.classifier = self._untrained(recipe)
-        best = self.classifier.fit(inputs, classes[learnt], held_out, held_out_classes[watched], self.seed)
+        best = self.classifier.fit(inputs, classes[learnt], held_out, held_out_classes[watched], self.seed, self._say)
         self._say(f"{self.name}: {found['top']} posts of top and {found['bottom']} of bottom quarters; epoch {best}")
         in_time = validation.newest(len(validation))
         labels = in_time.labels.astype(np.float64)

@@ -125,7 +125,7 @@ class FeatureFusion(Predictor):
         )
         self.regressor = NetworkRegressor(self._network, recipe, standardise=not self.rectified_output)
         best = self.regressor.fit(
-            self._inputs(train), train.labels, self._inputs(validation), validation.labels, self.seed
+            self._inputs(train), train.labels, self._inputs(validation), validation.labels, self.seed, self._say
         )
         self._say(f"{self.name}: best after {best} passes over {len(train)} posts in {batches} batches")
         notes = tuple(f"trained with {feature} set to zero" for feature in self.left_out)

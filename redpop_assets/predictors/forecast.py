@@ -3,7 +3,6 @@
 import hashlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from datetime import datetime, timedelta
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
@@ -22,9 +21,7 @@ from redpop_assets.storage.models import ModelStore
 from redpop_assets.storage.warehouse import Warehouse
 
 if TYPE_CHECKING:
-    from PIL.Image import Image
-
-    from redpop_assets.encoders.judges import Judges
+    pass
 
 _TRAINED = """
 SELECT m.*, l.spearman AS test_spearman
@@ -114,61 +111,40 @@ class Forecast:
     """How well it ranked the test part of this subreddit; None where that is unknown."""
 
 
-def forecast(
-    warehouse: Warehouse,
-    models: ModelStore,
-    subreddit: str,
-    caption: str,
-    image: "Image | None",
-    *,
-    posted_at: datetime,
-    author: str | None,
-    label_age: timedelta,
-    device: str,
-    judges: "Judges",
-) -> list[Forecast]:
+def forecast(warehouse: Warehouse, models: ModelStore, post: NewPost) -> list[Forecast]:
     """Ask every trained predictor of a subreddit about one post.
 
     Args:
         warehouse: the live or a read-only published warehouse.
         models: where the trained predictors lie.
-        subreddit: in lower case.
-        caption: title as it would be posted.
-        image: RGB picture; None to ask about the title alone.
-        posted_at: when it would be posted (aware).
-        author: keyed hash of the author's name; None for somebody unknown.
-        label_age: age at which the scores of the author's earlier posts count as known.
-        device: where the encoders run.
-        judges: the scorers of pictures whose weights the deployment names.
+        post: what would be posted, where, when and by whom.
 
     Raises:
         NotTrainable: no predictor is trained in this subreddit.
         WeightsUnavailable, ArtifactError: an encoder or a model cannot be loaded.
     """
-    trained = [model for model in warehouse.query(_TRAINED).to_pylist() if model["subreddit"] == subreddit]
+    trained = [model for model in warehouse.query(_TRAINED).to_pylist() if model["subreddit"] == post.subreddit]
     if not trained:
         known = warehouse.query("SELECT DISTINCT subreddit FROM models.predictors WHERE status = 'trained' ORDER BY 1")
         names = ", ".join(known.column("subreddit").to_pylist()) or "none yet: run `redpop materialize`"
-        raise NotTrainable(f"No predictor is trained for r/{subreddit}. Subreddits with trained predictors: {names}.")
-    log_scores = _Inputs.read(warehouse, subreddit, Encoders("", ""), ()).log_scores
-    post = NewPost(
-        warehouse,
-        subreddit,
-        caption,
-        image,
-        posted_at=posted_at,
-        author=author,
-        label_age=label_age,
-        device=device,
-        judges=judges,
-    )
+        raise NotTrainable(
+            f"No predictor is trained for r/{post.subreddit}. Subreddits with trained predictors: {names}."
+        )
+    log_scores = _Inputs.read(warehouse, post.subreddit, Encoders("", ""), ()).log_scores
     forecasts = []
     for model in trained:
-        predictor = load_predictor(models.folder(subreddit, model["predictor"], model["digest"]))
+        predictor = load_predictor(models.folder(post.subreddit, model["predictor"], model["digest"]))
         encoders = _encoders_of(model)
         blocks = {name: post.block(name, encoders) or _absent(kept) for name, kept in predictor.columns.items()}
         expected = predictor.predict(
-            Dataset(subreddit, (NEW,), blocks, post.created_at, captions=(caption,), authors=(author,))
+            Dataset(
+                post.subreddit,
+                (NEW,),
+                blocks,
+                post.created_at,
+                captions=(post.caption,),
+                authors=(post.author,),
+            )
         )
         forecasts.append(
             Forecast(
@@ -176,7 +152,7 @@ def forecast(
                 expected_log_score=float(expected[0]),
                 expected_score=float(raw_score(expected)[0]),
                 percentile=float(percentile_rank(log_scores, expected)[0]),
-                used_image=image is not None and not OF_PICTURES.isdisjoint(predictor.columns),
+                used_image=post.image is not None and not OF_PICTURES.isdisjoint(predictor.columns),
                 used_caption=predictor.reads_captions or not OF_CAPTIONS.isdisjoint(predictor.columns),
                 test_spearman=model["test_spearman"],
             )

@@ -106,7 +106,9 @@ class LearnDeeply(Predictor):
             self.scales["aesthetics.mean"], self.scales["aesthetics.deviation"] = self._aesthetics(train).moments()
         self.regressor = NetworkRegressor(build_network, RECIPE, _loss)
         inputs = self._inputs(train)
-        epochs = self.regressor.fit(inputs, train.labels, self._inputs(validation), validation.labels, self.seed)
+        epochs = self.regressor.fit(
+            inputs, train.labels, self._inputs(validation), validation.labels, self.seed, self._say
+        )
         notes: tuple[str, ...] = ()
         if "objects" in self.modules:
             self.weights = self._family_weights(inputs)

@@ -69,7 +69,7 @@ class MultimodalMLP(Predictor):
         for member in range(MEMBERS):
             network = NetworkRegressor(build_network, RECIPE)
             epochs.append(
-                network.fit(inputs, train.labels, held_out, validation.labels, seed=self.seed * MEMBERS + member)
+                network.fit(inputs, train.labels, held_out, validation.labels, self.seed * MEMBERS + member, self._say)
             )
             self.members.append(network)
         self._say(f"{self.name}: best epochs {', '.join(map(str, epochs))}")

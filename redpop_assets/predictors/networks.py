@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from redpop_assets.predictors.base import Doubles
+from redpop_assets.predictors.base import Doubles, Progress
 from redpop_assets.predictors.dataset import Floats
 
 if TYPE_CHECKING:
@@ -85,8 +85,22 @@ class NetworkRegressor:
         self.widths: dict[str, int] = {}
         self.network: torch.nn.Module
 
-    def fit(self, inputs: Inputs, labels: Floats, held_out: Inputs, held_out_labels: Floats, seed: int) -> int:
+    def fit(
+        self,
+        inputs: Inputs,
+        labels: Floats,
+        held_out: Inputs,
+        held_out_labels: Floats,
+        seed: int,
+        say: Progress | None = None,
+    ) -> int:
         """Train until the error on the held-out posts no longer falls, and go back to the epoch of the least.
+
+        Args:
+            inputs, labels: of the train part.
+            held_out, held_out_labels: of the validation part.
+            seed: of weights, batches and dropout.
+            say: told of every tenth epoch.
 
         Returns:
             That epoch, counted from 1.
@@ -107,7 +121,9 @@ class NetworkRegressor:
                 if error < least:
                     least, best_epoch = error, epoch
                     best_state = {key: tensor.detach().clone() for key, tensor in network.state_dict().items()}
-                elif epoch - best_epoch >= self.recipe.patience:
+                if say is not None and epoch % 10 == 0:
+                    say(f"epoch {epoch}, validation loss {error:.4f}, best {least:.4f}")
+                if epoch - best_epoch >= self.recipe.patience:
                     break
         if best_epoch:  # else the error was never a number: the network stays as it ended
             network.load_state_dict(best_state)

@@ -9,20 +9,18 @@ choices here:
 - three branches: image embedding -> 256, text (caption statistics, sentiment, emotions) -> 64, tabular (time, author,
   flags) -> 64, joined -> 128 -> 1, with ReLU and dropout. The caption's sentence embedding is not an input: the thesis
   reads emotions from the caption, not its topic;
-- mean squared error on the standardised log score, Adam with a little weight decay, mini-batches, early stopping on the
-  validation part, best epoch kept, no refit;
-- trained on the GPU if there is one, else on one thread, which is quicker than more for batches this small and
-  repeatable whatever the number of cores; predicting on the CPU.
+- trained as `networks` says: mean squared error on the standardised log score, Adam with a little weight decay, early
+  stopping on the validation part.
 """
 
-from contextlib import ExitStack
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import numpy as np
-
 from redpop_assets.predictors.base import Doubles, Predictor, Training
 from redpop_assets.predictors.dataset import Block, Dataset, Floats
+from redpop_assets.predictors.networks import Inputs, NetworkRegressor, Recipe, below
+from redpop_assets.predictors.reduction import side_by_side
 
 if TYPE_CHECKING:
     import torch
@@ -31,11 +29,7 @@ BRANCHES = {"image": (("image",), 256), "text": (("text",), 64), "tabular": (("t
 """Branch -> (its blocks, its width)."""
 JOINT_WIDTH = 128
 DROPOUT = 0.3
-LEARNING_RATE = 3e-4
-WEIGHT_DECAY = 1e-3
-BATCH = 64
-MOST_EPOCHS = 200
-PATIENCE = 20
+RECIPE = Recipe(learning_rate=3e-4, weight_decay=1e-3, batch=64, most_epochs=200, patience=20)
 FILE = "network.safetensors"
 
 
@@ -46,110 +40,56 @@ class RedPopThesis(Predictor):
     title = "RedPop thesis: a network over image features, caption emotions, time and metadata"
     requires = frozenset({"image"})
     uses = frozenset({"image", "text", "time", "author", "flags"})
-    code_version = "1"
+    code_version = "2"
 
     scales: dict[str, Floats]
-    """Per branch "mean:<branch>" and "deviation:<branch>" (d,); "label" holds the labels' mean and deviation (2,)."""
-    network: "torch.nn.Module"
+    """Per branch "mean.<branch>" and "deviation.<branch>" (d,)."""
+    regressor: NetworkRegressor
 
     def _fit(self, train: Dataset, validation: Dataset) -> Training:
-        import torch
-
-        self.scales = {"label": np.array([train.labels.mean(), max(train.labels.std(), 1e-6)], dtype=np.float32)}
+        self.scales = {}
         for branch in self._branches():
-            self.scales[f"mean:{branch}"], self.scales[f"deviation:{branch}"] = self._joined(train, branch).moments()
-        device = "cuda" if torch.cuda.is_available() else "cpu"
-        inputs = {branch: tensor.to(device) for branch, tensor in self._inputs(train).items()}
-        held_out = {branch: tensor.to(device) for branch, tensor in self._inputs(validation).items()}
-        mean, deviation = self.scales["label"]
-        target = torch.from_numpy((train.labels - mean) / deviation).to(device)
-        held_out_target = torch.from_numpy((validation.labels - mean) / deviation).to(device)
-
-        threads = torch.get_num_threads()
-        with torch.random.fork_rng(), ExitStack() as restoring:
-            torch.set_num_threads(1)
-            restoring.callback(torch.set_num_threads, threads)
-            torch.manual_seed(self.seed)
-            network = build_network({branch: tensor.shape[1] for branch, tensor in inputs.items()}).to(device)
-            optimizer = torch.optim.Adam(network.parameters(), lr=LEARNING_RATE, weight_decay=WEIGHT_DECAY)
-            best_loss, best_epoch, best_state = np.inf, 0, network.state_dict()
-            for epoch in range(1, MOST_EPOCHS + 1):
-                network.train()
-                order = torch.randperm(len(train)).to(device)
-                for first in range(0, len(train), BATCH):
-                    rows = order[first : first + BATCH]
-                    optimizer.zero_grad()
-                    predicted = network({branch: tensor[rows] for branch, tensor in inputs.items()})
-                    torch.autograd.backward(torch.nn.functional.mse_loss(predicted, target[rows]))
-                    optimizer.step()
-                network.eval()
-                with torch.no_grad():
-                    loss = torch.nn.functional.mse_loss(network(held_out), held_out_target).item()
-                if loss < best_loss:
-                    best_loss, best_epoch = loss, epoch
-                    best_state = {key: tensor.detach().cpu().clone() for key, tensor in network.state_dict().items()}
-                if epoch % 10 == 0:
-                    self._say(f"{self.name}: epoch {epoch}, validation loss {loss:.4f}, best {best_loss:.4f}")
-                if epoch - best_epoch >= PATIENCE:
-                    break
-        self.network = network.cpu()
-        self.network.load_state_dict(best_state)
-        return Training(self._predict(validation), rounds=best_epoch, rounds_of="epochs")
+            self.scales[f"mean.{branch}"], self.scales[f"deviation.{branch}"] = self._joined(train, branch).moments()
+        self.regressor = NetworkRegressor(build_network, RECIPE)
+        inputs, held_out = self._inputs(train), self._inputs(validation)
+        epochs = self.regressor.fit(inputs, train.labels, held_out, validation.labels, self.seed, self._say)
+        return Training(self._predict(validation), rounds=epochs, rounds_of="epochs")
 
     def _predict(self, data: Dataset) -> Doubles:
-        import torch
-
-        self.network.eval()
-        with torch.no_grad():
-            predicted = self.network(self._inputs(data)).numpy().astype(np.float64)
-        mean, deviation = self.scales["label"].astype(np.float64)
-        return np.asarray(predicted * deviation + mean)
+        return self.regressor.predict(self._inputs(data))
 
     def _save_files(self, folder: Path) -> list[str]:
-        import torch
-        from safetensors.torch import save_file
+        from safetensors.numpy import save_file
 
-        weights = {f"network.{key}": tensor.contiguous() for key, tensor in self.network.state_dict().items()}
-        scales = {f"scale.{key}": torch.from_numpy(value) for key, value in self.scales.items()}
-        save_file(weights | scales, folder / FILE)
+        scales = {f"scale.{key}": value for key, value in self.scales.items()}
+        save_file(scales | self.regressor.arrays(), folder / FILE)
         return [FILE]
 
     def _load_files(self, folder: Path) -> None:
-        from safetensors.torch import load_file
+        from safetensors.numpy import load_file
 
-        stored = load_file(folder / FILE)
-        self.scales = {k.removeprefix("scale."): v.numpy() for k, v in stored.items() if k.startswith("scale.")}
-        self.network = build_network({branch: len(self.scales[f"mean:{branch}"]) for branch in self._branches()})
-        self.network.load_state_dict(
-            {k.removeprefix("network."): v for k, v in stored.items() if k.startswith("network.")}
-        )
+        arrays = load_file(folder / FILE)
+        self.scales = below(arrays, "scale.")
+        self.regressor = NetworkRegressor(build_network, RECIPE)
+        self.regressor.load_arrays(arrays)
 
     def _branches(self) -> list[str]:
         return [branch for branch, (blocks, _) in BRANCHES.items() if any(block in self.columns for block in blocks)]
 
     def _joined(self, data: Dataset, branch: str) -> Block:
         """The blocks of a branch side by side, as one block that every post has."""
-        names = [block for block in BRANCHES[branch][0] if block in self.columns]
-        return Block(
-            np.hstack([data.blocks[name].values for name in names]),
-            tuple(f"{name}.{column}" for name in names for column in self.columns[name]),
-            np.ones(len(data), dtype=np.bool_),
-        )
+        return side_by_side(data, {name: self.columns[name] for name in BRANCHES[branch][0] if name in self.columns})
 
-    def _inputs(self, data: Dataset) -> "dict[str, torch.Tensor]":
-        import torch
-
+    def _inputs(self, data: Dataset) -> Inputs:
         return {
-            branch: torch.from_numpy(
-                self._joined(data, branch).standardised(
-                    self.scales[f"mean:{branch}"], self.scales[f"deviation:{branch}"]
-                )
+            branch: self._joined(data, branch).standardised(
+                self.scales[f"mean.{branch}"], self.scales[f"deviation.{branch}"]
             )
             for branch in self._branches()
         }
 
 
-def build_network(widths: dict[str, int]) -> "torch.nn.Module":
+def build_network(widths: Mapping[str, int]) -> "torch.nn.Module":
     """The untrained network.
 
     Args:

@@ -6,14 +6,14 @@ from pathlib import Path
 from redpop_assets.errors import ArtifactError
 from redpop_assets.predictors.base import Predictor, read_description
 
-_MODULES = {
+_LISTED = {
     "subreddit_median": "redpop_assets.predictors.subreddit_median:SubredditMedian",
     "metadata_boosting": "redpop_assets.predictors.metadata_boosting:MetadataBoosting",
     "redpop_thesis": "redpop_assets.predictors.redpop_thesis:RedPopThesis",
     "fusion_lightgbm": "redpop_assets.predictors.fusion:FusionLightGBM",
 }
 
-_VARIANTS = {
+_UNLISTED = {
     "subreddit_hour_median": "redpop_assets.predictors.subreddit_hour_median:SubredditHourMedian",
     "author_past_mean": "redpop_assets.predictors.author_past_mean:AuthorPastMean",
     "tfidf_ridge": "redpop_assets.predictors.tfidf_ridge:TfIdfRidge",
@@ -63,12 +63,12 @@ found by name like all others, but neither assets nor on the leaderboard."""
 
 def predictor_names() -> tuple[str, ...]:
     """All predictors but the variants, simplest first."""
-    return tuple(_MODULES)
+    return tuple(_LISTED)
 
 
 def predictor_variants(name: str) -> tuple[str, ...]:
     """Baselines and ablations that belong to a predictor, in the order of its paper's tables; none for most."""
-    return tuple(variant for variant in _VARIANTS if variant.startswith(f"{name}_"))
+    return tuple(variant for variant in _UNLISTED if variant.startswith(f"{name}_"))
 
 
 def predictor_class(name: str) -> type[Predictor]:
@@ -77,9 +77,9 @@ def predictor_class(name: str) -> type[Predictor]:
     Raises:
         ValueError: there is no such predictor.
     """
-    known = _MODULES | _VARIANTS
+    known = _LISTED | _UNLISTED
     if name not in known:
-        raise ValueError(f"no predictor {name!r}; there are {', '.join(_MODULES)}")
+        raise ValueError(f"no predictor {name!r}; there are {', '.join(_LISTED)}")
     module, attribute = known[name].split(":")
     found: type[Predictor] = getattr(import_module(module), attribute)
     return found
@@ -92,6 +92,6 @@ def load_predictor(folder: Path) -> Predictor:
         ArtifactError: missing, damaged, of another code version, or of a predictor that does not exist (any more).
     """
     name = read_description(folder)["name"]
-    if name not in _MODULES | _VARIANTS:
-        raise ArtifactError(f"{folder} holds {name!r}, which is no predictor here; there are {', '.join(_MODULES)}")
+    if name not in _LISTED | _UNLISTED:
+        raise ArtifactError(f"{folder} holds {name!r}, which is no predictor here; there are {', '.join(_LISTED)}")
     return predictor_class(name).load(folder)

@@ -9,6 +9,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from redpop_assets.predictors.block_ridge import ridge_path
+
 Doubles = NDArray[np.float64]
 
 PENALTIES = tuple(10.0**power for power in np.arange(-3, 2.1, 0.5))
@@ -62,9 +64,6 @@ class Ridge:
 def _path(inputs: Doubles, labels: Doubles) -> tuple[Doubles, float, Doubles]:
     """Centre (d,), mean label, and the coefficients (penalties, d) for every penalty, from one decomposition."""
     centre, mean = inputs.mean(axis=0), float(labels.mean())
-    scatter = (inputs - centre).T @ (inputs - centre)
-    values, directions = np.linalg.eigh(scatter)
-    unit = max(float(np.trace(scatter)) / max(inputs.shape[1], 1), 1e-12)
-    along = directions.T @ ((inputs - centre).T @ (labels - mean))
-    path = np.stack([directions @ (along / (np.maximum(values, 0) + penalty * unit)) for penalty in PENALTIES])
-    return centre, mean, path
+    unit = float((inputs - centre).var(axis=0).mean()) if inputs.shape[1] else 0.0
+    penalties = tuple(penalty * max(unit, 1e-12) for penalty in PENALTIES)
+    return centre, mean, ridge_path(inputs - centre, labels - mean, penalties).T

@@ -75,7 +75,7 @@ class VSCNN(Predictor):
             self._say(f"{self.name}: {note}")
         self.regressor = NetworkRegressor(build_network, RECIPE)
         epochs = self.regressor.fit(
-            self._inputs(train), train.labels, self._inputs(validation), validation.labels, self.seed
+            self._inputs(train), train.labels, self._inputs(validation), validation.labels, self.seed, self._say
         )
         return Training(self._predict(validation), rounds=epochs, rounds_of="epochs", notes=notes)
 

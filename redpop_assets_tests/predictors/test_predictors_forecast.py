@@ -156,22 +156,20 @@ def nobody():
     return Judges("", ("", ""), "", "", "", "cpu", dict[str, Provenance]().get)
 
 
-def new_post(warehouse, caption="A caption", image=None, author=None, at=datetime(2026, 3, 1, 18, tzinfo=UTC)):
+def new_post(
+    warehouse,
+    subreddit="pics",
+    caption="A fine caption",
+    image=None,
+    author=None,
+    at=datetime(2026, 6, 1, 18, tzinfo=UTC),
+):
     options = {"posted_at": at, "author": author, "label_age": WEEK, "device": "cpu", "judges": nobody()}
-    return NewPost(warehouse, "pics", caption, image, **options)
+    return NewPost(warehouse, subreddit, caption, image, **options)
 
 
-def ask(warehouse, models, subreddit="pics", caption="A fine caption", image=None, **changes):
-    options = {
-        "posted_at": datetime(2026, 6, 1, 18, tzinfo=UTC),
-        "author": None,
-        "label_age": WEEK,
-        "device": "cpu",
-        "judges": nobody(),
-        **changes,
-    }
-    found = forecast(warehouse, models, subreddit, caption, image, **options)
-    return {one.predictor: one for one in found}
+def ask(warehouse, models, *place, **post):
+    return {one.predictor: one for one in forecast(warehouse, models, new_post(warehouse, *place, **post))}
 
 
 def test_a_forecast_of_each_predictor(ready, models):
@@ -215,7 +213,7 @@ def test_the_past_of_a_known_author_counts_and_only_what_was_mature(ready):
     from redpop_assets.storage.history import History
 
     at = datetime(2026, 3, 1, 18, tzinfo=UTC)
-    made = new_post(ready, author="author5", at=at).block("author", Encoders("", ""))
+    made = new_post(ready, caption="A caption", author="author5", at=at).block("author", Encoders("", ""))
     everybody = History.read(ready, None, WEEK)
     here = everybody.only("pics")
     moment = np.datetime64(at.replace(tzinfo=None), "s")
@@ -235,7 +233,7 @@ def test_the_past_of_a_known_author_counts_and_only_what_was_mature(ready):
     assert values["past_mature_posts"] > 0
     for name, column in expected.items():
         assert values[name] == pytest.approx(column[-1]), name
-    stranger = new_post(ready, at=at).block("author", Encoders("", ""))
+    stranger = new_post(ready, caption="A caption", at=at).block("author", Encoders("", ""))
     assert stranger.values[0][stranger.columns.index("past_posts")] == 0
 
 
@@ -250,7 +248,7 @@ def test_picture_and_caption_are_embedded_as_in_the_graph(seen, ready):
     from redpop_assets.encoders.load import load_image_encoder, load_text_encoder
 
     picture = Image.radial_gradient("L").convert("RGB").resize((300, 200))
-    post = new_post(ready, image=picture)
+    post = new_post(ready, caption="A caption", image=picture)
     image, caption = (post.block(name, seen) for name in ("image", "caption"))
     assert np.array_equal(image.values, load_image_encoder(seen.image, device="cpu").encode([picture]))
     assert np.array_equal(caption.values, load_text_encoder(seen.caption, device="cpu").encode(["A caption"]))

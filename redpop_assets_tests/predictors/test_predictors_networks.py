@@ -55,6 +55,13 @@ def test_the_epoch_of_the_least_error_is_kept_and_patience_ends_it():
     np.testing.assert_array_equal(regressor.predict(held_out), stopped)
 
 
+def test_every_tenth_epoch_is_told():
+    said = []
+    regressor = NetworkRegressor(linear, Recipe(most_epochs=25, patience=25))
+    regressor.fit(*data(100, 0), *data(20, 1), seed=0, say=said.append)
+    assert [line.partition(",")[0] for line in said] == ["epoch 10", "epoch 20"]
+
+
 def test_random_state_and_threads_are_put_back_also_after_an_error():
     def broken(*_):
         raise RuntimeError("broken")
