@@ -187,6 +187,6 @@ def _can_be_opened(context: dg.AssetExecutionContext, store: ImageStore, path: s
     try:
         open_rgb(store.read(path), draft_edge=_HEADER)
     except (RedPopError, OSError) as error:
-        context.log.warning(f"{path} was left out: {error}.")
+        context.log.warning(f"{path} was left out: {error}")
         return False
     return True

@@ -179,10 +179,11 @@ def download_images(
         "recheck": recheck or _NEVER,
         "judged": _JUDGED,
     }
-    total = warehouse.scalar(f"SELECT count(*) FROM ({_DUE})", scope)
-    left = 0
-    # Of several spellings of a URL one is asked at a time: after it, the others are done or come up again.
+    left = fetched = 0
+    # Of several spellings of a URL one is asked at a time: after it, the others are done or come up again. Where a
+    # picture is dead, its preview comes up.
     while (due := warehouse.query(f"{_DUE} LIMIT {_PAGE}", scope)).num_rows:
+        total = fetched + warehouse.scalar(f"SELECT count(*) FROM ({_DUE})", scope)
         asked = _spared(warehouse, due, done)
         for chunk in _fetched(asked, policy, store, known_placeholders(warehouse), chunk_size, recheck or _NEVER):
             left += chunk.left

@@ -3,6 +3,7 @@
 import asyncio
 import hashlib
 import os
+import re
 import shutil
 import threading
 from datetime import UTC, datetime, timedelta
@@ -166,6 +167,9 @@ def test_the_preview_stands_in_for_a_picture_that_is_dead(home, server, photo, e
     home.post(server.answers("/dead.png", status=404), preview=preview)
     home.post(server.answers("/alive.png", data), preview=server.answers("/unneeded.png", small))
     assert home.run().asked == ["/alive.png", "/dead.png", "/preview.png"]
+    counts = [tuple(map(int, re.findall(r"(\d+) of (\d+)", message)[0])) for message in home.messages]
+    assert counts[-1] == (3, 3)
+    assert all(fetched <= total for fetched, total in counts)
     assert primary(home) == [(True, "stored", sha256(small)), (False, "stored", sha256(data))]
     assert set(home.images()) == {sha256(data), sha256(small)}
     assert home.run().asked == []
