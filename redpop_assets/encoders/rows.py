@@ -15,6 +15,7 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from redpop_assets.encoders.base import CODE_VERSION, Choice, Provenance
 from redpop_assets.encoders.engine import Engine
@@ -36,7 +37,7 @@ CAPTION_EMBEDDINGS = "features.caption_embeddings"
 
 _SAMPLED_IMAGES = 32
 _SAMPLED_CAPTIONS = 256
-_WINDOW = 8192  # captions that are tokenised, and sorted by length, at a time
+_WINDOW = 1024  # captions that are tokenised at a time, while the network computes those before
 _CHOSEN = ("backend", "precision", "batch_size", "items_per_second", "min_cosine")
 _LARGEST_HALF = float(np.finfo(np.float16).max)
 
@@ -105,8 +106,8 @@ def image_chunks(
         decoders.shutdown(wait=True, cancel_futures=True)
 
 
-def caption_chunks(encoder: TextNetwork, rows: pa.Table, *, chunk_size: int = 256) -> Iterator[Chunk]:
-    """Encode captions, from short to long, so that a batch has no padding.
+def caption_chunks(encoder: TextNetwork, rows: pa.Table, *, chunk_size: int = 1024) -> Iterator[Chunk]:
+    """Encode captions, from short to long, so that those of one number of tokens lie together.
 
     Args:
         encoder: The encoder.
@@ -119,6 +120,7 @@ def caption_chunks(encoder: TextNetwork, rows: pa.Table, *, chunk_size: int = 25
     Raises:
         RedPopError: A vector is zero or not finite, or the device has too little memory.
     """
+    rows = rows.take(pc.sort_indices(pc.utf8_length(rows.column("caption"))))
     keys, texts = rows.column("caption_sha256").to_pylist(), rows.column("caption").to_pylist()
     size = min(chunk_size, encoder.engine.batch_size)
 
