@@ -12,6 +12,7 @@ from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 from redpop_assets.encoders.judges import NIMA_HEAD
 from redpop_assets.encoders.names import EncoderName
 from redpop_assets.errors import SettingsError
+from redpop_assets.predictors.registry import predictor_class, predictor_names
 from redpop_assets.reddit.plan import DEFAULT_PLAN, HarvestPlan, HarvestPlans, Maturation, ObservationAges
 
 REDDIT_URL = "https://www.reddit.com"
@@ -152,6 +153,9 @@ class Settings(BaseSettings):
         "a killed run loses at most these.",
     )
 
+    predictors: CommaSeparated = Field(
+        (), description="Predictors that are trained and compared, separated by commas; empty: all."
+    )
     validation_share: float = Field(
         0.15, gt=0, lt=0.5, description="Share of the labelled posts that stops the training."
     )
@@ -164,7 +168,7 @@ class Settings(BaseSettings):
     nightly_cron: str = Field("0 3 * * *", description="When everything is refreshed (UTC).")
     discovery_cron: str = Field("15 * * * *", description="When what is due is read from Reddit (UTC).")
 
-    @field_validator("subreddits", "image_hosts_allowed", "extra_image_encoders", mode="before")
+    @field_validator("subreddits", "image_hosts_allowed", "extra_image_encoders", "predictors", mode="before")
     @classmethod
     def _split_commas(cls, value: object) -> object:
         if isinstance(value, str):
@@ -183,6 +187,13 @@ class Settings(BaseSettings):
         if len({name.lower() for name in names}) < len(names):
             raise ValueError("a subreddit is named twice; Reddit does not distinguish case")
         return names
+
+    @field_validator("predictors")
+    @classmethod
+    def _know_predictors(cls, names: tuple[str, ...]) -> tuple[str, ...]:
+        for name in names:
+            predictor_class(name)
+        return tuple(dict.fromkeys(names))
 
     @field_validator("harvest_plan", "harvest_plans", "observation_ages", mode="before")
     @classmethod
@@ -282,6 +293,11 @@ class Settings(BaseSettings):
                 "would be given up before their label can be read, so make the first the larger one"
             )
         return self
+
+    @property
+    def predictor_names(self) -> tuple[str, ...]:
+        """The predictors that are trained and compared."""
+        return self.predictors or predictor_names()
 
     @property
     def image_encoders(self) -> tuple[str, ...]:

@@ -169,6 +169,10 @@ class Deployment:
         return replace(self, home=home, variables={**self.variables, "REDPOP_HOME": str(home)})
 
 
+PREDICTORS = ("subreddit_median", "metadata_boosting", "redpop_thesis", "fusion_lightgbm")
+"""Those of most deployments here: one of each kind, quick to train."""
+
+
 def sandbox_variables(home: Path, url: str, **more: str) -> dict[str, str]:
     return {
         "REDPOP_HOME": str(home),
@@ -181,6 +185,7 @@ def sandbox_variables(home: Path, url: str, **more: str) -> dict[str, str]:
         "REDPOP_IMAGE_ENCODER": "timm:tf_efficientnet_lite0/bundled",
         "REDPOP_CAPTION_ENCODER": "sentence_transformers:all-MiniLM-L6-v2/bundled",
         "REDPOP_DEVICE": "cpu",
+        "REDPOP_PREDICTORS": ",".join(PREDICTORS),
         "REDPOP_LOCK_TIMEOUT_SECONDS": "60",
         "REDDIT_CLIENT_ID": "sandbox",
         "REDDIT_CLIENT_SECRET": SECRET,

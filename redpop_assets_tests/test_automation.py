@@ -8,10 +8,10 @@ import pytest
 
 from redpop_assets.automation import DISCOVER, build_schedules
 from redpop_assets.definitions import build_defs
-from redpop_assets.predictors.registry import predictor_names
 from redpop_assets.reddit.imports import import_archive
 from redpop_assets.reddit.records import AuthorKey
 from redpop_assets.runs import report_import
+from redpop_assets_tests.conftest import PREDICTORS
 
 pytestmark = [
     pytest.mark.xdist_group("pipeline"),
@@ -19,7 +19,7 @@ pytestmark = [
     pytest.mark.filterwarnings("ignore:Parameter `include_sources`:dagster.BetaWarning"),
 ]
 
-PREDICTORS = {f"models/{name}" for name in predictor_names()}
+MODELS = {f"models/{name}" for name in PREDICTORS}
 MARTS = {"marts/predictions", "marts/leaderboard", "marts/feature_catalogue", "marts/published_warehouse"}
 
 HISTORIES = {
@@ -91,7 +91,7 @@ def test_new_labels_request_what_follows_from_labels_in_that_partition_and_then_
         evaluations = Evaluations(instance, settings)
         evaluations.tick()
         change_a_label(copied, "pics")
-        follows = {*HISTORIES, "models/training_set", "models/training_columns", *PREDICTORS}
+        follows = {*HISTORIES, "models/training_set", "models/training_columns", *MODELS}
         assert evaluations.tick() == {(name, "pics") for name in follows}
         assert evaluations.tick() == set()  # asked once
         # The marts pool all communities: they wait for the models.
@@ -113,11 +113,11 @@ def test_labels_of_the_day_wait_for_the_night(copied):
         change_a_label(copied, "earthporn")
         requested = evaluations.tick()
         assert ("features/author_features", "pics") in requested
-        assert not {name for name, partition in requested if partition == "pics"} & {*training, *PREDICTORS}
-        assert {(name, "earthporn") for name in training | PREDICTORS} <= requested  # it had no night yet
+        assert not {name for name, partition in requested if partition == "pics"} & {*training, *MODELS}
+        assert {(name, "earthporn") for name in training | MODELS} <= requested  # it had no night yet
         assert copied.run("pics", 'key:"features/author_features"').success
         tomorrow = datetime.now(UTC) + timedelta(days=1)
-        assert {(name, "pics") for name in training | PREDICTORS} <= evaluations.tick(tomorrow)
+        assert {(name, "pics") for name in training | MODELS} <= evaluations.tick(tomorrow)
 
 
 def test_new_readings_of_young_posts_request_no_training_where_it_was_done_last_night(copied):
@@ -135,7 +135,7 @@ def test_new_readings_of_young_posts_request_no_training_where_it_was_done_last_
         requested = evaluations.tick()
         assert ("core/labels", "pics") in requested
         assert {partition for _, partition in requested} == {"pics"}
-        assert not {name for name, _ in requested} & {"models/training_set", *PREDICTORS}
+        assert not {name for name, _ in requested} & {"models/training_set", *MODELS}
 
 
 def test_an_imported_post_requests_everything_that_comes_of_posts(copied, tmp_path):

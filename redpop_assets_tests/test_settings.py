@@ -7,6 +7,7 @@ import pytest
 
 from redpop_assets import settings_table
 from redpop_assets.errors import SettingsError
+from redpop_assets.predictors.registry import predictor_names
 from redpop_assets.reddit.plan import DEFAULT_PLAN
 from redpop_assets.settings import Settings, load_settings
 
@@ -57,6 +58,14 @@ def test_lists_are_separated_by_commas(load):
     assert settings.subreddits == ("Aww", "cats")
     assert settings.partitions == ("aww", "cats")
     assert settings.image_hosts_allowed == ("127.0.0.1:81",)
+
+
+def test_predictors_are_all_unless_some_are_named(load):
+    assert load().predictor_names == predictor_names()
+    assert load(REDPOP_PREDICTORS="stack, tfidf_ridge,stack").predictor_names == ("stack", "tfidf_ridge")
+    assert load(REDPOP_PREDICTORS="dual_attention_visual").predictor_names == ("dual_attention_visual",)
+    with pytest.raises(SettingsError, match="REDPOP_PREDICTORS: no predictor 'oracle'; there are subreddit_median"):
+        load(REDPOP_PREDICTORS="oracle")
 
 
 def test_every_field_is_read_from_its_variable(load):

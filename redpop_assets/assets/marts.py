@@ -3,7 +3,6 @@
 import dagster as dg
 
 from redpop_assets.assets.tables import TableAssets
-from redpop_assets.predictors.registry import predictor_names
 from redpop_assets.storage.models import ModelStore
 from redpop_assets.storage.warehouse import Warehouse
 
@@ -11,7 +10,7 @@ from redpop_assets.storage.warehouse import Warehouse
 def mart_assets(tables: TableAssets) -> list[dg.AssetsDefinition]:
     """Predictions, leaderboard, the feature catalogue and the file that people open."""
     settings = tables.settings
-    predictors = [f"models.{name}" for name in predictor_names()]
+    predictors = [f"models.{name}" for name in settings.predictor_names]
 
     @dg.asset(**tables.mart("marts.predictions", code_version="1", deps=["core.posts", *predictors]))
     def predictions(

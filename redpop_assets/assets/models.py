@@ -7,13 +7,13 @@ import dagster as dg
 from redpop_assets.assets.tables import TableAssets
 from redpop_assets.automation import on_new_training_data
 from redpop_assets.predictors.blocks import SOURCES, Encoders
-from redpop_assets.predictors.registry import predictor_class, predictor_names
+from redpop_assets.predictors.registry import predictor_class
 from redpop_assets.storage.models import ModelStore
 from redpop_assets.storage.warehouse import Warehouse
 
 
 def model_assets(tables: TableAssets) -> list[dg.AssetsDefinition]:
-    """The training set and every registered predictor."""
+    """The training set and every predictor of the settings."""
     settings = tables.settings
     encoders = tables.encoders
 
@@ -50,9 +50,16 @@ def model_assets(tables: TableAssets) -> list[dg.AssetsDefinition]:
             test_share=settings.test_share,
             validation_share=settings.validation_share,
         )
+        scope = {"subreddit": context.partition_key}
         with warehouse.write() as writer:
             for table, rows in (("models.training_set", built.rows), ("models.training_columns", built.columns)):
-                writer.replace(table, rows, "subreddit = $subreddit", {"subreddit": context.partition_key})
+                writer.replace(table, rows, "subreddit = $subreddit", scope)
+            # What the settings name no longer would be compared on posts it never saw.
+            writer.execute(
+                "DELETE FROM models.predictors "
+                "WHERE subreddit = $subreddit AND NOT list_contains($predictors, predictor)",
+                {**scope, "predictors": list(settings.predictor_names)},
+            )
         parts = built.rows.column("split").to_pylist()
         yield tables.materialized(
             warehouse,
@@ -65,7 +72,7 @@ def model_assets(tables: TableAssets) -> list[dg.AssetsDefinition]:
         )
         yield tables.materialized(warehouse, "models.training_columns", context.partition_key)
 
-    return [training_set, *(_predictor_asset(tables, encoders, name) for name in predictor_names())]
+    return [training_set, *(_predictor_asset(tables, encoders, name) for name in settings.predictor_names)]
 
 
 def _predictor_asset(tables: TableAssets, encoders: Encoders, name: str) -> dg.AssetsDefinition:
@@ -77,7 +84,7 @@ def _predictor_asset(tables: TableAssets, encoders: Encoders, name: str) -> dg.A
             name,
             code_version=kind.code_version,
             deps=["models.training_set", "models.training_columns"],
-            kinds={"pytorch"} if name == "redpop_thesis" else set(),
+            kinds={kind.library} - {""},
         ),
         description=(
             f"{kind.title}\n\nOne model per subreddit, trained again when the training set, the code or the seed "

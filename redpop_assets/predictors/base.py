@@ -83,8 +83,8 @@ class Predictor(ABC):
 
     Class attributes: `name` (registry key), `title` (one line for people), `requires` (blocks without which it cannot
     train), `uses` (all blocks it may look at, `requires` included), `reads_captions` (whether it reads the words of the
-    captions themselves), `code_version` (raise it whenever stored files or their meaning change), `minimum_train` and
-    `minimum_validation` (posts).
+    captions themselves), `code_version` (raise it whenever stored files or their meaning change), `library` (what it
+    learns with, as Dagster calls it; empty for numpy), `minimum_train` and `minimum_validation` (posts).
 
     Args:
         seed: everything random in the fit comes from it.
@@ -97,6 +97,7 @@ class Predictor(ABC):
     uses: ClassVar[frozenset[str]]
     reads_captions: ClassVar[bool] = False
     code_version: ClassVar[str]
+    library: ClassVar[str] = ""
     minimum_train: ClassVar[int] = 100
     minimum_validation: ClassVar[int] = 20
 

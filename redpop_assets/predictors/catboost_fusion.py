@@ -67,6 +67,7 @@ class CatBoostFusion(Predictor):
     requires = frozenset({"time"})
     uses = frozenset(BLOCK_NAMES) - {"environment"}
     code_version = f"1.{TFIDF_VERSION}"
+    library = "catboost"
 
     projections: dict[str, Projection]
     words: TitleWords | None

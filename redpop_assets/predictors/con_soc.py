@@ -195,6 +195,7 @@ class ConSocForest(Predictor):
     requires = frozenset({"author"})
     uses = frozenset({"time", "text", "author", "flags", "community"})
     code_version = "1"
+    library = "scikitlearn"
     in_sample: ClassVar[bool] = False
 
     numbers: ContentSocial
@@ -247,6 +248,7 @@ class ConSocCNN(Predictor):
     requires = frozenset({"author"})
     uses = frozenset({"time", "text", "author", "flags", "community"})
     code_version = "1"
+    library = "pytorch"
     in_sample: ClassVar[bool] = False
 
     numbers: ContentSocial
@@ -300,6 +302,7 @@ class ConSocImage(Predictor):
     requires = frozenset({"image"})
     uses = frozenset({"image"})
     code_version = "1"
+    library = "pytorch"
 
     head: ImageHead
 

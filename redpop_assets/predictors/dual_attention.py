@@ -104,6 +104,7 @@ class DualAttention(Predictor):
     uses = frozenset({"image", "environment"})
     reads_captions = True
     code_version = "1"
+    library = "pytorch"
 
     parts: ClassVar[Parts] = Parts("explicit", "implicit")
 

@@ -90,6 +90,7 @@ class FeatureFusion(Predictor):
     requires = frozenset({"image"})
     uses = frozenset({"image", "caption", *NUMBERS})
     code_version = "1"
+    library = "pytorch"
 
     rectified_output: ClassVar[bool] = False
     """The literal last layer of the paper, which can predict no negative log score."""

@@ -68,6 +68,7 @@ class FusionLightGBM(Predictor):
     requires = frozenset()
     uses = frozenset({"image", "caption", "text", "time", "author", "flags", "pixels"})
     code_version = "1"
+    library = "lightgbm"
 
     projections: dict[str, Projection]
     kernel: AdditiveKernel

@@ -36,6 +36,7 @@ class LateFusion(Predictor):
     requires = frozenset()
     uses = MetadataBoosting.uses | set(EMBEDDINGS)
     code_version = f"1.{MetadataBoosting.code_version}"
+    library = "lightgbm"
 
     ridges: dict[str, BlockRidge]
     metadata: MetadataBoosting | None

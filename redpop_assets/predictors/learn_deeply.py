@@ -81,6 +81,7 @@ class LearnDeeply(Predictor):
     requires = frozenset({"time", "objects"})
     uses = frozenset({"time", *METADATA, "objects", "ratings", "image"})
     code_version = "1"
+    library = "pytorch"
 
     tags: dict[str, float]
     """Weight of each tag of the train part."""

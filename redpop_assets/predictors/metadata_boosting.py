@@ -44,6 +44,7 @@ class MetadataBoosting(Predictor):
     requires = frozenset({"time"})
     uses = frozenset({"time", "author", "flags", "text"})
     code_version = "1"
+    library = "lightgbm"
 
     booster: "lightgbm.Booster"
 

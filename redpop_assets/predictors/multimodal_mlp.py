@@ -49,6 +49,7 @@ class MultimodalMLP(Predictor):
     requires = frozenset({"caption"})
     uses = frozenset(BLOCK_NAMES) - {"environment"}
     code_version = "1"
+    library = "pytorch"
 
     projections: dict[str, Projection]
     mean: Floats

@@ -41,6 +41,7 @@ class RedPopThesis(Predictor):
     requires = frozenset({"image"})
     uses = frozenset({"image", "text", "time", "author", "flags"})
     code_version = "2"
+    library = "pytorch"
 
     scales: dict[str, Floats]
     """Per branch "mean.<branch>" and "deviation.<branch>" (d,)."""

@@ -6,34 +6,35 @@ from pathlib import Path
 from redpop_assets.errors import ArtifactError
 from redpop_assets.predictors.base import Predictor, read_description
 
-_LISTED = {
+_SYSTEMS = {
     "subreddit_median": "redpop_assets.predictors.subreddit_median:SubredditMedian",
-    "metadata_boosting": "redpop_assets.predictors.metadata_boosting:MetadataBoosting",
-    "redpop_thesis": "redpop_assets.predictors.redpop_thesis:RedPopThesis",
-    "fusion_lightgbm": "redpop_assets.predictors.fusion:FusionLightGBM",
-}
-
-_UNLISTED = {
     "subreddit_hour_median": "redpop_assets.predictors.subreddit_hour_median:SubredditHourMedian",
     "author_past_mean": "redpop_assets.predictors.author_past_mean:AuthorPastMean",
+    "metadata_boosting": "redpop_assets.predictors.metadata_boosting:MetadataBoosting",
     "tfidf_ridge": "redpop_assets.predictors.tfidf_ridge:TfIdfRidge",
     "frozen_cnn_ridge": "redpop_assets.predictors.frozen_cnn_ridge:FrozenCnnRidge",
-    "past_neighbours": "redpop_assets.predictors.past_neighbours:PastNeighbours",
     "late_fusion": "redpop_assets.predictors.late_fusion:LateFusion",
+    "redpop_thesis": "redpop_assets.predictors.redpop_thesis:RedPopThesis",
     "iipa": "redpop_assets.predictors.iipa:IntrinsicPopularity",
     "like_to_follower": "redpop_assets.predictors.like_to_follower:LikeToFollower",
+    "vscnn": "redpop_assets.predictors.vscnn:VSCNN",
     "sentiment_context": "redpop_assets.predictors.sentiment_context:SentimentContext",
+    "feature_fusion": "redpop_assets.predictors.feature_fusion:FeatureFusion",
     "con_soc_rf": "redpop_assets.predictors.con_soc:ConSocForest",
     "con_soc_cnn": "redpop_assets.predictors.con_soc:ConSocCNN",
     "con_soc_image": "redpop_assets.predictors.con_soc:ConSocImage",
     "con_soc_multimodal": "redpop_assets.predictors.con_soc:ConSocMultimodal",
     "learn_deeply": "redpop_assets.predictors.learn_deeply:LearnDeeply",
-    "vscnn": "redpop_assets.predictors.vscnn:VSCNN",
-    "feature_fusion": "redpop_assets.predictors.feature_fusion:FeatureFusion",
     "dual_attention": "redpop_assets.predictors.dual_attention:DualAttention",
+    "past_neighbours": "redpop_assets.predictors.past_neighbours:PastNeighbours",
     "catboost_fusion": "redpop_assets.predictors.catboost_fusion:CatBoostFusion",
     "multimodal_mlp": "redpop_assets.predictors.multimodal_mlp:MultimodalMLP",
+    "fusion_lightgbm": "redpop_assets.predictors.fusion:FusionLightGBM",
     "stack": "redpop_assets.predictors.stack:Stack",
+}
+"""Baselines, then the published systems in the order of their papers, then what came later."""
+
+_VARIANTS = {
     "like_to_follower_buckets": "redpop_assets.predictors.like_to_follower:LikeToFollowerBuckets",
     "learn_deeply_metadata": "redpop_assets.predictors.learn_deeply:LearnDeeplyMetadata",
     "learn_deeply_objects": "redpop_assets.predictors.learn_deeply:LearnDeeplyObjects",
@@ -57,18 +58,17 @@ _UNLISTED = {
         }.items()
     },
 }
-"""Systems that are not yet compared on the leaderboard, and baselines and ablations of a system for its own tables:
-found by name like all others, but neither assets nor on the leaderboard."""
+"""Baselines and ablations of a system for its own tables: assets only if a deployment names them."""
 
 
 def predictor_names() -> tuple[str, ...]:
-    """All predictors but the variants, simplest first."""
-    return tuple(_LISTED)
+    """All predictors but the variants: baselines, published systems, later ones."""
+    return tuple(_SYSTEMS)
 
 
 def predictor_variants(name: str) -> tuple[str, ...]:
     """Baselines and ablations that belong to a predictor, in the order of its paper's tables; none for most."""
-    return tuple(variant for variant in _UNLISTED if variant.startswith(f"{name}_"))
+    return tuple(variant for variant in _VARIANTS if variant.startswith(f"{name}_"))
 
 
 def predictor_class(name: str) -> type[Predictor]:
@@ -77,9 +77,9 @@ def predictor_class(name: str) -> type[Predictor]:
     Raises:
         ValueError: there is no such predictor.
     """
-    known = _LISTED | _UNLISTED
+    known = _SYSTEMS | _VARIANTS
     if name not in known:
-        raise ValueError(f"no predictor {name!r}; there are {', '.join(_LISTED)}")
+        raise ValueError(f"no predictor {name!r}; there are {', '.join(_SYSTEMS)}")
     module, attribute = known[name].split(":")
     found: type[Predictor] = getattr(import_module(module), attribute)
     return found
@@ -92,6 +92,6 @@ def load_predictor(folder: Path) -> Predictor:
         ArtifactError: missing, damaged, of another code version, or of a predictor that does not exist (any more).
     """
     name = read_description(folder)["name"]
-    if name not in _LISTED | _UNLISTED:
-        raise ArtifactError(f"{folder} holds {name!r}, which is no predictor here; there are {', '.join(_LISTED)}")
+    if name not in _SYSTEMS | _VARIANTS:
+        raise ArtifactError(f"{folder} holds {name!r}, which is no predictor here; there are {', '.join(_SYSTEMS)}")
     return predictor_class(name).load(folder)

@@ -86,6 +86,7 @@ class SentimentContext(Predictor):
     uses = frozenset({"image", "concepts", "objects", "entities", "author", "flags"})
     reads_captions = True
     code_version = "1"
+    library = "scikitlearn"
 
     types: tuple[str, ...]
     """Tokens of titles that are inputs, the commonest first."""

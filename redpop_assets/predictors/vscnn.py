@@ -57,6 +57,7 @@ class VSCNN(Predictor):
     requires = frozenset({"image"})
     uses = frozenset(block for blocks, _ in BRANCHES.values() for block in blocks)
     code_version = "1"
+    library = "pytorch"
 
     components: dict[str, PrincipalComponents]
     regressor: NetworkRegressor

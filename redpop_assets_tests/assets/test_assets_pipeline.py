@@ -10,9 +10,9 @@ import pytest
 from redpop_assets import cli
 from redpop_assets.checks import LOOKS_AS_BEFORE
 from redpop_assets.predictors.feature_drift import COMPARED_TABLES
-from redpop_assets.predictors.registry import predictor_names
 from redpop_assets.storage.forgetting import FORGOTTEN_REMOVALS
 from redpop_assets.storage.schema import load_schema
+from redpop_assets_tests.conftest import PREDICTORS
 
 pytestmark = pytest.mark.xdist_group("pipeline")
 
@@ -61,7 +61,7 @@ METADATA = {
     "models/training_set": COUNTS
     | {"snapshot", *(f"{part}_posts" for part in ("train", "validation", "test", "embargo", "seen_before"))},
     "models/training_columns": COUNTS,
-    **{f"models/{name}": PREDICTOR for name in predictor_names()},
+    **{f"models/{name}": PREDICTOR for name in PREDICTORS},
     "marts/predictions": {"dagster/row_count", "rows_computed"},
     "marts/leaderboard": {"dagster/row_count", "best_spearman", "table"},
     "marts/feature_catalogue": {"dagster/row_count", "communities_measured", "suspicious_features", "table"},
@@ -173,9 +173,9 @@ def test_every_stored_image_has_a_vector_and_features(first):
 def test_the_leaderboard_has_each_predictor_of_each_community(first):
     rows = first.rows("SELECT * FROM marts.leaderboard")
     assert {(row["subreddit"], row["predictor"]) for row in rows} == {
-        (subreddit, name) for subreddit in SUBREDDITS for name in predictor_names()
+        (subreddit, name) for subreddit in SUBREDDITS for name in PREDICTORS
     }
-    assert len(rows) == 2 * len(predictor_names())
+    assert len(rows) == 2 * len(PREDICTORS)
     for row in rows:
         assert row["status"] == "trained", row
         assert row["test_posts"] >= 15
@@ -191,7 +191,7 @@ def test_the_leaderboard_has_each_predictor_of_each_community(first):
 
 def test_every_post_is_predicted_by_everyone(first):
     expected = {
-        (row["post_id"], name) for row in first.rows("SELECT post_id FROM core.posts") for name in predictor_names()
+        (row["post_id"], name) for row in first.rows("SELECT post_id FROM core.posts") for name in PREDICTORS
     }
     rows = first.rows("SELECT * FROM marts.predictions")
     assert {(row["post_id"], row["predictor"]) for row in rows} == expected
@@ -278,7 +278,7 @@ def test_a_run_with_nothing_new_computes_nothing(repeated):
         assert len(features) > 15
         for key, values in features.items():
             assert values.get("rows_computed", 0) == values.get("rows_changed", 0) == 0, key
-        for predictor in predictor_names():
+        for predictor in PREDICTORS:
             assert found[f"models/{predictor}"]["trained_now"] is False
         assert found["marts/predictions"]["rows_computed"] == 0
         assert found["marts/feature_catalogue"]["communities_measured"] == 0
@@ -430,7 +430,7 @@ def test_only_new_content_is_computed_and_all_predictors_learn_again(first, late
         assert 0 < found["features/image_embeddings"]["rows_computed"] <= 20
         assert 0 < found["features/caption_embeddings"]["rows_computed"] <= 2 * 20  # by two encoders
         assert found["features/timestamp_features"]["rows_computed"] <= 20
-        assert all(found[f"models/{predictor}"]["trained_now"] for predictor in predictor_names())
+        assert all(found[f"models/{predictor}"]["trained_now"] for predictor in PREDICTORS)
         assert found["marts/published_warehouse"]["changed"] is True
     digests = "SELECT subreddit, predictor, digest FROM models.predictors"
     before, after = ({tuple(row.values()) for row in deployment.rows(digests)} for deployment in (first, deployment))
@@ -444,7 +444,7 @@ def test_predictions_follow_the_new_models_and_posts(later):
     )
     assert stale == 0
     posts, predictions = (deployment.scalar(f"SELECT count(*) FROM {t}") for t in ("core.posts", "marts.predictions"))
-    assert predictions == posts * len(predictor_names())
+    assert predictions == posts * len(PREDICTORS)
 
 
 # Features that look different, and features that know too much.

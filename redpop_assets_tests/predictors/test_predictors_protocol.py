@@ -45,7 +45,7 @@ def test_the_registry_loads_nothing_heavy():
 
 def test_names_and_attributes():
     assert NAMES[0] == "subreddit_median"
-    assert NAMES[-1] == "fusion_lightgbm"
+    assert NAMES[-1] == "stack"
     assert len(set(NAMES)) == len(NAMES)
     for name in NAMES:
         assert predictor_class(name).uses <= set(BLOCK_NAMES)
