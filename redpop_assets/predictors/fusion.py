@@ -64,10 +64,10 @@ class FusionLightGBM(Predictor):
     """Additive kernel regression over all blocks, corrected by boosted trees."""
 
     name = "fusion_lightgbm"
-    title = "Fusion of image, caption, author, time and metadata: additive kernels and LightGBM"
+    title = "Fusion of image, caption, author, community and time: additive kernels and LightGBM"
     requires = frozenset()
-    uses = frozenset({"image", "caption", "text", "time", "author", "flags", "pixels"})
-    code_version = "1"
+    uses = frozenset({"image", "caption", "text", "time", "author", "community", "flags", "pixels"})
+    code_version = "2"
     library = "lightgbm"
 
     projections: dict[str, Projection]

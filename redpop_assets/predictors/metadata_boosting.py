@@ -1,8 +1,8 @@
 """`metadata_boosting`: LightGBM on what is known without looking at the image.
 
 Origin: the metadata-only model that published ablations (SMPD feature fusion, #LearnDeeply) find hard to beat; a
-content model has to. Inputs are the blocks time, author, flags and text (caption statistics, sentiment, emotions), no
-embeddings. Choices: small trees with much regularisation, because a subreddit has hundreds of posts rather than
+content model has to. Inputs are the blocks time, author, flags, text (caption statistics, sentiment, emotions), entities,
+novelty and community, no embeddings. Choices: small trees with much regularisation, because a subreddit has hundreds of posts rather than
 millions; early stopping on the validation part, without a refit.
 """
 
@@ -37,13 +37,13 @@ MODEL = "model.txt"
 
 
 class MetadataBoosting(Predictor):
-    """Boosted trees on time, author, flags and caption statistics; absent values are LightGBM's own "missing"."""
+    """Boosted trees on time, author, community, flags and caption statistics; LightGBM knows absent values itself."""
 
     name = "metadata_boosting"
-    title = "Gradient boosting on time, author, flags and caption statistics, blind to the image"
+    title = "Gradient boosting on time, author, community, flags and caption statistics, blind to the image"
     requires = frozenset({"time"})
-    uses = frozenset({"time", "author", "flags", "text"})
-    code_version = "1"
+    uses = frozenset({"time", "author", "flags", "text", "entities", "novelty", "community"})
+    code_version = "2"
     library = "lightgbm"
 
     booster: "lightgbm.Booster"
