@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
+import pyarrow as pa
 
 from redpop_assets.errors import NotTrainable
 from redpop_assets.evaluation.metrics import percentile_rank, raw_score
@@ -67,6 +68,9 @@ def refresh_predictions(warehouse: Warehouse, models: ModelStore, *, progress: C
                 "percentile": percentile_rank(given.log_scores, expected),
                 "digest": [digest] * posts,
                 "inputs": [given.digest] * posts,
+                **{
+                    f"{end}_{level}": pa.nulls(posts, pa.float64()) for level in (50, 80, 90) for end in ("low", "high")
+                },
             }
         )
         warehouse.merge("marts.predictions", rows)

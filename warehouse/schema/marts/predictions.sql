@@ -7,7 +7,13 @@ CREATE TABLE IF NOT EXISTS marts.predictions (
     expected_score DOUBLE NOT NULL,
     percentile DOUBLE NOT NULL,
     digest VARCHAR NOT NULL,
-    inputs VARCHAR NOT NULL
+    inputs VARCHAR NOT NULL,
+    low_50 DOUBLE,
+    high_50 DOUBLE,
+    low_80 DOUBLE,
+    high_80 DOUBLE,
+    low_90 DOUBLE,
+    high_90 DOUBLE
 );
 COMMENT ON TABLE marts.predictions IS 'What every trained predictor expects of every post, the young ones included. Key: (post_id, predictor).';
 COMMENT ON COLUMN marts.predictions.post_id IS 'Base36 id of the post.';
@@ -19,3 +25,9 @@ COMMENT ON COLUMN marts.predictions.expected_score IS 'The score at that log sco
 COMMENT ON COLUMN marts.predictions.percentile IS 'Share of the labelled posts of the subreddit that scored less, from 0 to 1, ties half.';
 COMMENT ON COLUMN marts.predictions.digest IS 'Digest of the model that said so (models.predictors).';
 COMMENT ON COLUMN marts.predictions.inputs IS 'Digest of the feature rows and labels it was computed from.';
+COMMENT ON COLUMN marts.predictions.low_50 IS 'Lower end of the 50 % prediction interval of the log score; NULL where there is none.';
+COMMENT ON COLUMN marts.predictions.high_50 IS 'Upper end of that interval.';
+COMMENT ON COLUMN marts.predictions.low_80 IS 'Lower end of the 80 % prediction interval of the log score; NULL where there is none.';
+COMMENT ON COLUMN marts.predictions.high_80 IS 'Upper end of that interval.';
+COMMENT ON COLUMN marts.predictions.low_90 IS 'Lower end of the 90 % prediction interval of the log score; NULL where there is none.';
+COMMENT ON COLUMN marts.predictions.high_90 IS 'Upper end of that interval.';
