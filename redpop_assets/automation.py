@@ -52,14 +52,21 @@ def on_new_training_data(nightly_cron: str) -> dg.AutomationCondition[Any]:
 
 REFRESH = "refresh"
 DISCOVER = "discover"
+ANALYSE = "analyse"
+
+ON_DEMAND_TAGS = {"redpop/refresh": "on_demand"}
+"""Tags of the assets that are computed when somebody asks for them, and neither nightly nor by a condition."""
+
+ON_DEMAND = dg.AssetSelection.tag("redpop/refresh", ON_DEMAND_TAGS["redpop/refresh"])
+KEPT_FRESH = dg.AssetSelection.all() - ON_DEMAND
 
 
 def build_jobs() -> list[Any]:  # the type of an asset job has no public name
-    """The nightly refresh of everything, and the hourly harvest of what is due."""
+    """The nightly refresh, the hourly harvest of what is due, and the analyses that people ask for."""
     return [
         dg.define_asset_job(
             REFRESH,
-            selection=dg.AssetSelection.all(),
+            selection=KEPT_FRESH,
             description="Bring one subreddit up to date: harvest, re-observe, recompute what changed, publish.",
         ),
         dg.define_asset_job(
@@ -70,6 +77,11 @@ def build_jobs() -> list[Any]:  # the type of an asset job has no public name
                 "Read what is due of one subreddit: its listings, so that no post of a busy hour is missed, and the "
                 "scores of young posts."
             ),
+        ),
+        dg.define_asset_job(
+            ANALYSE,
+            selection=ON_DEMAND,
+            description="Audit and explain the predictors on the training sets that are there; as `redpop analyse`.",
         ),
     ]
 

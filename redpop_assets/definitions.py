@@ -2,6 +2,7 @@
 
 import dagster as dg
 
+from redpop_assets.assets.comparisons import comparison_assets
 from redpop_assets.assets.core import core_assets
 from redpop_assets.assets.features import feature_assets
 from redpop_assets.assets.history import history_assets
@@ -30,6 +31,7 @@ def build_defs(settings: Settings) -> dg.Definitions:
             *history_assets(tables),
             *model_assets(tables),
             *mart_assets(tables),
+            *comparison_assets(tables),
         ],
         jobs=build_jobs(),
         schedules=build_schedules(settings),

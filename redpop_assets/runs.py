@@ -15,7 +15,7 @@ from typing import Any
 import dagster as dg
 from dagster import AssetSelection
 
-from redpop_assets.automation import REFRESH
+from redpop_assets.automation import KEPT_FRESH, ON_DEMAND, REFRESH
 from redpop_assets.definitions import build_defs
 from redpop_assets.errors import RedPopError, SettingsError
 from redpop_assets.settings import Settings
@@ -53,6 +53,7 @@ def materialize(
         settings: the deployment.
         subreddits: partitions, in lower case.
         select: assets in Dagster's selection syntax, such as `group:features` or `key:"core/posts"+`; None for all.
+            What is computed on demand never is part of it.
         harvest: whether the raw layer, and so Reddit, is part of it.
 
     Raises:
@@ -153,7 +154,7 @@ def _selected(defs: dg.Definitions, select: str | None, harvest: bool) -> list[d
         with warnings.catch_warnings():
             # Dagster warns of a parameter that its own parser passes on.
             warnings.simplefilter("ignore", dg.BetaWarning)
-            selection = AssetSelection.from_string(select) if select else AssetSelection.all()
+            selection = AssetSelection.from_string(select) if select else KEPT_FRESH
     except Exception as error:
         raise SettingsError(
             f"--select {select!r} is no asset selection ({error}). Examples: group:features, "
@@ -161,7 +162,10 @@ def _selected(defs: dg.Definitions, select: str | None, harvest: bool) -> list[d
         ) from error
     if not harvest:
         selection = selection - AssetSelection.groups("raw")
-    chosen = selection.resolve(graph)
+    asked = selection.resolve(graph)
+    chosen = asked - ON_DEMAND.resolve(graph)
+    if asked and not chosen:
+        raise SettingsError(f"--select {select!r} chooses what is computed on demand only: use `redpop analyse`.")
     # Tables that are written together cannot be asked for alone.
     keys = {sibling for key in chosen for sibling in graph.get(key).execution_set_asset_keys}
     if not keys:

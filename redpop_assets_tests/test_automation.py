@@ -20,7 +20,10 @@ pytestmark = [
 ]
 
 MODELS = {f"models/{name}" for name in PREDICTORS}
-MARTS = {"marts/predictions", "marts/leaderboard", "marts/feature_catalogue", "marts/published_warehouse"}
+MARTS = {
+    *("marts/predictions", "marts/leaderboard", "marts/metrics", "marts/comparisons"),
+    *("marts/feature_catalogue", "marts/published_warehouse"),
+}
 
 HISTORIES = {
     f"features/{table}"

@@ -1,5 +1,7 @@
 """Layer marts: tables made for reading, over all subreddits, and the published file. Metrics live in evaluation/."""
 
+from collections.abc import Iterator
+
 import dagster as dg
 
 from redpop_assets.assets.tables import TableAssets
@@ -8,7 +10,7 @@ from redpop_assets.storage.warehouse import Warehouse
 
 
 def mart_assets(tables: TableAssets) -> list[dg.AssetsDefinition]:
-    """Predictions, leaderboard, the feature catalogue and the file that people open."""
+    """Predictions, the leaderboard with all metrics, the feature catalogue and the file that people open."""
     settings = tables.settings
     predictors = [f"models.{name}" for name in settings.predictor_names]
 
@@ -27,27 +29,36 @@ def mart_assets(tables: TableAssets) -> list[dg.AssetsDefinition]:
         computed = refresh_predictions(warehouse, models, progress=context.log.info)
         return tables.materialized(warehouse, "marts.predictions", rows_computed=computed)
 
-    @dg.asset(
-        **tables.mart(
-            "marts.leaderboard", code_version="1", deps=["marts.predictions", "models.training_set", *predictors]
-        )
+    @dg.multi_asset(
+        name="leaderboard",
+        **tables.marts(
+            ("marts.leaderboard", "marts.metrics", "marts.comparisons"),
+            code_version="2",
+            deps=["marts.predictions", "models.training_set", *predictors],
+        ),
     )
-    def leaderboard(context: dg.AssetExecutionContext, warehouse: dg.ResourceParam[Warehouse]) -> dg.MaterializeResult:
+    def leaderboard(
+        context: dg.AssetExecutionContext, warehouse: dg.ResourceParam[Warehouse]
+    ) -> Iterator[dg.MaterializeResult]:
         """Every predictor on the test part of the shared time split, within its subreddit, with 95 % intervals.
 
-        One row per subreddit and predictor; what could not be trained is listed with the reason.
+        Measured again for a subreddit when a model, a prediction or a label in it changed; who is better than whom is
+        tested on the same resamples. What could not be trained is listed with the reason.
         """
-        from redpop_assets.evaluation.leaderboard import leaderboard_markdown, refresh_leaderboard
+        from redpop_assets.evaluation.leaderboard import leaderboard_markdown, refresh_comparison
 
-        rows = refresh_leaderboard(warehouse, seed=settings.seed)
-        best = max((row["spearman"] for row in rows if row["spearman"] is not None), default=0.0)
-        context.log.info(f"{len(rows)} rows, best Spearman {best:.3f}")
-        return tables.materialized(
+        found = refresh_comparison(warehouse, seed=settings.seed)
+        best = max((row["spearman"] for row in found.rows if row["spearman"] is not None), default=0.0)
+        significant = sum(row["p_holm"] is not None and row["p_holm"] < 0.05 for row in found.comparisons)
+        context.log.info(f"{len(found.rows)} rows, best Spearman {best:.3f}, {found.measured} communities measured")
+        yield tables.materialized(
             warehouse,
             "marts.leaderboard",
             best_spearman=best,
-            table=dg.MetadataValue.md(leaderboard_markdown(rows)),
+            table=dg.MetadataValue.md(leaderboard_markdown(found.rows, found.metrics)),
         )
+        yield tables.materialized(warehouse, "marts.metrics", communities_measured=found.measured)
+        yield tables.materialized(warehouse, "marts.comparisons", significant_differences=significant)
 
     # Of the features as the training set saw them: what became of them since would only be asked about in vain.
     @dg.asset(**tables.mart("marts.feature_catalogue", code_version="1", deps=["models.training_set"]))
@@ -76,7 +87,10 @@ def mart_assets(tables: TableAssets) -> list[dg.AssetsDefinition]:
         **tables.mart(
             "marts.published_warehouse",
             code_version="1",
-            deps=["marts.predictions", "marts.leaderboard", "marts.feature_catalogue"],
+            deps=[
+                *("marts.predictions", "marts.leaderboard", "marts.metrics", "marts.comparisons"),
+                "marts.feature_catalogue",
+            ],
         )
     )
     def published_warehouse(

@@ -7,7 +7,7 @@ from typing import Any
 
 import dagster as dg
 
-from redpop_assets.automation import ON_NEW_DATA, ON_NEW_DATA_FROM_ANY
+from redpop_assets.automation import ON_DEMAND_TAGS, ON_NEW_DATA, ON_NEW_DATA_FROM_ANY
 from redpop_assets.checks import check_specs, looks_as_before, run_checks
 from redpop_assets.evaluation import drift
 from redpop_assets.predictors.blocks import Encoders
@@ -35,6 +35,13 @@ _PARTITION = {
     **{f"features.caption_{what}": _CAPTIONS for what in ("embeddings", "features", "tokens", "entities", "emotions")},
     "features.caption_image_agreement": f"{_CAPTIONS} AND {_IMAGES}",
     "raw.tombstones": "$subreddit IS NOT NULL",  # of a forgotten post not even the community is kept
+}
+
+_FRESH_EVERY_DAY: dict[str, Any] = {
+    "automation_condition": ON_NEW_DATA_FROM_ANY,
+    "freshness_policy": dg.FreshnessPolicy.time_window(
+        fail_window=timedelta(hours=30), warn_window=timedelta(hours=26)
+    ),
 }
 
 
@@ -104,11 +111,33 @@ class TableAssets:
         known = table in self.schema
         return {
             **self._common(table, code_version, deps, {"python", "duckdb"}),
-            "automation_condition": ON_NEW_DATA_FROM_ANY,
-            "freshness_policy": dg.FreshnessPolicy.time_window(
-                fail_window=timedelta(hours=30), warn_window=timedelta(hours=26)
-            ),
+            **_FRESH_EVERY_DAY,
             "check_specs": check_specs(self.schema[table], asset_key(table), None) if known else [],
+        }
+
+    def marts(self, tables: Iterable[str], *, code_version: str, deps: list[str]) -> dict[str, Any]:
+        """Keyword arguments of `dg.multi_asset` for unpartitioned tables that are written together."""
+        names = tuple(tables)
+        return {
+            "specs": [
+                dg.AssetSpec(
+                    **self._common(table, code_version, deps, {"python", "duckdb"}),
+                    description=self.schema[table].description,
+                    **_FRESH_EVERY_DAY,
+                )
+                for table in names
+            ],
+            "check_specs": [
+                spec for table in names for spec in check_specs(self.schema[table], asset_key(table), None)
+            ],
+        }
+
+    def on_demand(self, table: str, *, code_version: str, deps: list[str]) -> dict[str, Any]:
+        """Keyword arguments of `dg.asset` for an unpartitioned table that is computed only when asked for."""
+        return {
+            **self._common(table, code_version, deps, {"python", "duckdb"}),
+            "tags": ON_DEMAND_TAGS,
+            "check_specs": check_specs(self.schema[table], asset_key(table), None),
         }
 
     def predictor(self, name: str, *, code_version: str, deps: list[str], kinds: Iterable[str]) -> dict[str, Any]:

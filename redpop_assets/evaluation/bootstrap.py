@@ -43,6 +43,60 @@ class Difference:
     """Two-sided: twice the smaller share of resamples (plus one) on either side of 0, at most 1."""
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class Replicates:
+    """A statistic on the posts as they are, and on every resample; NaN where it is not defined."""
+
+    estimate: float
+    values: npt.NDArray[np.float64]
+
+    @property
+    def standard_error(self) -> float | None:
+        """Deviation over the resamples (Efron & Tibshirani 1993, chapter 6); None if hardly any of them defines it."""
+        defined = self.values[np.isfinite(self.values)]
+        if not np.isfinite(self.estimate) or 2 * len(defined) < len(self.values) or len(defined) < 2:
+            return None
+        return float(defined.std(ddof=1))
+
+    def interval(self, level: float = 0.95) -> Interval | None:
+        """Bounds by the percentiles of the resamples; None if the statistic is undefined, or on most of them."""
+        defined = self.values[np.isfinite(self.values)]
+        if not np.isfinite(self.estimate) or 2 * len(defined) < len(self.values):
+            return None
+        low, high = np.quantile(defined, ((1.0 - level) / 2.0, (1.0 + level) / 2.0))
+        return Interval(self.estimate, float(low), float(high), level, len(defined))
+
+
+def replicate(
+    statistics: Sequence[Statistic], clusters: npt.NDArray[np.int64], *, resamples: int = 1_000, seed: int = 0
+) -> list[Replicates]:
+    """Compute many statistics on the same resamples of clusters: their differences are then paired.
+
+    Args:
+        statistics: for example the metrics of all predictors.
+        clusters, resamples, seed: as for `interval`.
+
+    Returns:
+        One per statistic; with fewer than two clusters no resample defines anything.
+
+    Raises:
+        ValueError: resamples is not positive.
+    """
+    if resamples < 1:
+        raise ValueError(f"resamples must be positive, not {resamples}")
+    ones = np.ones((1, len(clusters)))
+    estimates = [float(statistic(ones)[0]) for statistic in statistics]
+    if len(np.unique(clusters)) < 2:
+        return [Replicates(estimate, np.full(resamples, np.nan)) for estimate in estimates]
+    parts = [
+        [statistic(weights) for statistic in statistics] for weights in _resampled_weights(clusters, resamples, seed)
+    ]
+    return [
+        Replicates(estimate, np.concatenate(values))
+        for estimate, values in zip(estimates, zip(*parts, strict=True), strict=True)
+    ]
+
+
 def author_clusters(authors: Sequence[str | None]) -> npt.NDArray[np.int64]:
     """Number the clusters, (n,) from 0: posts of one author share a number, a post without an author is alone."""
     numbers: dict[str | int, int] = {}
@@ -76,8 +130,8 @@ def interval(
     Raises:
         ValueError: level is not between 0 and 1 or resamples is not positive.
     """
-    found = _values((statistic,), clusters, resamples, level, seed)
-    return None if found is None else _interval(found[0][0], found[1][0], resamples, level)
+    _check_level(level)
+    return replicate((statistic,), clusters, resamples=resamples, seed=seed)[0].interval(level)
 
 
 def paired_difference(
@@ -94,15 +148,13 @@ def paired_difference(
     Arguments, errors and None as for `interval`. The first predictor is better beyond chance only if its interval
     leaves 0 out.
     """
-    found = _values((first, second), clusters, resamples, level, seed)
-    if found is None:
-        return None
-    estimates, values = found
-    differences = values[0] - values[1]
-    bounds = _interval(estimates[0] - estimates[1], differences, resamples, level)
+    _check_level(level)
+    one, other = replicate((first, second), clusters, resamples=resamples, seed=seed)
+    difference = Replicates(one.estimate - other.estimate, one.values - other.values)
+    bounds = difference.interval(level)
     if bounds is None:
         return None
-    defined = differences[np.isfinite(differences)]
+    defined = difference.values[np.isfinite(difference.values)]
     smaller = min(int((defined <= 0.0).sum()), int((defined >= 0.0).sum()))
     return Difference(bounds, min(1.0, 2.0 * (smaller + 1) / (len(defined) + 1)))
 
@@ -145,7 +197,7 @@ def mean_of(values: npt.ArrayLike, rows: npt.NDArray[np.int64] | None = None) ->
 
     def statistic(weights: Weights) -> npt.NDArray[np.float64]:
         drawn = weights[:, chosen]
-        return _ratio(drawn @ each, drawn.sum(axis=1))
+        return ratio(drawn @ each, drawn.sum(axis=1))
 
     return statistic
 
@@ -173,7 +225,7 @@ def pair_accuracy_of(pairs: npt.NDArray[np.int64], outcomes: npt.NDArray[np.floa
 
     def statistic(weights: Weights) -> npt.NDArray[np.float64]:
         first, second = weights[:, better].T, np.ascontiguousarray(weights[:, worse].T)
-        return _ratio(*(np.einsum("ij,ij->j", first, matrix @ second) for matrix in (right, drawn)))
+        return ratio(*(np.einsum("ij,ij->j", first, matrix @ second) for matrix in (right, drawn)))
 
     return statistic
 
@@ -184,7 +236,7 @@ def macro_mean_of(statistics: Sequence[Statistic]) -> Statistic:
     def statistic(weights: Weights) -> npt.NDArray[np.float64]:
         values = np.stack([one(weights) for one in statistics])
         defined = np.isfinite(values)
-        return _ratio(np.where(defined, values, 0.0).sum(axis=0), defined.sum(axis=0))
+        return ratio(np.where(defined, values, 0.0).sum(axis=0), defined.sum(axis=0))
 
     return statistic
 
@@ -218,34 +270,13 @@ def _resampled_weights(clusters: npt.NDArray[np.int64], resamples: int, seed: in
         yield times[:, cluster].astype(np.float64)
 
 
-def _values(
-    statistics: Sequence[Statistic], clusters: npt.NDArray[np.int64], resamples: int, level: float, seed: int
-) -> tuple[list[float], npt.NDArray[np.float64]] | None:
-    """Each statistic on the posts as they are, and (statistics, resamples) on resamples; None if one is undefined."""
-    if not 0.0 < level < 1.0 or resamples < 1:
-        raise ValueError(f"level must lie between 0 and 1 and resamples be positive, not {level} and {resamples}")
-    if len(np.unique(clusters)) < 2:
-        return None
-    estimates = [float(statistic(np.ones((1, len(clusters))))[0]) for statistic in statistics]
-    if not np.isfinite(estimates).all():
-        return None
-    parts = [
-        np.stack([statistic(weights) for statistic in statistics])
-        for weights in _resampled_weights(clusters, resamples, seed)
-    ]
-    return estimates, np.concatenate(parts, axis=1)
+def _check_level(level: float) -> None:
+    if not 0.0 < level < 1.0:
+        raise ValueError(f"level must lie between 0 and 1, not {level}")
 
 
-def _interval(estimate: float, values: npt.NDArray[np.float64], resamples: int, level: float) -> Interval | None:
-    defined = values[np.isfinite(values)]
-    if 2 * len(defined) < resamples:
-        return None
-    low, high = np.quantile(defined, ((1.0 - level) / 2.0, (1.0 + level) / 2.0))
-    return Interval(estimate, float(low), float(high), level, len(defined))
-
-
-def _ratio(numerator: npt.ArrayLike, denominator: npt.ArrayLike) -> npt.NDArray[np.float64]:
-    """Quotient, NaN where the denominator is 0."""
+def ratio(numerator: npt.ArrayLike, denominator: npt.ArrayLike) -> npt.NDArray[np.float64]:
+    """Quotient, NaN where the denominator is not above 0."""
     above, below = np.asarray(numerator, dtype=np.float64), np.asarray(denominator, dtype=np.float64)
     quotient: npt.NDArray[np.float64] = np.divide(above, below, out=np.full(above.shape, np.nan), where=below > 0.0)
     return quotient

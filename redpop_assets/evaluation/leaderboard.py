@@ -1,109 +1,359 @@
-"""The leaderboard: every predictor on the test part of its subreddit, with intervals; and its rendering as a table."""
+"""The leaderboard: every predictor on the test part of its subreddit, with intervals; and its rendering as a table.
 
-from collections.abc import Sequence
+Three tables are made together: marts.leaderboard (what one looks at first), marts.metrics (all of it) and
+marts.comparisons (who is better than whom). A subreddit is measured again as a whole when a model, a prediction or a
+label in it changed.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any, Final
 
 import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
 
-from redpop_assets.evaluation.bootstrap import author_clusters, interval, pair_accuracy_of, spearman_of
-from redpop_assets.evaluation.metrics import mae, mse, raw_score
-from redpop_assets.evaluation.pairs import pair_outcomes, time_controlled_pairs
+from redpop_assets.evaluation.comparison import AMONG_BEST, BEST, COMPARED, HEADLINE, compare, detectable, standings
+from redpop_assets.evaluation.macro import (
+    MACRO_MEAN,
+    MIN_POSTS,
+    POOLED,
+    SUBREDDIT,
+    WARNING,
+    macro_comparisons,
+    macro_metrics,
+    pooled_metrics,
+)
+from redpop_assets.evaluation.measurement import LEVELS, Expectation, measure
+from redpop_assets.evaluation.targets import Posts
 from redpop_assets.storage.warehouse import Warehouse
 
-CODE_VERSION: Final = "1"
+CODE_VERSION: Final = "2"
 """Raise it whenever a metric would come out differently."""
 
+TABLES: Final[Mapping[str, str]] = {
+    "rows": "marts.leaderboard",
+    "metrics": "marts.metrics",
+    "comparisons": "marts.comparisons",
+}
+"""Field of `Leaderboard` -> its table."""
+
+_INTERVALS = [f"{end}_{level}" for level in LEVELS for end in ("low", "high")]
 _STATES = """
 SELECT * EXCLUDE (code_version, seed, notes, validation_rows, train_seconds, trained_at)
 FROM models.predictors ORDER BY ALL
 """
-_TEST = """
-SELECT t.created_at, t.cluster, t.duplicate_group, t.log_score, p.expected_log_score
-FROM models.training_set AS t
-JOIN marts.predictions AS p USING (post_id)
-WHERE t.subreddit = $subreddit AND t.split = 'test' AND p.predictor = $predictor AND p.digest = $digest
-ORDER BY t.post_id
+# What a predictor is judged by, whatever else changes: unlabelled posts come every hour.
+_JUDGED = f"""
+SELECT m.subreddit, m.predictor,
+    count(*) || '-' || lower(hex(bit_xor(hash(p.post_id, p.expected_log_score, {", ".join(_INTERVALS)})))) AS judged
+FROM models.predictors AS m
+JOIN marts.predictions AS p USING (subreddit, predictor, digest)
+JOIN models.training_set AS t USING (post_id)
+GROUP BY ALL
 """
+_POSTS = """
+SELECT t.post_id, t.created_at, t.cluster, t.duplicate_group, t.log_score, t.split,
+    CASE WHEN c.subscribers_known = 1 THEN c.log_subscribers END AS log_subscribers
+FROM models.training_set AS t
+LEFT JOIN features.community_features AS c USING (post_id)
+WHERE t.subreddit = $subreddit ORDER BY t.post_id
+"""
+_PREDICTIONS = f"""
+SELECT p.post_id, p.predictor, p.expected_log_score, {", ".join(_INTERVALS)}
+FROM models.predictors AS m
+JOIN marts.predictions AS p USING (subreddit, predictor, digest)
+WHERE m.subreddit = $subreddit AND p.post_id IN (SELECT unnest($posts)) ORDER BY p.predictor, p.post_id
+"""
+_TESTED = """
+SELECT m.predictor, t.subreddit, t.log_score, p.expected_log_score
+FROM models.predictors AS m
+JOIN marts.predictions AS p USING (subreddit, predictor, digest)
+JOIN models.training_set AS t USING (post_id)
+WHERE t.split = 'test' ORDER BY m.predictor, t.post_id
+"""
+# Column of marts.leaderboard -> target and metric; those of _BOUNDED with the ends of their intervals.
+_WIDE: Final[Mapping[str, tuple[str, str]]] = {
+    **{
+        name: ("log_score", name)
+        for name in (
+            *("spearman", "mae", "mse", "pair_accuracy", "kendall", "rmse", "r2", "median_absolute_error"),
+            *("ndcg_at_10", "precision_at_10_percent"),
+        )
+    },
+    "pr_auc": ("top_quarter", "pr_auc"),
+}
+_BOUNDED = ("spearman", "pair_accuracy")
+
+
+@dataclass(frozen=True)
+class Leaderboard:
+    """All rows of the three tables, and how many subreddits were measured to get them."""
+
+    rows: list[dict[str, Any]]
+    metrics: list[dict[str, Any]]
+    comparisons: list[dict[str, Any]]
+    measured: int
 
 
 def refresh_leaderboard(warehouse: Warehouse, *, seed: int) -> list[dict[str, Any]]:
-    """Measure every predictor of models.predictors that changed since, store marts.leaderboard and return all its rows.
+    """Bring the three tables up to date and return the rows of marts.leaderboard; arguments as `refresh_comparison`."""
+    return refresh_comparison(warehouse, seed=seed).rows
 
-    Metrics are within a subreddit, never pooled: Spearman and pair accuracy with 95 % bootstrap intervals clustered by
-    author, MAE and MSE on the log scale.
+
+def refresh_comparison(warehouse: Warehouse, *, seed: int) -> Leaderboard:
+    """Measure and compare the predictors of every subreddit in which anything changed, and store all three tables.
+
+    Args:
+        warehouse: with models.predictors, models.training_set and marts.predictions.
+        seed: of the bootstrap.
+
+    Returns:
+        All rows, those of unchanged subreddits included.
     """
-    known = {
-        (row["subreddit"], row["predictor"], row["snapshot"], row["digest"], row["metrics_version"]): row
-        for row in warehouse.query("SELECT * FROM marts.leaderboard").to_pylist()
+    stored = _stored(warehouse)
+    versions = {
+        (row["subreddit"], row["predictor"]): f"{CODE_VERSION}-{seed}-{row['judged']}"
+        for row in warehouse.query(_JUDGED).to_pylist()
     }
-    rows = []
+    states: dict[str, list[dict[str, Any]]] = {}
     for state in warehouse.query(_STATES).to_pylist():
-        key = (state["subreddit"], state["predictor"], state["snapshot"], state["digest"], f"{CODE_VERSION}-{seed}")
-        rows.append(known.get(key) or _measure(warehouse, state, seed))
+        version = versions.get((state["subreddit"], state["predictor"]), f"{CODE_VERSION}-{seed}")
+        states.setdefault(state["subreddit"], []).append({**state, "metrics_version": version})
+    found: dict[str, list[dict[str, Any]]] = {name: [] for name in TABLES}
+    measured = 0
+    for subreddit, members in states.items():
+        known = {name: [row for row in rows if row["subreddit"] == subreddit] for name, rows in stored.items()}
+        if _states_of(known["rows"]) != _states_of(members):
+            known = _measure(warehouse, subreddit, members, seed)
+            measured += 1
+        for name, rows in known.items():
+            found[name] += rows
+    gone = {row["subreddit"] for row in stored["rows"]} - states.keys()
+    if not measured and not gone:
+        return Leaderboard(**stored, measured=0)
+    sizes: dict[str, int] = {}
+    for row in found["rows"]:
+        sizes[row["subreddit"]] = max(sizes.get(row["subreddit"], 0), row["test_posts"])
+    found["metrics"] += [*macro_metrics(found["metrics"], sizes), *_pooled(warehouse)]
+    found["comparisons"] += macro_comparisons(found["comparisons"], sizes)
     with warehouse.write() as writer:
-        empty = writer.query("SELECT * FROM marts.leaderboard LIMIT 0")
-        writer.replace("marts.leaderboard", pa.Table.from_pylist(rows, schema=empty.schema), "TRUE")
+        for name, rows in found.items():
+            empty = writer.query(f"SELECT * FROM {TABLES[name]} LIMIT 0")
+            writer.replace(TABLES[name], pa.Table.from_pylist(rows, schema=empty.schema), "TRUE")
+    return Leaderboard(**_stored(warehouse), measured=measured)
+
+
+def _stored(warehouse: Warehouse) -> dict[str, list[dict[str, Any]]]:
+    """All rows of the three tables, by field of `Leaderboard`."""
+    with warehouse.read() as reader:
+        return {name: reader.query(f"SELECT * FROM {table} ORDER BY ALL").to_pylist() for name, table in TABLES.items()}
+
+
+def _states_of(rows: Sequence[Mapping[str, Any]]) -> set[tuple[Any, ...]]:
+    names = ("predictor", "status", "reason", "snapshot", "digest", "metrics_version")
+    return {tuple(row[name] for name in names) for row in rows}
+
+
+def _measure(
+    warehouse: Warehouse, subreddit: str, states: Sequence[Mapping[str, Any]], seed: int
+) -> dict[str, list[dict[str, Any]]]:
+    """The rows of one subreddit, by field of `Leaderboard`."""
+    posts, expectations = _read(warehouse, subreddit, [row["predictor"] for row in states if row["digest"]])
+    result = measure(posts, expectations, seed=seed)
+    value = {(row["predictor"], row["target"], row["metric"]): row for row in result.rows}
+    comparisons = []
+    for (target, metric), higher in COMPARED.items():
+        replicates = result.replicates.get((target, metric), {})
+        n = max((value[name, target, metric]["n"] for name in replicates), default=0)
+        for pair in compare(replicates, higher_is_better=higher, clusters=result.clusters, n=n):
+            comparisons.append(
+                {
+                    "scope": SUBREDDIT,
+                    "subreddit": subreddit,
+                    "target": target,
+                    "metric": metric,
+                    **pair,
+                    "subreddits": 1,
+                }
+            )
+    headline = [row for row in comparisons if (row["target"], row["metric"]) == HEADLINE]
+    of_headline = {name: value.get((name, *HEADLINE), {}) for name in expectations}
+    standing = standings(
+        {name: row.get("value") for name, row in of_headline.items()},
+        {name: row.get("low") for name, row in of_headline.items()},
+        headline,
+    )
+    test = posts.test
+    board = []
+    for state in states:
+        name = state["predictor"]
+        own = {column: value.get((name, *key), {}) for column, key in _WIDE.items()}
+        judged = name in expectations
+        board.append(
+            {
+                **{column: held for column, held in state.items() if column != "train_rows"},
+                "train_posts": state["train_rows"],
+                "test_posts": int(np.isfinite(expectations[name].expected[test]).sum()) if judged else 0,
+                "pairs": value.get((name, "log_score", "pair_accuracy"), {}).get("n", 0),
+                **{column: row.get("value") for column, row in own.items()},
+                **{f"{column}_{end}": own[column].get(end) for column in _BOUNDED for end in ("low", "high")},
+                "top_quarter_share": own["pr_auc"].get("chance"),
+                "standing": standing.get(name),
+                "smallest_detectable": detectable(headline, len(test)) if judged else None,
+                "test_clusters": result.clusters if judged else 0,
+                "note": own["spearman"].get("note"),
+            }
+        )
+    measured = [{"scope": SUBREDDIT, "subreddit": subreddit, **row, "subreddits": 1} for row in result.rows]
+    return {"rows": board, "metrics": measured, "comparisons": comparisons}
+
+
+def read_posts(warehouse: Warehouse, subreddit: str) -> tuple[npt.NDArray[np.str_], Posts]:
+    """The (n,) ids of the labelled posts of a subreddit, ascending, and the posts as they are judged."""
+    labelled = warehouse.query(_POSTS, {"subreddit": subreddit})
+    post_ids, authors, groups, split = (
+        labelled.column(name).to_numpy(zero_copy_only=False).astype(np.str_)
+        for name in ("post_id", "cluster", "duplicate_group", "split")
+    )
+    return post_ids, Posts(
+        created_at=labelled.column("created_at").to_numpy().astype("datetime64[s]"),
+        log_score=labelled.column("log_score").to_numpy(),
+        authors=authors,
+        groups=groups,
+        split=split,
+        log_subscribers=labelled.column("log_subscribers").to_numpy(zero_copy_only=False).astype(np.float64),
+    )
+
+
+def _read(warehouse: Warehouse, subreddit: str, predictors: Sequence[str]) -> tuple[Posts, dict[str, Expectation]]:
+    """The labelled posts of a subreddit, and what each of the trained predictors says of them."""
+    post_ids, posts = read_posts(warehouse, subreddit)
+    predictions = warehouse.query(_PREDICTIONS, {"subreddit": subreddit, "posts": post_ids.tolist()})
+    row = np.searchsorted(post_ids, predictions.column("post_id").to_numpy(zero_copy_only=False).astype(np.str_))
+    said_by = predictions.column("predictor").to_numpy(zero_copy_only=False).astype(np.str_)
+    columns = {}
+    for column in ("expected_log_score", *_INTERVALS):
+        columns[column] = predictions.column(column).to_numpy(zero_copy_only=False).astype(np.float64)
+    expectations = {}
+    for name in predictors:
+        own = said_by == name
+        full = {}
+        for column, values in columns.items():
+            full[column] = np.full(len(posts), np.nan)
+            full[column][row[own]] = values[own]
+        low, high = ({level: full[f"{end}_{level}"] for level in LEVELS} for end in ("low", "high"))
+        expectations[name] = Expectation(full["expected_log_score"], low, high)
+    return posts, expectations
+
+
+def _pooled(warehouse: Warehouse) -> list[dict[str, Any]]:
+    tested = warehouse.query(_TESTED)
+    said_by, subreddit = (
+        tested.column(column).to_numpy(zero_copy_only=False).astype(np.str_) for column in ("predictor", "subreddit")
+    )
+    truth, expected = (tested.column(column).to_numpy() for column in ("log_score", "expected_log_score"))
+    rows = []
+    for name in np.unique(said_by):
+        own = said_by == name
+        rows += pooled_metrics(str(name), truth[own], expected[own], len(np.unique(subreddit[own])))
     return rows
 
 
-def leaderboard_markdown(rows: Sequence[dict[str, Any]]) -> str:
-    """The leaderboard as a Markdown table, best Spearman first within each subreddit."""
+def leaderboard_markdown(rows: Sequence[Mapping[str, Any]], metrics: Sequence[Mapping[str, Any]] = ()) -> str:
+    """The leaderboard as Markdown, best Spearman first within each subreddit, and what its marks mean.
+
+    Args:
+        rows: of marts.leaderboard.
+        metrics: of marts.metrics; from several subreddits, their macro means and pooled values follow.
+    """
     lines = [
         "| subreddit | predictor | Spearman (95 %) | MAE | MSE | pair accuracy (95 %) | test posts | pairs |",
         "| --- | --- | --- | --- | --- | --- | --- | --- |",
     ]
-    for row in sorted(rows, key=lambda row: (row["subreddit"], -(row["spearman"] or -2.0), row["predictor"])):
+    for row in sorted(rows, key=by_spearman):
         if row["status"] != "trained":
             lines.append(f"| {row['subreddit']} | {row['predictor']} | not trained: {row['reason']} | | | | | |")
             continue
         lines.append(
-            f"| {row['subreddit']} | {row['predictor']}{' (untrained weights)' if row['untrained_weights'] else ''} "
+            f"| {row['subreddit']} | {marked(row)}{' (untrained weights)' if row['untrained_weights'] else ''} "
             f"| {with_interval(row, 'spearman')} | {_number(row['mae'])} | {_number(row['mse'])} "
             f"| {with_interval(row, 'pair_accuracy')} | {row['test_posts']} | {row['pairs']} |"
         )
+    lines += ["", LEGEND, *(f"{line}  " for line in detectable_lines(rows))]
+    if len({row["subreddit"] for row in rows}) > 1:
+        lines += ["", *_over_subreddits(metrics)]
     return "\n".join(lines)
 
 
-def with_interval(row: dict[str, Any], metric: str) -> str:
+LEGEND: Final = (
+    "**Bold**: better than every other predictor of the subreddit by Spearman, p < 0.05 in paired tests with Holm's "
+    "correction. †: not worse than the highest beyond chance."
+)
+
+
+def by_spearman(row: Mapping[str, Any]) -> tuple[Any, ...]:
+    """Sort key of rows of marts.leaderboard: best first within each subreddit, those without a correlation last."""
+    undefined = row["spearman"] is None
+    return (
+        row["subreddit"],
+        row["status"] != "trained",
+        undefined,
+        0.0 if undefined else -row["spearman"],
+        row["predictor"],
+    )
+
+
+def marked(row: Mapping[str, Any]) -> str:
+    """The predictor of a leaderboard row, as Markdown with the mark of its standing."""
+    name: str = row["predictor"]
+    return {BEST: f"**{name}**", AMONG_BEST: f"{name} †"}.get(row["standing"], name)
+
+
+def detectable_lines(rows: Sequence[Mapping[str, Any]]) -> list[str]:
+    """For each subreddit a sentence on the smallest difference that its test posts can tell from chance."""
+    lines = {}
+    for row in rows:
+        least = row["smallest_detectable"]
+        if least is not None:
+            lines[row["subreddit"]] = (
+                f"r/{row['subreddit']}: one test at 5 % is likely to miss differences of Spearman below {least:.2f} "
+                f"({row['test_posts']} test posts in {row['test_clusters']} independent groups)."
+            )
+    return [lines[subreddit] for subreddit in sorted(lines)]
+
+
+def _over_subreddits(metrics: Sequence[Mapping[str, Any]]) -> list[str]:
+    value = {(row["scope"], row["predictor"], row["metric"]): row for row in metrics if row["target"] == "log_score"}
+    lines = [
+        f"Mean over the subreddits with at least {MIN_POSTS} test posts ({WARNING}):",
+        "",
+        "| predictor | mean Spearman (95 %) | mean pair accuracy (95 %) | subreddits | pooled Spearman |",
+        "| --- | --- | --- | --- | --- |",
+    ]
+    means = [row for (scope, _, metric), row in value.items() if (scope, metric) == (MACRO_MEAN, "spearman")]
+    for mean in sorted(
+        means, key=lambda row: (-(row["value"] if row["value"] is not None else -2.0), row["predictor"])
+    ):
+        name = mean["predictor"]
+        accuracy, pooled = value.get((MACRO_MEAN, name, "pair_accuracy")), value.get((POOLED, name, "spearman"))
+        lines.append(
+            f"| {name} | {_bounded(mean)} | {_bounded(accuracy) if accuracy else '–'} | {mean['subreddits']} "
+            f"| {_number(pooled['value']) if pooled else '–'} |"
+        )
+    return lines
+
+
+def with_interval(row: Mapping[str, Any], metric: str) -> str:
     """A metric of a leaderboard row with its interval, such as `0.41 [0.30, 0.52]`; a dash where it is undefined."""
-    if row[metric] is None:
-        return "–"
-    if row[f"{metric}_low"] is None:
-        return _number(row[metric])
-    return f"{_number(row[metric])} [{_number(row[f'{metric}_low'])}, {_number(row[f'{metric}_high'])}]"
+    return _bounded({"value": row[metric], "low": row[f"{metric}_low"], "high": row[f"{metric}_high"]})
+
+
+def _bounded(row: Mapping[str, Any]) -> str:
+    if row["value"] is None or row["low"] is None:
+        return _number(row["value"])
+    return f"{_number(row['value'])} [{_number(row['low'])}, {_number(row['high'])}]"
 
 
 def _number(value: float | None) -> str:
     return "–" if value is None else f"{value:.2f}"
-
-
-def _measure(warehouse: Warehouse, state: dict[str, Any], seed: int) -> dict[str, Any]:
-    params = {"subreddit": state["subreddit"], "predictor": state["predictor"], "digest": state["digest"]}
-    test = warehouse.query(_TEST, params).to_pydict()
-    truth = np.array(test["log_score"], dtype=np.float64)
-    expected = np.array(test["expected_log_score"], dtype=np.float64)
-    created_at = np.array(test["created_at"], dtype="datetime64[s]")
-    clusters = author_clusters(test["cluster"])
-    pairs = time_controlled_pairs(
-        np.zeros(len(truth), dtype=np.int64), created_at, np.rint(raw_score(truth)), np.array(test["duplicate_group"])
-    )
-    spearman = interval(spearman_of(truth, expected), clusters, seed=seed) if len(truth) else None
-    accuracy = (
-        interval(pair_accuracy_of(pairs, pair_outcomes(pairs, expected)), clusters, seed=seed) if len(pairs) else None
-    )
-    return {
-        **{name: value for name, value in state.items() if name != "train_rows"},
-        "train_posts": state["train_rows"],
-        "test_posts": len(truth),
-        "spearman": spearman.estimate if spearman else None,
-        "spearman_low": spearman.low if spearman else None,
-        "spearman_high": spearman.high if spearman else None,
-        "mae": mae(truth, expected),
-        "mse": mse(truth, expected),
-        "pair_accuracy": accuracy.estimate if accuracy else None,
-        "pair_accuracy_low": accuracy.low if accuracy else None,
-        "pair_accuracy_high": accuracy.high if accuracy else None,
-        "pairs": len(pairs),
-        "metrics_version": f"{CODE_VERSION}-{seed}",
-    }

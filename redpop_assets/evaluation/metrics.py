@@ -97,6 +97,75 @@ def median_absolute_error(truth: npt.ArrayLike, prediction: npt.ArrayLike) -> fl
     return float(np.median(np.abs(raw_score(true) - raw_score(predicted)))) if len(true) else None
 
 
+def relative_hits(truth: npt.ArrayLike, prediction: npt.ArrayLike, tolerance: float = 0.1) -> npt.NDArray[np.bool_]:
+    """Which predictions are right to 10 %: |p - y| <= 0.1 |y|, in whole points.
+
+    The hit rate of Paul et al., who do not say how they round (choice): both sides are brought back from the log scale
+    and rounded, as a score is a whole number. A score of 0 is hit by 0 only.
+
+    Args:
+        truth, prediction: (n,) log scores.
+        tolerance: share of the true score.
+
+    Returns:
+        (n,) bool.
+
+    Raises:
+        ValueError: lengths differ or a value is not finite.
+    """
+    true, predicted = (np.rint(raw_score(side)) for side in _checked(truth, prediction))
+    hits: npt.NDArray[np.bool_] = np.abs(predicted - true) <= tolerance * np.abs(true) + 1e-9
+    return hits
+
+
+def magnitude_hits(truth: npt.ArrayLike, prediction: npt.ArrayLike) -> npt.NDArray[np.bool_]:
+    """Which predictions have the same order of magnitude: |log10(p / y)| < 1/2, a factor of less than 3.2 in points.
+
+    Paul et al. report such a rate without a definition (choice). Scores below 1 count as 1, as for pairs.
+
+    Returns:
+        (n,) bool.
+
+    Raises:
+        ValueError: lengths differ or a value is not finite.
+    """
+    true, predicted = (np.log10(np.maximum(raw_score(side), 1.0)) for side in _checked(truth, prediction))
+    hits: npt.NDArray[np.bool_] = np.abs(predicted - true) < 0.5
+    return hits
+
+
+def covered(truth: npt.ArrayLike, low: npt.ArrayLike, high: npt.ArrayLike) -> npt.NDArray[np.bool_]:
+    """Which posts lie within their prediction intervals, ends included.
+
+    Args:
+        truth, low, high: (n,) log scores.
+
+    Returns:
+        (n,) bool.
+
+    Raises:
+        ValueError: lengths differ, a value is not finite, or an interval ends below its beginning.
+    """
+    true, lower = _checked(truth, low)
+    _, upper = _checked(truth, high)
+    if (upper < lower).any():
+        raise ValueError(f"{int((upper < lower).sum())} intervals end below their beginning")
+    within: npt.NDArray[np.bool_] = (lower <= true) & (true <= upper)
+    return within
+
+
+def coverage(truth: npt.ArrayLike, low: npt.ArrayLike, high: npt.ArrayLike) -> float | None:
+    """Share of the posts within their prediction intervals; None without posts. Arguments and errors as `covered`."""
+    within = covered(truth, low, high)
+    return float(within.mean()) if len(within) else None
+
+
+def mean_width(low: npt.ArrayLike, high: npt.ArrayLike) -> float | None:
+    """Mean width of prediction intervals on the log scale; None without posts. Raises ValueError as `spearman`."""
+    lower, upper = _checked(low, high)
+    return float((upper - lower).mean()) if len(lower) else None
+
+
 def log_score(score: npt.ArrayLike) -> npt.NDArray[np.float64]:
     """Log score of raw scores: sign(s) * ln(1 + |s|)."""
     raw = np.asarray(score, dtype=np.float64)

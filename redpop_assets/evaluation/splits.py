@@ -1,8 +1,8 @@
 """Which posts a predictor may learn from and which judge it: one split, made once and shared by all.
 
-The parts are "train", "validation" (early stopping and choices), "test", and two that nobody learns from: "embargo"
-(made before the test posts, but not yet mature when these began) and "seen_before" (test posts whose image was already
-among the others).
+The parts are "train", "validation" (early stopping and choices), "test", and some that nobody learns from: "embargo"
+(made before the test posts, but not yet mature when these began), "seen_before" (test posts whose image was already
+among the others) and, where each author has one post only, "left_out" (the others).
 """
 
 import hashlib
@@ -15,7 +15,7 @@ import numpy.typing as npt
 
 from redpop_assets.errors import NotTrainable
 
-PARTS: Final[tuple[str, ...]] = ("train", "validation", "test", "embargo", "seen_before")
+PARTS: Final[tuple[str, ...]] = ("train", "validation", "test", "embargo", "seen_before", "left_out")
 """The values of a split."""
 
 Split = npt.NDArray[np.str_]
@@ -124,9 +124,7 @@ def grouped_split(
         NotTrainable: nothing is left to learn from, because almost all posts hang together.
     """
     _check_shares(test_share, validation_share)
-    if not keys or len({len(key) for key in keys}) != 1:
-        raise ValueError("give at least one key, and as many values in each")
-    component = _components(keys)
+    component = connected_components(*keys)
     count = len(component)
     sizes = np.bincount(component)
     order = np.random.default_rng(seed).permutation(len(sizes))
@@ -141,6 +139,78 @@ def grouped_split(
     if not (split == "train").any():
         raise NotTrainable("almost all posts share a group, so none is left to learn from; split by time instead")
     return split
+
+
+def one_per_author_split(
+    authors: Sequence[str | None],
+    groups: Sequence[str | None],
+    *,
+    test_share: float = 0.2,
+    validation_share: float = 0.15,
+    seed: int = 0,
+) -> Split:
+    """Split one random post of each author at random; the others are left out, so that no author can be recognised.
+
+    The "one per user" setting of Khosla, Das Sarma & Hamid 2014. The
+    drawn posts of a duplicate group are in one part.
+
+    Args:
+        authors: (n,) names; None stands for an author of whom there is no other post.
+        groups: (n,) duplicate groups; None for no duplicates.
+        test_share, validation_share, seed: as for `grouped_split`, shares being those of the drawn posts.
+
+    Returns:
+        (n,) of "train", "validation", "test" and "left_out".
+
+    Raises:
+        ValueError: lengths differ or a share is out of range.
+        NotTrainable: nothing is left to learn from.
+    """
+    owner = connected_components(authors)
+    if len(groups) != len(owner):
+        raise ValueError(f"{len(owner)} authors and {len(groups)} groups: give one of each per post")
+    order = np.random.default_rng(seed).permutation(len(owner))
+    drawn = order[np.unique(owner[order], return_index=True)[1]]
+    drawn.sort()
+    split: Split = np.full(len(owner), "left_out", dtype=_WIDTH)
+    if len(drawn):
+        split[drawn] = grouped_split(
+            [groups[row] for row in drawn], test_share=test_share, validation_share=validation_share, seed=seed
+        )
+    return split
+
+
+def connected_components(*keys: Sequence[str | None]) -> npt.NDArray[np.int64]:
+    """Join posts that share a value of any key, directly or through others (union-find).
+
+    Args:
+        keys: one or more sequences of n values; a post whose value is None shares it with nobody.
+
+    Returns:
+        (n,) number of the set that each post belongs to, from 0.
+
+    Raises:
+        ValueError: there are no keys, or their lengths differ.
+    """
+    if not keys or len({len(key) for key in keys}) != 1:
+        raise ValueError("give at least one key, and as many values in each")
+    parent = list(range(len(keys[0])))
+
+    def root(row: int) -> int:
+        while parent[row] != row:
+            parent[row] = parent[parent[row]]
+            row = parent[row]
+        return row
+
+    for key in keys:
+        first: dict[str, int] = {}
+        for row, value in enumerate(key):
+            if value is not None:
+                parent[root(row)] = root(first.setdefault(value, row))
+    number: npt.NDArray[np.int64] = np.unique(
+        np.asarray([root(row) for row in range(len(parent))], dtype=np.int64), return_inverse=True
+    )[1]
+    return number
 
 
 def digest(post_ids: Sequence[str], split: Split) -> str:
@@ -171,24 +241,3 @@ def _keep_groups_apart(split: Split, groups: Sequence[str | None]) -> None:
     for row, group in enumerate(groups):
         if split[row] == "test" and group in learnt:
             split[row] = "seen_before"
-
-
-def _components(keys: Sequence[Sequence[str | None]]) -> npt.NDArray[np.int64]:
-    """Number of the set that each post belongs to when posts sharing a value of any key are joined (union-find)."""
-    parent = list(range(len(keys[0])))
-
-    def root(row: int) -> int:
-        while parent[row] != row:
-            parent[row] = parent[parent[row]]
-            row = parent[row]
-        return row
-
-    for key in keys:
-        first: dict[str, int] = {}
-        for row, value in enumerate(key):
-            if value is not None:
-                parent[root(row)] = root(first.setdefault(value, row))
-    number: npt.NDArray[np.int64] = np.unique(
-        np.asarray([root(row) for row in range(len(parent))], dtype=np.int64), return_inverse=True
-    )[1]
-    return number

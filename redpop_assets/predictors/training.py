@@ -112,6 +112,14 @@ def read_parts(
     warehouse: Warehouse, subreddit: str, encoders: Encoders, blocks: Iterable[str] = BLOCK_NAMES
 ) -> tuple[Dataset, Dataset]:
     """The train and the validation part of the stored training set, with some of the blocks."""
+    data, split = read_split(warehouse, subreddit, encoders, blocks)
+    return data.select(split == "train"), data.select(split == "validation")
+
+
+def read_split(
+    warehouse: Warehouse, subreddit: str, encoders: Encoders, blocks: Iterable[str] = BLOCK_NAMES
+) -> tuple[Dataset, npt.NDArray[np.str_]]:
+    """The whole stored training set with some of the blocks, ordered by post id, and the (n,) part of each post."""
     stored = warehouse.query(
         "SELECT post_id, log_score, split FROM models.training_set WHERE subreddit = $subreddit ORDER BY post_id",
         {"subreddit": subreddit},
@@ -121,8 +129,7 @@ def read_parts(
         stored.column("post_id").to_pylist(),
         stored.column("log_score").to_numpy(),
     )
-    split = np.array(stored.column("split").to_pylist())
-    return data.select(split == "train"), data.select(split == "validation")
+    return data, np.array(stored.column("split").to_pylist(), dtype=np.str_)
 
 
 def _snapshot(digests: list[str], encoders: Encoders, labelled: pa.Table, split: npt.NDArray[np.str_]) -> str:

@@ -64,6 +64,8 @@ METADATA = {
     **{f"models/{name}": PREDICTOR for name in PREDICTORS},
     "marts/predictions": {"dagster/row_count", "rows_computed"},
     "marts/leaderboard": {"dagster/row_count", "best_spearman", "table"},
+    "marts/metrics": {"dagster/row_count", "communities_measured"},
+    "marts/comparisons": {"dagster/row_count", "significant_differences"},
     "marts/feature_catalogue": {"dagster/row_count", "communities_measured", "suspicious_features", "table"},
     "marts/published_warehouse": {"path", "bytes", "changed", "models_pruned"},
 }

@@ -296,6 +296,18 @@ def fill(warehouse: Warehouse, world: World) -> None:
             for post in posts
             for predictor, expected in (("good", post["expected"]), ("poor", -post["expected"]))
         ],
+        "marts.split_comparison": [
+            {
+                **{"subreddit": "aww", "predictor": "good", "split": split, "spearman": spearman},
+                **{"status": "not_trained" if spearman is None else "trained", "reason": reason},
+                **dict.fromkeys(("train_posts", "validation_posts", "test_posts", "left_out_posts", "pairs"), 9),
+                **{"split_digest": split, "snapshot": "s", "version": "v"},
+            }
+            for split, spearman, reason in (
+                *(("random", 0.6125, None), ("time", 0.25, None)),
+                ("one_per_author", None, "too few matured posts"),
+            )
+        ],
     }
     with warehouse.write() as writer:
         for table, filled in rows.items():
@@ -381,6 +393,60 @@ def test_leaderboard_is_within_a_subreddit_and_best_first(world, answers):
         assert row["spearman"] == near(expected if row["predictor"] == "good" else -expected)
         assert row["spearman_low"] <= row["spearman"] <= row["spearman_high"]
         assert row["test_posts"] == len(test)
+
+
+def test_leaderboard_says_who_stands_where(world, answers):
+    rows = by(answers("leaderboard"), "subreddit", "predictor")
+    for subreddit in ("aww", "pics"):
+        assert rows[subreddit, "good"]["standing"] in ("best", "among_best")
+        assert rows[subreddit, "poor"]["standing"] in ("among_best", "worse")
+        assert rows[subreddit, "good"]["smallest_detectable"] > 0
+
+
+def test_metrics_are_those_of_each_predictor_beside_a_guess(world, answers):
+    rows = by(answers("metrics"), "subreddit", "predictor", "target", "metric")
+    for subreddit in ("aww", "pics"):
+        test = [post for post in world.labelled(subreddit) if post["split"] == "test"]
+        truth, expected = ([post[name] for post in test] for name in ("log_score", "expected"))
+        assert rows[subreddit, "good", "log_score", "spearman"]["value"] == near(spearmanr(truth, expected).statistic)
+        mae = rows[subreddit, "good", "log_score", "mae"]
+        assert mae["value"] == near(np.abs(np.subtract(truth, expected)).mean())
+        assert (mae["n"], mae["chance"], mae["above_chance"]) == (len(test), None, None)
+    for row in rows.values():
+        bounded = row["low"] is not None and row["chance"] is not None
+        # Rounding may make equals of what differs by less.
+        assert row["above_chance"] in (
+            (row["low"] > row["chance"], row["low"] >= row["chance"]) if bounded else (None,)
+        )
+    assert rows["aww", "poor", "log_score", "spearman"]["above_chance"] is False
+    assert "members" in rows["aww", "good", "per_subscriber", "spearman"]["note"]
+
+
+def test_comparisons_have_the_better_one_first(world, answers):
+    rows = by(answers("comparisons"), "community", "target", "metric")
+    for subreddit in ("aww", "pics"):
+        row = rows[subreddit, "log_score", "spearman"]
+        assert (row["first"], row["second"]) == ("good", "poor")
+        test = [post for post in world.labelled(subreddit) if post["split"] == "test"]
+        expected = spearmanr([post["score"] for post in test], [post["expected"] for post in test]).statistic
+        assert row["difference"] == near(2 * expected)
+        assert row["better_beyond_chance"] == (row["p_holm"] < 0.05)
+    assert rows["aww", "log_score", "mae"]["difference"] < 0
+
+
+def test_macro_means_need_thirty_test_posts(world, answers):
+    rows = answers("macro_means")
+    assert {row["metric"] for row in rows} == {"spearman", "mae", "rmse", "pair_accuracy"}
+    for row in rows:
+        assert (row["mean"], row["subreddits"], row["note"]) == (None, 0, "no subreddit has 30 test posts")
+        assert (row["pooled_do_not_use"] is None) == (row["metric"] == "pair_accuracy")
+
+
+def test_split_comparison_is_beside_the_split_by_time(world, answers):
+    rows = answers("split_comparison")
+    assert [row["split"] for row in rows] == ["time", "one_per_author", "random"]
+    assert [row["more_than_by_time"] for row in rows] == [0, None, near(0.3625)]
+    assert [row["outcome"] for row in rows] == ["trained", "too few matured posts", "trained"]
 
 
 def test_feature_catalogue_lists_what_goes_with_the_score_beyond_chance(world, answers):

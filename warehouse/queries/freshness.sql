@@ -89,4 +89,10 @@ SELECT 'models', 'predictors', count(*), max(trained_at) FROM models.predictors
 UNION ALL
 SELECT 'marts', 'predictions', count(*), NULL FROM marts.predictions
 UNION ALL
-SELECT 'marts', 'leaderboard', count(*), NULL FROM marts.leaderboard;
+SELECT 'marts', 'leaderboard', count(*), NULL FROM marts.leaderboard
+UNION ALL
+SELECT 'marts', 'metrics', count(*), NULL FROM marts.metrics
+UNION ALL
+SELECT 'marts', 'comparisons', count(*), NULL FROM marts.comparisons
+UNION ALL
+SELECT 'marts', 'split_comparison', count(*), NULL FROM marts.split_comparison;
