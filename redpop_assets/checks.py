@@ -96,6 +96,18 @@ SELECT count(*) FROM (
     HAVING count(*) FILTER (split = 'test') > 0 AND count(*) FILTER (split IN ('train', 'validation')) > 0
 )
 """
+# The median predicts in single precision what the rule computes in double.
+_UNFIT_CHAMPION = """
+WITH last AS (
+    FROM models.champions WHERE subreddit = $subreddit ORDER BY judgement DESC LIMIT 1
+)
+SELECT
+    (SELECT count(*) FROM last LEFT JOIN models.predictors AS m USING (subreddit, predictor)
+        WHERE last.predictor IS NOT NULL AND m.digest IS DISTINCT FROM last.digest)
+    + (SELECT count(*) FROM last WHERE mae > median_mae + 1e-6)
+    + (SELECT count(*) FROM models.predictors WHERE subreddit = $subreddit AND predictor = 'subreddit_median'
+        AND status = 'trained' AND NOT EXISTS (FROM last WHERE predictor IS NOT NULL))
+"""
 
 _CHECKS: Mapping[str, tuple[TableCheck, ...]] = {
     "raw.tombstones": (
@@ -219,6 +231,13 @@ _CHECKS: Mapping[str, tuple[TableCheck, ...]] = {
             "AND known_at NOT IN ('before_post', 'at_post')",
         ),
     ),
+    "models.champions": (
+        TableCheck(
+            "champion_is_fit",
+            "The champion is trained, its model is the one that was judged, and it does not lose to the median.",
+            _UNFIT_CHAMPION,
+        ),
+    ),
     "marts.predictions": (
         TableCheck(
             "finite_predictions",
@@ -231,6 +250,21 @@ _CHECKS: Mapping[str, tuple[TableCheck, ...]] = {
             "SELECT count(*) FROM core.posts AS p JOIN models.predictors AS m USING (subreddit) "
             "ANTI JOIN marts.predictions AS d ON d.post_id = p.post_id AND d.predictor = m.predictor "
             "WHERE m.status = 'trained'",
+        ),
+        TableCheck(
+            "intervals_are_nested",
+            "A wider interval holds every narrower one, and its lower end is not above its upper end.",
+            "SELECT count(*) FROM marts.predictions "
+            "WHERE NOT (low_90 <= low_80 AND low_80 <= low_50 AND low_50 <= high_50 AND high_50 <= high_80 "
+            "AND high_80 <= high_90)",
+        ),
+    ),
+    "marts.forecasts": (
+        TableCheck(
+            "forecasts_come_before_scores",
+            "Every forecast was made before its post had reached the label age.",
+            "SELECT count(*) FROM marts.forecasts JOIN core.posts USING (post_id) "
+            "WHERE as_of >= created_at + $label_final_age::INTERVAL",
         ),
     ),
 }

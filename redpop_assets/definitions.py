@@ -5,6 +5,7 @@ import dagster as dg
 from redpop_assets.assets.comparisons import comparison_assets
 from redpop_assets.assets.core import core_assets
 from redpop_assets.assets.features import feature_assets
+from redpop_assets.assets.forecasts import forecast_assets
 from redpop_assets.assets.history import history_assets
 from redpop_assets.assets.marts import mart_assets
 from redpop_assets.assets.models import model_assets
@@ -30,6 +31,7 @@ def build_defs(settings: Settings) -> dg.Definitions:
             *feature_assets(tables),
             *history_assets(tables),
             *model_assets(tables),
+            *forecast_assets(tables),
             *mart_assets(tables),
             *comparison_assets(tables),
         ],

@@ -19,10 +19,10 @@ pytestmark = [
     pytest.mark.filterwarnings("ignore:Parameter `include_sources`:dagster.BetaWarning"),
 ]
 
-MODELS = {f"models/{name}" for name in PREDICTORS}
+MODELS = {f"models/{name}" for name in (*PREDICTORS, "champions")}
 MARTS = {
     *("marts/predictions", "marts/leaderboard", "marts/metrics", "marts/comparisons"),
-    *("marts/feature_catalogue", "marts/published_warehouse"),
+    *("marts/feature_catalogue", "marts/forecasts", "marts/published_warehouse"),
 }
 
 HISTORIES = {

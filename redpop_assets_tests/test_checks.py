@@ -14,7 +14,8 @@ pytestmark = pytest.mark.xdist_group("pipeline")
 
 SCHEMA = load_schema()
 WITHOUT_ASSET = {
-    *("raw.source", "core.placeholder_images", "features.encoders", "features.profiles", "models.predictors")
+    *("raw.source", "core.placeholder_images", "features.encoders", "features.profiles", "models.predictors"),
+    "models.validation_predictions",
 }
 CHECKED = [name for name, table in SCHEMA.items() if not table.is_view and name not in WITHOUT_ASSET]
 RULES = {(name, check.name) for name in CHECKED for check in checks_of(SCHEMA[name])}
@@ -112,6 +113,21 @@ BREAKAGES = {
     ),
     ("marts.predictions", "every_post_predicted"): (
         f"DELETE FROM marts.predictions WHERE post_id = {ANY_POST} AND predictor = 'subreddit_median'",
+    ),
+    ("models.champions", "champion_is_fit"): (
+        "UPDATE models.champions SET mae = median_mae + 0.1 WHERE subreddit = 'pics'",
+        "UPDATE models.champions SET digest = 'of another model' WHERE subreddit = 'pics'",
+        "UPDATE models.champions SET predictor = 'gone' WHERE subreddit = 'pics'",
+        "DELETE FROM models.champions WHERE subreddit = 'pics'",
+    ),
+    ("marts.predictions", "intervals_are_nested"): (
+        f"UPDATE marts.predictions SET low_50 = high_50 + 1 WHERE post_id = {ANY_POST} "
+        "AND predictor = 'fusion_lightgbm'",
+        f"UPDATE marts.predictions SET high_90 = low_90 WHERE post_id = {ANY_POST} AND predictor = 'fusion_lightgbm'",
+    ),
+    ("marts.forecasts", "forecasts_come_before_scores"): (
+        "UPDATE marts.forecasts SET as_of = as_of + INTERVAL 8 DAY "
+        "WHERE post_id = (SELECT min(post_id) FROM marts.forecasts)",
     ),
     **{
         (table, "finite_unit_vectors"): (

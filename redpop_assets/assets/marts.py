@@ -89,7 +89,7 @@ def mart_assets(tables: TableAssets) -> list[dg.AssetsDefinition]:
             code_version="1",
             deps=[
                 *("marts.predictions", "marts.leaderboard", "marts.metrics", "marts.comparisons"),
-                "marts.feature_catalogue",
+                *("marts.feature_catalogue", "marts.forecasts"),
             ],
         )
     )

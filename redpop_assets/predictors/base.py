@@ -31,7 +31,7 @@ ANNUAL_COLUMNS = ("day_of_year", "month_")
 logger = logging.getLogger(__name__)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class FitReport:
     """What a training did.
 
@@ -46,6 +46,7 @@ class FitReport:
         validation: metrics on the validation part, by name: mae, rmse (log scale) and spearman (None if
             undefined). They are measured before any refit that includes the validation part; they helped to choose
             `rounds`, so they flatter a little.
+        validation_prediction: (m,) what these metrics were measured on: expected log scores of the validation posts.
         seconds: wall time of the fit.
         notes: sentences worth showing, such as "trained without image".
     """
@@ -59,6 +60,7 @@ class FitReport:
     rounds: int
     rounds_of: str
     validation: Mapping[str, float | None]
+    validation_prediction: Doubles
     seconds: float
     notes: tuple[str, ...] = ()
 
@@ -168,6 +170,7 @@ class Predictor(ABC):
             rounds=training.rounds,
             rounds_of=training.rounds_of,
             validation=regression_metrics(validation.labels.astype(np.float64), training.validation_prediction),
+            validation_prediction=np.asarray(training.validation_prediction, dtype=np.float64),
             seconds=time.perf_counter() - began,
             notes=notes + training.notes,
         )

@@ -3,8 +3,8 @@
 import hashlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from datetime import datetime
 from functools import cache
-from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
@@ -12,21 +12,21 @@ import pyarrow as pa
 
 from redpop_assets.errors import NotTrainable
 from redpop_assets.evaluation.metrics import percentile_rank, raw_score
+from redpop_assets.predictors import conformal
 from redpop_assets.predictors.blocks import OF_CAPTIONS, OF_PICTURES, Encoders, dataset_digest, read_dataset
 from redpop_assets.predictors.dataset import Block, Dataset
 from redpop_assets.predictors.new_post import NEW, NewPost
 from redpop_assets.predictors.registry import load_predictor
-from redpop_assets.predictors.training import NETWORK_COLUMNS
+from redpop_assets.predictors.training import encoders_of, held_out_residuals
 from redpop_assets.storage.arrow import arrow_table
 from redpop_assets.storage.models import ModelStore
 from redpop_assets.storage.warehouse import Warehouse
 
-if TYPE_CHECKING:
-    pass
-
 _TRAINED = """
-SELECT m.*, l.spearman AS test_spearman
-FROM models.predictors AS m LEFT JOIN marts.leaderboard AS l USING (subreddit, predictor, digest)
+SELECT m.*, l.spearman AS test_spearman, l.mae AS test_mae, c.promoted_at AS champion_since
+FROM models.predictors AS m
+LEFT JOIN marts.leaderboard AS l USING (subreddit, predictor, digest)
+LEFT JOIN marts.champions AS c USING (subreddit, predictor, digest)
 WHERE m.status = 'trained' ORDER BY m.subreddit, m.predictor
 """
 _STALE = """
@@ -45,14 +45,14 @@ def refresh_predictions(warehouse: Warehouse, models: ModelStore, *, progress: C
     computed = 0
     for model in warehouse.query(_TRAINED).to_pylist():
         subreddit, name, digest = model["subreddit"], model["predictor"], model["digest"]
-        # An encoder that the predictor does not use may as well be none: its block stays empty.
-        encoders = _encoders_of(model)
-        given = inputs(subreddit, encoders, tuple(model["blocks"]))
+        given = inputs(subreddit, encoders_of(model), tuple(model["blocks"]))
         posts = len(given.data)
+        residuals = held_out_residuals(warehouse, model)
+        digest_of_inputs = _digest(given.digest, conformal.CODE_VERSION, *(part.tobytes() for part in residuals))
         done = warehouse.scalar(
             "SELECT count(*) FROM marts.predictions "
             "WHERE subreddit = $subreddit AND predictor = $predictor AND digest = $digest AND inputs = $inputs",
-            {"subreddit": subreddit, "predictor": name, "digest": digest, "inputs": given.digest},
+            {"subreddit": subreddit, "predictor": name, "digest": digest, "inputs": digest_of_inputs},
         )
         if done == posts:
             continue
@@ -67,10 +67,9 @@ def refresh_predictions(warehouse: Warehouse, models: ModelStore, *, progress: C
                 "expected_score": raw_score(expected),
                 "percentile": percentile_rank(given.log_scores, expected),
                 "digest": [digest] * posts,
-                "inputs": [given.digest] * posts,
-                **{
-                    f"{end}_{level}": pa.nulls(posts, pa.float64()) for level in (50, 80, 90) for end in ("low", "high")
-                },
+                "inputs": [digest_of_inputs] * posts,
+                "missing_blocks": pa.array(_missing_blocks(given.data), pa.list_(pa.string())),
+                **_interval_columns(conformal.Calibration.fit(*residuals).intervals(expected)),
             }
         )
         warehouse.merge("marts.predictions", rows)
@@ -95,9 +94,27 @@ class _Inputs:
             "SELECT post_id, split, log_score FROM models.training_set WHERE subreddit = $subreddit ORDER BY post_id",
             {"subreddit": subreddit},
         ).to_pydict()
-        digest = hashlib.sha256(repr((dataset_digest(data), rows)).encode()).hexdigest()[:16]
         split = dict(zip(rows["post_id"], rows["split"], strict=True))
+        digest = _digest(dataset_digest(data), rows)
         return cls(data, split, np.array(rows["log_score"], dtype=np.float64), digest)
+
+
+def _digest(*parts: object) -> str:
+    return hashlib.sha256(repr(parts).encode()).hexdigest()[:16]
+
+
+def _missing_blocks(data: Dataset) -> list[list[str]]:
+    """Per post, the blocks that it lacks."""
+    present = {name: block.present.tolist() for name, block in data.blocks.items()}
+    return [[name for name, has in present.items() if not has[row]] for row in range(len(data))]
+
+
+def _interval_columns(intervals: Mapping[str, npt.NDArray[np.float64]]) -> dict[str, pa.Array]:
+    """Columns of marts.predictions: what is not known is NULL."""
+    return {
+        name: pa.array(values, pa.int32() if name == "calibration_posts" else pa.float64(), from_pandas=True)
+        for name, values in intervals.items()
+    }
 
 
 @dataclass(frozen=True)
@@ -113,10 +130,16 @@ class Forecast:
     used_caption: bool
     test_spearman: float | None
     """How well it ranked the test part of this subreddit; None where that is unknown."""
+    test_mae: float | None
+    """Its mean absolute error of the log score there."""
+    champion_since: datetime | None
+    """Since when it speaks for this subreddit (UTC); None for all but the champion."""
+    intervals: Mapping[int, tuple[float, float] | None]
+    """By level in percent, the score in points between these bounds; None where too few posts could tell."""
 
 
 def forecast(warehouse: Warehouse, models: ModelStore, post: NewPost) -> list[Forecast]:
-    """Ask every trained predictor of a subreddit about one post.
+    """Ask every trained predictor of a subreddit about one post: the champion first, then as they rank unseen posts.
 
     Args:
         warehouse: the live or a read-only published warehouse.
@@ -138,7 +161,7 @@ def forecast(warehouse: Warehouse, models: ModelStore, post: NewPost) -> list[Fo
     forecasts = []
     for model in trained:
         predictor = load_predictor(models.folder(post.subreddit, model["predictor"], model["digest"]))
-        encoders = _encoders_of(model)
+        encoders = encoders_of(model)
         blocks = {name: post.block(name, encoders) or _absent(kept) for name, kept in predictor.columns.items()}
         expected = predictor.predict(
             Dataset(
@@ -159,14 +182,25 @@ def forecast(warehouse: Warehouse, models: ModelStore, post: NewPost) -> list[Fo
                 used_image=post.image is not None and not OF_PICTURES.isdisjoint(predictor.columns),
                 used_caption=predictor.reads_captions or not OF_CAPTIONS.isdisjoint(predictor.columns),
                 test_spearman=model["test_spearman"],
+                test_mae=model["test_mae"],
+                champion_since=model["champion_since"],
+                intervals=_in_points(conformal.Calibration.fit(*held_out_residuals(warehouse, model)), expected),
             )
         )
-    return forecasts
+    return sorted(forecasts, key=_champion_and_then_the_best)
 
 
-def _encoders_of(model: Mapping[str, Any]) -> Encoders:
-    """The networks that a predictor looks through, from its row of models.predictors."""
-    return Encoders(**{network: model[column] or "" for network, column in NETWORK_COLUMNS.items()})
+def _champion_and_then_the_best(one: Forecast) -> tuple[bool, bool, float]:
+    return one.champion_since is None, one.test_spearman is None, -(one.test_spearman or 0.0)
+
+
+def _in_points(
+    calibration: conformal.Calibration, expected: npt.NDArray[np.float64]
+) -> dict[int, tuple[float, float] | None]:
+    """Intervals of one post by level."""
+    found = {name: float(raw_score(values)[0]) for name, values in calibration.intervals(expected).items()}
+    bounds = {level: (found[f"low_{level}"], found[f"high_{level}"]) for level in conformal.LEVELS}
+    return {level: None if np.isnan(low) else (low, high) for level, (low, high) in bounds.items()}
 
 
 def _absent(columns: tuple[str, ...]) -> Block:

@@ -50,6 +50,9 @@ NETWORK_COLUMNS: Mapping[str, str] = {
 }
 """Field of `Encoders` -> column of models.predictors."""
 
+VALIDATION = "models.validation_predictions"
+_OF_MODEL = ("subreddit", "predictor", "digest")
+
 
 @dataclass(frozen=True)
 class TrainingSet:
@@ -184,7 +187,8 @@ def refresh_predictor(
         "SELECT * FROM models.predictors WHERE subreddit = $subreddit AND predictor = $predictor",
         {**scope, "predictor": name},
     ).to_pylist()
-    if found and _is_current(found[0], snapshot or "", kind.code_version, seed, models):
+    calibrated = bool(found) and (found[0]["digest"] is None or bool(len(held_out_residuals(warehouse, found[0])[0])))
+    if calibrated and _is_current(found[0], snapshot or "", kind.code_version, seed, models):
         return PredictorState(found[0], trained_now=False)
 
     train, validation = read_parts(warehouse, subreddit, encoders, sorted(kind.uses))
@@ -194,12 +198,14 @@ def refresh_predictor(
     reason: str | None = None
     blocks: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
+    held_out: dict[str, float] = {}
     try:
         report = predictor.fit(train, validation)
     except NotTrainable as error:
         reason = str(error)
     else:
         blocks, notes = report.blocks, report.notes
+        held_out = dict(zip(validation.post_ids, report.validation_prediction.tolist(), strict=True))
         with models.new(subreddit, name) as model:
             predictor.save(model.folder)
         digest = model.digest
@@ -222,8 +228,46 @@ def refresh_predictor(
         "train_seconds": time.perf_counter() - began,
         "trained_at": utc_now(),
     }
-    warehouse.merge("models.predictors", arrow_table({column: [value] for column, value in row.items()}))
+    with warehouse.write() as writer:
+        writer.merge("models.predictors", arrow_table({column: [value] for column, value in row.items()}))
+        writer.replace(
+            VALIDATION,
+            arrow_table(
+                {
+                    "post_id": pa.array(held_out.keys(), pa.string()),
+                    **{column: pa.array([row[column]] * len(held_out), pa.string()) for column in _OF_MODEL},
+                    "expected_log_score": pa.array(held_out.values(), pa.float64()),
+                }
+            ),
+            "subreddit = $subreddit AND predictor = $predictor",
+            {**scope, "predictor": name},
+        )
     return PredictorState(row, trained_now=True)
+
+
+def encoders_of(model: Mapping[str, Any]) -> Encoders:
+    """The networks that a predictor looks through, from its row of models.predictors.
+
+    One that it does not use may as well be none: its block stays empty.
+    """
+    return Encoders(**{network: model[column] or "" for network, column in NETWORK_COLUMNS.items()})
+
+
+def held_out_residuals(
+    warehouse: Warehouse, model: Mapping[str, Any]
+) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
+    """What a model expected of posts that it had not been fitted on, and what came: two (n,) arrays, by post id.
+
+    Args:
+        model: its row of models.predictors.
+    """
+    rows = warehouse.query(
+        f"SELECT v.expected_log_score, t.log_score FROM {VALIDATION} AS v "
+        "JOIN models.training_set AS t USING (post_id, subreddit) "
+        "WHERE v.subreddit = $subreddit AND v.predictor = $predictor AND v.digest = $digest ORDER BY post_id",
+        {name: model[name] for name in _OF_MODEL},
+    )
+    return rows.column("expected_log_score").to_numpy(), rows.column("log_score").to_numpy()
 
 
 def _is_current(row: dict[str, Any], snapshot: str, code_version: str, seed: int, models: ModelStore) -> bool:

@@ -11,9 +11,11 @@ from redpop_assets.encoders.base import Provenance
 from redpop_assets.encoders.judges import Judges
 from redpop_assets.errors import ArtifactError, NotTrainable
 from redpop_assets.evaluation.leaderboard import refresh_leaderboard
-from redpop_assets.predictors.blocks import Encoders
+from redpop_assets.predictors.blocks import OF_PICTURES, Encoders
+from redpop_assets.predictors.conformal import COLUMNS, Calibration
 from redpop_assets.predictors.forecast import forecast, refresh_predictions
 from redpop_assets.predictors.new_post import NewPost
+from redpop_assets.predictors.promotion import refresh_champion
 from redpop_assets.predictors.training import build_training_set, refresh_predictor
 from redpop_assets.storage.models import ModelStore
 
@@ -79,6 +81,65 @@ def test_percentiles_are_shares_of_the_labels(ready, models):
     assert 0.3 < median["percentile"] < 0.7
 
 
+def test_intervals_are_those_of_the_held_out_residuals(ready, models):
+    predict_all(ready, models)
+    for name in NAMES:
+        held_out = ready.query(
+            "SELECT expected_log_score, log_score FROM models.validation_predictions "
+            "JOIN models.training_set USING (post_id) WHERE predictor = $name",
+            {"name": name},
+        )
+        calibration = Calibration.fit(*(held_out.column(at).to_numpy() for at in range(2)))
+        rows = [row for row in rows_of(ready) if row["predictor"] == name]
+        found = calibration.intervals(np.array([row["expected_log_score"] for row in rows]))
+        for column in COLUMNS:
+            assert [row[column] for row in rows] == found[column].tolist()
+        assert all(row["low_80"] < row["low_50"] < row["high_50"] < row["high_80"] for row in rows)
+
+
+def test_test_posts_are_covered_as_often_as_promised(empty_warehouse, fill, encoders, models):
+    """Within three standard errors, on posts that neither the fit nor the calibration has seen."""
+    fill(empty_warehouse, posts=900)
+    train(empty_warehouse, models, encoders)
+    predict_all(empty_warehouse, models)
+    rows = rows_of(
+        empty_warehouse,
+        "FROM marts.predictions AS p JOIN models.training_set AS t USING (post_id) WHERE t.split = 'test'",
+    )
+    for name in NAMES:
+        own = [row for row in rows if row["predictor"] == name]
+        assert len(own) > 150
+        for level in (50, 80, 90):
+            share = np.mean([row[f"low_{level}"] <= row["log_score"] <= row[f"high_{level}"] for row in own])
+            # Both parts are samples: of the bounds, and of what has to be between them.
+            error = np.sqrt(level / 100 * (1 - level / 100) * (1 / len(own) + 1 / 100))
+            assert abs(share - level / 100) < 3 * error, (name, level, share)
+
+
+def test_too_few_held_out_posts_promise_nothing(ready, models):
+    with ready.write() as writer:
+        writer.execute(
+            "DELETE FROM models.validation_predictions WHERE post_id NOT IN "
+            "(SELECT DISTINCT post_id FROM models.validation_predictions ORDER BY post_id LIMIT 10)"
+        )
+    predict_all(ready, models)
+    for row in rows_of(ready):
+        assert row["calibration_posts"] == 10
+        assert (row["low_90"], row["high_90"]) == (None, None)
+        assert row["low_80"] < row["low_50"] < row["high_50"] < row["high_80"]
+
+
+def test_a_post_without_a_picture_says_which_blocks_it_lacks(ready, models, encoders):
+    train(ready, models, encoders, names=("fusion_lightgbm",))
+    predict_all(ready, models)
+    rows = {row["post_id"]: row for row in rows_of(ready) if row["predictor"] == "fusion_lightgbm"}
+    blocks = ready.scalar("SELECT blocks FROM models.predictors WHERE predictor = 'fusion_lightgbm'")
+    dead = {row["post_id"] for row in rows_of(ready, "FROM core.primary_images WHERE status = 'failed'")}
+    assert dead
+    for post_id, row in rows.items():
+        assert set(row["missing_blocks"]) == (set(blocks) & OF_PICTURES if post_id in dead else set())
+
+
 def test_a_second_time_computes_nothing(ready, models):
     predict_all(ready, models)
     before = ready.fingerprint("marts.predictions")
@@ -93,6 +154,7 @@ def test_a_second_time_computes_nothing(ready, models):
         ("UPDATE features.caption_features SET words = words + 1", 240),
         ("UPDATE models.training_set SET split = 'embargo' WHERE split = 'test'", 480),
         ("UPDATE models.training_set SET log_score = log_score + 1", 480),
+        ("UPDATE models.validation_predictions SET expected_log_score = 1 WHERE predictor = 'subreddit_median'", 240),
     ],
 )
 def test_other_inputs_are_predicted_again(ready, models, change, expected):
@@ -182,7 +244,10 @@ def test_a_forecast_of_each_predictor(ready, models):
         )
         assert 0 <= one.percentile <= 1
         assert one.used_image is False
-        assert one.test_spearman is None  # nothing was compared yet
+        assert one.test_spearman is one.test_mae is one.champion_since is None  # nothing was compared yet
+        for level, (low, high) in one.intervals.items():
+            assert low < one.expected_score < high, level
+        assert one.intervals[90][0] < one.intervals[80][0] < one.intervals[50][0]
     assert found["metadata_boosting"].used_caption
     assert not found["subreddit_median"].used_caption
     stored = rows_of(ready, "FROM models.training_set WHERE split = 'train'")
@@ -195,6 +260,31 @@ def test_the_skill_is_that_of_the_leaderboard(ready, models):
     found = ask(ready, models)
     assert {name: one.test_spearman for name, one in found.items()} == board
     assert board["metadata_boosting"] > 0.3
+
+
+def test_the_champion_comes_first_and_the_others_as_they_rank(ready, models):
+    predict_all(ready, models)
+    refresh_leaderboard(ready, seed=7)
+    names = [one.predictor for one in forecast(ready, models, new_post(ready))]
+    assert names == ["metadata_boosting", "subreddit_median"]  # who orders nothing is last
+    row, _ = refresh_champion(ready, models, "pics", ["subreddit_median"], seed=7)
+    found = forecast(ready, models, new_post(ready))
+    assert [one.predictor for one in found] == names[::-1]
+    assert [one.champion_since for one in found] == [row["promoted_at"], None]
+    board = {row["predictor"]: row["mae"] for row in rows_of(ready, "FROM marts.leaderboard")}
+    assert {one.predictor: one.test_mae for one in found} == board
+
+
+def test_a_forecast_has_the_interval_of_equal_expectations(ready, models):
+    predict_all(ready, models)
+    one = ask(ready, models)["subreddit_median"]
+    row = rows_of(ready, "FROM marts.predictions WHERE predictor = 'subreddit_median' LIMIT 1")[0]
+    for level in (50, 80, 90):
+        ends = np.array([row[f"low_{level}"], row[f"high_{level}"]])
+        assert one.intervals[level] == pytest.approx(tuple(np.sign(ends) * np.expm1(abs(ends))))
+    with ready.write() as writer:
+        writer.execute("DELETE FROM models.validation_predictions")
+    assert set(ask(ready, models)["subreddit_median"].intervals.values()) == {None}
 
 
 def test_the_caption_counts(ready, models):

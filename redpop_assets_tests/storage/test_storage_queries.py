@@ -124,6 +124,11 @@ class World:
         own = [reading for reading in self.observations if reading["post_id"] == post["post_id"]]
         return [reading for reading in own if window[0] <= reading["observed_at"] <= window[1]]
 
+    @property
+    def forecast(self) -> list[Row]:
+        """Posts that were forecast: young ones, and some that have matured since."""
+        return [post for post in self.posts if post["split"] in ("unlabelled", "test")]
+
     def labelled(self, subreddit: str) -> list[Row]:
         return [post for post in self.posts if post["subreddit"] == subreddit and post["score"] is not None]
 
@@ -292,6 +297,7 @@ def fill(warehouse: Warehouse, world: World) -> None:
                 "percentile": 0.5,
                 "digest": f"{post['subreddit']}-{predictor}",
                 "inputs": "i",
+                **bounds(expected),
             }
             for post in posts
             for predictor, expected in (("good", post["expected"]), ("poor", -post["expected"]))
@@ -308,11 +314,39 @@ def fill(warehouse: Warehouse, world: World) -> None:
                 ("one_per_author", None, "too few matured posts"),
             )
         ],
+        "models.champions": [
+            {
+                **{"subreddit": subreddit, "judgement": number, "judged_at": moment + timedelta(days=number)},
+                **{"predictor": predictor, "promoted": promoted, "reason": "it holds", "rival": "poor"},
+                **{"test_posts": 15, "mae": 0.5, "mae_difference": -0.25, "snapshot": "s", "inputs": str(number)},
+            }
+            for subreddit in ("aww", "pics")
+            for number, predictor, promoted in ((1, "poor", True), (2, "good", True), (3, "good", False))
+        ],
+        "marts.forecasts": [
+            {
+                **pick(post, *key),
+                **{"predictor": "good", "digest": "d", "made_at": moment, "as_of": post["created_at"]},
+                **{"age_hours": 0.0, "expected_log_score": post["expected"], "percentile": 0.5},
+                **{"expected_score": math.expm1(post["expected"]), "median_log_score": 3.0, "missing_blocks": []},
+                **bounds(post["expected"]),
+            }
+            for post in world.forecast
+        ],
     }
     with warehouse.write() as writer:
         for table, filled in rows.items():
             schema = writer.query(f"SELECT * FROM {table} LIMIT 0").schema
             writer.append(table, pa.Table.from_pylist(list(filled), schema=schema))
+
+
+def bounds(expected: float) -> Row:
+    """Intervals of different widths, to the upper side wider."""
+    return {
+        name: value
+        for level in (50, 80, 90)
+        for name, value in ((f"low_{level}", expected - level / 60), (f"high_{level}", expected + level / 50))
+    }
 
 
 def age(post: Row) -> tuple[datetime, str]:
@@ -858,3 +892,80 @@ def test_pipeline_funnel_counts_every_stage(world, answers):
         assert row["labelled"] == len(labelled)
         assert row["train"] + row["validation"] + row["test"] == len(labelled)
         assert row["test"] == sum(post["split"] == "test" for post in labelled)
+
+
+def inside(post: Row, level: int, expected: float) -> bool:
+    found = bounds(expected)
+    return bool(found[f"low_{level}"] <= post["log_score"] <= found[f"high_{level}"])
+
+
+def test_interval_coverage_is_the_share_inside_on_the_test_part(world, answers):
+    rows = by(answers("interval_coverage"), "subreddit", "predictor", "expected")
+    assert len(rows) == 2 * 2 * 3
+    for (subreddit, predictor, part), row in rows.items():
+        sign = 1 if predictor == "good" else -1
+        test = [post for post in world.labelled(subreddit) if post["split"] == "test"]
+        test.sort(key=lambda post: (sign * post["expected"], post["post_id"]))
+        lower = test[: math.ceil(len(test) / 2)]
+        chosen = {"all": test, "lower half": lower, "upper half": test[len(lower) :]}[part]
+        assert row["posts"] == len(chosen)
+        for level in (50, 80, 90):
+            shares = [inside(post, level, sign * post["expected"]) for post in chosen]
+            assert row[f"coverage_{level}"] == near(np.mean(shares))
+        assert row["mean_width_80"] == near(80 / 60 + 80 / 50)
+        assert row["standard_error_80"] == near(math.sqrt(0.16 / len(chosen)))
+    assert rows["aww", "good", "all"]["coverage_80"] > rows["aww", "poor", "all"]["coverage_80"]
+
+
+def test_champions_are_every_judgement_the_newest_first(answers):
+    rows = answers("champions")
+    assert [(row["subreddit"], row["champion"], row["promoted"]) for row in rows] == [
+        (name, *of) for name in ("aww", "pics") for of in (("good", False), ("good", True), ("poor", True))
+    ]
+    assert {row["mae_difference"] for row in rows} == {-0.25}
+
+
+def test_forecast_accuracy_is_of_what_has_matured_since_within_a_month(world, answers):
+    rows = by(answers("forecast_accuracy"), "subreddit", "month")
+    months = grouped(world.forecast, lambda post: (post["subreddit"], post["created_at"].date().replace(day=1)))
+    assert set(rows) == set(months)
+    compared = 0
+    for key, posts in months.items():
+        row, scored = rows[key], [post for post in posts if post["score"] is not None]
+        assert (row["forecasts"], row["scored"], row["predictor"]) == (len(posts), len(scored), "good")
+        if not scored:
+            assert [row[name] for name in ("mae", "median_mae", "bias", "spearman", "coverage_80")] == [None] * 5
+            continue
+        compared += 1
+        errors = np.array([post["expected"] - post["log_score"] for post in scored])
+        assert row["mae"] == near(np.abs(errors).mean())
+        assert row["bias"] == near(errors.mean())
+        assert row["median_mae"] == near(np.mean([abs(3.0 - post["log_score"]) for post in scored]))
+        expected = spearmanr([post["expected"] for post in scored], [post["log_score"] for post in scored]).statistic
+        assert row["spearman"] == (near(expected) if len(scored) > 2 else None)
+        for level in (50, 80, 90):
+            assert row[f"coverage_{level}"] == near(np.mean([inside(p, level, p["expected"]) for p in scored]))
+        assert row["factor_80"] == pytest.approx(math.exp(80 / 60 + 80 / 50), abs=0.06)
+    assert compared >= 3
+
+
+def test_forecasts_stand_beside_what_came(world, answers):
+    rows = by(answers("forecasts"), "post_id")
+    for subreddit in ("aww", "pics"):
+        own = sorted((post for post in world.forecast if post["subreddit"] == subreddit), key=age, reverse=True)
+        assert {row["post_id"] for row in rows.values() if row["subreddit"] == subreddit} == {
+            post["post_id"] for post in own[:20]
+        }
+    said = Counter()
+    for post in world.forecast:
+        if row := rows.get(post["post_id"]):
+            found = bounds(post["expected"])
+            outcome = "waiting"
+            if post["score"] is not None:
+                outcome = "below" if post["log_score"] < found["low_80"] else "inside"
+                outcome = "above" if post["log_score"] > found["high_80"] else outcome
+            said[outcome] += 1
+            assert (row["outcome"], row["score"]) == (outcome, post["score"])
+            assert row["low_80"] == pytest.approx(np.sign(found["low_80"]) * np.expm1(abs(found["low_80"])), abs=0.051)
+            assert row["high_80"] == pytest.approx(np.expm1(found["high_80"]), abs=0.051)
+    assert len(said) >= 3

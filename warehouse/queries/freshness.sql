@@ -87,7 +87,13 @@ SELECT 'models', 'training_columns', count(*), NULL FROM models.training_columns
 UNION ALL
 SELECT 'models', 'predictors', count(*), max(trained_at) FROM models.predictors
 UNION ALL
+SELECT 'models', 'validation_predictions', count(*), NULL FROM models.validation_predictions
+UNION ALL
+SELECT 'models', 'champions', count(*), max(judged_at) FROM models.champions
+UNION ALL
 SELECT 'marts', 'predictions', count(*), NULL FROM marts.predictions
+UNION ALL
+SELECT 'marts', 'forecasts', count(*), max(made_at) FROM marts.forecasts
 UNION ALL
 SELECT 'marts', 'leaderboard', count(*), NULL FROM marts.leaderboard
 UNION ALL

@@ -13,7 +13,9 @@ CREATE TABLE IF NOT EXISTS marts.predictions (
     low_80 DOUBLE,
     high_80 DOUBLE,
     low_90 DOUBLE,
-    high_90 DOUBLE
+    high_90 DOUBLE,
+    calibration_posts INTEGER,
+    missing_blocks VARCHAR[]
 );
 COMMENT ON TABLE marts.predictions IS 'What every trained predictor expects of every post, the young ones included. Key: (post_id, predictor).';
 COMMENT ON COLUMN marts.predictions.post_id IS 'Base36 id of the post.';
@@ -24,10 +26,12 @@ COMMENT ON COLUMN marts.predictions.expected_log_score IS 'Expected sign(score) 
 COMMENT ON COLUMN marts.predictions.expected_score IS 'The score at that log score: the inverse transform, nearer to a median than to a mean.';
 COMMENT ON COLUMN marts.predictions.percentile IS 'Share of the labelled posts of the subreddit that scored less, from 0 to 1, ties half.';
 COMMENT ON COLUMN marts.predictions.digest IS 'Digest of the model that said so (models.predictors).';
-COMMENT ON COLUMN marts.predictions.inputs IS 'Digest of the feature rows and labels it was computed from.';
-COMMENT ON COLUMN marts.predictions.low_50 IS 'Lower end of the 50 % prediction interval of the log score; NULL where there is none.';
+COMMENT ON COLUMN marts.predictions.inputs IS 'Digest of the feature rows, labels and residuals it was computed from.';
+COMMENT ON COLUMN marts.predictions.low_50 IS 'Lower end of the 50 % interval of the log score, by split conformal prediction on the validation part; NULL where calibration_posts is below 3.';
 COMMENT ON COLUMN marts.predictions.high_50 IS 'Upper end of that interval.';
-COMMENT ON COLUMN marts.predictions.low_80 IS 'Lower end of the 80 % prediction interval of the log score; NULL where there is none.';
+COMMENT ON COLUMN marts.predictions.low_80 IS 'Lower end of the 80 % interval of the log score, by split conformal prediction on the validation part; NULL where calibration_posts is below 9.';
 COMMENT ON COLUMN marts.predictions.high_80 IS 'Upper end of that interval.';
-COMMENT ON COLUMN marts.predictions.low_90 IS 'Lower end of the 90 % prediction interval of the log score; NULL where there is none.';
+COMMENT ON COLUMN marts.predictions.low_90 IS 'Lower end of the 90 % interval of the log score, by split conformal prediction on the validation part; NULL where calibration_posts is below 19.';
 COMMENT ON COLUMN marts.predictions.high_90 IS 'Upper end of that interval.';
+COMMENT ON COLUMN marts.predictions.calibration_posts IS 'Posts of the validation part of which the predictor expected about as much: their residuals made the intervals.';
+COMMENT ON COLUMN marts.predictions.missing_blocks IS 'Feature blocks of the model that the post lacks, such as those of a picture that is dead or not fetched yet.';
