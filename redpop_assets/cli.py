@@ -37,6 +37,7 @@ images_app = typer.Typer(no_args_is_help=True, help="The stored image files.")
 app.add_typer(images_app, name="images")
 
 _console = Console()
+_MOST_ROWS = 30  # of one table of `redpop analyse`
 
 
 def _say(text: str) -> None:
@@ -116,6 +117,46 @@ def materialize(
         _say("What was finished is kept; the same command goes on from there. The log of a run: `redpop dev`.")
         raise typer.Exit(1)
     _say('Next: `redpop leaderboard`, `redpop sql "FROM marts.leaderboard"`, or `redpop dev` for the UI.')
+
+
+@app.command()
+def analyse(
+    subreddit: Annotated[str, typer.Argument(help="The community. Default: all with a training set.")] = "",
+    predictor: Annotated[
+        str, typer.Option(help="The predictor to take apart. Default: REDPOP_ANALYSED_PREDICTOR.")
+    ] = "",
+    only: Annotated[
+        list[str] | None, typer.Option(help="Name of an analysis, such as emap; may be repeated. Default: all of them.")
+    ] = None,
+) -> None:
+    """Audit and explain the predictors on the training sets that are there: tables in marts, figures in the home."""
+    from redpop_assets.analyses.registry import ANALYSES
+    from redpop_assets.analyses.study import cell
+    from redpop_assets.runs import analyse as run
+    from redpop_assets.storage.figures import FigureStore
+
+    settings = load_settings()
+    (name,) = _chosen(settings, [subreddit]) if subreddit else ("",)
+    outcome = run(settings, subreddit=name, predictor=predictor, only=only or ())
+    figures = FigureStore(settings.home / "figures")
+    for analysis in (ANALYSES[chosen] for chosen in only or ANALYSES):
+        if any(failure.startswith(analysis.op_name) for failure in outcome.failures):
+            continue
+        where = f"WHERE subreddit = '{name}'" if name else ""
+        rows = _published(settings, f"SELECT * FROM {analysis.table} {where} ORDER BY ALL").to_pylist()
+        grid = Grid(title=f"{analysis.table}: {len(rows)} rows", title_justify="left", box=SIMPLE_HEAD)
+        for title in analysis.shown.values():
+            grid.add_column(title)
+        for row in rows[:_MOST_ROWS]:
+            grid.add_row(*(escape(cell(row, column)) for column in analysis.shown))
+        _console.print(grid)
+        if len(rows) > _MOST_ROWS:
+            _say(f'… and {len(rows) - _MOST_ROWS} more: `redpop sql "FROM {analysis.table}"`')
+    for failure in outcome.failures:
+        _say(f"[red]{escape(failure)}[/]")
+    if outcome.failures:
+        raise typer.Exit(1)
+    _say(f"The figures: {figures.root}. What each table answers: {settings.home / 'redpop.duckdb'}, schema marts.")
 
 
 @app.command(name="import")

@@ -2,6 +2,7 @@
 
 import dagster as dg
 
+from redpop_assets.assets.analyses import analysis_assets
 from redpop_assets.assets.comparisons import comparison_assets
 from redpop_assets.assets.core import core_assets
 from redpop_assets.assets.features import feature_assets
@@ -34,6 +35,7 @@ def build_defs(settings: Settings) -> dg.Definitions:
             *forecast_assets(tables),
             *mart_assets(tables),
             *comparison_assets(tables),
+            *analysis_assets(tables),
         ],
         jobs=build_jobs(),
         schedules=build_schedules(settings),

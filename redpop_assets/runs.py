@@ -15,7 +15,9 @@ from typing import Any
 import dagster as dg
 from dagster import AssetSelection
 
-from redpop_assets.automation import KEPT_FRESH, ON_DEMAND, REFRESH
+from redpop_assets.analyses.registry import ANALYSES
+from redpop_assets.assets.tables import asset_key
+from redpop_assets.automation import ANALYSE, KEPT_FRESH, ON_DEMAND, REFRESH
 from redpop_assets.definitions import build_defs
 from redpop_assets.errors import RedPopError, SettingsError
 from redpop_assets.settings import Settings
@@ -76,6 +78,41 @@ def materialize(
     return list(outcomes.values())
 
 
+def analyse(settings: Settings, *, subreddit: str, predictor: str, only: Sequence[str]) -> RunOutcome:
+    """Compute what is computed on demand, and publish it, in a run each.
+
+    Args:
+        settings: the deployment.
+        subreddit: a community in lower case; empty for all that have a training set.
+        predictor: the one that analyses of a single predictor take apart; empty for that of the settings.
+        only: names of analyses; empty for all, and for whatever else is computed on demand.
+
+    Raises:
+        SettingsError: there is no such analysis.
+    """
+    if unknown := sorted(set(only) - set(ANALYSES)):
+        raise SettingsError(f"There is no analysis {unknown[0]!r}; there are {', '.join(ANALYSES)}.")
+    prepare_instance(settings)
+    defs = build_defs(settings)
+    graph = defs.resolve_asset_graph()
+    keys = [asset_key(ANALYSES[name].table) for name in only] or sorted(ON_DEMAND.resolve(graph))
+    asked = {"config": {"subreddit": subreddit, "predictor": predictor}}
+    ops = {analysis.op_name: asked for analysis in ANALYSES.values() if asset_key(analysis.table) in keys}
+    with dg.DagsterInstance.get() as instance:
+        _end_dead_runs(instance)
+        result = defs.resolve_job_def(ANALYSE).execute_in_process(
+            instance=instance,
+            asset_selection=keys,
+            run_config={"loggers": {"terminal": {}}, "ops": ops},
+            raise_on_error=False,
+            tags={**_of_this_process(), "redpop/source": settings.source},
+        )
+        if result.success:
+            published = [asset_key("marts.published_warehouse")]
+            result = execute(defs, instance, settings.partitions[0], published, tags={"redpop/source": settings.source})
+    return RunOutcome(subreddit, result.run_id, tuple(_failures(result)))
+
+
 def report_import(settings: Settings, subreddit: str, file: str) -> None:
     """Materialize the raw tables as an import left them, so that the UI shows it and automation sees new, checked data.
 
@@ -123,8 +160,13 @@ def execute(
         asset_selection=list(keys),
         run_config={"loggers": {"terminal": {}}, **(config or {})},
         raise_on_error=False,
-        tags={"redpop/host": socket.gethostname(), "redpop/pid": str(os.getpid()), **tags},
+        tags={**_of_this_process(), **tags},
     )
+
+
+def _of_this_process() -> dict[str, str]:
+    """Tags that tell whose run it is."""
+    return {"redpop/host": socket.gethostname(), "redpop/pid": str(os.getpid())}
 
 
 def _end_dead_runs(instance: dg.DagsterInstance) -> None:

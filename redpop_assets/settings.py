@@ -162,6 +162,9 @@ class Settings(BaseSettings):
     test_share: float = Field(
         0.2, gt=0, lt=0.5, description="Share of the labelled posts, the newest, that is the test."
     )
+    analysed_predictor: str = Field(
+        "fusion_lightgbm", description="The predictor that `redpop analyse` takes apart: ablation, shuffled labels."
+    )
     seed: int = Field(7, ge=0, description="Seed of everything random in training and evaluation.")
 
     lock_timeout_seconds: float = Field(600.0, gt=0, description="Longest wait for the warehouse file.")

@@ -20,6 +20,7 @@ from redpop_assets.errors import SettingsError
 COMMANDS = (
     "demo",
     "materialize",
+    "analyse",
     "import",
     "export",
     "images",

@@ -2,7 +2,8 @@
 
 Data flows from left to right, but forgetting reaches every layer at once: what waited for the layers to be computed
 again would be content that nobody may keep any more. The tables to search are those of the schema, found by the names
-of their columns (`post_id`, `image_sha256`, `caption_sha256`, `author`, …), so that a new table cannot be overlooked.
+of their columns (`post_id`, `image_sha256`, `caption_sha256`, `author`, …), so that a new table cannot be overlooked;
+a column `figure` names a file that shows the post.
 """
 
 import hashlib
@@ -18,6 +19,7 @@ import pyarrow as pa
 
 from redpop_assets.errors import SettingsError
 from redpop_assets.storage.arrow import utc_now
+from redpop_assets.storage.figures import FigureStore
 from redpop_assets.storage.images import ImageStore
 from redpop_assets.storage.schema import Schema
 from redpop_assets.storage.warehouse import Reader, Warehouse, Writer
@@ -97,7 +99,7 @@ class Forgotten:
     Attributes:
         posts: Tombstones made.
         rows: Rows erased, by table.
-        files: Image files removed.
+        files: Files removed: images, and figures that showed the posts.
     """
 
     posts: int = 0
@@ -161,10 +163,12 @@ def forget(warehouse: Warehouse, images: ImageStore, posts: Mapping[str, str]) -
     done = Forgotten()
     if not posts:
         return done
+    figures = FigureStore.of(warehouse)
     with warehouse.write() as writer:
         reasons = _with_crossposts(writer, posts)
         ids = list(reasons)
         done.posts = writer.append(TOMBSTONES, _tombstones(writer, reasons))
+        done.files += _remove_figures(writer, figures, "post_id IN (SELECT unnest($ids))", {"ids": ids})
         for table in _tables_with(warehouse.schema, "post_id"):
             if table != TOMBSTONES:
                 done.count(
@@ -178,9 +182,17 @@ def forget(warehouse: Warehouse, images: ImageStore, posts: Mapping[str, str]) -
 
 
 def erase_unused_content(warehouse: Warehouse, images: ImageStore) -> Forgotten:
-    """Erase pictures and what was computed from pictures and captions, as far as no post of core.posts uses them."""
+    """Erase pictures and what was computed from pictures and captions, as far as no post of core.posts uses them.
+
+    Figures and analyses that show a post go with it.
+    """
     done = Forgotten()
+    figures = FigureStore.of(warehouse)
     with warehouse.write() as writer:
+        gone = "post_id NOT IN (SELECT post_id FROM core.posts)"
+        done.files += _remove_figures(writer, figures, gone)
+        for table in _tables_with(warehouse.schema, "figure"):
+            done.count(table, writer.erase(f"DELETE FROM {table} WHERE {gone}"))
         _erase_unused_content(writer, images, done)
     return done
 
@@ -329,6 +341,19 @@ def _found_anew(writer: Writer, table: str, ids: list[str]) -> None:
         """,
         {"ids": ids},
     )
+
+
+def _remove_figures(
+    writer: Writer, figures: FigureStore, condition: str, params: Mapping[str, object] | None = None
+) -> int:
+    """Delete the figures that show a post of `condition`, and say so in the rows of the other posts they showed."""
+    removed = 0
+    for table in _tables_with(writer.schema, "figure"):
+        found = writer.query(f"SELECT DISTINCT figure FROM {table} WHERE figure IS NOT NULL AND {condition}", params)
+        shown = found.column("figure").to_pylist()
+        removed += sum(map(figures.remove, shown))
+        writer.erase(f"UPDATE {table} SET figure = NULL WHERE figure IN (SELECT unnest($shown))", {"shown": shown})
+    return removed
 
 
 def _erase_unused_content(writer: Writer, images: ImageStore, done: Forgotten) -> None:

@@ -8,6 +8,7 @@ import duckdb
 import pytest
 
 from redpop_assets import cli
+from redpop_assets.analyses.registry import ANALYSES
 from redpop_assets.checks import LOOKS_AS_BEFORE
 from redpop_assets.predictors.feature_drift import COMPARED_TABLES
 from redpop_assets.storage.forgetting import FORGOTTEN_REMOVALS
@@ -21,6 +22,8 @@ TABLES = [name for name, table in load_schema().items() if not table.is_view]
 
 # Nothing was imported, forgotten, or found to be a placeholder.
 WITHOUT_REASON_TO_HAVE_ANY = {"raw.imports", "raw.tombstones", "core.placeholder_images"}
+# Nobody asked.
+WITHOUT_REASON_TO_HAVE_ANY |= {analysis.table for analysis in ANALYSES.values()}
 
 PREDICTOR = {"status", "reason", "blocks", "notes", "train_rows", "train_seconds", "trained_now", "snapshot"}
 COUNTS = {"dagster/row_count", "dagster/partition_row_count"}
@@ -194,9 +197,7 @@ def test_the_leaderboard_has_each_predictor_of_each_community(first):
 
 
 def test_every_post_is_predicted_by_everyone(first):
-    expected = {
-        (row["post_id"], name) for row in first.rows("SELECT post_id FROM core.posts") for name in PREDICTORS
-    }
+    expected = {(row["post_id"], name) for row in first.rows("SELECT post_id FROM core.posts") for name in PREDICTORS}
     rows = first.rows("SELECT * FROM marts.predictions")
     assert {(row["post_id"], row["predictor"]) for row in rows} == expected
     assert len(rows) == len(expected)

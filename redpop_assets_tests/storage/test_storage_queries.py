@@ -333,6 +333,7 @@ def fill(warehouse: Warehouse, world: World) -> None:
             }
             for post in world.forecast
         ],
+        **analysed(),
     }
     with warehouse.write() as writer:
         for table, filled in rows.items():
@@ -346,6 +347,56 @@ def bounds(expected: float) -> Row:
         name: value
         for level in (50, 80, 90)
         for name, value in ((f"low_{level}", expected - level / 60), (f"high_{level}", expected + level / 50))
+    }
+
+
+def analysed() -> dict[str, list[Row]]:
+    """What `redpop analyse` might have found in r/pics, of two predictors: one that is sound and one that is not."""
+    same = {"subreddit": "pics", "snapshot": "s", "measured_on": "m"}
+
+    def ends(name: str, estimate: float, width: float = 0.1) -> Row:
+        return {name: estimate, f"{name}_low": estimate - width, f"{name}_high": estimate + width}
+
+    def of_both(sound: Row, unsound: Row) -> list[Row]:
+        return [{**same, "predictor": "good", **sound}, {**same, "predictor": "poor", **unsound}]
+
+    slices = {"posts": 40, "authors": 20}
+    return {
+        "marts.error_slices": [
+            {**row, "dimension": dimension, "slice": value, **slices}
+            for dimension, value, bias in (("listing", "new", 0.0), ("listing", "top", 0.9), ("month", "2024-04", 0.05))
+            for row in of_both(
+                {**ends("spearman", 0.6), **ends("mae", 0.5), **ends("bias", bias)},
+                {"reason": "too few posts: 3 of 30"},
+            )
+        ],
+        "marts.calibration": [
+            {**row, "bin": 1 + number, "posts": 20}
+            for number, actual in enumerate((1.0, 2.0, 3.0))
+            for row in of_both(
+                {"mean_expected": actual, **ends("mean_actual", actual)},
+                {"mean_expected": 2.0, **ends("mean_actual", actual)},
+            )
+        ],
+        "marts.emap": of_both(
+            {"posts": 80, **ends("spearman", 0.6), **ends("additive_spearman", 0.4), **ends("gap", 0.2)},
+            {"posts": 80, **ends("spearman", 0.3), **ends("additive_spearman", 0.3), **ends("gap", 0.0)},
+        ),
+        "marts.shuffled_labels": of_both(
+            {"test_posts": 80, "permutations": 8, **ends("spearman", 0.01), "true_spearman": 0.6, "covers_zero": True},
+            {"test_posts": 80, "permutations": 8, **ends("spearman", 0.4), "true_spearman": 0.9, "covers_zero": False},
+        ),
+        "marts.ablation": [
+            {**row, "variant": variant, "block": block, "test_posts": 80}
+            for variant, block, spearman, difference in (
+                *(("all", "", 0.6, None), ("only", "text", 0.5, -0.1), ("only", "time", 0.2, -0.4)),
+                *(("without", "text", 0.25, -0.35), ("without", "time", 0.55, -0.05)),
+            )
+            for row in of_both(
+                {**ends("spearman", spearman), **(ends("difference", difference) if difference else {})},
+                {"reason": "needs block time"},
+            )
+        ],
     }
 
 
@@ -969,3 +1020,32 @@ def test_forecasts_stand_beside_what_came(world, answers):
             assert row["low_80"] == pytest.approx(np.sign(found["low_80"]) * np.expm1(abs(found["low_80"])), abs=0.051)
             assert row["high_80"] == pytest.approx(np.expm1(found["high_80"]), abs=0.051)
     assert len(said) >= 3
+
+
+def test_worth_of_blocks_sets_each_one_alone_beside_what_its_absence_costs(answers):
+    rows = by(answers("worth_of_blocks"), "predictor", "block")
+    text = rows["good", "text"]
+    assert (text["spearman_alone"], text["missed"]) == (0.5, 0.35)
+    assert (text["missed_low"], text["missed_high"]) == (near(0.25), near(0.45))
+    assert [row["block"] for row in answers("worth_of_blocks") if row["predictor"] == "good"] == ["text", "time"]
+    assert rows["poor", "time"]["reason"] == "needs block time"
+
+
+def test_audits_say_what_is_sound_and_what_is_not(answers):
+    assert {row["predictor"]: row["verdict"] for row in answers("leakage_audit")} == {
+        "good": "nothing found", "poor": "SOMETHING LEAKS",
+    }  # fmt: skip
+    assert {row["predictor"]: row["interaction"] for row in answers("interactions")} == {
+        "good": "useful", "poor": "not beyond chance",
+    }  # fmt: skip
+    found = by(answers("calibration_groups"), "predictor", "bin")
+    assert [found["good", bin_]["expected"] for bin_ in (1, 2, 3)] == ["calibrated"] * 3
+    assert [found["poor", bin_]["expected"] for bin_ in (1, 2, 3)] == ["too much", "calibrated", "too little"]
+
+
+def test_errors_by_listing_and_by_month(answers):
+    listings = by(answers("predictors_by_listing"), "predictor", "found_in")
+    assert listings["good", "top"]["bias"] == 0.9
+    assert listings["poor", "new"]["reason"] == "too few posts: 3 of 30"
+    (month,) = answers("error_by_month")
+    assert (month["month"], month["beyond_chance"]) == ("2024-04", False)

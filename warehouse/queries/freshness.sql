@@ -101,4 +101,14 @@ SELECT 'marts', 'metrics', count(*), NULL FROM marts.metrics
 UNION ALL
 SELECT 'marts', 'comparisons', count(*), NULL FROM marts.comparisons
 UNION ALL
-SELECT 'marts', 'split_comparison', count(*), NULL FROM marts.split_comparison;
+SELECT 'marts', 'split_comparison', count(*), NULL FROM marts.split_comparison
+UNION ALL
+SELECT 'marts', 'error_slices', count(*), NULL FROM marts.error_slices
+UNION ALL
+SELECT 'marts', 'calibration', count(*), NULL FROM marts.calibration
+UNION ALL
+SELECT 'marts', 'emap', count(*), NULL FROM marts.emap
+UNION ALL
+SELECT 'marts', 'shuffled_labels', count(*), NULL FROM marts.shuffled_labels
+UNION ALL
+SELECT 'marts', 'ablation', count(*), NULL FROM marts.ablation;

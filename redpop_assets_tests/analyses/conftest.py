@@ -1,0 +1,84 @@
+"""A community whose scores follow from the number of words of the caption, with trained predictors, ready to study."""
+
+import shutil
+from dataclasses import dataclass, replace
+from datetime import timedelta
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from redpop_assets.analyses.study import Study, studies
+from redpop_assets.predictors.blocks import Encoders
+from redpop_assets.predictors.forecast import refresh_predictions
+from redpop_assets.predictors.training import build_training_set, refresh_predictor
+from redpop_assets.storage.arrow import arrow_table
+from redpop_assets.storage.images import ImageStore
+from redpop_assets.storage.models import ModelStore
+from redpop_assets.storage.warehouse import Warehouse
+
+TRAINED = ("subreddit_median", "metadata_boosting", "fusion_lightgbm")
+
+
+@dataclass(frozen=True)
+class Community:
+    """A home directory with one community in it."""
+
+    home: Path
+    encoders: Encoders
+
+    @property
+    def warehouse(self) -> Warehouse:
+        return Warehouse(self.home, source="test", lock_timeout=30)
+
+    @property
+    def models(self) -> ModelStore:
+        return ModelStore(self.home / "models")
+
+    def copy(self, home: Path) -> "Community":
+        shutil.copytree(self.home, home)
+        return replace(self, home=home)
+
+    def study(self, predictor: str = "metadata_boosting", seed: int = 7) -> Study:
+        (study,) = studies(
+            *(self.warehouse, self.models, ImageStore(self.home / "images"), self.encoders),
+            **{"subreddit": "pics", "predictor": predictor, "seed": seed, "progress": [].append},
+        )
+        return study
+
+    def train(self, *names: str) -> None:
+        for name in names:
+            state = refresh_predictor(name, "pics", self.warehouse, self.models, self.encoders, seed=7)
+            assert state.row["status"] == "trained", state.row["reason"]
+
+
+@pytest.fixture(scope="session")
+def untrained(tmp_path_factory, fill, encoders) -> Community:
+    """With a training set, and sightings: even posts were first seen in `new`, odd ones in `top`."""
+    community = Community(tmp_path_factory.mktemp("community") / "home", encoders)
+    warehouse = community.warehouse
+    ids = fill(warehouse)
+    built = build_training_set(
+        warehouse, "pics", encoders, label_age=timedelta(days=7), test_share=0.3, validation_share=0.15
+    )
+    with warehouse.write() as writer:
+        writer.replace("models.training_set", built.rows, "subreddit = 'pics'")
+        seen = {
+            "post_id": ids,
+            "subreddit": ["pics"] * len(ids),
+            "time_filter": [""] * len(ids),
+            "rank": [1] * len(ids),
+        }
+        for listing, days in (("new", [1 + 9 * (n % 2) for n in range(len(ids))]), ("top", [2] * len(ids))):
+            moments = np.datetime64("2026-01-01", "us") + np.array(days) * np.timedelta64(1, "D")
+            writer.append("raw.sightings", arrow_table({**seen, "listing": [listing] * len(ids), "seen_at": moments}))
+    return community
+
+
+@pytest.fixture(scope="session")
+def community(untrained, tmp_path_factory) -> Community:
+    """The same with predictors that are cheap to train, and their predictions. Nobody changes it: `copy` it first."""
+    made = untrained.copy(tmp_path_factory.mktemp("trained") / "home")
+    made.train(*TRAINED)
+    refresh_predictions(made.warehouse, made.models, progress=str)
+    return made
