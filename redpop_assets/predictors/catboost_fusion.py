@@ -29,6 +29,7 @@ from redpop_assets.features.tfidf import CODE_VERSION as TFIDF_VERSION
 from redpop_assets.features.tfidf import TfIdf
 from redpop_assets.predictors.additive_kernel import Projection
 from redpop_assets.predictors.base import Doubles, Predictor, Training
+from redpop_assets.predictors.contributions import Contributions
 from redpop_assets.predictors.dataset import BLOCK_NAMES, Dataset
 from redpop_assets.predictors.ridge import Ridge
 from redpop_assets.predictors.title_words import TitleWords
@@ -112,6 +113,25 @@ class CatBoostFusion(Predictor):
 
     def _predict(self, data: Dataset) -> Doubles:
         return np.asarray(self.booster.predict(self._inputs(data), thread_count=1), dtype=np.float64)
+
+    def contributions(self, data: Dataset) -> Contributions:
+        """Shapley values of columns, components and ridge predictions."""
+        import catboost
+
+        self._check_columns(data)
+        data = data.pick(self.columns)
+        inputs, reduced = self._inputs(data), self._reduced(data)
+        tabular = [(name, column) for name in BLOCK_NAMES if name not in WIDE for column in self.columns.get(name, ())]
+        leading = [
+            (name, f"component {number}")
+            for name, values in reduced.items()
+            for number in range(1, (values.shape[1] if name == WORDS else values[:, :LEADING_COMPONENTS].shape[1]) + 1)
+        ]
+        names = (*tabular, *leading, *((name, "ridge") for name in self.ridges))
+        found = np.asarray(
+            self.booster.get_feature_importance(catboost.Pool(inputs), type="ShapValues", thread_count=1)
+        )
+        return Contributions(float(found[0, -1]), names, found[:, :-1], inputs)
 
     def _inputs(self, data: Dataset) -> Doubles:
         reduced = self._reduced(data)

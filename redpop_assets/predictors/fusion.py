@@ -31,6 +31,7 @@ import numpy as np
 
 from redpop_assets.predictors.additive_kernel import AdditiveKernel, Projection, sum_of
 from redpop_assets.predictors.base import Doubles, Predictor, Training
+from redpop_assets.predictors.contributions import Contributions
 from redpop_assets.predictors.dataset import BLOCK_NAMES, EMBEDDINGS, Dataset
 
 if TYPE_CHECKING:
@@ -134,6 +135,34 @@ class FusionLightGBM(Predictor):
         return np.asarray(
             expected + np.mean([booster.predict(inputs, num_threads=1) for booster in self.boosters], axis=0)
         )
+
+    def contributions(self, data: Dataset) -> Contributions:
+        """What each block adds through its kernel, and Shapley values of what the trees correct.
+
+        A kernel's part is an input of the trees too: the input `kernel` of a block holds both.
+        """
+        self._check_columns(data)
+        data = data.pick(self.columns)
+        scores = self._scores(data)
+        parts = self.kernel.parts(scores)
+        inputs = self._inputs(data, scores, parts)
+        tabular = [
+            (name, column) for name in self.projections if name not in EMBEDDINGS for column in self.columns[name]
+        ]
+        leading = [
+            (name, f"component {number}")
+            for name, values in scores.items()
+            if name in EMBEDDINGS
+            for number in range(1, min(values.shape[1], LEADING_COMPONENTS) + 1)
+        ]
+        names = (*tabular, *leading, *((name, "kernel") for name in parts))
+        added, base = np.zeros(inputs.shape), self.kernel.mean
+        for booster in self.boosters:
+            found = np.asarray(booster.predict(inputs, pred_contrib=True, num_threads=1)) / len(self.boosters)
+            added += found[:, :-1]
+            base += float(found[0, -1])
+        added[:, -len(parts) :] += np.column_stack(list(parts.values()))
+        return Contributions(base, names, added, inputs)
 
     def _boost(self, inputs: Doubles, residual: Doubles, trees: int) -> "list[lightgbm.Booster]":
         import lightgbm

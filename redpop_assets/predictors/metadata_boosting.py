@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from redpop_assets.predictors.base import Doubles, Predictor, Training
+from redpop_assets.predictors.contributions import Contributions
 from redpop_assets.predictors.dataset import BLOCK_NAMES, Dataset, Floats
 
 if TYPE_CHECKING:
@@ -64,6 +65,14 @@ class MetadataBoosting(Predictor):
 
     def _predict(self, data: Dataset) -> Doubles:
         return np.asarray(self.booster.predict(self._matrix(data), num_threads=1), dtype=np.float64)
+
+    def contributions(self, data: Dataset) -> Contributions:
+        """Shapley values of the columns."""
+        self._check_columns(data)
+        inputs = self._matrix(data.pick(self.columns))
+        added = np.asarray(self.booster.predict(inputs, pred_contrib=True, num_threads=1), dtype=np.float64)
+        names = tuple((block, column) for block in BLOCK_NAMES for column in self.columns.get(block, ()))
+        return Contributions(float(added[0, -1]), names, added[:, :-1], inputs.astype(np.float64))
 
     def _save_files(self, folder: Path) -> list[str]:
         self.booster.save_model(folder / MODEL)
