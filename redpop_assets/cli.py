@@ -143,15 +143,15 @@ def analyse(
         if any(failure.startswith(analysis.op_name) for failure in outcome.failures):
             continue
         where = f"WHERE subreddit = '{name}'" if name else ""
-        rows = _published(settings, f"SELECT * FROM {analysis.table} {where} ORDER BY ALL").to_pylist()
-        grid = Grid(title=f"{analysis.table}: {len(rows)} rows", title_justify="left", box=SIMPLE_HEAD)
+        rows = _published(settings, f"SELECT * FROM {analysis.read_from} {where} ORDER BY ALL").to_pylist()
+        grid = Grid(title=f"{analysis.read_from}: {len(rows)} rows", title_justify="left", box=SIMPLE_HEAD)
         for title in analysis.shown.values():
             grid.add_column(title)
         for row in rows[:_MOST_ROWS]:
             grid.add_row(*(escape(cell(row, column)) for column in analysis.shown))
         _console.print(grid)
         if len(rows) > _MOST_ROWS:
-            _say(f'… and {len(rows) - _MOST_ROWS} more: `redpop sql "FROM {analysis.table}"`')
+            _say(f'… and {len(rows) - _MOST_ROWS} more: `redpop sql "FROM {analysis.read_from}"`')
     for failure in outcome.failures:
         _say(f"[red]{escape(failure)}[/]")
     if outcome.failures:

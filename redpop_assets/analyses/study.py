@@ -150,6 +150,7 @@ class Analysis:
         of_one_predictor: Whether it takes one predictor apart, rather than looking at all.
         draws: Whether it draws figures.
         shows_posts: Whether they show posts: pictures or captions.
+        view: What people are shown, if that is not the table itself.
         shown: Columns of the tables that people are shown: column -> title. An interval is named after its estimate.
     """
 
@@ -162,11 +163,17 @@ class Analysis:
     of_one_predictor: bool = False
     draws: bool = False
     shows_posts: bool = False
+    view: str = ""
 
     @property
     def table(self) -> str:
         """Its table."""
         return f"marts.{self.name}"
+
+    @property
+    def read_from(self) -> str:
+        """The table or view that people are shown."""
+        return self.view or self.table
 
     @property
     def op_name(self) -> str:
@@ -180,7 +187,7 @@ class Analysis:
 
 @dataclass(frozen=True)
 class Outcome:
-    """What a refresh did: all rows of the table, communities measured now, remarks, and the figures that there are."""
+    """What a refresh did: the rows that people are shown, communities measured now, remarks, and the figures there."""
 
     rows: list[Row]
     measured: int
@@ -245,7 +252,7 @@ def refresh(analysis: Analysis, asked: Sequence[Study], warehouse: Warehouse) ->
         notes += [f"r/{study.subreddit}: {note}" for note in finding.notes]
         measured += 1
         study.progress(f"{analysis.name}: {len(finding.rows)} rows of r/{study.subreddit}")
-    rows = warehouse.query(f"SELECT * FROM {analysis.table} ORDER BY ALL").to_pylist()
+    rows = warehouse.query(f"SELECT * FROM {analysis.read_from} ORDER BY ALL").to_pylist()
     there = [figures.relative(study.subreddit, name) for study in asked for name in _drawn(analysis, study, figures)]
     return Outcome(rows, measured, tuple(notes), tuple(there))
 

@@ -258,7 +258,8 @@ def _weighted_ranks(values: npt.NDArray[np.float64]) -> Callable[[Weights], npt.
     return ranks
 
 
-def _resampled_weights(clusters: npt.NDArray[np.int64], resamples: int, seed: int) -> Iterator[Weights]:
+def resampled_weights(clusters: npt.NDArray[np.int64], resamples: int, seed: int) -> Iterator[Weights]:
+    """Weights (b, n) of n posts on `resamples` resamples of their clusters, some at a time."""
     labels, cluster = np.unique(clusters, return_inverse=True)
     count = len(labels)
     at_once = max(1, min(resamples, _CELLS_AT_ONCE // len(clusters)))

@@ -397,6 +397,39 @@ def analysed() -> dict[str, list[Row]]:
                 {"reason": "needs block time"},
             )
         ],
+        "marts.shap": [
+            {
+                **row,
+                **{"block": "text", "input": f"c{rank:02}", "posts": 80, "rank": rank},
+                **{"mean_abs": 1 / rank, "share": 0.1},
+            }
+            for rank in range(1, 13)
+            for row in of_both({"direction": 0.9 if rank == 1 else -0.9}, {"direction": None})
+        ],
+        "marts.words": [
+            {
+                **same,
+                **{"kind": "word", "token": token, "posts": 12, "authors": 6, "share": 0.1, **ends("lift", lift)},
+                **{"top_posts": 5, "bottom_posts": 3, "difference": 2, "band": "neutral"},
+            }
+            for token, lift in (("dog", 0.5), ("sea", 0.05), ("storm", -0.5))
+        ],
+        "marts.image_category_posts": [
+            {
+                **same,
+                **{"post_id": f"p{n}", "category": 1 + n % 2, "unpopular": n < 40, "distance": abs(n - 45.2)},
+                "picked_out": False,
+            }
+            for n in range(33, 50)
+        ],
+        "marts.object_families": [
+            {**same, "family": family, "rank": rank, **ends("weight", weight)}
+            for rank, (family, weight) in enumerate((("dog", 2.0), ("tool", 0.05), ("fungus", -1.0)), start=1)
+        ],
+        "marts.word_attention": [
+            {**same, "post_id": "p40", "position": n, "word": word, "weight": weight, "probability": 0.8}
+            for n, (word, weight) in enumerate((("angry", 0.1), ("storm", 0.7), ("the", 0.1), ("sea", 0.1)), start=1)
+        ],
     }
 
 
@@ -1049,3 +1082,21 @@ def test_errors_by_listing_and_by_month(answers):
     assert listings["poor", "new"]["reason"] == "too few posts: 3 of 30"
     (month,) = answers("error_by_month")
     assert (month["month"], month["beyond_chance"]) == ("2024-04", False)
+
+
+def test_explanations_list_what_stands_out(world, answers):
+    rows = [row for row in answers("important_inputs") if row["predictor"] == "good"]
+    assert [row["rank"] for row in rows] == list(range(1, 11))
+    assert [row["direction"] for row in rows[:2]] == ["more is better", "less is better"]
+    assert {row["direction"] for row in answers("important_inputs") if row["predictor"] == "poor"} == {"mixed"}
+    assert [row["token"] for row in answers("words")] == ["dog", "storm"]
+    assert [row["family"] for row in answers("objects_in_pictures")] == ["dog", "fungus"]
+    captions = {post["post_id"]: post["caption"] for post in world.posts}
+    kinds = answers("kinds_of_pictures")
+    assert [(row["category"], row["typical_post"]) for row in kinds] == [(1, "p46"), (2, "p45")]
+    assert all(row["typical_caption"] == captions[row["typical_post"]] for row in kinds)
+    assert [(row["word"], row["attention"], row["even"]) for row in answers("attention_to_words")][1] == (
+        "storm",
+        0.7,
+        0.25,
+    )

@@ -111,4 +111,14 @@ SELECT 'marts', 'emap', count(*), NULL FROM marts.emap
 UNION ALL
 SELECT 'marts', 'shuffled_labels', count(*), NULL FROM marts.shuffled_labels
 UNION ALL
-SELECT 'marts', 'ablation', count(*), NULL FROM marts.ablation;
+SELECT 'marts', 'ablation', count(*), NULL FROM marts.ablation
+UNION ALL
+SELECT 'marts', 'shap', count(*), NULL FROM marts.shap
+UNION ALL
+SELECT 'marts', 'words', count(*), NULL FROM marts.words
+UNION ALL
+SELECT 'marts', 'image_category_posts', count(*), NULL FROM marts.image_category_posts
+UNION ALL
+SELECT 'marts', 'object_families', count(*), NULL FROM marts.object_families
+UNION ALL
+SELECT 'marts', 'word_attention', count(*), NULL FROM marts.word_attention;
