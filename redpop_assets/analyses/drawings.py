@@ -49,12 +49,15 @@ def interval_chart(
 
 
 def reliability_chart(rows: Sequence[Mapping[str, Any]], *, title: str) -> bytes:
-    """Mean expected against mean actual log score of groups of posts, a line per predictor, with the diagonal."""
+    """Mean expected against mean actual log score of groups of posts, a line per predictor, with the diagonal.
+
+    At most `MOST_SERIES` predictors can be told apart.
+    """
     figure = _figure(5.2, 4.6)
     axes = figure.add_subplot()
     ends = [row[column] for row in rows for column in ("mean_expected", "mean_actual")]
     axes.plot([min(ends), max(ends)], [min(ends), max(ends)], color="black", linewidth=0.6, label="calibrated")
-    for (name, members), colour in zip(_by_predictor(rows).items(), _SERIES, strict=False):
+    for (name, members), colour in zip(_series(rows), _SERIES, strict=False):
         known = [row for row in members if row["mean_actual_low"] is not None]
         for row in known:
             span = [row["mean_actual_low"], row["mean_actual_high"]]
@@ -75,11 +78,11 @@ def reliability_chart(rows: Sequence[Mapping[str, Any]], *, title: str) -> bytes
 
 
 def month_chart(rows: Sequence[Mapping[str, Any]], *, title: str) -> bytes:
-    """Bias by month, a line per predictor with its interval: actual minus expected log score."""
+    """Bias by month, a line per predictor with its interval: actual minus expected log score; at most `MOST_SERIES`."""
     months = sorted({row["slice"] for row in rows})
     figure = _figure(6.4, 3.6)
     axes = figure.add_subplot()
-    series = list(_by_predictor(rows).items())[:MOST_SERIES]
+    series = _series(rows)
     for number, ((name, members), colour) in enumerate(zip(series, _SERIES, strict=False)):
         at = np.array([months.index(row["slice"]) for row in members]) + 0.06 * (number - len(series) / 2)
         for place, row in zip(at, members, strict=True):
@@ -204,11 +207,11 @@ def _spread(values: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
     return offsets
 
 
-def _by_predictor(rows: Sequence[Mapping[str, Any]]) -> dict[str, list[Mapping[str, Any]]]:
+def _series(rows: Sequence[Mapping[str, Any]]) -> list[tuple[str, list[Mapping[str, Any]]]]:
     groups: dict[str, list[Mapping[str, Any]]] = defaultdict(list)
     for row in rows:
         groups[row["predictor"]].append(row)
-    return groups
+    return list(groups.items())[:MOST_SERIES]
 
 
 def _figure(width: float, height: float) -> "Figure":

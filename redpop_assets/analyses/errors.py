@@ -12,9 +12,9 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
-from redpop_assets.analyses.drawings import month_chart, reliability_chart
+from redpop_assets.analyses.drawings import MOST_SERIES, month_chart, reliability_chart
 from redpop_assets.analyses.study import LEAST_POSTS, Analysis, Doubles, Finding, Row, Study, three
-from redpop_assets.evaluation.bootstrap import author_clusters, mean_of, spearman_of
+from redpop_assets.evaluation.bootstrap import author_clusters, interval, mean_of, spearman_of
 
 BINS: Final = 10
 """Groups of equally many test posts by what was expected of them."""
@@ -82,7 +82,8 @@ def judged(study: Study) -> list[Judged]:
 def measure_slices(study: Study) -> Finding:
     """One row per predictor, dimension and slice."""
     rows: list[Row] = []
-    for one in judged(study):
+    everyone = judged(study)
+    for one in everyone:
         for dimension, values in one.slices.items():
             for value in sorted(set(values)):
                 chosen = np.flatnonzero(np.array(values) == value)
@@ -91,7 +92,9 @@ def measure_slices(study: Study) -> Finding:
                 )
     if not rows:
         return Finding((), notes=("no predictor has predictions of test posts",))
+    drawn = _best(everyone)
     months = [row for row in rows if row["dimension"] == "month" and row["bias"] is not None]
+    months = [row for row in months if row["predictor"] in drawn]
     if len({row["slice"] for row in months}) < 2:
         return Finding(rows)
     png = month_chart(months, title=f"r/{study.subreddit}: error of the test posts by month")
@@ -114,7 +117,8 @@ def _slice(study: Study, one: Judged, rows: npt.NDArray[np.int64]) -> Row:
 def measure_calibration(study: Study) -> Finding:
     """One row per predictor and group of test posts, from the least to the most expected."""
     rows: list[Row] = []
-    for one in judged(study):
+    everyone = judged(study)
+    for one in everyone:
         if len(one.truth) < LEAST_POSTS:
             reason = f"too few test posts: {len(one.truth)} of {LEAST_POSTS}"
             rows.append({"predictor": one.predictor, "bin": 0, "posts": len(one.truth), "reason": reason})
@@ -135,15 +139,22 @@ def measure_calibration(study: Study) -> Finding:
             )
     if not rows:
         return Finding((), notes=("no predictor has predictions of test posts",))
-    drawn = [row for row in rows if row["reason"] is None]
-    png = reliability_chart(drawn, title=f"r/{study.subreddit}: expected and actual log score") if drawn else None
-    return Finding(rows, {} if png is None else {CALIBRATION.figure_name(study): png})
+    best = _best(everyone)
+    drawn = [row for row in rows if row["reason"] is None and row["predictor"] in best]
+    if not drawn:
+        return Finding(rows)
+    png = reliability_chart(drawn, title=f"r/{study.subreddit}: expected and actual log score")
+    return Finding(rows, {CALIBRATION.figure_name(study): png})
+
+
+def _best(everyone: Sequence[Judged]) -> set[str]:
+    """Who is drawn: as many as a figure can tell apart, those with the smallest absolute error."""
+    ranked = sorted(everyone, key=lambda one: (float(np.abs(one.truth - one.expected).mean()), one.predictor))
+    return {one.predictor for one in ranked[:MOST_SERIES]}
 
 
 def interval_of_mean(values: Doubles, clusters: npt.NDArray[np.int64], seed: int) -> Row:
     """`mean_actual` of a group with its interval, whose ends are None for a single author."""
-    from redpop_assets.evaluation.bootstrap import interval
-
     found = interval(mean_of(values), clusters, seed=seed)
     return three("mean_actual", found) if found else {**three("mean_actual", None), "mean_actual": float(values.mean())}
 

@@ -87,6 +87,14 @@ def test_new_sightings_are_looked_at(own, slices):  # noqa: ARG001  the slices w
     assert found.column(0).to_pylist() == ["new"]
 
 
+def test_a_figure_shows_those_with_the_smallest_error():
+    from redpop_assets.analyses.errors import Judged, _best
+
+    truth = np.zeros(40)
+    everyone = [Judged(f"p{n:02}", truth + (n * 7 % 12), truth, np.arange(40), {}) for n in range(12)]
+    assert _best(everyone) == {f"p{n:02}" for n in range(12) if n * 7 % 12 < 8}
+
+
 def test_without_predictions_it_says_so(untrained):
     from redpop_assets.analyses import errors
 
