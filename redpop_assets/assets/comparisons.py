@@ -3,7 +3,6 @@
 import dagster as dg
 
 from redpop_assets.assets.tables import TableAssets
-from redpop_assets.predictors.registry import predictor_names
 from redpop_assets.storage.warehouse import Warehouse
 
 
@@ -38,7 +37,7 @@ def comparison_assets(tables: TableAssets) -> list[dg.AssetsDefinition]:
         rows, trained = refresh_split_comparison(
             warehouse,
             tables.encoders,
-            [config.predictor] if config.predictor else predictor_names(),
+            [config.predictor] if config.predictor else settings.predictor_names,
             subreddit=config.subreddit,
             test_share=settings.test_share,
             validation_share=settings.validation_share,

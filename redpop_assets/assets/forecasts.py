@@ -3,7 +3,6 @@
 import dagster as dg
 
 from redpop_assets.assets.tables import TableAssets
-from redpop_assets.predictors.registry import predictor_names
 from redpop_assets.storage.arrow import utc_now
 from redpop_assets.storage.models import ModelStore
 from redpop_assets.storage.warehouse import Warehouse
@@ -17,7 +16,7 @@ def forecast_assets(tables: TableAssets) -> list[dg.AssetsDefinition]:
         **tables.asset(
             "models.champions",
             code_version="1",
-            deps=["models.training_set", *(f"models.{name}" for name in predictor_names())],
+            deps=["models.training_set", *(f"models.{name}" for name in settings.predictor_names)],
         )
     )
     def champions(
@@ -33,7 +32,7 @@ def forecast_assets(tables: TableAssets) -> list[dg.AssetsDefinition]:
         from redpop_assets.predictors.promotion import history_markdown, refresh_champion
 
         subreddit = context.partition_key
-        row, judged_now = refresh_champion(warehouse, models, subreddit, predictor_names(), seed=settings.seed)
+        row, judged_now = refresh_champion(warehouse, models, subreddit, settings.predictor_names, seed=settings.seed)
         champion = (row["predictor"] if row else None) or "nobody"
         context.log.info(f"{champion}: {row['reason'] if row else 'nothing is trained yet'}")
         history = warehouse.query("FROM models.champions WHERE subreddit = $subreddit", {"subreddit": subreddit})

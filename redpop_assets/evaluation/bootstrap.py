@@ -89,7 +89,7 @@ def replicate(
     if len(np.unique(clusters)) < 2:
         return [Replicates(estimate, np.full(resamples, np.nan)) for estimate in estimates]
     parts = [
-        [statistic(weights) for statistic in statistics] for weights in _resampled_weights(clusters, resamples, seed)
+        [statistic(weights) for statistic in statistics] for weights in resampled_weights(clusters, resamples, seed)
     ]
     return [
         Replicates(estimate, np.concatenate(values))

@@ -1,9 +1,9 @@
 """`metadata_boosting`: LightGBM on what is known without looking at the image.
 
 Origin: the metadata-only model that published ablations (SMPD feature fusion, #LearnDeeply) find hard to beat; a
-content model has to. Inputs are the blocks time, author, flags, text (caption statistics, sentiment, emotions), entities,
-novelty and community, no embeddings. Choices: small trees with much regularisation, because a subreddit has hundreds of posts rather than
-millions; early stopping on the validation part, without a refit.
+content model has to. Inputs are the blocks time, author, flags, text (caption statistics, sentiment, emotions),
+entities, novelty and community, no embeddings. Choices: small trees with much regularisation, because a subreddit has
+hundreds of posts rather than millions; early stopping on the validation part, without a refit.
 """
 
 from pathlib import Path

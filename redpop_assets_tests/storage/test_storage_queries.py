@@ -513,7 +513,7 @@ def test_leaderboard_is_within_a_subreddit_and_best_first(world, answers):
         assert row["test_posts"] == len(test)
 
 
-def test_leaderboard_says_who_stands_where(world, answers):
+def test_leaderboard_says_who_stands_where(answers):
     rows = by(answers("leaderboard"), "subreddit", "predictor")
     for subreddit in ("aww", "pics"):
         assert rows[subreddit, "good"]["standing"] in ("best", "among_best")
@@ -552,7 +552,7 @@ def test_comparisons_have_the_better_one_first(world, answers):
     assert rows["aww", "log_score", "mae"]["difference"] < 0
 
 
-def test_macro_means_need_thirty_test_posts(world, answers):
+def test_macro_means_need_thirty_test_posts(answers):
     rows = answers("macro_means")
     assert {row["metric"] for row in rows} == {"spearman", "mae", "rmse", "pair_accuracy"}
     for row in rows:
@@ -560,7 +560,7 @@ def test_macro_means_need_thirty_test_posts(world, answers):
         assert (row["pooled_do_not_use"] is None) == (row["metric"] == "pair_accuracy")
 
 
-def test_split_comparison_is_beside_the_split_by_time(world, answers):
+def test_split_comparison_is_beside_the_split_by_time(answers):
     rows = answers("split_comparison")
     assert [row["split"] for row in rows] == ["time", "one_per_author", "random"]
     assert [row["more_than_by_time"] for row in rows] == [0, None, near(0.3625)]
