@@ -23,10 +23,12 @@ from rich.table import Table as Grid
 
 from redpop_assets.errors import RedPopError
 from redpop_assets.evaluation.bootstrap import author_clusters, interval, spearman_of
-from redpop_assets.evaluation.leaderboard import with_interval
+from redpop_assets.evaluation.comparison import AMONG_BEST, BEST
+from redpop_assets.evaluation.leaderboard import by_spearman, detectable_lines, legend, with_interval
 from redpop_assets.settings import Settings, load_settings
 
 HOME = "warehouse/demo"
+_MARKS = {BEST: " *", AMONG_BEST: " †"}
 SUBREDDITS = ("pics", "EarthPorn")
 _READY_SECONDS = 60.0
 
@@ -100,7 +102,7 @@ def run_demo(settings: Settings, *, port: int, posts: int, advance: timedelta | 
 def print_leaderboard(
     rows: Sequence[dict[str, Any]], console: Console, ceilings: dict[str, tuple[float, float, float]] | None = None
 ) -> None:
-    """Print one table per subreddit, best Spearman first, with its ceiling where it is known."""
+    """Print one table per subreddit, best Spearman first, with its ceiling where it is known; then what marks mean."""
     for subreddit in sorted({row["subreddit"] for row in rows}):
         members = [row for row in rows if row["subreddit"] == subreddit]
         size = max(members, key=lambda row: row["test_posts"])
@@ -117,18 +119,26 @@ def print_leaderboard(
             estimate, low, high = ceilings[subreddit]
             grid.add_row("highest reachable", escape(f"{estimate:.2f} [{low:.2f}, {high:.2f}]"), style="dim")
         trained = [row for row in members if row["status"] == "trained"]
-        for row in sorted(trained, key=lambda row: -(row["spearman"] or -2.0)):
+        for row in sorted(trained, key=by_spearman):
+            standing = row.get("standing") or ""  # which a file that was published by an earlier version lacks
             grid.add_row(
-                row["predictor"] + (" (untrained weights)" if row["untrained_weights"] else ""),
+                row["predictor"]
+                + _MARKS.get(standing, "")
+                + (" (untrained weights)" if row["untrained_weights"] else ""),
                 escape(with_interval(row, "spearman")),
                 "–" if row["mae"] is None else f"{row['mae']:.2f}",
                 "–" if row["mse"] is None else f"{row['mse']:.2f}",
                 escape(with_interval(row, "pair_accuracy")),
+                style="bold" if standing == BEST else "",
             )
         console.print(grid)
+        for sentence in detectable_lines(members):
+            console.print(escape(sentence), highlight=False)
         for row in members:
             if row["status"] != "trained":
                 console.print(f"[yellow]{row['predictor']} not trained:[/] {escape(row['reason'])}", highlight=False)
+    if rows:
+        console.print(legend("*"), highlight=False)
 
 
 def ceiling(settings: Settings, url: str, subreddit: str) -> tuple[float, float, float]:

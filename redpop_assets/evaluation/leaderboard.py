@@ -280,16 +280,18 @@ def leaderboard_markdown(rows: Sequence[Mapping[str, Any]], metrics: Sequence[Ma
             f"| {with_interval(row, 'spearman')} | {_number(row['mae'])} | {_number(row['mse'])} "
             f"| {with_interval(row, 'pair_accuracy')} | {row['test_posts']} | {row['pairs']} |"
         )
-    lines += ["", LEGEND, *(f"{line}  " for line in detectable_lines(rows))]
+    lines += ["", legend("**Bold**"), "", *(f"{line}  " for line in detectable_lines(rows))]
     if len({row["subreddit"] for row in rows}) > 1:
         lines += ["", *_over_subreddits(metrics)]
     return "\n".join(lines)
 
 
-LEGEND: Final = (
-    "**Bold**: better than every other predictor of the subreddit by Spearman, p < 0.05 in paired tests with Holm's "
-    "correction. †: not worse than the highest beyond chance."
-)
+def legend(best: str) -> str:
+    """What the marks of standings mean; `best` is how the best predictor is marked."""
+    return (
+        f"{best}: better than every other predictor of the subreddit by Spearman, p < 0.05 in paired tests with Holm's "
+        "correction. †: not worse than the highest beyond chance."
+    )
 
 
 def by_spearman(row: Mapping[str, Any]) -> tuple[Any, ...]:
@@ -314,7 +316,7 @@ def detectable_lines(rows: Sequence[Mapping[str, Any]]) -> list[str]:
     """For each subreddit a sentence on the smallest difference that its test posts can tell from chance."""
     lines = {}
     for row in rows:
-        least = row["smallest_detectable"]
+        least = row.get("smallest_detectable")
         if least is not None:
             lines[row["subreddit"]] = (
                 f"r/{row['subreddit']}: one test at 5 % is likely to miss differences of Spearman below {least:.2f} "

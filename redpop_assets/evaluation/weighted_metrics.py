@@ -32,15 +32,17 @@ class _Ties:
 
     def sums(self, cells: Doubles) -> Doubles:
         """(b, n) cells of n posts -> (b, g) sums over g different values."""
-        if not len(self._starts):
-            return cells
-        added: Doubles = np.add.reduceat(cells[:, self._order], self._starts, axis=1)
+        ordered = cells[:, self._order]
+        if len(self._starts) == len(self._order):
+            return ordered
+        added: Doubles = np.add.reduceat(ordered, self._starts, axis=1)
         return added
 
 
 def of_rows(rows: npt.NDArray[np.int64], statistic: Statistic) -> Statistic:
     """A statistic of some of the posts: it is given their weights only."""
-    return lambda weights: statistic(weights[:, rows])
+    everyone = np.array_equal(rows, np.arange(len(rows)))
+    return lambda weights: statistic(weights if everyone and len(rows) == weights.shape[1] else weights[:, rows])
 
 
 def kendall_of(truth: npt.ArrayLike, prediction: npt.ArrayLike) -> Statistic:

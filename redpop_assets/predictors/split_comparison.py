@@ -234,7 +234,7 @@ def split_markdown(rows: Sequence[Mapping[str, Any]]) -> str:
 
     def order(entry: tuple[tuple[str, str], Mapping[str, Mapping[str, Any]]]) -> tuple[str, float, str]:
         value = entry[1].get("time", {}).get("spearman")
-        return entry[0][0], -2.0 if value is None else -value, entry[0][1]
+        return entry[0][0], 2.0 if value is None else -value, entry[0][1]
 
     for (subreddit, predictor), by_split in sorted(found.items(), key=order):
         cells = [_cell(by_split.get(split)) for split in SPLITS]

@@ -13,6 +13,7 @@ from redpop_assets.evaluation.bootstrap import (
     mean_of,
     pair_accuracy_of,
     paired_difference,
+    replicate,
     spearman_of,
 )
 from redpop_assets.evaluation.metrics import mae, spearman
@@ -162,3 +163,31 @@ def test_wrong_settings_are_refused():
         interval(mean_of([1.0, 2.0]), np.arange(2), level=1.0)
     with pytest.raises(ValueError, match="resamples"):
         interval(mean_of([1.0, 2.0]), np.arange(2), resamples=0)
+
+
+def test_replicates_share_their_resamples():
+    truth, prediction, clusters = posts(100)
+    statistic = spearman_of(truth, prediction)
+    one, negated, other = replicate([statistic, spearman_of(truth, -prediction), mean_of(truth)], clusters, seed=3)
+    np.testing.assert_allclose(one.values, -negated.values)
+    assert len(one.values) == len(other.values) == 1_000
+    assert one.interval() == interval(statistic, clusters, seed=3)
+    assert one.standard_error == pytest.approx(np.std(one.values, ddof=1))
+
+
+def test_the_standard_error_of_a_mean_is_the_textbook_one():
+    values = np.random.default_rng(5).normal(size=400)
+    (found,) = replicate([mean_of(values)], np.arange(400), resamples=4_000)
+    assert found.standard_error == pytest.approx(values.std() / np.sqrt(400), rel=0.05)
+
+
+def test_replicates_of_what_is_undefined():
+    truth, prediction, clusters = posts(20)
+    constant, alone = spearman_of(truth, np.zeros(20)), np.zeros(20, dtype=np.int64)
+    for statistic, groups in ((constant, clusters), (spearman_of(truth, prediction), alone)):
+        (found,) = replicate([statistic], groups)
+        assert np.isnan(found.values).all()
+        assert found.interval() is found.standard_error is None
+    assert replicate([], clusters) == []
+    with pytest.raises(ValueError, match="resamples"):
+        replicate([constant], clusters, resamples=0)

@@ -94,3 +94,27 @@ def test_wrong_input_is_refused():
         metrics.percentile_rank([], [1.0])
     with pytest.raises(ValueError, match="finite"):
         metrics.percentile_rank([1.0], [float("nan")])
+
+
+def test_hits_within_ten_percent_are_in_whole_points():
+    truth = metrics.log_score([100, 100, 100, 0, 0, -20, 10])
+    prediction = metrics.log_score([110, 111, 90.4, 0.4, 0.6, -18, 11])
+    assert metrics.relative_hits(truth, prediction).tolist() == [True, False, True, True, False, True, True]
+
+
+def test_hits_of_the_order_of_magnitude():
+    truth = metrics.log_score([100, 100, 100, 0, 3, 0, -50])
+    prediction = metrics.log_score([316, 317, 32, 3, 0, 4, 1])
+    assert metrics.magnitude_hits(truth, prediction).tolist() == [True, False, True, True, True, False, True]
+
+
+def test_intervals_by_hand():
+    truth, low, high = [1.0, 2.0, 3.0, 4.0], [1.0, 0.0, 3.5, 3.0], [1.5, 2.0, 4.0, 5.0]
+    assert metrics.covered(truth, low, high).tolist() == [True, True, False, True]
+    assert metrics.coverage(truth, low, high) == 0.75
+    assert metrics.mean_width(low, high) == pytest.approx((0.5 + 2 + 0.5 + 2) / 4)
+    assert metrics.coverage([], [], []) is metrics.mean_width([], []) is None
+    with pytest.raises(ValueError, match="below their beginning"):
+        metrics.covered([1.0, 1.0], [0.0, 2.0], [1.0, 1.0])
+    with pytest.raises(ValueError, match="finite"):
+        metrics.coverage([1.0], [float("nan")], [2.0])

@@ -6,7 +6,14 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from redpop_assets.errors import NotTrainable
-from redpop_assets.evaluation.splits import PARTS, digest, grouped_split, time_split
+from redpop_assets.evaluation.splits import (
+    PARTS,
+    connected_components,
+    digest,
+    grouped_split,
+    one_per_author_split,
+    time_split,
+)
 
 DAY = 86_400
 
@@ -173,6 +180,61 @@ def test_grouped_split_refuses():
         grouped_split(["ann"], ["cat", "dog"])
     with pytest.raises(ValueError, match="shares"):
         grouped_split(["ann", "bob"], test_share=0.0)
+
+
+@settings(deadline=None)
+@given(KEYS, st.integers(0, 5))
+def test_one_post_per_author(rows, seed):
+    authors, images = [row[0] for row in rows], [row[1] for row in rows]
+    try:
+        split = one_per_author_split(authors, images, seed=seed)
+    except NotTrainable:
+        assume(False)
+    drawn = split != "left_out"
+    for author in {"ann", "bob", "eve"} & set(authors):
+        assert sum(drawn[row] for row, own in enumerate(authors) if own == author) == 1
+    assert all(drawn[row] for row, author in enumerate(authors) if author is None)
+    for image in set(images) - {None}:
+        parts = {part for part, own in zip(split.tolist(), images, strict=True) if own == image}
+        assert len(parts - {"left_out"}) <= 1
+    np.testing.assert_array_equal(split, one_per_author_split(authors, images, seed=seed))
+
+
+def test_every_post_of_an_author_may_be_the_one():
+    authors = ["ann", "ann", "ann", *map(str, range(50))]
+    chosen = {
+        one_per_author_split(authors, [None] * 53, seed=seed)[:3].tolist().index("left_out") for seed in range(20)
+    }
+    assert chosen >= {0, 1}
+    with pytest.raises(ValueError, match="2 authors and 1 groups"):
+        one_per_author_split(["ann", "bob"], [None])
+
+
+@settings(deadline=None)
+@given(KEYS)
+def test_components_are_those_of_a_graph(rows):
+    """The same by asking again and again whether two sets share a value."""
+    authors, images = [row[0] for row in rows], [row[1] for row in rows]
+    sets = [{row} for row in range(len(rows))]
+
+    def linked(one, other):
+        return any(key[a] is not None and key[a] == key[b] for a in one for b in other for key in (authors, images))
+
+    merged = True
+    while merged:
+        merged = False
+        for first in range(len(sets)):
+            for second in range(first + 1, len(sets)):
+                if linked(sets[first], sets[second]):
+                    sets[first] |= sets.pop(second)
+                    merged = True
+                    break
+            if merged:
+                break
+    found = connected_components(authors, images)
+    assert {frozenset(np.flatnonzero(found == number).tolist()) for number in set(found.tolist())} == set(
+        map(frozenset, sets)
+    )
 
 
 def test_digest_is_of_the_split_and_not_of_its_order():
