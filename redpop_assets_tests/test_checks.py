@@ -5,6 +5,7 @@ import os
 import duckdb
 import pytest
 
+from redpop_assets.analyses.registry import ANALYSES
 from redpop_assets.assets.tables import asset_key, partition_filter
 from redpop_assets.checks import LOOKS_AS_BEFORE, checks_of, no_stray_files, run_checks
 from redpop_assets.storage.schema import load_schema
@@ -39,6 +40,13 @@ EMPTY = {
         "now() AS started_at, now() AS updated_at, "
         + ", ".join(f"0 AS {column.name}" for column in SCHEMA["raw.imports"].columns if column.type == "BIGINT")
     ),
+}
+DEFAULTS = {"VARCHAR": "'x'", "INTEGER": "1", "DOUBLE": "1.0", "BOOLEAN": "FALSE"}
+EMPTY |= {
+    analysis.table: ", ".join(
+        f"{DEFAULTS[column.type]} AS {column.name}" for column in SCHEMA[analysis.table].columns if not column.nullable
+    )
+    for analysis in ANALYSES.values()
 }
 VECTORS = {"features.image_embeddings": "image_sha256", "features.caption_embeddings": "caption_sha256"}
 

@@ -296,20 +296,20 @@ def _store(analysis: Analysis, study: Study, finding: Finding, measured_on: str,
     """Write the rows, then the figures.
 
     Posts may have been forgotten while the analysis ran: their rows are not stored, nor a figure that shows one. A
-    figure is written while nobody else can write to the warehouse, and after the rows that name it: whatever happens,
-    forgetting finds it.
+    figure is written while nobody else can write to the warehouse, after the rows that name it, and removed before they
+    change: whatever happens, forgetting finds it.
     """
     same = {"subreddit": study.subreddit, "snapshot": study.snapshot, "measured_on": measured_on}
     rows = [{**row, **same} for row in finding.rows]
     paths = {name: figures.relative(study.subreddit, name) for name in finding.figures}
     with study.warehouse.write() as writer:
+        for name in _drawn(analysis, study, figures):
+            figures.remove(figures.relative(study.subreddit, name))
         empty = writer.query(f"SELECT * FROM {analysis.table} LIMIT 0").schema
         writer.replace(analysis.table, pa.Table.from_pylist(rows, schema=empty), *_scope(analysis, study))
         if analysis.shows_posts:
             writer.execute(f"DELETE FROM {analysis.table} WHERE post_id NOT IN (SELECT post_id FROM core.posts)")
     with study.warehouse.write() as writer:
-        for name in set(_drawn(analysis, study, figures)) - set(finding.figures):
-            figures.remove(figures.relative(study.subreddit, name))
         for name, png in finding.figures.items():
             expected = sum(row.get("figure") == paths[name] for row in rows)
             if analysis.shows_posts and expected != writer.scalar(
