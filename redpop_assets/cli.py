@@ -143,7 +143,7 @@ def analyse(
         if any(failure.startswith(analysis.op_name) for failure in outcome.failures):
             continue
         where = f"WHERE subreddit = '{name}'" if name else ""
-        rows = _published(settings, f"SELECT * FROM {analysis.read_from} {where} ORDER BY ALL").to_pylist()
+        rows = _published(settings, f"FROM {analysis.read_from} {where} ORDER BY {analysis.order}").to_pylist()
         grid = Grid(title=f"{analysis.read_from}: {len(rows)} rows", title_justify="left", box=SIMPLE_HEAD)
         for title in analysis.shown.values():
             grid.add_column(title)
@@ -152,8 +152,8 @@ def analyse(
         _console.print(grid)
         if len(rows) > _MOST_ROWS:
             _say(f'… and {len(rows) - _MOST_ROWS} more: `redpop sql "FROM {analysis.read_from}"`')
-    for failure in outcome.failures:
-        _say(f"[red]{escape(failure)}[/]")
+    for message in dict.fromkeys(failure.partition(": ")[2] for failure in outcome.failures):
+        _say(f"[red]{escape(message)}[/]")
     if outcome.failures:
         raise typer.Exit(1)
     _say(f"The figures: {figures.root}. What each table answers: {settings.home / 'redpop.duckdb'}, schema marts.")

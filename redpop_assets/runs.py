@@ -79,7 +79,7 @@ def materialize(
 
 
 def analyse(settings: Settings, *, subreddit: str, predictor: str, only: Sequence[str]) -> RunOutcome:
-    """Compute what is computed on demand, and publish it, in a run each.
+    """Compute what is computed on demand, and publish what succeeded, in a run each.
 
     Args:
         settings: the deployment.
@@ -107,10 +107,12 @@ def analyse(settings: Settings, *, subreddit: str, predictor: str, only: Sequenc
             raise_on_error=False,
             tags={**_of_this_process(), "redpop/source": settings.source},
         )
-        if result.success:
+        failures = _failures(result)
+        if result.get_asset_materialization_events():
             published = [asset_key("marts.published_warehouse")]
-            result = execute(defs, instance, settings.partitions[0], published, tags={"redpop/source": settings.source})
-    return RunOutcome(subreddit, result.run_id, tuple(_failures(result)))
+            tags = {"redpop/source": settings.source}
+            failures += _failures(execute(defs, instance, settings.partitions[0], published, tags=tags))
+    return RunOutcome(subreddit, result.run_id, tuple(failures))
 
 
 def report_import(settings: Settings, subreddit: str, file: str) -> None:

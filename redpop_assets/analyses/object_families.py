@@ -40,5 +40,6 @@ OBJECT_FAMILIES = Analysis(
     measure=measure,
     version="1",
     draws=True,
+    order="subreddit, rank",
     shown={"subreddit": "subreddit", "rank": "rank", "family": "family", "weight": "weight (95 %)"},
 )

@@ -82,6 +82,7 @@ SHAP = Analysis(
     measure=measure,
     version="1",
     draws=True,
+    order="subreddit, predictor, rank",
     shown={
         "subreddit": "subreddit",
         "predictor": "predictor",

@@ -151,6 +151,7 @@ class Analysis:
         draws: Whether it draws figures.
         shows_posts: Whether they show posts: pictures or captions.
         view: What people are shown, if that is not the table itself.
+        order: SQL of the order in which they are shown it.
         shown: Columns of the tables that people are shown: column -> title. An interval is named after its estimate.
     """
 
@@ -164,6 +165,7 @@ class Analysis:
     draws: bool = False
     shows_posts: bool = False
     view: str = ""
+    order: str = "ALL"
 
     @property
     def table(self) -> str:
@@ -252,7 +254,7 @@ def refresh(analysis: Analysis, asked: Sequence[Study], warehouse: Warehouse) ->
         notes += [f"r/{study.subreddit}: {note}" for note in finding.notes]
         measured += 1
         study.progress(f"{analysis.name}: {len(finding.rows)} rows of r/{study.subreddit}")
-    rows = warehouse.query(f"SELECT * FROM {analysis.read_from} ORDER BY ALL").to_pylist()
+    rows = warehouse.query(f"FROM {analysis.read_from} ORDER BY {analysis.order}").to_pylist()
     there = [figures.relative(study.subreddit, name) for study in asked for name in _drawn(analysis, study, figures)]
     return Outcome(rows, measured, tuple(notes), tuple(there))
 

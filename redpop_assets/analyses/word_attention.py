@@ -136,6 +136,7 @@ WORD_ATTENTION = Analysis(
     measure=measure,
     version="1",
     draws=True,
+    order="subreddit, probability DESC, post_id, position",
     shows_posts=True,
     shown={
         "subreddit": "subreddit",

@@ -169,6 +169,7 @@ WORDS = Analysis(
     version="1",
     sources=(),
     draws=True,
+    order="subreddit, lift DESC, token",
     shown={
         "subreddit": "subreddit",
         "kind": "kind",
