@@ -37,7 +37,7 @@ images_app = typer.Typer(no_args_is_help=True, help="The stored image files.")
 app.add_typer(images_app, name="images")
 
 _console = Console()
-_MOST_ROWS = 30  # of one table of `redpop analyse`
+_MOST_ROWS = 20  # of one table and community that `redpop analyse` prints
 
 
 def _say(text: str) -> None:
@@ -144,14 +144,19 @@ def analyse(
             continue
         where = f"WHERE subreddit = '{name}'" if name else ""
         rows = _published(settings, f"FROM {analysis.read_from} {where} ORDER BY {analysis.order}").to_pylist()
-        grid = Grid(title=f"{analysis.read_from}: {len(rows)} rows", title_justify="left", box=SIMPLE_HEAD)
-        for title in analysis.shown.values():
-            grid.add_column(title)
-        for row in rows[:_MOST_ROWS]:
-            grid.add_row(*(escape(cell(row, column)) for column in analysis.shown))
-        _console.print(grid)
-        if len(rows) > _MOST_ROWS:
-            _say(f'… and {len(rows) - _MOST_ROWS} more: `redpop sql "FROM {analysis.read_from}"`')
+        shown = {column: title for column, title in analysis.shown.items() if column != "subreddit"}
+        for community in dict.fromkeys(row["subreddit"] for row in rows):
+            members = [row for row in rows if row["subreddit"] == community]
+            grid = Grid(title=f"{analysis.read_from} of r/{community}", title_justify="left", box=SIMPLE_HEAD)
+            for column, title in shown.items():
+                grid.add_column(title, no_wrap=column != "reason")
+            for row in members[:_MOST_ROWS]:
+                grid.add_row(*(escape(cell(row, column)) for column in shown))
+            _console.print(grid)
+            if len(members) > _MOST_ROWS:
+                _say(f'… and {len(members) - _MOST_ROWS} more: `redpop sql "FROM {analysis.read_from}"`')
+        if not rows:
+            _say(f"{analysis.read_from}: nothing; the log says why.")
     for message in dict.fromkeys(failure.partition(": ")[2] for failure in outcome.failures):
         _say(f"[red]{escape(message)}[/]")
     if outcome.failures:

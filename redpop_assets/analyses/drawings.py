@@ -130,7 +130,7 @@ def beeswarm(
     axes.axvline(0.0, color="black", linewidth=0.6)
     axes.set_yticks(range(len(inputs)), list(inputs), fontsize=7, parse_math=False)
     axes.set_ylim(len(inputs) - 0.5, -0.5)
-    axes.set_xlabel(f"{axis}; blue: low value, red: high value, grey: unknown", fontsize=8)
+    axes.set_xlabel(f"{axis} (blue: low value, red: high)", fontsize=8)
     return _png(figure, axes, title)
 
 
@@ -146,7 +146,7 @@ def gallery(rows: Sequence[tuple[str, Sequence["Image.Image"]]], *, title: str) 
     for number, (heading, pictures) in enumerate(rows):
         for place, picture in enumerate(pictures):
             axes = figure.add_subplot(len(rows), across, number * across + place + 1)
-            axes.imshow(np.asarray(picture))
+            axes.imshow(np.asarray(_squared(picture)))
             axes.set_axis_off()
             if place == 0:
                 axes.set_title(heading, fontsize=6, loc="left", parse_math=False)
@@ -189,6 +189,14 @@ def attention_chart(
         bars.set_title("attention to words", fontsize=7, loc="left")
     figure.suptitle(title, fontsize=9, parse_math=False)
     return _saved(figure)
+
+
+def _squared(picture: "Image.Image") -> "Image.Image":
+    """A picture on a white square, so that all of a row are of one height."""
+    from PIL import ImageOps
+
+    edge = max(picture.size)
+    return ImageOps.pad(picture, (edge, edge), color="white")
 
 
 def _spread(values: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:

@@ -1,7 +1,8 @@
 """`marts.error_slices` and `marts.calibration`: where and when predictors err on the test part.
 
 Slices are by listing, month, age of the label, and whether the author's past and the picture were known. Posts found in
-`top` are there because they scored, so a model that is judged on them is judged on another task.
+`top` are there because they scored, so a model that is judged on them is judged on another task than on those found in
+`new`. A post that was seen in both is in both slices: which reading came first is often a matter of seconds.
 """
 
 from collections import defaultdict
@@ -20,29 +21,30 @@ BINS: Final = 10
 """Groups of equally many test posts by what was expected of them."""
 
 _JUDGED = """
-WITH first_sightings AS (
-    SELECT post_id, listing FROM raw.sightings WHERE subreddit = $subreddit
-    QUALIFY row_number() OVER (PARTITION BY post_id ORDER BY seen_at, listing, time_filter) = 1
+WITH sighted AS (
+    SELECT post_id, list(DISTINCT listing) AS listings FROM raw.sightings WHERE subreddit = $subreddit GROUP BY post_id
 )
 SELECT
     p.predictor,
     p.expected_log_score,
     t.log_score,
     t.cluster,
-    coalesce(f.listing, 'archive') AS listing,
-    strftime(t.created_at, '%Y-%m') AS month,
-    CASE
-        WHEN l.age_at_label_hours < 10 * 24 THEN '0 below 10 days'
-        WHEN l.age_at_label_hours < 30 * 24 THEN '1 10 to 30 days'
-        ELSE '2 above 30 days'
-    END AS label_age,
-    CASE WHEN a.past_mature_posts > 0 THEN 'past scores known' ELSE 'no past score' END AS author,
-    CASE WHEN i.image_sha256 IS NULL THEN 'no picture' ELSE 'picture' END AS picture
+    coalesce(f.listings, ['archive']) AS listing,
+    [strftime(t.created_at, '%Y-%m')] AS month,
+    [
+        CASE
+            WHEN l.age_at_label_hours < 10 * 24 THEN '0 below 10 days'
+            WHEN l.age_at_label_hours < 30 * 24 THEN '1 10 to 30 days'
+            ELSE '2 above 30 days'
+        END
+    ] AS label_age,
+    [CASE WHEN a.past_mature_posts > 0 THEN 'past scores known' ELSE 'no past score' END] AS author,
+    [CASE WHEN i.image_sha256 IS NULL THEN 'no picture' ELSE 'picture' END] AS picture
 FROM marts.predictions AS p
 JOIN models.training_set AS t USING (post_id)
 JOIN models.predictors AS m ON m.subreddit = p.subreddit AND m.predictor = p.predictor AND m.digest = p.digest
 LEFT JOIN core.labels AS l USING (post_id)
-LEFT JOIN first_sightings AS f USING (post_id)
+LEFT JOIN sighted AS f USING (post_id)
 LEFT JOIN features.author_features AS a USING (post_id)
 LEFT JOIN core.primary_images AS i USING (post_id)
 WHERE p.subreddit = $subreddit AND t.split = 'test'
@@ -53,13 +55,13 @@ DIMENSIONS: Final = ("listing", "month", "label_age", "author", "picture")
 
 @dataclass(frozen=True)
 class Judged:
-    """The test posts as one predictor saw them: (n,) each."""
+    """The test posts as one predictor saw them: (n,) each. A post may be in several slices of a dimension."""
 
     predictor: str
     expected: Doubles
     truth: Doubles
     clusters: npt.NDArray[np.int64]
-    slices: dict[str, list[str]]
+    slices: dict[str, list[list[str]]]
 
 
 def judged(study: Study) -> list[Judged]:
@@ -85,8 +87,8 @@ def measure_slices(study: Study) -> Finding:
     everyone = judged(study)
     for one in everyone:
         for dimension, values in one.slices.items():
-            for value in sorted(set(values)):
-                chosen = np.flatnonzero(np.array(values) == value)
+            for value in sorted({value for own in values for value in own}):
+                chosen = np.flatnonzero([value in own for own in values])
                 rows.append(
                     {"predictor": one.predictor, "dimension": dimension, "slice": value, **_slice(study, one, chosen)}
                 )
@@ -179,13 +181,14 @@ ERROR_SLICES = Analysis(
     name="error_slices",
     question=(
         "Where and when do predictors err? Rank correlation, absolute error and bias (actual minus expected log score) "
-        "of the test posts by the listing in which a post was first seen, by month, age of the label, known and new "
+        "of the test posts by the listings in which a post was seen, by month, age of the label, known and new "
         "authors, and with and without a picture."
     ),
     measure=measure_slices,
     version="1",
     sources=_SOURCES,
     draws=True,
+    order="subreddit, dimension <> 'listing', dimension, slice, predictor",
     shown={
         **_DEPENDENCE,
         "dimension": "by",

@@ -82,7 +82,7 @@ SHAP = Analysis(
     measure=measure,
     version="1",
     draws=True,
-    order="subreddit, predictor, rank",
+    order="subreddit, rank, predictor",
     shown={
         "subreddit": "subreddit",
         "predictor": "predictor",

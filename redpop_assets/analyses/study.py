@@ -253,7 +253,8 @@ def refresh(analysis: Analysis, asked: Sequence[Study], warehouse: Warehouse) ->
         _store(analysis, study, finding, measured_on, figures)
         notes += [f"r/{study.subreddit}: {note}" for note in finding.notes]
         measured += 1
-        study.progress(f"{analysis.name}: {len(finding.rows)} rows of r/{study.subreddit}")
+        remarks = f" ({'; '.join(finding.notes)})" if finding.notes else ""
+        study.progress(f"{analysis.name}: {len(finding.rows)} rows of r/{study.subreddit}{remarks}")
     rows = warehouse.query(f"FROM {analysis.read_from} ORDER BY {analysis.order}").to_pylist()
     there = [figures.relative(study.subreddit, name) for study in asked for name in _drawn(analysis, study, figures)]
     return Outcome(rows, measured, tuple(notes), tuple(there))
@@ -351,4 +352,4 @@ def cell(row: Row, column: str) -> str:
         return ", ".join(map(str, value)) if isinstance(value, list) else str(value)
     if row.get(f"{column}_low") is None:
         return f"{value:.3f}"
-    return f"{value:.3f} [{row[f'{column}_low']:.3f}, {row[f'{column}_high']:.3f}]"
+    return f"{value:.2f} [{row[f'{column}_low']:.2f}, {row[f'{column}_high']:.2f}]"

@@ -9,7 +9,7 @@ how often it is right. Maps need the grids of the image encoder (REDPOP_IMAGE_GR
 """
 
 from dataclasses import replace
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 import numpy as np
 import numpy.typing as npt
@@ -18,9 +18,13 @@ from redpop_assets.analyses.drawings import attention_chart
 from redpop_assets.analyses.image_categories import thumbnail
 from redpop_assets.analyses.study import Analysis, Doubles, Finding, Row, Study
 from redpop_assets.encoders.base import CODE_VERSION as ENCODING_VERSION
+from redpop_assets.encoders.names import EncoderName
 from redpop_assets.predictors.dataset import Block, Dataset
 from redpop_assets.predictors.dual_attention import DualAttention
 from redpop_assets.storage.figures import FigureStore
+
+if TYPE_CHECKING:
+    from PIL import Image
 
 EXAMPLES: Final = 3
 """Posts at either end."""
@@ -81,12 +85,25 @@ def measure(study: Study) -> Finding:
             shape = (stored["channels"], stored["height"], stored["width"])
             grid = np.frombuffer(stored["grid"], dtype=np.float16).reshape(shape)
             cells = cell_probabilities(predictor, examples.take(np.array([at])), grid)
-        picture = thumbnail(study.images.read, stored["path"], EDGE)
+        picture = _as_seen(thumbnail(study.images.read, stored["path"], EDGE), model.encoders.image)
         drawn.append((f"{post}: probability {probability:.2f}", picture, cells, words))
     if not rows:
         return Finding((), notes=("the captions of the examples have no words",))
     title = f"r/{study.subreddit}: what {DualAttention.name} looks at, most and least promising posts"
     return Finding(rows, {name: attention_chart(drawn, title=title)})
+
+
+def _as_seen(picture: "Image.Image", encoder: str) -> "Image.Image":
+    """The middle of a picture, which is all that a network of timm sees of it, and all that its grid covers."""
+    name = EncoderName.parse(encoder)
+    if name.library != "timm":
+        return picture
+    import timm
+
+    config = timm.get_pretrained_cfg(name.model)
+    half = (1.0 if config is None else config.crop_pct) * min(picture.size) / 2
+    across, down = picture.width / 2, picture.height / 2
+    return picture.crop((round(across - half), round(down - half), round(across + half), round(down + half)))
 
 
 def cell_probabilities(predictor: DualAttention, post: Dataset, grid: npt.NDArray[np.float16]) -> Doubles | None:

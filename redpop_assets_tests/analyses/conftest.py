@@ -54,7 +54,7 @@ class Community:
 
 @pytest.fixture(scope="session")
 def untrained(tmp_path_factory, fill, encoders) -> Community:
-    """With a training set, and sightings: even posts were first seen in `new`, odd ones in `top`."""
+    """With a training set, and sightings: all posts but every third were seen in `new`, odd ones in `top`."""
     community = Community(tmp_path_factory.mktemp("community") / "home", encoders)
     warehouse = community.warehouse
     ids = fill(warehouse)
@@ -63,15 +63,12 @@ def untrained(tmp_path_factory, fill, encoders) -> Community:
     )
     with warehouse.write() as writer:
         writer.replace("models.training_set", built.rows, "subreddit = 'pics'")
-        seen = {
-            "post_id": ids,
-            "subreddit": ["pics"] * len(ids),
-            "time_filter": [""] * len(ids),
-            "rank": [1] * len(ids),
-        }
-        for listing, days in (("new", [1 + 9 * (n % 2) for n in range(len(ids))]), ("top", [2] * len(ids))):
-            moments = np.datetime64("2026-01-01", "us") + np.array(days) * np.timedelta64(1, "D")
-            writer.append("raw.sightings", arrow_table({**seen, "listing": [listing] * len(ids), "seen_at": moments}))
+        for listing, chosen in (("new", [n for n in range(len(ids)) if n % 3]), ("top", list(range(1, len(ids), 2)))):
+            many = len(chosen)
+            seen = {"post_id": [ids[n] for n in chosen], "subreddit": ["pics"] * many, "listing": [listing] * many}
+            moments = np.full(many, np.datetime64("2026-05-01", "us"))
+            same = {"seen_at": moments, "time_filter": [""] * many, "rank": [1] * many}
+            writer.append("raw.sightings", arrow_table({**seen, **same}))
     return community
 
 

@@ -142,5 +142,5 @@ def test_tables_for_people_show_intervals_and_dashes(ablated):
     assert len({line.count("|") for line in lines[:5]}) == 1
     assert lines[-1] == f"… and {len(rows) - 3} more rows."
     whole = rows[0]
-    assert f"{whole['spearman']:.3f} [{whole['spearman_low']:.3f}, {whole['spearman_high']:.3f}]" in lines[2]
+    assert f"{whole['spearman']:.2f} [{whole['spearman_low']:.2f}, {whole['spearman_high']:.2f}]" in lines[2]
     assert "| – |" in lines[2]

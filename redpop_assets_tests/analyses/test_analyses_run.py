@@ -104,7 +104,7 @@ def test_all_of_them_run_publish_and_draw(only, variables, tmp_path):
 def test_the_command_shows_tables_and_says_where_figures_are(redpop, variables):
     code, shown, _ = redpop("analyse", "pics", "--only", "calibration")
     assert code == 0
-    assert "marts.calibration:" in shown
+    assert "marts.calibration of r/pics" in shown
     assert "marts.emap" not in shown
     assert "metadata_boosting" in shown
     assert f"{variables['REDPOP_HOME']}/figures" in shown

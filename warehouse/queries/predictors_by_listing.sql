@@ -1,7 +1,7 @@
 -- How much of a predictor's skill is left on posts that were found in `new`, and how much on those found in `top`?
 
--- Posts found in `top` are there because they scored: they are judged apart. As of the last `redpop analyse`; test posts
--- only, with 95 % bootstrap intervals that resample authors.
+-- Posts found in `top` are there because they scored: they are judged apart; a post seen in both counts in both. As of the
+-- last `redpop analyse`; test posts only, with 95 % bootstrap intervals that resample authors.
 SELECT
     subreddit,
     predictor,
