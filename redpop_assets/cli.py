@@ -344,8 +344,10 @@ def predict(
         str, typer.Option(help="When it would be posted (UTC), such as 2026-12-24T18:00. Default: now.")
     ] = "",
     author: Annotated[str, typer.Option(help="Who would post it; a known author's past counts.")] = "",
+    to_json: Annotated[bool, typer.Option("--json", help="For programs: one JSON object.")] = False,
 ) -> None:
-    """Expected score of a picture and a title that are not posted yet, and where that stands in the community."""
+    """Expected score of a picture and a title that are not posted yet, its range, and where that stands."""
+    from redpop_assets.forecast_page import as_json, print_forecasts
     from redpop_assets.images.decode import ImageRejected, open_rgb
     from redpop_assets.predictors.forecast import forecast
     from redpop_assets.predictors.new_post import NewPost
@@ -379,20 +381,10 @@ def predict(
         judges=judges_of(settings, warehouse),
     )
     forecasts = forecast(warehouse, ModelStore(settings.home / "models"), post)
-    grid = Grid(title=f"r/{subreddit}: {title}", title_justify="left", box=SIMPLE_HEAD)
-    for column in ("predictor", "expected score", "percentile", "saw", "test Spearman"):
-        grid.add_column(column, justify="left" if column in ("predictor", "saw") else "right")
-    for row in sorted(forecasts, key=lambda row: (row.test_spearman is None, -(row.test_spearman or 0.0))):
-        saw = (
-            "picture and title" if row.used_image else "title, time, author" if row.used_caption else "past scores only"
-        )
-        skill = "–" if row.test_spearman is None else f"{row.test_spearman:.2f}"
-        grid.add_row(row.predictor, f"{row.expected_score:.0f}", f"{100 * row.percentile:.0f} %", saw, skill)
-    _console.print(grid)
-    _say(
-        f"Expected after {settings.label_age_days:g} days. The percentile is the share of the community's matured "
-        "posts that scored less. The first line is the predictor that ranked unseen posts best (Spearman; 0 is chance)."
-    )
+    if to_json:
+        typer.echo(as_json(forecasts, subreddit.lower(), settings.label_age_days))
+    else:
+        print_forecasts(forecasts, subreddit, title, settings.label_age_days, _console)
 
 
 @app.command()

@@ -2,6 +2,7 @@
 
 import csv
 import io
+import json
 import os
 import re
 import subprocess
@@ -16,6 +17,7 @@ from typer.testing import CliRunner
 
 from redpop_assets import cli
 from redpop_assets.errors import SettingsError
+from redpop_assets.predictors.registry import predictor_names
 
 COMMANDS = (
     "demo",
@@ -293,11 +295,20 @@ class TestOnAPipeline:
         assert answer.output.count("%") >= 4
         assert "picture and title" in answer.output
         assert "past scores only" in answer.output
-        skills = [
-            float(line.split()[-1]) for line in answer.lines.splitlines() if re.search(r" -?0\.\d\d$", line.rstrip())
-        ]
-        assert len(skills) >= 3  # the median orders nothing
+        rows = [line.split() for line in answer.lines.splitlines() if re.search(r" -?0\.\d\d$", line.rstrip())]
+        champion = pipeline.deployment.scalar("SELECT predictor FROM marts.champions WHERE subreddit = 'earthporn'")
+        assert f"{champion}, the champion of r/EarthPorn since 20" in answer.output
+        assert rows[0][0] == champion
+        skills = [float(row[-1]) for row in rows[1:]]
+        assert len(skills) >= 2  # the median orders nothing
         assert skills == sorted(skills, reverse=True)
+        said = re.search(r"Range +([\d,]+) to ([\d,]+) points, for 80 of 100 posts", answer.output)
+        low, high = (int(number.replace(",", "")) for number in said.groups())
+        expected = int(re.search(r"Expected +([\d,]+) points after 7 days", answer.output)[1].replace(",", ""))
+        assert low <= expected <= high
+        assert low < high
+        assert re.search(r"Standing +[a-z ]+: \d+ % of the posts there score less", answer.output)
+        assert re.search(r"off by a factor of \d+\.\d", answer.output)
 
     def test_predict_without_a_picture(self, here, pipeline):
         answer = here(pipeline.deployment, "predict", "-r", "r/pics", "-t", "My cat")
@@ -306,6 +317,21 @@ class TestOnAPipeline:
         assert "r/r/" not in answer.output
         assert "picture and title" not in answer.output
         assert "title, time, author" in answer.output
+
+    def test_predict_for_programs(self, here, pipeline):
+        asked = ("predict", "-r", "r/Pics", "-t", "My [bold]cat", "--at", "2026-06-05T18:00")
+        found = json.loads(here(pipeline.deployment, *asked, "--json").lines)
+        assert (found["subreddit"], found["label_age_days"]) == ("pics", 7)
+        assert len(found["forecasts"]) == len(predictor_names())
+        assert [one["champion"] for one in found["forecasts"]].count(True) == 1
+        first = found["forecasts"][0]
+        assert first["champion"]
+        low, high = first["intervals"]["80"]
+        assert low < high
+        assert 0 <= first["percentile"] <= 1
+        shown = here(pipeline.deployment, *asked).output
+        assert f"{first['expected_score']:,.0f} points" in shown
+        assert "My [bold]cat" in shown
 
     def test_predict_for_a_community_without_predictors(self, here, pipeline):
         answer = here(pipeline.deployment, "predict", "-r", "aww", "-t", "My cat")

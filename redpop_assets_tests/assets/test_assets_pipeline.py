@@ -452,6 +452,43 @@ def test_predictions_follow_the_new_models_and_posts(later):
     assert predictions == posts * len(PREDICTORS)
 
 
+def test_forecasts_of_young_posts_are_kept_as_they_were_and_scored_eight_days_later(first, later):
+    deployment, runs = later
+    made = {row["post_id"]: row for row in first.rows("FROM marts.forecasts")}
+    young = first.rows("SELECT post_id FROM core.posts ANTI JOIN core.labels USING (post_id)")
+    assert set(made) <= {row["post_id"] for row in young}
+    assert len(made) >= 10
+    assert all(0 <= row["age_hours"] < 7 * 24 for row in made.values())
+    assert first.scalar("SELECT count(*) FROM marts.forecast_outcomes WHERE score IS NOT NULL") == 0
+    kept = {row["post_id"]: row for row in deployment.rows("FROM marts.forecasts")}
+    gone = {row["post_id"] for row in deployment.rows("SELECT post_id FROM raw.tombstones")}
+    assert {post: row for post, row in made.items() if post not in gone}.items() <= kept.items()
+    new = set(kept) - set(made)
+    assert len(new) == sum(runs[name].metadata["marts/forecasts"]["forecasts_made"] for name in SUBREDDITS) >= 10
+    outcomes = deployment.rows("FROM marts.forecast_outcomes JOIN core.posts USING (post_id)")
+    assert {row["post_id"] for row in outcomes if row["score"] is None} <= new
+    assert all(row["error"] == row["expected_log_score"] - row["log_score"] for row in outcomes if row["score"])
+    (found,) = deployment.rows("SELECT sum(forecasts) AS made, sum(scored) AS scored FROM marts.forecast_accuracy")
+    assert found["made"] == len(kept)
+    assert found["scored"] == sum(row["score"] is not None for row in outcomes) >= 10
+
+
+def test_champions_are_judged_again_with_the_new_models(first, later):
+    deployment, runs = later
+    for name in SUBREDDITS:
+        before, after = (
+            deployed.rows("FROM models.champions WHERE subreddit = $name ORDER BY judgement", {"name": name})
+            for deployed in (first, deployment)
+        )
+        assert after[: len(before)] == before
+        assert len(after) > len(before)
+        assert runs[name].metadata["models/champions"]["champion"] == after[-1]["predictor"]
+        digest = "SELECT digest FROM models.predictors WHERE subreddit = $subreddit AND predictor = $predictor"
+        row = {column: after[-1][column] for column in ("subreddit", "predictor")}
+        assert deployment.scalar(digest, row) == after[-1]["digest"] != before[-1]["digest"]
+        assert after[-1]["mae"] <= after[-1]["median_mae"] + 1e-6
+
+
 # Features that look different, and features that know too much.
 
 PIXELS = "features.image_features"

@@ -1,0 +1,114 @@
+"""What `redpop predict` shows: the champion's forecast in words, and those of all predictors as a table or as JSON."""
+
+import json
+from collections.abc import Sequence
+
+import numpy as np
+from rich.box import SIMPLE_HEAD
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table as Grid
+
+from redpop_assets.predictors.forecast import Forecast
+
+SHOWN_LEVEL = 80
+
+
+def print_forecasts(
+    forecasts: Sequence[Forecast], subreddit: str, title: str, label_age_days: float, console: Console
+) -> None:
+    """Print forecasts for people who think of posting.
+
+    Args:
+        forecasts: of at least one predictor, the champion first if there is one.
+        subreddit: as it was asked for.
+        title: of the post.
+        label_age_days: age at which the score is expected.
+        console: where to.
+    """
+    first = forecasts[0]
+    speaker = (
+        f"{first.predictor}, the champion of r/{subreddit} since {first.champion_since:%Y-%m-%d}"
+        if first.champion_since
+        else f"{first.predictor}, which ranked unseen posts best; a champion is named by `redpop materialize`"
+    )
+    lines = [
+        f"[bold]r/{escape(subreddit)}: {escape(title)}[/]",
+        f"  Expected   {_points(first.expected_score)} points after {label_age_days:g} days",
+        f"  Range      {_range(first)}",
+        f"  Standing   {standing(first.percentile)}: {100 * first.percentile:.0f} % of the posts there score less",
+        f"  Seen       {_seen(first)}",
+        f"  Says       {escape(speaker)}{_skill(first)}",
+    ]
+    console.print("\n".join(lines), soft_wrap=True, highlight=False)
+    grid = Grid(box=SIMPLE_HEAD, pad_edge=False, padding=(0, 1))
+    for column in ("predictor", "expected", f"{SHOWN_LEVEL} % range", "percentile", "saw", "Spearman"):
+        grid.add_column(column, justify="left" if column in ("predictor", "saw") else "right", no_wrap=column != "saw")
+    for row in forecasts:
+        bounds = row.intervals[SHOWN_LEVEL]
+        grid.add_row(
+            row.predictor,
+            _points(row.expected_score),
+            "–" if bounds is None else " to ".join(map(_points, bounds)),
+            f"{100 * row.percentile:.0f} %",
+            _seen(row),
+            "–" if row.test_spearman is None else f"{row.test_spearman:.2f}",
+        )
+    console.print(grid)
+    console.print(
+        "The percentile is the share of the community's matured posts that scored less. After the champion, predictors "
+        "stand as they ranked posts they had not seen (Spearman; 0 is chance).",
+        soft_wrap=True,
+        highlight=False,
+    )
+
+
+def as_json(forecasts: Sequence[Forecast], subreddit: str, label_age_days: float) -> str:
+    """Forecasts for programs: one JSON object, scores in points, intervals by level in percent."""
+    found = [
+        {
+            "predictor": one.predictor,
+            "champion": one.champion_since is not None,
+            "expected_score": one.expected_score,
+            "expected_log_score": one.expected_log_score,
+            "percentile": one.percentile,
+            "intervals": {str(level): bounds and list(bounds) for level, bounds in one.intervals.items()},
+            "used_image": one.used_image,
+            "used_caption": one.used_caption,
+            "test_spearman": one.test_spearman,
+            "test_mae": one.test_mae,
+        }
+        for one in forecasts
+    ]
+    document = {"subreddit": subreddit, "label_age_days": label_age_days, "forecasts": found}
+    return json.dumps(document, indent=1)
+
+
+def standing(percentile: float) -> str:
+    """A percentile from 0 to 1 in words."""
+    words = {0.9: "in the top tenth", 0.75: "in the top quarter", 0.55: "above the middle", 0.45: "in the middle"}
+    words |= {0.25: "below the middle", 0.0: "in the bottom quarter"}
+    return next(text for least, text in words.items() if percentile >= least)
+
+
+def _range(one: Forecast) -> str:
+    bounds = one.intervals[SHOWN_LEVEL]
+    if bounds is None:
+        return "unknown: too few posts were held out to tell (9 are needed)"
+    return f"{' to '.join(map(_points, bounds))} points, for {SHOWN_LEVEL} of 100 posts like this one"
+
+
+def _seen(one: Forecast) -> str:
+    return "picture and title" if one.used_image else "title, time, author" if one.used_caption else "past scores only"
+
+
+def _skill(one: Forecast) -> str:
+    """The mean absolute error of the log score, as people say it."""
+    if one.test_mae is None:
+        return ""
+    return f"; on posts it had not seen it was off by a factor of {np.exp(one.test_mae):.1f}"
+
+
+def _points(score: float) -> str:
+    """Whole points; Reddit shows no post below 0."""
+    return f"{max(score, 0.0):,.0f}"
