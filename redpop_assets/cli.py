@@ -147,11 +147,14 @@ def analyse(
         shown = {column: title for column, title in analysis.shown.items() if column != "subreddit"}
         for community in dict.fromkeys(row["subreddit"] for row in rows):
             members = [row for row in rows if row["subreddit"] == community]
-            grid = Grid(title=f"{analysis.read_from} of r/{community}", title_justify="left", box=SIMPLE_HEAD)
-            for column, title in shown.items():
-                grid.add_column(title, no_wrap=column != "reason")
+            title = f"{analysis.read_from} of r/{community}"
+            grid = Grid(title=title, title_justify="left", box=SIMPLE_HEAD, pad_edge=False, padding=(0, 1))
+            known = [column for column in shown if any(row[column] is not None for row in members[:_MOST_ROWS])]
+            for column in known:
+                words = shown[column].removesuffix(" (95 %)").replace(" ", "\n")
+                grid.add_column(words, no_wrap=column != "reason", vertical="bottom")
             for row in members[:_MOST_ROWS]:
-                grid.add_row(*(escape(cell(row, column)) for column in shown))
+                grid.add_row(*(escape(cell(row, column)) for column in known))
             _console.print(grid)
             if len(members) > _MOST_ROWS:
                 _say(f'… and {len(members) - _MOST_ROWS} more: `redpop sql "FROM {analysis.read_from}"`')
@@ -161,6 +164,7 @@ def analyse(
         _say(f"[red]{escape(message)}[/]")
     if outcome.failures:
         raise typer.Exit(1)
+    _say("In brackets: 95 % intervals, mostly by resampling authors; the columns of a table say which.")
     _say(f"The figures: {figures.root}. What each table answers: {settings.home / 'redpop.duckdb'}, schema marts.")
 
 

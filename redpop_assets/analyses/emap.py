@@ -152,9 +152,9 @@ EMAP = Analysis(
         "predictor": "predictor",
         "posts": "posts",
         "spearman": "Spearman",
-        "additive_spearman": "Spearman of its additive part",
+        "additive_spearman": "additive part",
         "gap": "gap",
-        "additive_share": "share of variance that is additive",
+        "additive_share": "additive share",
         "reason": "remark",
     },
 )

@@ -89,7 +89,7 @@ SHAP = Analysis(
         "rank": "rank",
         "block": "block",
         "input": "input",
-        "mean_abs": "mean size (log score)",
+        "mean_abs": "mean size",
         "share": "share",
         "direction": "direction",
     },
