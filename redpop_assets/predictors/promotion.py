@@ -2,7 +2,7 @@
 
 Of many predictors the best on some posts is partly the luckiest on them. So the two parts have two duties: what each
 predictor expected of the validation part says who may try, one candidate at a time; the test part, the newest posts
-that have matured, judges him, and picks nobody. All by the mean absolute error of the log score:
+that have matured, judges the candidate, and picks nobody. All by the mean absolute error of the log score:
 
 1. Who loses to the median of the train part on the test part is not champion, nor stays it.
 2. A vacant seat, or one that only `subreddit_median` holds, goes to the best of the validation part that passes 1.
@@ -11,6 +11,9 @@ that have matured, judges him, and picks nobody. All by the mean absolute error 
    would otherwise take turns every night, and nobody could say how a champion's forecasts turned out.
 4. Predictors that look through untrained weights, were trained on another snapshot, or are not in use any more have no
    part in it. Below `FEWEST_POSTS` test posts nothing can be told: who has the seat keeps it, else it is the median's.
+
+Every training brings a new judgement, on a test part that overlaps with the last one: chance gets more than one try,
+and an interval that just leaves 0 out is weaker evidence than it looks. What a champion is worth, its forecasts tell.
 """
 
 import hashlib

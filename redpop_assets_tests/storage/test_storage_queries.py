@@ -624,6 +624,10 @@ def test_young_posts_are_those_without_a_label_that_are_still_read(world, answer
     assert [row["post_id"] for row in rows] == ["p31", *pics]
     assert {row["predictor"] for row in rows} == {"good"}
     assert [row["age_hours"] for row in rows] == [30.0] * 3
+    for row in rows:
+        found = bounds(expected[row["post_id"]]["expected"])
+        assert row["low_80"] == pytest.approx(np.sign(found["low_80"]) * np.expm1(abs(found["low_80"])), abs=0.051)
+        assert row["low_80"] < row["expected_score"] < row["high_80"]
     last = {reading["post_id"]: reading["score"] for reading in world.observations}
     assert [row["score_so_far"] for row in rows] == [last[row["post_id"]] for row in rows]
 

@@ -1,6 +1,7 @@
 -- Of which posts that are still too young for a label does the best predictor of each subreddit expect most?
 
 -- Only posts still being followed: their latest reading is at most a day older than the newest one of the subreddit.
+-- Points, like the range that should hold 80 of 100 scores.
 WITH best AS (
     SELECT subreddit, predictor, digest, untrained_weights
     FROM marts.leaderboard
@@ -24,6 +25,8 @@ SELECT
     p.created_at,
     p.caption,
     round(e.expected_score, 1) AS expected_score,
+    round(sign(e.low_80) * (exp(abs(e.low_80)) - 1), 1) AS low_80,
+    round(sign(e.high_80) * (exp(abs(e.high_80)) - 1), 1) AS high_80,
     round(e.percentile, 3) AS expected_percentile,
     l.score_so_far,
     round(epoch(l.observed_at - p.created_at) / 3600, 1) AS age_hours
