@@ -24,7 +24,7 @@ WHERE $subreddit IS NULL OR p.subreddit = $subreddit ORDER BY p.post_id
 """
 _SUBSCRIBERS = """
 SELECT TRY_CAST(s.json->>'subreddit_subscribers' AS DOUBLE) AS subscribers, s.discovered_at
-FROM core.posts AS p JOIN raw.submissions AS s USING (post_id)
+FROM core.posts AS p LEFT JOIN raw.submissions AS s USING (post_id)
 WHERE p.subreddit = $subreddit ORDER BY p.post_id
 """
 
