@@ -126,20 +126,27 @@ def analyse(
         str, typer.Option(help="The predictor to take apart. Default: REDPOP_ANALYSED_PREDICTOR.")
     ] = "",
     only: Annotated[
-        list[str] | None, typer.Option(help="Name of an analysis, such as emap; may be repeated. Default: all of them.")
+        list[str] | None,
+        typer.Option(
+            help="Name of an analysis, such as emap, or split_comparison, which trains all predictors four times; may "
+            "be repeated. Default: all analyses."
+        ),
     ] = None,
+    demo: Annotated[bool, typer.Option("--demo", help="On the demo's home.")] = False,
 ) -> None:
     """Audit and explain the predictors on the training sets that are there: tables in marts, figures in the home."""
     from redpop_assets.analyses.registry import ANALYSES
     from redpop_assets.analyses.study import cell
+    from redpop_assets.demo import demo_settings
+    from redpop_assets.runs import SPLITS
     from redpop_assets.runs import analyse as run
     from redpop_assets.storage.figures import FigureStore
 
-    settings = load_settings()
+    settings = demo_settings(SANDBOX_PORT) if demo else load_settings()
     (name,) = _chosen(settings, [subreddit]) if subreddit else ("",)
     outcome = run(settings, subreddit=name, predictor=predictor, only=only or ())
     figures = FigureStore(settings.home / "figures")
-    for analysis in (ANALYSES[chosen] for chosen in only or ANALYSES):
+    for analysis in (ANALYSES[chosen] for chosen in only or ANALYSES if chosen != SPLITS):
         if any(failure.startswith(analysis.op_name) for failure in outcome.failures):
             continue
         where = f"WHERE subreddit = '{name}'" if name else ""
@@ -160,6 +167,8 @@ def analyse(
                 _say(f'… and {len(members) - _MOST_ROWS} more: `redpop sql "FROM {analysis.read_from}"`')
         if not rows:
             _say(f"{analysis.read_from}: nothing; the log says why.")
+    if SPLITS in (only or ()) and not outcome.failures:
+        _say(f"What each split makes of the predictors: `redpop sql -f warehouse/queries/{SPLITS}.sql`")
     for message in dict.fromkeys(failure.partition(": ")[2] for failure in outcome.failures):
         _say(f"[red]{escape(message)}[/]")
     if outcome.failures:

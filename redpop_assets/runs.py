@@ -22,6 +22,9 @@ from redpop_assets.definitions import build_defs
 from redpop_assets.errors import RedPopError, SettingsError
 from redpop_assets.settings import Settings
 
+SPLITS = "split_comparison"
+"""The comparison that trains every predictor under every split: with the analyses only if it is asked for by name."""
+
 
 @dataclass(frozen=True)
 class RunOutcome:
@@ -85,19 +88,19 @@ def analyse(settings: Settings, *, subreddit: str, predictor: str, only: Sequenc
         settings: the deployment.
         subreddit: a community in lower case; empty for all that have a training set.
         predictor: the one that analyses of a single predictor take apart; empty for that of the settings.
-        only: names of analyses; empty for all, and for whatever else is computed on demand.
+        only: names of analyses, or `SPLITS`; empty for all analyses.
 
     Raises:
         SettingsError: there is no such analysis.
     """
-    if unknown := sorted(set(only) - set(ANALYSES)):
-        raise SettingsError(f"There is no analysis {unknown[0]!r}; there are {', '.join(ANALYSES)}.")
+    tables = {name: analysis.table for name, analysis in ANALYSES.items()} | {SPLITS: f"marts.{SPLITS}"}
+    if unknown := sorted(set(only) - set(tables)):
+        raise SettingsError(f"There is no analysis {unknown[0]!r}; there are {', '.join(tables)}.")
     prepare_instance(settings)
     defs = build_defs(settings)
-    graph = defs.resolve_asset_graph()
-    keys = [asset_key(ANALYSES[name].table) for name in only] or sorted(ON_DEMAND.resolve(graph))
+    keys = [asset_key(tables[name]) for name in only or ANALYSES]
     asked = {"config": {"subreddit": subreddit, "predictor": predictor}}
-    ops = {analysis.op_name: asked for analysis in ANALYSES.values() if asset_key(analysis.table) in keys}
+    ops = {key.to_python_identifier(): asked for key in keys}
     with dg.DagsterInstance.get() as instance:
         _end_dead_runs(instance)
         result = defs.resolve_job_def(ANALYSE).execute_in_process(

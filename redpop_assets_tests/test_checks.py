@@ -43,10 +43,10 @@ EMPTY = {
 }
 DEFAULTS = {"VARCHAR": "'x'", "INTEGER": "1", "DOUBLE": "1.0", "BOOLEAN": "FALSE"}
 EMPTY |= {
-    analysis.table: ", ".join(
-        f"{DEFAULTS[column.type]} AS {column.name}" for column in SCHEMA[analysis.table].columns if not column.nullable
+    table: ", ".join(
+        f"{DEFAULTS[column.type]} AS {column.name}" for column in SCHEMA[table].columns if not column.nullable
     )
-    for analysis in ANALYSES.values()
+    for table in ("marts.split_comparison", *(analysis.table for analysis in ANALYSES.values()))
 }
 VECTORS = {"features.image_embeddings": "image_sha256", "features.caption_embeddings": "caption_sha256"}
 

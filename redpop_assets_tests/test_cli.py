@@ -17,7 +17,7 @@ from typer.testing import CliRunner
 
 from redpop_assets import cli
 from redpop_assets.errors import SettingsError
-from redpop_assets.predictors.registry import predictor_names
+from redpop_assets_tests.conftest import PREDICTORS
 
 COMMANDS = (
     "demo",
@@ -322,7 +322,7 @@ class TestOnAPipeline:
         asked = ("predict", "-r", "r/Pics", "-t", "My [bold]cat", "--at", "2026-06-05T18:00")
         found = json.loads(here(pipeline.deployment, *asked, "--json").lines)
         assert (found["subreddit"], found["label_age_days"]) == ("pics", 7)
-        assert len(found["forecasts"]) == len(predictor_names())
+        assert len(found["forecasts"]) == len(PREDICTORS)
         assert [one["champion"] for one in found["forecasts"]].count(True) == 1
         first = found["forecasts"][0]
         assert first["champion"]

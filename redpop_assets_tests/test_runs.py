@@ -21,7 +21,7 @@ SECRET = "a-secret-of-the-sandbox-that-must-not-be-stored"
 # Times of this machine; all other columns follow from the world and its clock.
 OF_THIS_MACHINE = {
     *("fetched_at", "checked_at", "stored_at", "first_used_at", "trained_at", "train_seconds", "since"),
-    *("discovered_at", "forgotten_at"),
+    *("discovered_at", "forgotten_at", "judged_at", "promoted_at", "made_at"),
 }
 
 
