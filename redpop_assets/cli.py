@@ -36,7 +36,8 @@ app.add_typer(sandbox_app, name="sandbox")
 images_app = typer.Typer(no_args_is_help=True, help="The stored image files.")
 app.add_typer(images_app, name="images")
 
-_console = Console()
+# Into a file or a pipe tables are as wide as they need to be read.
+_console = Console(width=None if sys.stdout.isatty() or "COLUMNS" in os.environ else 140)
 _MOST_ROWS = 20  # of one table and community that `redpop analyse` prints
 
 
