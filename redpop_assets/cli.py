@@ -684,6 +684,8 @@ def _script(name: str) -> str:
 
 def _foreground(command: Sequence[str]) -> int:
     """Run a program that ends by Ctrl-C, and wait for it to clean up."""
+    # A shell starts what runs in the background with interrupts ignored, and the program would inherit that.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     process = subprocess.Popen(command)
     # Dagster leaves its servers behind when it is terminated; an interrupt makes it end them.
     signal.signal(signal.SIGTERM, lambda *_: process.send_signal(signal.SIGINT))

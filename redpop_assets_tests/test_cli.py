@@ -5,6 +5,7 @@ import io
 import json
 import os
 import re
+import signal
 import subprocess
 import sys
 import time
@@ -407,3 +408,17 @@ def test_the_program_is_installed():
     done = subprocess.run([program, "--help"], capture_output=True, text=True, check=False, env={**os.environ})
     assert done.returncode == 0
     assert "materialize" in done.stdout
+
+
+def test_what_runs_in_the_foreground_ends_with_it_even_if_it_was_started_in_the_background():
+    program = "import time\nprint('up', flush=True)\ntry:\n    time.sleep(60)\nexcept KeyboardInterrupt:\n    raise SystemExit(7)"
+    outer = f"import sys\nfrom redpop_assets.cli import _foreground\nsys.exit(_foreground([sys.executable, '-c', {program!r}]))"
+    with subprocess.Popen(
+        [sys.executable, "-c", outer],
+        stdout=subprocess.PIPE,
+        text=True,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_IGN),
+    ) as process:
+        assert process.stdout.readline() == "up\n"
+        process.terminate()
+        assert process.wait(timeout=30) == 7
