@@ -410,11 +410,18 @@ def test_the_program_is_installed():
     assert "materialize" in done.stdout
 
 
-def test_what_runs_in_the_foreground_ends_with_it_even_if_it_was_started_in_the_background():
-    program = "import time\nprint('up', flush=True)\ntry:\n    time.sleep(60)\nexcept KeyboardInterrupt:\n    raise SystemExit(7)"
-    outer = f"import sys\nfrom redpop_assets.cli import _foreground\nsys.exit(_foreground([sys.executable, '-c', {program!r}]))"
+def test_what_runs_in_the_foreground_ends_with_it_even_if_it_was_started_in_the_background(tmp_path):
+    program, outer = tmp_path / "program.py", tmp_path / "outer.py"
+    program.write_text(
+        "import time\n"
+        "try:\n    print('up', flush=True)\n    time.sleep(60)\nexcept KeyboardInterrupt:\n    raise SystemExit(7)\n"
+    )
+    outer.write_text(
+        "import sys\nfrom redpop_assets.cli import _foreground\n"
+        f"sys.exit(_foreground([sys.executable, {str(program)!r}]))\n"
+    )
     with subprocess.Popen(
-        [sys.executable, "-c", outer],
+        [sys.executable, outer],
         stdout=subprocess.PIPE,
         text=True,
         preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_IGN),
