@@ -93,9 +93,6 @@ def network_assets(tables: TableAssets) -> list[dg.AssetsDefinition]:
         grid, where REDPOP_IMAGE_GRIDS asks for it. A picture is read and decoded once for all encoders that have yet to
         see it; on the GPU where there is one.
         """
-        from redpop_assets.encoders.load import load_image_encoder
-        from redpop_assets.encoders.rows import image_chunks, record_encoder, tune_images
-
         subreddit = context.partition_key
         due, encoders, ways = {}, {}, {}
         for name in settings.image_encoders:
@@ -105,6 +102,9 @@ def network_assets(tables: TableAssets) -> list[dg.AssetsDefinition]:
             rows = _due_images(warehouse, subreddit, gives, name)
             if not rows.num_rows:
                 continue
+            from redpop_assets.encoders.load import load_image_encoder
+            from redpop_assets.encoders.rows import record_encoder, tune_images
+
             encoder = load_image_encoder(
                 name, device=settings.device, grids=settings.image_grids, probabilities=name.startswith("timm:")
             )
@@ -115,6 +115,8 @@ def network_assets(tables: TableAssets) -> list[dg.AssetsDefinition]:
             record_encoder(warehouse, encoder.provenance, ways[name])
         costs = _Costs()
         for names, rows in _by_encoders(due):
+            from redpop_assets.encoders.rows import image_chunks
+
             chosen = [encoders[name] for name in names]
             chunks = image_chunks(chosen, images, rows, chunk_size=settings.chunk_size)
             costs.write(context, warehouse, chunks, rows.num_rows)
@@ -137,14 +139,14 @@ def network_assets(tables: TableAssets) -> list[dg.AssetsDefinition]:
         L2-normalised. Only captions without a vector of this encoder and code version are encoded; on the GPU where
         there is one.
         """
-        from redpop_assets.encoders.load import load_text_encoder
-        from redpop_assets.encoders.rows import caption_chunks, record_encoder, tune_captions
-
         costs, ways = _Costs(), {}
         for name in settings.caption_encoders:
             table = {"features.caption_embeddings": ENCODING_VERSION}
             due = due_content(warehouse, "caption", context.partition_key, table, encoder=name)
             if due.num_rows:
+                from redpop_assets.encoders.load import load_text_encoder
+                from redpop_assets.encoders.rows import caption_chunks, record_encoder, tune_captions
+
                 encoder = load_text_encoder(name, device=settings.device)
                 ways[name] = tune_captions(encoder, due, tuning)
                 record_encoder(warehouse, encoder.provenance, ways[name])

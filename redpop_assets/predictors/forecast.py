@@ -4,7 +4,8 @@ import hashlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from functools import cache
+from functools import cache, lru_cache
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -13,11 +14,11 @@ import pyarrow as pa
 from redpop_assets.errors import NotTrainable
 from redpop_assets.evaluation.metrics import percentile_rank, raw_score
 from redpop_assets.predictors import conformal
-from redpop_assets.predictors.blocks import OF_CAPTIONS, OF_PICTURES, Encoders, dataset_digest, read_dataset
+from redpop_assets.predictors.blocks import OF_CAPTIONS, OF_PICTURES, dataset_digest, read_dataset
 from redpop_assets.predictors.dataset import Block, Dataset
 from redpop_assets.predictors.new_post import NEW, NewPost
 from redpop_assets.predictors.registry import load_predictor
-from redpop_assets.predictors.training import encoders_of, held_out_residuals
+from redpop_assets.predictors.training import OF_MODEL, encoders_of, held_out_residuals
 from redpop_assets.storage.arrow import arrow_table
 from redpop_assets.storage.models import ModelStore
 from redpop_assets.storage.warehouse import Warehouse
@@ -37,38 +38,39 @@ DELETE FROM marts.predictions AS p WHERE NOT EXISTS (
 """
 
 
+_DONE = """
+SELECT count(*) FROM marts.predictions
+WHERE subreddit = $subreddit AND predictor = $predictor AND digest = $digest AND inputs = $inputs
+"""
+
+
 def refresh_predictions(warehouse: Warehouse, models: ModelStore, *, progress: Callable[[str], None]) -> int:
     """Bring marts.predictions up to date with models, posts and features; returns the number of rows computed."""
     with warehouse.write() as writer:
         writer.execute(_STALE)
-    inputs = cache(lambda subreddit, encoders, blocks: _Inputs.read(warehouse, subreddit, encoders, blocks))
+    read = lru_cache(maxsize=1)(
+        lambda subreddit, encoders, blocks: read_dataset(warehouse, subreddit, encoders, blocks)
+    )
     computed = 0
-    for model in warehouse.query(_TRAINED).to_pylist():
+    for model, inputs in _due(warehouse):
         subreddit, name, digest = model["subreddit"], model["predictor"], model["digest"]
-        given = inputs(subreddit, encoders_of(model), tuple(model["blocks"]))
-        posts = len(given.data)
+        data = read(subreddit, encoders_of(model), tuple(model["blocks"]))
+        posts = len(data)
+        labels = _Labels.read(warehouse, subreddit)
         residuals = held_out_residuals(warehouse, model)
-        digest_of_inputs = _digest(given.digest, conformal.CODE_VERSION, *(part.tobytes() for part in residuals))
-        done = warehouse.scalar(
-            "SELECT count(*) FROM marts.predictions "
-            "WHERE subreddit = $subreddit AND predictor = $predictor AND digest = $digest AND inputs = $inputs",
-            {"subreddit": subreddit, "predictor": name, "digest": digest, "inputs": digest_of_inputs},
-        )
-        if done == posts:
-            continue
-        expected = load_predictor(models.folder(subreddit, name, digest)).predict(given.data)
+        expected = load_predictor(models.folder(subreddit, name, digest)).predict(data)
         rows = arrow_table(
             {
-                "post_id": list(given.data.post_ids),
+                "post_id": list(data.post_ids),
                 "predictor": [name] * posts,
                 "subreddit": [subreddit] * posts,
-                "split": [given.split.get(post_id, "unlabelled") for post_id in given.data.post_ids],
+                "split": [labels.split.get(post_id, "unlabelled") for post_id in data.post_ids],
                 "expected_log_score": expected,
                 "expected_score": raw_score(expected),
-                "percentile": percentile_rank(given.log_scores, expected),
+                "percentile": percentile_rank(labels.log_scores, expected),
                 "digest": [digest] * posts,
-                "inputs": [digest_of_inputs] * posts,
-                "missing_blocks": pa.array(_missing_blocks(given.data), pa.list_(pa.string())),
+                "inputs": [inputs] * posts,
+                "missing_blocks": pa.array(_missing_blocks(data), pa.list_(pa.string())),
                 **_interval_columns(conformal.Calibration.fit(*residuals).intervals(expected)),
             }
         )
@@ -78,25 +80,51 @@ def refresh_predictions(warehouse: Warehouse, models: ModelStore, *, progress: C
     return computed
 
 
-@dataclass(frozen=True)
-class _Inputs:
-    """All posts of a subreddit with their blocks, the part of each labelled one, all log scores, a digest of it all."""
+def _due(warehouse: Warehouse) -> list[tuple[dict[str, Any], str]]:
+    """Trained models, as rows of models.predictors, that have yet to predict a post, and digests of what they look at.
 
-    data: Dataset
+    Each block is read once, whatever number of models looks at it.
+    """
+    block_digest = cache(
+        lambda subreddit, encoders, blocks: dataset_digest(read_dataset(warehouse, subreddit, encoders, blocks))
+    )
+    label_digest = cache(lambda subreddit: _Labels.read(warehouse, subreddit).digest)
+    due = []
+    with warehouse.read() as reader:  # one connection for hundreds of questions
+        counted = reader.query("SELECT subreddit, count(*) AS posts FROM core.posts GROUP BY ALL").to_pylist()
+        posts = {row["subreddit"]: row["posts"] for row in counted}
+        for model in reader.query(_TRAINED).to_pylist():
+            subreddit, encoders = model["subreddit"], encoders_of(model)
+            looked_at = [
+                block_digest(subreddit, encoders.of(blocks), blocks)
+                for blocks in ((), *((block,) for block in model["blocks"]))
+            ]
+            residuals = held_out_residuals(warehouse, model)
+            inputs = _digest(
+                *looked_at, label_digest(subreddit), conformal.CODE_VERSION, *(part.tobytes() for part in residuals)
+            )
+            done = reader.scalar(_DONE, {**{name: model[name] for name in OF_MODEL}, "inputs": inputs})
+            if done != posts.get(subreddit, 0):
+                due.append((model, inputs))
+    return due
+
+
+@dataclass(frozen=True)
+class _Labels:
+    """The part of each labelled post of a subreddit, all log scores, and a digest of both."""
+
     split: dict[str, str]
     log_scores: npt.NDArray[np.float64]
     digest: str
 
     @classmethod
-    def read(cls, warehouse: Warehouse, subreddit: str, encoders: Encoders, blocks: tuple[str, ...]) -> "_Inputs":
-        data = read_dataset(warehouse, subreddit, encoders, blocks)
+    def read(cls, warehouse: Warehouse, subreddit: str) -> "_Labels":
         rows = warehouse.query(
             "SELECT post_id, split, log_score FROM models.training_set WHERE subreddit = $subreddit ORDER BY post_id",
             {"subreddit": subreddit},
         ).to_pydict()
         split = dict(zip(rows["post_id"], rows["split"], strict=True))
-        digest = _digest(dataset_digest(data), rows)
-        return cls(data, split, np.array(rows["log_score"], dtype=np.float64), digest)
+        return cls(split, np.array(rows["log_score"], dtype=np.float64), _digest(rows))
 
 
 def _digest(*parts: object) -> str:
@@ -157,7 +185,7 @@ def forecast(warehouse: Warehouse, models: ModelStore, post: NewPost) -> list[Fo
         raise NotTrainable(
             f"No predictor is trained for r/{post.subreddit}. Subreddits with trained predictors: {names}."
         )
-    log_scores = _Inputs.read(warehouse, post.subreddit, Encoders("", ""), ()).log_scores
+    log_scores = _Labels.read(warehouse, post.subreddit).log_scores
     forecasts = []
     for model in trained:
         predictor = load_predictor(models.folder(post.subreddit, model["predictor"], model["digest"]))

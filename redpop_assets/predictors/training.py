@@ -51,7 +51,7 @@ NETWORK_COLUMNS: Mapping[str, str] = {
 """Field of `Encoders` -> column of models.predictors."""
 
 VALIDATION = "models.validation_predictions"
-_OF_MODEL = ("subreddit", "predictor", "digest")
+OF_MODEL = ("subreddit", "predictor", "digest")
 
 
 @dataclass(frozen=True)
@@ -180,13 +180,14 @@ def refresh_predictor(
     """
     kind = predictor_class(name)
     scope = {"subreddit": subreddit}
-    snapshot = warehouse.scalar(
-        "SELECT any_value(snapshot) FROM models.training_set WHERE subreddit = $subreddit", scope
-    )
-    found = warehouse.query(
-        "SELECT * FROM models.predictors WHERE subreddit = $subreddit AND predictor = $predictor",
-        {**scope, "predictor": name},
-    ).to_pylist()
+    with warehouse.read() as reader:
+        snapshot = reader.scalar(
+            "SELECT any_value(snapshot) FROM models.training_set WHERE subreddit = $subreddit", scope
+        )
+        found = reader.query(
+            "SELECT * FROM models.predictors WHERE subreddit = $subreddit AND predictor = $predictor",
+            {**scope, "predictor": name},
+        ).to_pylist()
     calibrated = bool(found) and (found[0]["digest"] is None or bool(len(held_out_residuals(warehouse, found[0])[0])))
     if calibrated and _is_current(found[0], snapshot or "", kind.code_version, seed, models):
         return PredictorState(found[0], trained_now=False)
@@ -235,7 +236,7 @@ def refresh_predictor(
             arrow_table(
                 {
                     "post_id": pa.array(held_out.keys(), pa.string()),
-                    **{column: pa.array([row[column]] * len(held_out), pa.string()) for column in _OF_MODEL},
+                    **{column: pa.array([row[column]] * len(held_out), pa.string()) for column in OF_MODEL},
                     "expected_log_score": pa.array(held_out.values(), pa.float64()),
                 }
             ),
@@ -265,7 +266,7 @@ def held_out_residuals(
         f"SELECT v.expected_log_score, t.log_score FROM {VALIDATION} AS v "
         "JOIN models.training_set AS t USING (post_id, subreddit) "
         "WHERE v.subreddit = $subreddit AND v.predictor = $predictor AND v.digest = $digest ORDER BY post_id",
-        {name: model[name] for name in _OF_MODEL},
+        {name: model[name] for name in OF_MODEL},
     )
     return rows.column("expected_log_score").to_numpy(), rows.column("log_score").to_numpy()
 

@@ -12,6 +12,7 @@ from redpop_assets.analyses import ablation, shuffled_labels
 from redpop_assets.analyses.ablation import ABLATION
 from redpop_assets.analyses.shuffled_labels import SHUFFLED_LABELS, mean_interval
 from redpop_assets.analyses.study import markdown, refresh
+from redpop_assets.predictors.registry import predictor_class
 from redpop_assets.storage.figures import FigureStore
 
 
@@ -24,7 +25,7 @@ def ablated(community, tmp_path_factory):
 
 def test_the_planted_block_is_worth_something_alone_and_missed_when_left_out(ablated):
     rows = {(row["variant"], row["block"]): row for row in ablated[1].rows}
-    blocks = ("text", "time", "author", "flags")
+    blocks = predictor_class("metadata_boosting").uses
     assert set(rows) == {("all", ""), *((kind, block) for kind in ("only", "without") for block in blocks)}
     assert rows["all", ""]["spearman_low"] > 0.5
     assert rows["all", ""]["difference"] is None
@@ -38,11 +39,9 @@ def test_the_planted_block_is_worth_something_alone_and_missed_when_left_out(abl
 
 
 def test_a_variant_is_what_the_predictor_makes_of_the_masked_data(ablated):
-    from redpop_assets.predictors.registry import predictor_class
-
     own, outcome = ablated
     row = next(row for row in outcome.rows if (row["variant"], row["block"]) == ("without", "flags"))
-    parts = own.study().parts(["text", "time", "author"])
+    parts = own.study().parts(sorted(predictor_class("metadata_boosting").uses - {"flags"}))
     predictor = predictor_class("metadata_boosting")(seed=7)
     predictor.fit(parts["train"].data, parts["validation"].data)
     predicted = predictor.predict(parts["test"].data)

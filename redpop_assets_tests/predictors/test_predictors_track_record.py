@@ -103,7 +103,10 @@ def test_a_new_post_is_added_to_the_others(ready, models):
             "INSERT INTO core.posts SELECT * REPLACE ('new' AS post_id, created_at + INTERVAL 1 HOUR AS created_at) "
             "FROM core.posts ORDER BY created_at DESC LIMIT 1"
         )
-        for table in ("timestamp_features", "author_features", "post_flags", "community_features", "seen_before"):
+        for table in (
+            *("timestamp_features", "author_features", "post_flags"),
+            *("community_features", "seen_before", "caption_novelty"),
+        ):
             writer.execute(
                 f"INSERT INTO features.{table} SELECT * REPLACE ('new' AS post_id) FROM features.{table} "
                 "WHERE post_id = (SELECT max(post_id) FROM core.posts WHERE post_id <> 'new')"
