@@ -308,7 +308,21 @@ WIDTH |= {("environment", "image_mean"): 6, ("environment", "caption_mean"): 5}
 @pytest.fixture(scope="session")
 def fill() -> Callable[..., list[str]]:
     """Writes a community with all its features into a warehouse, without a graph or a network; returns the post ids."""
-    return _fill
+    made: dict[tuple[Any, ...], tuple[bytes, list[str]]] = {}
+
+    def fill(warehouse: Warehouse, subreddit: str = "pics", **options: Any) -> list[str]:
+        if warehouse.live.exists():
+            return _fill(warehouse, subreddit, **options)
+        key = (warehouse.source, subreddit, *sorted(options.items()))
+        if key not in made:
+            ids = _fill(warehouse, subreddit, **options)
+            made[key] = (warehouse.live.read_bytes(), ids)
+        else:
+            warehouse.live.parent.mkdir(parents=True)
+            warehouse.live.write_bytes(made[key][0])
+        return list(made[key][1])
+
+    return fill
 
 
 def _fill(

@@ -91,11 +91,12 @@ def build_training_set(
         # No past to learn from yet: the predictors then find no validation part and say so.
         split = np.full(len(post_ids), "train")
     digests, columns = [], []
-    for block in BLOCK_NAMES:  # one at a time: all of them together may be larger than memory
-        data = read_dataset(warehouse, subreddit, encoders, [block])
-        data = with_labels(data, post_ids, labelled.column("log_score").to_numpy())
-        digests.append(dataset_digest(data))
-        columns += _column_rows(subreddit, block, int(data.blocks[block].present.sum()))
+    with warehouse.read():
+        for block in BLOCK_NAMES:  # one at a time: all of them together may be larger than memory
+            data = read_dataset(warehouse, subreddit, encoders, [block])
+            data = with_labels(data, post_ids, labelled.column("log_score").to_numpy())
+            digests.append(dataset_digest(data))
+            columns += _column_rows(subreddit, block, int(data.blocks[block].present.sum()))
     snapshot = _snapshot(digests, encoders, labelled, split)
     n = len(post_ids)
     rows = labelled.append_column("subreddit", pa.array([subreddit] * n, pa.string()))

@@ -39,11 +39,16 @@ def models(tmp_path):
     return ModelStore(tmp_path / "models")
 
 
+@pytest.fixture(scope="module")
+def trained(prepared, encoders):
+    folder, warehouse, models = prepared
+    train(warehouse, models, encoders)
+    return folder
+
+
 @pytest.fixture
-def ready(empty_warehouse, fill, encoders, models):
-    fill(empty_warehouse)
-    train(empty_warehouse, models, encoders)
-    return empty_warehouse
+def ready(trained, copy_of):
+    return copy_of(trained)
 
 
 def predict_all(warehouse, models):

@@ -136,12 +136,17 @@ def train(warehouse, models, encoders, names=NAMES, seed=SEED):
         assert refresh_predictor(name, "pics", warehouse, models, encoders, seed=seed).row["status"] == "trained"
 
 
+@pytest.fixture(scope="module")
+def trained(prepared, encoders):
+    folder, warehouse, models = prepared
+    store(warehouse, encoders)
+    train(warehouse, models, encoders)
+    return folder
+
+
 @pytest.fixture
-def ready(empty_warehouse, fill, encoders, models):
-    fill(empty_warehouse)
-    store(empty_warehouse, encoders)
-    train(empty_warehouse, models, encoders)
-    return empty_warehouse
+def ready(trained, copy_of):
+    return copy_of(trained)
 
 
 def champion(warehouse, models, names=NAMES):

@@ -24,13 +24,18 @@ def models(tmp_path):
     return ModelStore(tmp_path / "models")
 
 
+@pytest.fixture(scope="module")
+def trained(prepared, encoders):
+    folder, warehouse, models = prepared
+    built = build_training_set(warehouse, "pics", encoders, label_age=WEEK, test_share=0.2, validation_share=0.15)
+    warehouse.replace("models.training_set", built.rows, "subreddit = $s", {"s": "pics"})
+    refresh(warehouse, models, encoders)
+    return folder
+
+
 @pytest.fixture
-def ready(empty_warehouse, fill, encoders, models):
-    fill(empty_warehouse)
-    built = build_training_set(empty_warehouse, "pics", encoders, label_age=WEEK, test_share=0.2, validation_share=0.15)
-    empty_warehouse.replace("models.training_set", built.rows, "subreddit = $s", {"s": "pics"})
-    refresh(empty_warehouse, models, encoders)
-    return empty_warehouse
+def ready(trained, copy_of):
+    return copy_of(trained)
 
 
 def refresh(warehouse, models, encoders, seed=7, names=NAMES):
