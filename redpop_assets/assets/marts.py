@@ -5,7 +5,6 @@ from collections.abc import Iterator
 import dagster as dg
 
 from redpop_assets.assets.tables import TableAssets
-from redpop_assets.predictors.blocks import SOURCES
 from redpop_assets.storage.models import ModelStore
 from redpop_assets.storage.warehouse import Warehouse
 
@@ -15,9 +14,7 @@ def mart_assets(tables: TableAssets) -> list[dg.AssetsDefinition]:
     settings = tables.settings
     predictors = [f"models.{name}" for name in settings.predictor_names]
 
-    features = dict.fromkeys(source.filled_table for source in SOURCES.values())
-
-    @dg.asset(**tables.mart("marts.predictions", code_version="1", deps=["core.posts", *features, *predictors]))
+    @dg.asset(**tables.mart("marts.predictions", code_version="1", deps=["core.posts", *predictors]))
     def predictions(
         context: dg.AssetExecutionContext,
         warehouse: dg.ResourceParam[Warehouse],
@@ -25,8 +22,7 @@ def mart_assets(tables: TableAssets) -> list[dg.AssetsDefinition]:
     ) -> dg.MaterializeResult:
         """What every trained predictor expects of every post, those too young to have a label included.
 
-        One row per post and predictor; computed again for a subreddit when its model or its features changed, so that
-        a post of this hour is predicted as soon as its picture and title are looked at.
+        One row per post and predictor; computed again for a subreddit when its model or its features changed.
         """
         from redpop_assets.predictors.forecast import refresh_predictions
 
