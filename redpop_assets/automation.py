@@ -81,7 +81,8 @@ def build_jobs() -> list[Any]:  # the type of an asset job has no public name
         dg.define_asset_job(
             ANALYSE,
             selection=ON_DEMAND,
-            description="Audit and explain the predictors on the training sets that are there; as `redpop analyse`.",
+            description="Audit and explain the predictors on the training sets that are there, as `redpop analyse`, "
+            "and compare splits, as with `--only split_comparison`.",
         ),
     ]
 

@@ -138,6 +138,7 @@ def analyse(
     """Audit and explain the predictors on the training sets that are there: tables in marts, figures in the home."""
     from redpop_assets.analyses.registry import ANALYSES
     from redpop_assets.analyses.study import cell
+    from redpop_assets.assets.tables import asset_key
     from redpop_assets.demo import demo_settings
     from redpop_assets.runs import SPLITS
     from redpop_assets.runs import analyse as run
@@ -148,7 +149,7 @@ def analyse(
     outcome = run(settings, subreddit=name, predictor=predictor, only=only or ())
     figures = FigureStore(settings.home / "figures")
     for analysis in (ANALYSES[chosen] for chosen in only or ANALYSES if chosen != SPLITS):
-        if any(failure.startswith(analysis.op_name) for failure in outcome.failures):
+        if any(failure.startswith(asset_key(analysis.table).to_python_identifier()) for failure in outcome.failures):
             continue
         where = f"WHERE subreddit = '{name}'" if name else ""
         rows = _published(settings, f"FROM {analysis.read_from} {where} ORDER BY {analysis.order}").to_pylist()

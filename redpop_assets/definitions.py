@@ -3,7 +3,6 @@
 import dagster as dg
 
 from redpop_assets.assets.analyses import analysis_assets
-from redpop_assets.assets.comparisons import comparison_assets
 from redpop_assets.assets.core import core_assets
 from redpop_assets.assets.features import feature_assets
 from redpop_assets.assets.forecasts import forecast_assets
@@ -34,7 +33,6 @@ def build_defs(settings: Settings) -> dg.Definitions:
             *model_assets(tables),
             *forecast_assets(tables),
             *mart_assets(tables),
-            *comparison_assets(tables),
             *analysis_assets(tables),
         ],
         jobs=build_jobs(),

@@ -20,7 +20,7 @@ from redpop_assets.predictors.base import Predictor
 from redpop_assets.predictors.blocks import Encoders
 from redpop_assets.predictors.dataset import Dataset
 from redpop_assets.predictors.registry import load_predictor, predictor_class
-from redpop_assets.predictors.training import NETWORK_COLUMNS, read_split
+from redpop_assets.predictors.training import encoders_of, read_split
 from redpop_assets.storage.figures import FigureStore
 from redpop_assets.storage.images import ImageStore
 from redpop_assets.storage.models import ModelStore
@@ -89,15 +89,7 @@ class Study:
             "AND status = 'trained' ORDER BY predictor",
             {"subreddit": self.subreddit, "snapshot": self.snapshot},
         ).to_pylist()
-        return tuple(
-            Model(
-                row["predictor"],
-                row["digest"],
-                Encoders(**{network: row[column] or "" for network, column in NETWORK_COLUMNS.items()}),
-                tuple(row["blocks"]),
-            )
-            for row in rows
-        )
+        return tuple(Model(row["predictor"], row["digest"], encoders_of(row), tuple(row["blocks"])) for row in rows)
 
     def load(self, model: Model) -> Predictor:
         """The stored predictor. Raises `ArtifactError` when its files are missing or damaged."""
@@ -176,11 +168,6 @@ class Analysis:
     def read_from(self) -> str:
         """The table or view that people are shown."""
         return self.view or self.table
-
-    @property
-    def op_name(self) -> str:
-        """Name of its step in Dagster."""
-        return f"marts__{self.name}"
 
     def figure_name(self, study: Study, detail: str = "") -> str:
         """Name of its figure; of an analysis of one predictor, the figure of that one."""

@@ -1,4 +1,4 @@
-"""Audits and analyses, a table of layer marts each, computed on demand. What they do belongs into analyses/."""
+"""What is computed on demand, a table of layer marts each. How belongs into analyses/, for splits into predictors/."""
 
 import dagster as dg
 
@@ -16,17 +16,55 @@ MOST_FIGURES = 4
 
 
 class Asked(dg.Config):
-    """What an analysis is asked about."""
+    """What is asked about."""
 
     subreddit: str = ""
     """One community in lower case; empty for all that have a training set."""
     predictor: str = ""
-    """The predictor that analyses of a single one take apart; empty for that of the settings."""
+    """The predictor to look at; empty for that of the settings, or for all where all are compared."""
 
 
 def analysis_assets(tables: TableAssets) -> list[dg.AssetsDefinition]:
-    """One asset per analysis."""
-    return [_analysis_asset(tables, analysis) for analysis in ANALYSES.values()]
+    """One asset per analysis, and the comparison of splits."""
+    return [*(_analysis_asset(tables, analysis) for analysis in ANALYSES.values()), _split_comparison(tables)]
+
+
+def _split_comparison(tables: TableAssets) -> dg.AssetsDefinition:
+    settings = tables.settings
+
+    @dg.asset(
+        **tables.on_demand(
+            "marts.split_comparison", code_version="1", deps=["models.training_set", "models.training_columns"]
+        )
+    )
+    def split_comparison(
+        context: dg.AssetExecutionContext, config: Asked, warehouse: dg.ResourceParam[Warehouse]
+    ) -> dg.MaterializeResult:
+        """Every predictor trained again under the split by time, by author, at random and with one post per author.
+
+        One row per subreddit, predictor and split; trained only if the training set, the code or the seed changed.
+        Takes as long as four trainings of all predictors.
+        """
+        from redpop_assets.predictors.split_comparison import refresh_split_comparison, split_markdown
+
+        rows, trained = refresh_split_comparison(
+            warehouse,
+            tables.encoders,
+            [config.predictor] if config.predictor else settings.predictor_names,
+            subreddit=config.subreddit,
+            test_share=settings.test_share,
+            validation_share=settings.validation_share,
+            seed=settings.seed,
+            progress=context.log.info,
+        )
+        return tables.materialized(
+            warehouse,
+            "marts.split_comparison",
+            models_trained=trained,
+            table=dg.MetadataValue.md(split_markdown(rows)),
+        )
+
+    return split_comparison
 
 
 def _analysis_asset(tables: TableAssets, analysis: Analysis) -> dg.AssetsDefinition:

@@ -102,6 +102,7 @@ def network_assets(tables: TableAssets) -> list[dg.AssetsDefinition]:
             rows = _due_images(warehouse, subreddit, gives, name)
             if not rows.num_rows:
                 continue
+            # torch is loaded only where there is something to encode: most refreshes of a quiet hour find nothing.
             from redpop_assets.encoders.load import load_image_encoder
             from redpop_assets.encoders.rows import record_encoder, tune_images
 

@@ -230,17 +230,6 @@ def pair_accuracy_of(pairs: npt.NDArray[np.int64], outcomes: npt.NDArray[np.floa
     return statistic
 
 
-def macro_mean_of(statistics: Sequence[Statistic]) -> Statistic:
-    """Unweighted mean of statistics, for example one per subreddit; those not defined on a resample are left out."""
-
-    def statistic(weights: Weights) -> npt.NDArray[np.float64]:
-        values = np.stack([one(weights) for one in statistics])
-        defined = np.isfinite(values)
-        return ratio(np.where(defined, values, 0.0).sum(axis=0), defined.sum(axis=0))
-
-    return statistic
-
-
 def _weighted_ranks(values: npt.NDArray[np.float64]) -> Callable[[Weights], npt.NDArray[np.float64]]:
     """Average ranks of the values when each occurs as often as its weight says; sorted once for all resamples."""
     order = np.argsort(values, kind="stable")

@@ -96,11 +96,6 @@ class Leaderboard:
     measured: int
 
 
-def refresh_leaderboard(warehouse: Warehouse, *, seed: int) -> list[dict[str, Any]]:
-    """Bring the three tables up to date and return the rows of marts.leaderboard; arguments as `refresh_comparison`."""
-    return refresh_comparison(warehouse, seed=seed).rows
-
-
 def refresh_comparison(warehouse: Warehouse, *, seed: int) -> Leaderboard:
     """Measure and compare the predictors of every subreddit in which anything changed, and store all three tables.
 

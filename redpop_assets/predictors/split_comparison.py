@@ -189,7 +189,7 @@ def refresh_split_comparison(
         writer.execute(
             f"DELETE FROM {TABLE} WHERE NOT list_contains($subreddits, subreddit) "
             "OR NOT list_contains($predictors, predictor)",
-            {"subreddits": list(snapshots), "predictors": list(predictor_names())},
+            {"subreddits": list(snapshots), "predictors": [*predictor_names(), *predictors]},
         )
         empty = writer.query(f"SELECT * FROM {TABLE} LIMIT 0")
     done = {

@@ -9,7 +9,6 @@ from hypothesis.extra.numpy import arrays
 from redpop_assets.evaluation.bootstrap import (
     author_clusters,
     interval,
-    macro_mean_of,
     mean_of,
     pair_accuracy_of,
     paired_difference,
@@ -118,19 +117,6 @@ def test_paired_difference_tells_better_from_equal():
     assert worse.interval.low == pytest.approx(-better.interval.high)
     same = paired_difference(spearman_of(truth, good), spearman_of(truth, good * 2), clusters)
     assert (same.interval.low, same.interval.estimate, same.interval.high, same.p_value) == (0, 0, 0, 1)
-
-
-def test_macro_mean_weighs_subreddits_alike():
-    truth, prediction, clusters = posts()
-    few, many = np.arange(40), np.arange(40, 300)
-    each = [spearman_of(truth, prediction, rows) for rows in (few, many)]
-    found = interval(macro_mean_of(each), clusters)
-    by_hand = (spearman(truth[few], prediction[few]) + spearman(truth[many], prediction[many])) / 2
-    assert found.estimate == pytest.approx(by_hand)
-    constant = spearman_of(truth, np.zeros(300))
-    assert interval(macro_mean_of([each[0], constant]), clusters).estimate == pytest.approx(
-        spearman(truth[few], prediction[few])
-    )
 
 
 def test_undefined_is_none():

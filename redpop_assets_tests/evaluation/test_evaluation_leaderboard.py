@@ -10,7 +10,6 @@ from redpop_assets.evaluation.leaderboard import (
     leaderboard_markdown,
     marked,
     refresh_comparison,
-    refresh_leaderboard,
     with_interval,
 )
 from redpop_assets.evaluation.macro import WARNING
@@ -99,7 +98,7 @@ def put(warehouse, subreddit, predictors, seed=0, snapshot="s1", split=SPLIT, in
 
 def test_metrics_are_those_of_the_test_part_alone(empty_warehouse):
     truth, expected = put(empty_warehouse, "pics", {"good": 0.5, "bad": 5.0})
-    rows = rank(refresh_leaderboard(empty_warehouse, seed=7))
+    rows = rank(refresh_comparison(empty_warehouse, seed=7).rows)
     test = np.array(SPLIT) == "test"
     for name in ("good", "bad"):
         row = rows["pics", name]
@@ -116,13 +115,13 @@ def test_metrics_are_those_of_the_test_part_alone(empty_warehouse):
 
 def test_what_is_returned_is_what_is_stored(empty_warehouse):
     put(empty_warehouse, "pics", {"good": 0.5, "none": None})
-    rows = rank(refresh_leaderboard(empty_warehouse, seed=7))
+    rows = rank(refresh_comparison(empty_warehouse, seed=7).rows)
     assert rank(empty_warehouse.query("FROM marts.leaderboard").to_pylist()) == rows
 
 
 def test_a_constant_and_an_untrained_one_have_no_rank(empty_warehouse):
     put(empty_warehouse, "pics", {"constant": 99, "none": None})
-    rows = rank(refresh_leaderboard(empty_warehouse, seed=7))
+    rows = rank(refresh_comparison(empty_warehouse, seed=7).rows)
     constant, none = rows["pics", "constant"], rows["pics", "none"]
     assert constant["spearman"] is None
     assert constant["mae"] > 0
@@ -176,35 +175,35 @@ def test_unlabelled_posts_are_no_reason_to_measure(empty_warehouse):
 @pytest.mark.parametrize("change", ["snapshot", "model", "seed"])
 def test_another_model_snapshot_or_seed_is_measured_again(empty_warehouse, change):
     put(empty_warehouse, "pics", {"good": 0.5})
-    (first,) = refresh_leaderboard(empty_warehouse, seed=7)
+    (first,) = refresh_comparison(empty_warehouse, seed=7).rows
     if change != "seed":
         put(empty_warehouse, "pics", {"good": 0.5 if change == "snapshot" else 1.5}, snapshot="s2", seed=1)
-    (second,) = refresh_leaderboard(empty_warehouse, seed=8 if change == "seed" else 7)
+    (second,) = refresh_comparison(empty_warehouse, seed=8 if change == "seed" else 7).rows
     assert second["spearman_low"] != first["spearman_low"]
     assert empty_warehouse.scalar("SELECT count(*) FROM marts.leaderboard") == 1
 
 
 def test_communities_are_never_pooled(empty_warehouse):
     put(empty_warehouse, "pics", {"good": 0.5})
-    (alone,) = refresh_leaderboard(empty_warehouse, seed=7)
+    (alone,) = refresh_comparison(empty_warehouse, seed=7).rows
     put(empty_warehouse, "earthporn", {"good": 3.0}, seed=9)
-    rows = rank(refresh_leaderboard(empty_warehouse, seed=7))
+    rows = rank(refresh_comparison(empty_warehouse, seed=7).rows)
     assert rows["pics", "good"] == alone
     assert set(rows) == {("pics", "good"), ("earthporn", "good")}
 
 
 def test_a_predictor_that_is_gone_leaves_the_board(empty_warehouse):
     put(empty_warehouse, "pics", {"good": 0.5, "old": 1.0})
-    refresh_leaderboard(empty_warehouse, seed=7)
+    refresh_comparison(empty_warehouse, seed=7)
     with empty_warehouse.write() as writer:
         writer.execute("DELETE FROM models.predictors WHERE predictor = 'old'")
-    assert set(rank(refresh_leaderboard(empty_warehouse, seed=7))) == {("pics", "good")}
+    assert set(rank(refresh_comparison(empty_warehouse, seed=7).rows)) == {("pics", "good")}
     assert empty_warehouse.scalar("SELECT count(*) FROM marts.leaderboard") == 1
 
 
 def test_a_community_without_test_posts(empty_warehouse):
     put(empty_warehouse, "pics", {"good": 0.5}, split=["train"] * 30)
-    (row,) = refresh_leaderboard(empty_warehouse, seed=7)
+    (row,) = refresh_comparison(empty_warehouse, seed=7).rows
     assert row["test_posts"] == row["pairs"] == 0
     assert row["spearman"] is row["mae"] is row["pair_accuracy"] is None
 
@@ -212,12 +211,12 @@ def test_a_community_without_test_posts(empty_warehouse):
 def test_without_predictors_the_board_is_empty(empty_warehouse):
     with empty_warehouse.write():
         pass
-    assert refresh_leaderboard(empty_warehouse, seed=7) == []
+    assert refresh_comparison(empty_warehouse, seed=7).rows == []
 
 
 def test_as_a_table_for_people(empty_warehouse):
     put(empty_warehouse, "pics", {"good": 0.5, "random_one": 5.0, "constant": 99, "none": None})
-    rows = refresh_leaderboard(empty_warehouse, seed=7)
+    rows = refresh_comparison(empty_warehouse, seed=7).rows
     text = leaderboard_markdown(rows)
     lines = text.split("\n\n")[0].splitlines()
     assert len(lines) == 2 + 4

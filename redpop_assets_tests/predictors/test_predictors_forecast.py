@@ -10,7 +10,7 @@ from PIL import Image
 from redpop_assets.encoders.base import Provenance
 from redpop_assets.encoders.judges import Judges
 from redpop_assets.errors import ArtifactError, NotTrainable
-from redpop_assets.evaluation.leaderboard import refresh_leaderboard
+from redpop_assets.evaluation.leaderboard import refresh_comparison
 from redpop_assets.predictors.blocks import OF_PICTURES, Encoders
 from redpop_assets.predictors.conformal import COLUMNS, Calibration
 from redpop_assets.predictors.forecast import forecast, refresh_predictions
@@ -261,7 +261,7 @@ def test_a_forecast_of_each_predictor(ready, models):
 
 def test_the_skill_is_that_of_the_leaderboard(ready, models):
     predict_all(ready, models)
-    board = {row["predictor"]: row["spearman"] for row in refresh_leaderboard(ready, seed=7)}
+    board = {row["predictor"]: row["spearman"] for row in refresh_comparison(ready, seed=7).rows}
     found = ask(ready, models)
     assert {name: one.test_spearman for name, one in found.items()} == board
     assert board["metadata_boosting"] > 0.3
@@ -269,7 +269,7 @@ def test_the_skill_is_that_of_the_leaderboard(ready, models):
 
 def test_the_champion_comes_first_and_the_others_as_they_rank(ready, models):
     predict_all(ready, models)
-    refresh_leaderboard(ready, seed=7)
+    refresh_comparison(ready, seed=7)
     names = [one.predictor for one in forecast(ready, models, new_post(ready))]
     assert names == ["metadata_boosting", "subreddit_median"]  # who orders nothing is last
     row, _ = refresh_champion(ready, models, "pics", ["subreddit_median"], seed=7)

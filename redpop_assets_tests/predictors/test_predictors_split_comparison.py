@@ -119,6 +119,13 @@ def test_only_what_changed_is_trained(filled, encoders, fill):
     assert ({name for name, *_ in rows}, trained) == ({"earthporn"}, 0)
 
 
+def test_a_variant_that_is_compared_stays(filled, encoders):
+    names = ["subreddit_median", "like_to_follower_buckets"]
+    rows, _, _ = refresh(filled, encoders, names)
+    assert {name for _, name, _ in rows} == set(names)
+    assert refresh(filled, encoders, names)[2] == []  # nothing was due
+
+
 def test_a_killed_run_keeps_what_is_done(filled, encoders):
     def killed(sentence):
         raise KeyboardInterrupt(sentence)
