@@ -110,6 +110,15 @@ def test_the_command_shows_tables_and_says_where_figures_are(redpop, variables):
     assert f"{variables['REDPOP_HOME']}/figures" in shown
 
 
+def test_splits_are_compared_if_they_are_asked_for_by_name(redpop, variables):
+    code, shown, _ = redpop("analyse", "pics", "--only", "split_comparison", "--predictor", "subreddit_median")
+    assert code == 0
+    assert "warehouse/queries/split_comparison.sql" in shown
+    with duckdb.connect(f"{variables['REDPOP_HOME']}/redpop.duckdb", read_only=True) as connection:
+        found = connection.execute("SELECT DISTINCT subreddit, predictor FROM marts.split_comparison").fetchall()
+    assert found == [("pics", "subreddit_median")]
+
+
 def test_what_cannot_be_asked_is_an_error_that_names_what_can(redpop, variables):
     code, _, said = redpop("analyse", "--only", "everything")
     assert code == 1
