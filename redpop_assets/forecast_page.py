@@ -99,7 +99,8 @@ def _range(one: Forecast) -> str:
 
 
 def _seen(one: Forecast) -> str:
-    return "picture and title" if one.used_image else "title, time, author" if one.used_caption else "past scores only"
+    seen = [name for name, used in (("picture", one.used_image), ("title", one.used_caption)) if used]
+    return " and ".join(seen) or "neither picture nor title"
 
 
 def _skill(one: Forecast) -> str:

@@ -58,7 +58,13 @@ def test_what_is_not_known_is_said():
     assert "Range      unknown: too few posts were held out" in said
     assert "subreddit_median, which ranked unseen posts best; a champion is named by `redpop materialize`" in said
     assert "factor" not in said
-    assert "past scores only" in said
+    assert "neither picture nor title" in said
+
+
+def test_it_says_what_of_the_post_was_looked_at():
+    for image, caption, words in ((True, True, "picture and title"), (True, False, "picture"), (False, True, "title")):
+        said = shown(replace(CHAMPION, used_image=image, used_caption=caption), OTHER)
+        assert f"Seen       {words}\n" in said
 
 
 def test_programs_get_the_same():

@@ -16,7 +16,7 @@ from redpop_assets.encoders.base import CODE_VERSION as ENCODING_VERSION
 from redpop_assets.evaluation.bootstrap import paired_difference, spearman_of
 from redpop_assets.evaluation.emap import additive_projection
 from redpop_assets.predictors.base import Predictor
-from redpop_assets.predictors.blocks import OF_PICTURES, make_block
+from redpop_assets.predictors.blocks import is_of_picture, make_block
 from redpop_assets.predictors.dataset import Block, Dataset
 
 MOST_POSTS = 250
@@ -35,11 +35,6 @@ _JOINS = {
     "image_sha256": "JOIN core.primary_images AS i USING (post_id) JOIN features.image_embeddings",
     "caption_sha256": "JOIN features.caption_embeddings",
 }
-
-
-def is_of_picture(block: str, column: str) -> bool:
-    """Whether a column of a block follows from the picture."""
-    return block in OF_PICTURES or block == "seen" or (block == "neighbours" and column.startswith("image_"))
 
 
 def sees_both(predictor: Predictor) -> bool:

@@ -123,6 +123,16 @@ class Encoders:
         return replace(self, **{field.name: "" for field in fields(self) if field.name not in needed})
 
 
+def is_of_picture(block: str, column: str) -> bool:
+    """Whether a column of a block follows from the post's own picture."""
+    return block in OF_PICTURES or block == "seen" or (block == "neighbours" and column.startswith("image_"))
+
+
+def is_of_caption(block: str, column: str) -> bool:
+    """Whether a column of a block follows from the post's own caption."""
+    return block in OF_CAPTIONS or block == "novelty" or (block == "neighbours" and column.startswith("caption_"))
+
+
 def block_columns(block: str) -> tuple[Column, ...]:
     """Columns of the block's table that are inputs: numbers that were known when the post was made.
 

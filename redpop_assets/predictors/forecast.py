@@ -5,6 +5,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from functools import cache, lru_cache
+from itertools import starmap
 from typing import Any
 
 import numpy as np
@@ -14,7 +15,7 @@ import pyarrow as pa
 from redpop_assets.errors import NotTrainable
 from redpop_assets.evaluation.metrics import percentile_rank, raw_score
 from redpop_assets.predictors import conformal
-from redpop_assets.predictors.blocks import OF_CAPTIONS, OF_PICTURES, dataset_digest, read_dataset
+from redpop_assets.predictors.blocks import dataset_digest, is_of_caption, is_of_picture, read_dataset
 from redpop_assets.predictors.dataset import Block, Dataset
 from redpop_assets.predictors.new_post import NEW, NewPost
 from redpop_assets.predictors.registry import load_predictor
@@ -201,14 +202,15 @@ def forecast(warehouse: Warehouse, models: ModelStore, post: NewPost) -> list[Fo
                 authors=(post.author,),
             )
         )
+        looked_at = [(block, column) for block, columns in predictor.columns.items() for column in columns]
         forecasts.append(
             Forecast(
                 predictor=model["predictor"],
                 expected_log_score=float(expected[0]),
                 expected_score=float(raw_score(expected)[0]),
                 percentile=float(percentile_rank(log_scores, expected)[0]),
-                used_image=post.image is not None and not OF_PICTURES.isdisjoint(predictor.columns),
-                used_caption=predictor.reads_captions or not OF_CAPTIONS.isdisjoint(predictor.columns),
+                used_image=post.image is not None and any(starmap(is_of_picture, looked_at)),
+                used_caption=predictor.reads_captions or any(starmap(is_of_caption, looked_at)),
                 test_spearman=model["test_spearman"],
                 test_mae=model["test_mae"],
                 champion_since=model["champion_since"],

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from redpop_assets.analyses import emap
-from redpop_assets.analyses.emap import EMAP, crossed, is_of_picture, sees_both
+from redpop_assets.analyses.emap import EMAP, crossed, sees_both
 from redpop_assets.analyses.study import Model, refresh
 from redpop_assets.encoders.base import CODE_VERSION
 from redpop_assets.predictors.base import Predictor, Training
@@ -150,8 +150,6 @@ def test_who_sees_both():
     assert sees_both(Planted(True))
     assert not sees_both(Planted(True, ("image",)))
     assert not sees_both(Planted(True, ("text",)))
-    assert is_of_picture("neighbours", "image_neighbours")
-    assert not is_of_picture("neighbours", "caption_neighbours")
 
 
 def test_only_trained_predictors_of_both_sides_are_asked_and_only_once(community, tmp_path):

@@ -11,7 +11,7 @@ from redpop_assets.encoders.base import Provenance
 from redpop_assets.encoders.judges import Judges
 from redpop_assets.errors import ArtifactError, NotTrainable
 from redpop_assets.evaluation.leaderboard import refresh_comparison
-from redpop_assets.predictors.blocks import OF_PICTURES, Encoders
+from redpop_assets.predictors.blocks import OF_PICTURES, Encoders, is_of_caption, is_of_picture
 from redpop_assets.predictors.conformal import COLUMNS, Calibration
 from redpop_assets.predictors.forecast import forecast, refresh_predictions
 from redpop_assets.predictors.new_post import NewPost
@@ -257,6 +257,24 @@ def test_a_forecast_of_each_predictor(ready, models):
     assert not found["subreddit_median"].used_caption
     stored = rows_of(ready, "FROM models.training_set WHERE split = 'train'")
     assert found["subreddit_median"].expected_log_score == pytest.approx(np.median([r["log_score"] for r in stored]))
+
+
+@pytest.mark.parametrize(
+    ("block", "column", "of_picture", "of_caption"),
+    [
+        ("image", "embedding_0001", True, False),
+        ("caption", "embedding_0001", False, True),
+        ("agreement", "agreement", True, True),
+        ("seen", "times_here", True, False),
+        ("novelty", "max_similarity", False, True),
+        ("neighbours", "image_neighbours", True, False),
+        ("neighbours", "caption_neighbours", False, True),
+        ("environment", "image_mean_0001", False, False),  # of other posts
+        ("time", "hour_sin", False, False),
+    ],
+)
+def test_what_follows_from_picture_and_caption(block, column, of_picture, of_caption):
+    assert (is_of_picture(block, column), is_of_caption(block, column)) == (of_picture, of_caption)
 
 
 def test_the_skill_is_that_of_the_leaderboard(ready, models):
