@@ -210,7 +210,13 @@ def test_every_post_is_predicted_by_everyone(first):
 def test_the_published_file_opens_read_only_and_equals_the_live_one(first):
     with duckdb.connect(first.home / "redpop.duckdb", read_only=True) as connection:
         connection.execute(f"ATTACH '{first.home}/live/redpop.duckdb' AS live (READ_ONLY)")
-        for table in load_schema():
+        views = connection.execute(
+            "SELECT schema_name || '.' || view_name, database_name = 'live', sql FROM duckdb_views() WHERE NOT internal"
+        ).fetchall()
+        copied = {name: sql for name, live, sql in views if not live}
+        assert copied == {name: sql for name, live, sql in views if live}
+        # A view is computed when it is read, and a mean depends in its last digit on the order that threads come in.
+        for table in load_schema().keys() - copied.keys():
             for one, other in ((table, f"live.{table}"), (f"live.{table}", table)):
                 found = connection.execute(f"SELECT count(*) FROM (FROM {one} EXCEPT ALL FROM {other})").fetchone()
                 assert found == (0,), table
