@@ -12,7 +12,7 @@ from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 from redpop_assets.encoders.judges import NIMA_HEAD
 from redpop_assets.encoders.names import EncoderName
 from redpop_assets.errors import SettingsError
-from redpop_assets.predictors.registry import predictor_class, predictor_names
+from redpop_assets.predictors.registry import MEDIAN, predictor_class, predictor_names
 from redpop_assets.reddit.plan import DEFAULT_PLAN, HarvestPlan, HarvestPlans, Maturation, ObservationAges
 
 REDDIT_URL = "https://www.reddit.com"
@@ -154,7 +154,9 @@ class Settings(BaseSettings):
     )
 
     predictors: CommaSeparated = Field(
-        (), description="Predictors that are trained and compared, separated by commas; empty: all."
+        (),
+        description="Predictors that are trained and compared, separated by commas; `subreddit_median` is always one of "
+        "them. Empty: all.",
     )
     validation_share: float = Field(
         0.15, gt=0, lt=0.5, description="Share of the labelled posts that stops the training."
@@ -300,7 +302,7 @@ class Settings(BaseSettings):
     @property
     def predictor_names(self) -> tuple[str, ...]:
         """The predictors that are trained and compared."""
-        return self.predictors or predictor_names()
+        return tuple(dict.fromkeys((MEDIAN, *self.predictors))) if self.predictors else predictor_names()
 
     @property
     def image_encoders(self) -> tuple[str, ...]:

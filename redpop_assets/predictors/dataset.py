@@ -4,7 +4,7 @@ numpy only. Reading the warehouse and choosing the split happen elsewhere; a `Da
 """
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 
 import numpy as np
@@ -105,6 +105,8 @@ class Dataset:
         log_score: (n,) float32, sign(s) * ln(1 + |s|) of the matured score, or None where labels are unknown.
         captions: the n titles, for predictors that read words; empty where nobody gave them.
         authors: the n keyed hashes, None for an unknown one; likewise.
+        elsewhere: (k,) float32 log scores of posts of other communities, none newer than those that are learnt from; for
+            who wants to know what counts as much in general. Empty where there is no other community.
 
     Raises:
         ValueError: shapes, types or names do not fit together.
@@ -117,6 +119,7 @@ class Dataset:
     log_score: Floats | None = None
     captions: tuple[str, ...] = ()
     authors: tuple[str | None, ...] = ()
+    elsewhere: Floats = field(default_factory=lambda: np.zeros(0, dtype=np.float32))
 
     def __post_init__(self) -> None:
         n = len(self.post_ids)
@@ -181,6 +184,7 @@ class Dataset:
             log_score=None if self.log_score is None else self.log_score[rows],
             captions=tuple(self.captions[row] for row in rows) if self.captions else (),
             authors=tuple(self.authors[row] for row in rows) if self.authors else (),
+            elsewhere=self.elsewhere,
         )
 
     def newest(self, most: int) -> "Dataset":

@@ -26,7 +26,7 @@ import numpy.typing as npt
 
 from redpop_assets.evaluation.bootstrap import Difference, author_clusters, mean_of, paired_difference
 from redpop_assets.predictors.blocks import read_dataset
-from redpop_assets.predictors.registry import load_predictor
+from redpop_assets.predictors.registry import MEDIAN, load_predictor
 from redpop_assets.predictors.training import VALIDATION, encoders_of
 from redpop_assets.storage.arrow import arrow_table, utc_now
 from redpop_assets.storage.models import ModelStore
@@ -35,7 +35,6 @@ from redpop_assets.storage.warehouse import Warehouse
 CODE_VERSION: Final = "1"
 """Raise it whenever the rules would judge otherwise."""
 
-MEDIAN: Final = "subreddit_median"
 FEWEST_POSTS: Final = 10
 
 TABLE: Final = "models.champions"
@@ -52,7 +51,7 @@ SELECT
     ) AS validation_mae
 FROM models.predictors AS m
 WHERE m.subreddit = $subreddit AND m.status = 'trained'
-ORDER BY validation_mae, m.predictor
+ORDER BY validation_mae, m.predictor <> '{MEDIAN}', m.predictor
 """
 _LABELLED = """
 SELECT post_id, cluster, log_score, split, snapshot FROM models.training_set SEMI JOIN core.posts USING (post_id)

@@ -6,8 +6,12 @@ from pathlib import Path
 from redpop_assets.errors import ArtifactError
 from redpop_assets.predictors.base import Predictor, read_description
 
+MEDIAN = "subreddit_median"
+"""What everybody else is compared with: it is always in the table."""
+
 _SYSTEMS = {
     "subreddit_median": "redpop_assets.predictors.subreddit_median:SubredditMedian",
+    "global_median": "redpop_assets.predictors.global_median:GlobalMedian",
     "subreddit_hour_median": "redpop_assets.predictors.subreddit_hour_median:SubredditHourMedian",
     "author_past_mean": "redpop_assets.predictors.author_past_mean:AuthorPastMean",
     "metadata_boosting": "redpop_assets.predictors.metadata_boosting:MetadataBoosting",

@@ -50,6 +50,22 @@ NETWORK_COLUMNS: Mapping[str, str] = {
 }
 """Field of `Encoders` -> column of models.predictors."""
 
+# What was known elsewhere when the newest post to learn from was made, on the same score scale.
+_ELSEWHERE = """
+SELECT t.log_score
+FROM models.training_set AS t
+JOIN core.labels AS l USING (post_id)
+WHERE t.subreddit <> $subreddit
+    AND t.split = 'train'
+    AND t.created_at <= (SELECT max(created_at) FROM models.training_set WHERE subreddit = $subreddit AND split = 'train')
+    AND l.score_scale = (
+        SELECT any_value(score_scale)
+        FROM models.training_set AS own JOIN core.labels USING (post_id)
+        WHERE own.subreddit = $subreddit
+    )
+ORDER BY t.post_id
+"""
+
 VALIDATION = "models.validation_predictions"
 OF_MODEL = ("subreddit", "predictor", "digest")
 
@@ -124,15 +140,18 @@ def read_split(
     warehouse: Warehouse, subreddit: str, encoders: Encoders, blocks: Iterable[str] = BLOCK_NAMES
 ) -> tuple[Dataset, npt.NDArray[np.str_]]:
     """The whole stored training set with some of the blocks, ordered by post id, and the (n,) part of each post."""
-    stored = warehouse.query(
-        "SELECT post_id, log_score, split FROM models.training_set WHERE subreddit = $subreddit ORDER BY post_id",
-        {"subreddit": subreddit},
-    )
-    data = with_labels(
-        read_dataset(warehouse, subreddit, encoders, blocks),
-        stored.column("post_id").to_pylist(),
-        stored.column("log_score").to_numpy(),
-    )
+    with warehouse.read() as reader:
+        stored = reader.query(
+            "SELECT post_id, log_score, split FROM models.training_set WHERE subreddit = $subreddit ORDER BY post_id",
+            {"subreddit": subreddit},
+        )
+        elsewhere = reader.query(_ELSEWHERE, {"subreddit": subreddit}).column("log_score").to_numpy()
+        data = with_labels(
+            read_dataset(warehouse, subreddit, encoders, blocks),
+            stored.column("post_id").to_pylist(),
+            stored.column("log_score").to_numpy(),
+        )
+    data = replace(data, elsewhere=elsewhere.astype(np.float32))
     return data, np.array(stored.column("split").to_pylist(), dtype=np.str_)
 
 

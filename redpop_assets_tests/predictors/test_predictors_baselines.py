@@ -69,6 +69,17 @@ def test_the_order_of_the_rows_and_later_posts_do_not_matter(name, small, fitted
         assert path.read_bytes() == (tmp_path / "after" / path.name).read_bytes()
 
 
+def test_the_global_median_is_that_of_all_communities_together():
+    train, validation = at_hours([3] * 4, [1, 2, 3, 4]), at_hours([3] * 2, [9, 9], first="2026-01-01")
+    predictor = predictor_class("global_median")()
+    report = predictor.fit(replace(train, elsewhere=np.array([5, 6, 7], np.float32)), validation)
+    assert predictor.predict(validation).tolist() == [4.0, 4.0]
+    assert report.notes == ()
+    report = predictor.fit(train, validation)
+    assert predictor.predict(validation).tolist() == [2.5, 2.5]
+    assert report.notes == ("there is no other community to learn from",)
+
+
 def test_an_hour_leans_on_its_neighbours_and_these_on_the_day():
     hours = [0] * 100 + [12] * 98 + [13] * 2
     labels = [5.0] * 100 + [1.0] * 98 + [9.0] * 2

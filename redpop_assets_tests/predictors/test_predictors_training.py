@@ -66,6 +66,25 @@ def test_train_and_validation_were_mature_before_the_test_began(filled, encoders
     assert len(parts["test"]) == pytest.approx(0.2 * len(rows), abs=3)
 
 
+def test_of_other_communities_only_earlier_posts_of_their_train_parts_are_known(ready, encoders, fill):
+    assert len(read_parts(ready, "pics", encoders, [])[0].elsewhere) == 0
+    fill(ready, "aww", seed=1, days=90)
+    store(ready, encoders, "aww")
+    newest = ready.scalar("SELECT max(created_at) FROM models.training_set WHERE subreddit = 'aww' AND split = 'train'")
+    train, _ = read_parts(ready, "aww", encoders, [])
+    known = "FROM models.training_set WHERE subreddit = 'pics' AND split = 'train' AND created_at <= $newest"
+    expected = ready.query(f"SELECT log_score {known} ORDER BY post_id", {"newest": newest}).column(0).to_numpy()
+    assert 0 < len(expected) < len(read_parts(ready, "pics", encoders, [])[0])
+    np.testing.assert_allclose(train.elsewhere, expected, rtol=1e-6)
+
+
+def test_scores_of_another_scale_are_no_scores_of_elsewhere(ready, encoders, fill):
+    fill(ready, "aww", seed=1, label_scale="before December 2016")
+    store(ready, encoders, "aww")
+    assert len(read_parts(ready, "aww", encoders, [])[0].elsewhere) == 0
+    assert len(read_parts(ready, "pics", encoders, [])[0].elsewhere) == 0
+
+
 def test_posts_of_one_picture_share_a_group(filled, encoders):
     rows = {row["post_id"]: row for row in build(filled, encoders).rows.to_pylist()}
     assert rows["pi00038"]["duplicate_group"] == rows["pi00039"]["duplicate_group"]
