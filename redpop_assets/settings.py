@@ -155,8 +155,14 @@ class Settings(BaseSettings):
 
     predictors: CommaSeparated = Field(
         (),
-        description="Predictors that are trained and compared, separated by commas; `subreddit_median` is always one of "
-        "them. Empty: all.",
+        description="Predictors that are trained and compared, separated by commas; `subreddit_median` is always one "
+        "of them. Empty: all.",
+    )
+    training_posts: int = Field(
+        100_000,
+        ge=100,
+        description="Most labelled posts of a subreddit, the newest ones, that are learnt from and judged on: what "
+        "bounds a training's memory.",
     )
     validation_share: float = Field(
         0.15, gt=0, lt=0.5, description="Share of the labelled posts that stops the training."

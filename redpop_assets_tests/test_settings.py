@@ -65,7 +65,10 @@ def test_predictors_are_all_unless_some_are_named(load):
     assert load(REDPOP_PREDICTORS="stack, tfidf_ridge,stack").predictor_names == (
         *("subreddit_median", "stack", "tfidf_ridge"),  # without the median nobody could be compared
     )
-    assert load(REDPOP_PREDICTORS="dual_attention_visual").predictor_names == ("subreddit_median", "dual_attention_visual")
+    assert load(REDPOP_PREDICTORS="dual_attention_visual").predictor_names == (
+        "subreddit_median",
+        "dual_attention_visual",
+    )
     assert load(REDPOP_PREDICTORS="stack,subreddit_median").predictor_names == ("subreddit_median", "stack")
     with pytest.raises(SettingsError, match="REDPOP_PREDICTORS: no predictor 'oracle'; there are subreddit_median"):
         load(REDPOP_PREDICTORS="oracle")

@@ -49,6 +49,7 @@ def model_assets(tables: TableAssets) -> list[dg.AssetsDefinition]:
             label_age=settings.label_final_age,
             test_share=settings.test_share,
             validation_share=settings.validation_share,
+            most=settings.training_posts,
         )
         scope = {"subreddit": context.partition_key}
         with warehouse.write() as writer:

@@ -30,7 +30,7 @@ LEAST_SINGULAR = 1e-2  # of the largest: whitening would blow up what is smaller
 MOST_ROWS_TUNING = 800
 MOST_ROWS = 4000
 SQUARED_LENGTH_SCALE = 0.5
-PREDICTED_AT_ONCE = 2000
+AT_ONCE = 2000
 
 
 @dataclass(frozen=True, eq=False)
@@ -61,10 +61,12 @@ class Projection:
         length = np.sqrt(((standardised @ components) ** 2).sum(axis=1).mean()) if kept else 1.0
         return cls(mean, deviation, (components * signs / length).astype(np.float32))
 
-    def scores(self, block: Block) -> Doubles:
+    def scores(self, block: Block) -> Floats:
         """(n, k) components of each post; an unknown value is the train mean, an absent block NaN in the whole row."""
-        standardised = block.standardised(self.mean, self.deviation).astype(np.float64)
-        scores = standardised @ self.components.astype(np.float64)
+        scores = np.empty((len(block.values), self.components.shape[1]), dtype=np.float32)
+        for first in range(0, len(scores), AT_ONCE):
+            some = slice(first, first + AT_ONCE)
+            scores[some] = block.part(some).standardised(self.mean, self.deviation) @ self.components
         scores[~block.present] = np.nan
         return scores
 
@@ -77,7 +79,7 @@ class AdditiveKernel:
         weights: block -> (weight of the linear, weight of the Gaussian kernel).
         noise: noise variance, in units of the label variance like the weights.
         mean, deviation: of the labels.
-        centres: block -> (m, k) component scores of the posts that were learnt from.
+        centres: block -> (m, k) float32 component scores of the posts that were learnt from.
         dual: (m,) coefficient of each of those posts.
     """
 
@@ -85,11 +87,11 @@ class AdditiveKernel:
     noise: float
     mean: float
     deviation: float
-    centres: Mapping[str, Doubles]
+    centres: Mapping[str, Floats]
     dual: Doubles
 
     @classmethod
-    def fit(cls, scores: Mapping[str, Doubles], labels: Doubles) -> "AdditiveKernel":
+    def fit(cls, scores: Mapping[str, Floats], labels: Doubles) -> "AdditiveKernel":
         """Choose the weights by evidence, then solve.
 
         Args:
@@ -102,12 +104,11 @@ class AdditiveKernel:
         weights, noise = _maximise_evidence(tuning, (labels[rows] - mean) / deviation)
         return cls(weights, noise, mean, deviation, {}, np.zeros(0)).solve(scores, labels)
 
-    def solve(self, scores: Mapping[str, Doubles], labels: Doubles) -> "AdditiveKernel":
+    def solve(self, scores: Mapping[str, Floats], labels: Doubles) -> "AdditiveKernel":
         """The same weights with other posts to learn from; arguments as in `fit`."""
         from scipy.linalg import cho_factor, cho_solve
 
-        # float32 is what is stored, so that a loaded model predicts what the fitted one did.
-        centres = {name: values[-MOST_ROWS:].astype(np.float32).astype(np.float64) for name, values in scores.items()}
+        centres = {name: values[-MOST_ROWS:] for name, values in scores.items()}
         newest = labels[-MOST_ROWS:]
         mean, deviation = float(newest.mean()), max(float(newest.std()), 1e-6)
         total = self.noise * np.eye(len(newest))
@@ -116,22 +117,21 @@ class AdditiveKernel:
         dual = cho_solve(cho_factor(total, lower=True), (newest - mean) / deviation)
         return replace(self, mean=mean, deviation=deviation, centres=centres, dual=dual)
 
-    def parts(self, scores: Mapping[str, Doubles]) -> dict[str, Doubles]:
+    def parts(self, scores: Mapping[str, Floats]) -> dict[str, Doubles]:
         """What each block adds to `mean`: block -> (n,) in log score."""
         return {
             name: self.deviation
             * np.concatenate(
                 [
-                    _kernel(values[first : first + PREDICTED_AT_ONCE], self.centres[name], *self.weights[name])
-                    @ self.dual
-                    for first in range(0, len(values), PREDICTED_AT_ONCE)
+                    _kernel(values[first : first + AT_ONCE], self.centres[name], *self.weights[name]) @ self.dual
+                    for first in range(0, len(values), AT_ONCE)
                 ]
             )
             for name, values in scores.items()
         }
 
     def out_of_fold(
-        self, scores: Mapping[str, Doubles], labels: Doubles, folds: int
+        self, scores: Mapping[str, Floats], labels: Doubles, folds: int
     ) -> tuple[dict[str, Doubles], Doubles]:
         """Parts and expected log score of posts that took no part in the solution they are predicted with.
 
@@ -142,9 +142,12 @@ class AdditiveKernel:
         """
         parts = {name: np.empty(len(labels)) for name in scores}
         expected = np.empty(len(labels))
+        before, model = np.zeros(0, dtype=np.intp), self
         for held_out in np.array_split(np.arange(len(labels)), folds):
-            learnt = np.setdiff1d(np.arange(len(labels)), held_out)
-            model = self.solve({name: values[learnt] for name, values in scores.items()}, labels[learnt])
+            learnt = np.setdiff1d(np.arange(len(labels)), held_out)[-MOST_ROWS:]
+            if not np.array_equal(learnt, before):  # of many posts, those of most folds learn from the same newest ones
+                model = self.solve({name: values[learnt] for name, values in scores.items()}, labels[learnt])
+                before = learnt
             found = model.parts({name: values[held_out] for name, values in scores.items()})
             for name, values in found.items():
                 parts[name][held_out] = values
@@ -158,17 +161,25 @@ def sum_of(parts: Sequence[Doubles]) -> Doubles:
     return total
 
 
-def _kernel(left: Doubles, right: Doubles, linear: float, gaussian: float) -> Doubles:
-    """(n, m) weighted linear plus Gaussian kernel; 0 wherever one side is absent (NaN)."""
-    absent = np.logical_or.outer(np.isnan(left).any(axis=1), np.isnan(right).any(axis=1))
-    dot = np.nan_to_num(left) @ np.nan_to_num(right).T
-    squares = np.nan_to_num(left**2).sum(axis=1)[:, None] + np.nan_to_num(right**2).sum(axis=1)[None, :]
-    bump = np.exp(-np.maximum(squares - 2 * dot, 0) / (2 * SQUARED_LENGTH_SCALE))
-    kernel: Doubles = np.where(absent, 0.0, linear * dot + gaussian * bump)
-    return kernel
+def _kernel(left: Floats, right: Floats, linear: float, gaussian: float) -> Floats:
+    """(n, m) float32 weighted linear plus Gaussian kernel; 0 wherever one side is absent (NaN)."""
+    one_absent, other_absent = np.isnan(left).any(axis=1), np.isnan(right).any(axis=1)
+    left, right = np.nan_to_num(left), np.nan_to_num(right)
+    dot = left @ right.T
+    kernel = (left**2).sum(axis=1)[:, None] + (right**2).sum(axis=1)[None, :]
+    kernel -= 2 * dot
+    np.maximum(kernel, 0, out=kernel)
+    kernel *= np.float32(-1 / (2 * SQUARED_LENGTH_SCALE))
+    np.exp(kernel, out=kernel)
+    kernel *= np.float32(gaussian)
+    dot *= np.float32(linear)
+    kernel += dot
+    kernel[one_absent] = 0
+    kernel[:, other_absent] = 0
+    return np.asarray(kernel)
 
 
-def _maximise_evidence(scores: Mapping[str, Doubles], target: Doubles) -> tuple[dict[str, tuple[float, float]], float]:
+def _maximise_evidence(scores: Mapping[str, Floats], target: Doubles) -> tuple[dict[str, tuple[float, float]], float]:
     """Kernel weights per block and noise that make the standardised (n,) target most probable."""
     from scipy.linalg import cho_factor, cho_solve
     from scipy.optimize import minimize

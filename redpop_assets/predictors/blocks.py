@@ -4,9 +4,9 @@ The one place that both training and prediction go through, so that a column can
 """
 
 import hashlib
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, fields, replace
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 import numpy.typing as npt
@@ -89,9 +89,8 @@ OF_PICTURES = frozenset(block for block, source in SOURCES.items() if source.key
 OF_CAPTIONS = frozenset(block for block, source in SOURCES.items() if source.key in {"caption_sha256", "pair"})
 """Blocks made of the caption."""
 
-_POSTS = """
-SELECT post_id, created_at, caption, author FROM core.posts WHERE subreddit = $subreddit ORDER BY post_id
-"""
+_POSTS = "SELECT post_id, created_at, caption, author FROM core.posts AS p WHERE {where} ORDER BY post_id"
+_CHOSEN = "p.post_id IN (SELECT unnest($post_ids::VARCHAR[]))"
 
 
 @dataclass(frozen=True)
@@ -175,17 +174,25 @@ def make_block(
 
 
 def read_dataset(
-    warehouse: Warehouse, subreddit: str, encoders: Encoders, blocks: Iterable[str] = BLOCK_NAMES
+    warehouse: Warehouse,
+    subreddit: str,
+    encoders: Encoders,
+    blocks: Iterable[str] = BLOCK_NAMES,
+    chosen: Sequence[str] | None = None,
 ) -> Dataset:
-    """All posts of a subreddit with some of their blocks, ordered by post id; labels are not part of it.
+    """Posts of a subreddit with some of their blocks, ordered by post id; labels are not part of it.
+
+    All of them, or those with the `chosen` ids: memory grows with the posts that are read, by 4 bytes per column.
 
     A post whose picture is not stored, or has no vector of this encoder yet, lacks the blocks made of pictures. An
     encoder that never wrote a vector leaves its block without columns.
     """
     with warehouse.read() as reader:
-        posts = reader.query(_POSTS, {"subreddit": subreddit})
+        only = [] if chosen is None else [_CHOSEN]
+        params = {"subreddit": subreddit} | ({} if chosen is None else {"post_ids": list(chosen)})
+        posts = reader.query(_POSTS.format(where=" AND ".join(["p.subreddit = $subreddit", *only])), params)
         encoded = reader.query("SELECT encoder, modality, dimension FROM features.encoders").to_pylist()
-        rows = {block: _rows(reader, SOURCES[block], subreddit, encoders, block) for block in blocks}
+        rows = {block: _rows(reader, SOURCES[block], encoders, block, only, params) for block in blocks}
     widths = {(row["modality"], row["encoder"]): row["dimension"] for row in encoded}
     post_ids = posts.column("post_id").to_pylist()
     position = {post_id: index for index, post_id in enumerate(post_ids)}
@@ -212,9 +219,11 @@ def read_dataset(
     )
 
 
-def _rows(reader: Reader, source: Source, subreddit: str, encoders: Encoders, block: str) -> pa.Table:
-    conditions = ["p.subreddit = $subreddit"]
-    params = {"subreddit": subreddit}
+def _rows(
+    reader: Reader, source: Source, encoders: Encoders, block: str, only: list[str], params: Mapping[str, Any]
+) -> pa.Table:
+    conditions = ["p.subreddit = $subreddit", *only]
+    params = dict(params)
     if source.version is not None:
         conditions.append("f.code_version = $version")
         params["version"] = source.version

@@ -139,7 +139,10 @@ class CatBoostFusion(Predictor):
 
     def _reduced(self, data: Dataset) -> dict[str, Doubles]:
         """Components of each wide block and of the title words; rows of NaN where a post lacks the block."""
-        reduced = {name: projection.scores(data.blocks[name]) for name, projection in self.projections.items()}
+        reduced = {
+            name: projection.scores(data.blocks[name]).astype(np.float64)
+            for name, projection in self.projections.items()
+        }
         if self.words is not None:
             if not data.captions:
                 raise ArtifactError(f"{self.name} was fitted with captions, which the data lack: train it again")

@@ -88,6 +88,10 @@ class Block:
         at = [self.columns.index(column) for column in columns]
         return Block(self.values[:, at], columns, self.present)
 
+    def part(self, rows: slice) -> "Block":
+        """Neighbouring rows, as a view."""
+        return Block(self.values[rows], self.columns, self.present[rows])
+
     def take(self, rows: NDArray[np.intp]) -> "Block":
         """The rows with these positions, in that order, as a copy."""
         return Block(self.values[rows], self.columns, self.present[rows])
@@ -105,8 +109,8 @@ class Dataset:
         log_score: (n,) float32, sign(s) * ln(1 + |s|) of the matured score, or None where labels are unknown.
         captions: the n titles, for predictors that read words; empty where nobody gave them.
         authors: the n keyed hashes, None for an unknown one; likewise.
-        elsewhere: (k,) float32 log scores of posts of other communities, none newer than those that are learnt from; for
-            who wants to know what counts as much in general. Empty where there is no other community.
+        elsewhere: (k,) float32 log scores of posts of other communities, none newer than those that are learnt from:
+            what counts as much in general. Empty where there is no other community.
 
     Raises:
         ValueError: shapes, types or names do not fit together.

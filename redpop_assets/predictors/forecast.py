@@ -39,10 +39,15 @@ DELETE FROM marts.predictions AS p WHERE NOT EXISTS (
 """
 
 
+_POSTS = "SELECT subreddit, list(post_id ORDER BY post_id) AS post_ids FROM core.posts GROUP BY ALL"
 _DONE = """
 SELECT count(*) FROM marts.predictions
 WHERE subreddit = $subreddit AND predictor = $predictor AND digest = $digest AND inputs = $inputs
 """
+
+
+POSTS_AT_ONCE = 10_000
+"""Posts whose blocks are in memory together."""
 
 
 def refresh_predictions(warehouse: Warehouse, models: ModelStore, *, progress: Callable[[str], None]) -> int:
@@ -50,52 +55,64 @@ def refresh_predictions(warehouse: Warehouse, models: ModelStore, *, progress: C
     with warehouse.write() as writer:
         writer.execute(_STALE)
     read = lru_cache(maxsize=1)(
-        lambda subreddit, encoders, blocks: read_dataset(warehouse, subreddit, encoders, blocks)
+        lambda subreddit, encoders, blocks, chunk: read_dataset(warehouse, subreddit, encoders, blocks, chunk)
     )
     computed = 0
-    for model, inputs in _due(warehouse):
-        subreddit, name, digest = model["subreddit"], model["predictor"], model["digest"]
-        data = read(subreddit, encoders_of(model), tuple(model["blocks"]))
-        posts = len(data)
+    for model, inputs, chunks in _due(warehouse):
+        subreddit, name = model["subreddit"], model["predictor"]
         labels = _Labels.read(warehouse, subreddit)
-        residuals = held_out_residuals(warehouse, model)
-        expected = load_predictor(models.folder(subreddit, name, digest)).predict(data)
-        rows = arrow_table(
-            {
-                "post_id": list(data.post_ids),
-                "predictor": [name] * posts,
-                "subreddit": [subreddit] * posts,
-                "split": [labels.split.get(post_id, "unlabelled") for post_id in data.post_ids],
-                "expected_log_score": expected,
-                "expected_score": raw_score(expected),
-                "percentile": percentile_rank(labels.log_scores, expected),
-                "digest": [digest] * posts,
-                "inputs": [inputs] * posts,
-                "missing_blocks": pa.array(_missing_blocks(data), pa.list_(pa.string())),
-                **_interval_columns(conformal.Calibration.fit(*residuals).intervals(expected)),
-            }
-        )
-        warehouse.merge("marts.predictions", rows)
-        computed += posts
-        progress(f"{name} predicted {posts} posts of r/{subreddit}")
+        calibration = conformal.Calibration.fit(*held_out_residuals(warehouse, model))
+        predictor = load_predictor(models.folder(subreddit, name, model["digest"]))
+        done = 0
+        for chunk in chunks:
+            data = read(subreddit, encoders_of(model), tuple(model["blocks"]), chunk)
+            expected = predictor.predict(data)
+            same = {"predictor": name, "subreddit": subreddit, "digest": model["digest"], "inputs": inputs}
+            rows = arrow_table(
+                {
+                    "post_id": list(data.post_ids),
+                    **{column: [value] * len(data) for column, value in same.items()},
+                    "split": [labels.split.get(post_id, "unlabelled") for post_id in data.post_ids],
+                    "expected_log_score": expected,
+                    "expected_score": raw_score(expected),
+                    "percentile": percentile_rank(labels.log_scores, expected),
+                    "missing_blocks": pa.array(_missing_blocks(data), pa.list_(pa.string())),
+                    **_interval_columns(calibration.intervals(expected)),
+                }
+            )
+            warehouse.merge("marts.predictions", rows)
+            done += len(data)
+            progress(f"{name} predicted {done} of {sum(map(len, chunks))} posts of r/{subreddit}")
+        computed += done
     return computed
 
 
-def _due(warehouse: Warehouse) -> list[tuple[dict[str, Any], str]]:
-    """Trained models, as rows of models.predictors, that have yet to predict a post, and digests of what they look at.
+def _due(warehouse: Warehouse) -> list[tuple[dict[str, Any], str, list[tuple[str, ...]]]]:
+    """Trained models, as rows of models.predictors, that have yet to predict a post.
 
-    Each block is read once, whatever number of models looks at it.
+    Each with a digest of what it looks at, and the ids of the posts of its subreddit in chunks. Each block is read
+    once, whatever number of models looks at it.
     """
+    chunks: dict[str, list[tuple[str, ...]]] = {}
     block_digest = cache(
-        lambda subreddit, encoders, blocks: dataset_digest(read_dataset(warehouse, subreddit, encoders, blocks))
+        lambda subreddit, encoders, blocks: _digest(
+            *(
+                dataset_digest(read_dataset(warehouse, subreddit, encoders, blocks, chunk))
+                for chunk in chunks[subreddit]
+            )
+        )
     )
     label_digest = cache(lambda subreddit: _Labels.read(warehouse, subreddit).digest)
     due = []
     with warehouse.read() as reader:  # one connection for hundreds of questions
-        counted = reader.query("SELECT subreddit, count(*) AS posts FROM core.posts GROUP BY ALL").to_pylist()
-        posts = {row["subreddit"]: row["posts"] for row in counted}
+        for row in reader.query(_POSTS).to_pylist():
+            posts = row["post_ids"]
+            chunks[row["subreddit"]] = [
+                tuple(posts[first : first + POSTS_AT_ONCE]) for first in range(0, len(posts), POSTS_AT_ONCE)
+            ]
         for model in reader.query(_TRAINED).to_pylist():
             subreddit, encoders = model["subreddit"], encoders_of(model)
+            chunks.setdefault(subreddit, [])  # all its posts may be gone
             looked_at = [
                 block_digest(subreddit, encoders.of(blocks), blocks)
                 for blocks in ((), *((block,) for block in model["blocks"]))
@@ -105,8 +122,8 @@ def _due(warehouse: Warehouse) -> list[tuple[dict[str, Any], str]]:
                 *looked_at, label_digest(subreddit), conformal.CODE_VERSION, *(part.tobytes() for part in residuals)
             )
             done = reader.scalar(_DONE, {**{name: model[name] for name in OF_MODEL}, "inputs": inputs})
-            if done != posts.get(subreddit, 0):
-                due.append((model, inputs))
+            if done != sum(map(len, chunks[subreddit])):
+                due.append((model, inputs, chunks[subreddit]))
     return due
 
 

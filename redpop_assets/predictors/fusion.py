@@ -23,16 +23,18 @@ missing image) gets nothing from it in the first stage, and "missing" in the tre
 """
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from redpop_assets.predictors.additive_kernel import AdditiveKernel, Projection, sum_of
 from redpop_assets.predictors.base import Doubles, Predictor, Training
 from redpop_assets.predictors.contributions import Contributions
-from redpop_assets.predictors.dataset import BLOCK_NAMES, EMBEDDINGS, Dataset
+from redpop_assets.predictors.dataset import BLOCK_NAMES, EMBEDDINGS, Dataset, Floats
+from redpop_assets.predictors.trees import Rows, binned, predicted
 
 if TYPE_CHECKING:
     import lightgbm
@@ -68,7 +70,7 @@ class FusionLightGBM(Predictor):
     title = "Fusion of image, caption, author, community and time: additive kernels and LightGBM"
     requires = frozenset()
     uses = frozenset({"image", "caption", "text", "time", "author", "community", "flags", "pixels"})
-    code_version = "2"
+    code_version = "3"
     library = "lightgbm"
 
     projections: dict[str, Projection]
@@ -98,14 +100,15 @@ class FusionLightGBM(Predictor):
         held_out_parts = self.kernel.parts(held_out_scores)
         held_out_base = self.kernel.mean + sum_of(list(held_out_parts.values()))
         inputs, residual = self._inputs(train, scores, parts), labels - base
-        steps = _staged(
-            self._boost(inputs, residual, MOST_TREES), self._inputs(validation, held_out_scores, held_out_parts)
-        )
+        learning = self._binned(inputs, residual)
+        held_out_inputs = self._inputs(validation, held_out_scores, held_out_parts)
+        steps = _staged(self._boost(learning, MOST_TREES), held_out_inputs, len(validation))
         errors = [(held_out_base + steps - held_out) ** 2]
         for fold in np.array_split(np.arange(len(labels)), FOLDS_FOR_TREES):
-            learnt = np.setdiff1d(np.arange(len(labels)), fold)
-            found = self._boost(inputs[learnt], residual[learnt], MOST_TREES)
-            errors.append((_staged(found, inputs[fold]) - residual[fold]) ** 2)
+            others = np.setdiff1d(np.arange(len(labels)), fold)
+            found = self._boost(learning.subset(others.tolist()).construct(), MOST_TREES)
+            errors.append((_staged(found, _shifted(inputs, fold[0]), len(fold)) - residual[fold]) ** 2)
+        del learning
         curve = np.concatenate(errors, axis=1).mean(axis=1)
         best = int(curve.argmin())
         trees = best * TREES_A_STEP
@@ -117,8 +120,11 @@ class FusionLightGBM(Predictor):
         all_labels = np.concatenate([labels, held_out])[order]
         if trees:
             parts, base = self.kernel.out_of_fold(everything, all_labels, FOLDS)
-            tabular = np.vstack([self._tabular(train), self._tabular(validation)])[order]
-            self.boosters = self._boost(_joined(tabular, everything, parts), all_labels - base, trees)
+            tabular = [
+                np.vstack([train.blocks[name].values, validation.blocks[name].values])[order]
+                for name in self._tabular_blocks()
+            ]
+            self.boosters = self._boost(self._binned(_joined(tabular, everything, parts), all_labels - base), trees)
         else:
             self.boosters = []
         self.kernel = self.kernel.solve(everything, all_labels)
@@ -133,7 +139,7 @@ class FusionLightGBM(Predictor):
             return expected
         inputs = self._inputs(data, scores, parts)
         return np.asarray(
-            expected + np.mean([booster.predict(inputs, num_threads=1) for booster in self.boosters], axis=0)
+            expected + np.mean([predicted(booster, inputs, len(data)) for booster in self.boosters], axis=0)
         )
 
     def contributions(self, data: Dataset) -> Contributions:
@@ -145,10 +151,8 @@ class FusionLightGBM(Predictor):
         data = data.pick(self.columns)
         scores = self._scores(data)
         parts = self.kernel.parts(scores)
-        inputs = self._inputs(data, scores, parts)
-        tabular = [
-            (name, column) for name in self.projections if name not in EMBEDDINGS for column in self.columns[name]
-        ]
+        inputs = self._inputs(data, scores, parts)(slice(None))
+        tabular = [(name, column) for name in self._tabular_blocks() for column in self.columns[name]]
         leading = [
             (name, f"component {number}")
             for name, values in scores.items()
@@ -164,27 +168,25 @@ class FusionLightGBM(Predictor):
         added[:, -len(parts) :] += np.column_stack(list(parts.values()))
         return Contributions(base, names, added, inputs)
 
-    def _boost(self, inputs: Doubles, residual: Doubles, trees: int) -> "list[lightgbm.Booster]":
+    def _parameters(self, member: int) -> dict[str, Any]:
+        return PARAMETERS | {"seed": self.seed * MEMBERS + member}
+
+    def _binned(self, inputs: Rows, residual: Doubles) -> "lightgbm.Dataset":
+        return binned(inputs, residual, self._parameters(0))
+
+    def _boost(self, learning: "lightgbm.Dataset", trees: int) -> "list[lightgbm.Booster]":
         import lightgbm
 
-        return [
-            lightgbm.train(
-                PARAMETERS | {"seed": self.seed * MEMBERS + member},
-                lightgbm.Dataset(inputs, residual, params={"verbosity": -1}),
-                num_boost_round=trees,
-            )
-            for member in range(MEMBERS)
-        ]
+        return [lightgbm.train(self._parameters(member), learning, num_boost_round=trees) for member in range(MEMBERS)]
 
-    def _scores(self, data: Dataset) -> dict[str, Doubles]:
+    def _scores(self, data: Dataset) -> dict[str, Floats]:
         return {name: projection.scores(data.blocks[name]) for name, projection in self.projections.items()}
 
-    def _tabular(self, data: Dataset) -> Doubles:
-        blocks = [data.blocks[name].values for name in self.projections if name not in EMBEDDINGS]
-        return np.hstack([np.empty((len(data), 0)), *blocks])
+    def _tabular_blocks(self) -> list[str]:
+        return [name for name in self.projections if name not in EMBEDDINGS]
 
-    def _inputs(self, data: Dataset, scores: Mapping[str, Doubles], parts: Mapping[str, Doubles]) -> Doubles:
-        return _joined(self._tabular(data), scores, parts)
+    def _inputs(self, data: Dataset, scores: Mapping[str, Floats], parts: Mapping[str, Doubles]) -> Rows:
+        return _joined([data.blocks[name].values for name in self._tabular_blocks()], scores, parts)
 
     def _save_files(self, folder: Path) -> list[str]:
         from safetensors.numpy import save_file
@@ -194,7 +196,7 @@ class FusionLightGBM(Predictor):
             tensors[f"mean.{name}"] = projection.mean
             tensors[f"deviation.{name}"] = projection.deviation
             tensors[f"components.{name}"] = np.ascontiguousarray(projection.components)
-            tensors[f"centres.{name}"] = np.ascontiguousarray(self.kernel.centres[name].astype(np.float32))
+            tensors[f"centres.{name}"] = np.ascontiguousarray(self.kernel.centres[name])
         save_file(tensors, folder / TENSORS)
         boosters = [f"trees-{member}.txt" for member in range(len(self.boosters))]
         details = {
@@ -225,26 +227,32 @@ class FusionLightGBM(Predictor):
             noise=details["noise"],
             mean=details["mean"],
             deviation=details["deviation"],
-            centres={name: tensors[f"centres.{name}"].astype(np.float64) for name in self.projections},
+            centres={name: tensors[f"centres.{name}"] for name in self.projections},
             dual=tensors["dual"],
         )
         self.boosters = [lightgbm.Booster(model_file=folder / file) for file in details["boosters"]]
 
 
-def _joined(tabular: Doubles, scores: Mapping[str, Doubles], parts: Mapping[str, Doubles]) -> Doubles:
-    """(n, d) inputs of the trees: tabular columns, leading components of embeddings, one part per block."""
+def _joined(tabular: Sequence[Floats], scores: Mapping[str, Floats], parts: Mapping[str, Doubles]) -> Rows:
+    """Inputs of the trees: tabular columns, leading components of embeddings, one part per block."""
     leading = [values[:, :LEADING_COMPONENTS] for name, values in scores.items() if name in EMBEDDINGS]
-    return np.hstack([tabular, *leading, np.column_stack(list(parts.values()))])
+    columns: list[NDArray[Any]] = [*tabular, *leading, np.column_stack(list(parts.values()))]
+    return lambda some: np.hstack([values[some] for values in columns])
 
 
-def _staged(boosters: "list[lightgbm.Booster]", inputs: Doubles) -> Doubles:
-    """(steps + 1, n): the mean of the boosters after 0, 1, 2, ... times `TREES_A_STEP` trees."""
-    steps = np.zeros((MOST_TREES // TREES_A_STEP + 1, len(inputs)))
+def _shifted(inputs: Rows, first: int) -> Rows:
+    """The same inputs, counted from the post `first`."""
+    return lambda some: inputs(slice(first + some.start, first + some.stop))
+
+
+def _staged(boosters: "list[lightgbm.Booster]", inputs: Rows, length: int) -> Doubles:
+    """(steps + 1, n): the mean of the boosters after 0, 1, 2, ... times `TREES_A_STEP` trees, on n = `length` posts."""
+    steps = np.zeros((MOST_TREES // TREES_A_STEP + 1, length))
     for booster in boosters:
         # LightGBM stops by itself where no split helps: later steps stay where it stopped.
         for step, first in enumerate(range(0, booster.num_trees(), TREES_A_STEP), start=1):
-            added = booster.predict(inputs, start_iteration=first, num_iteration=TREES_A_STEP, num_threads=1)
-            steps[step:] += np.asarray(added) / len(boosters)
+            added = predicted(booster, inputs, length, start_iteration=first, num_iteration=TREES_A_STEP)
+            steps[step:] += added / len(boosters)
     return steps
 
 

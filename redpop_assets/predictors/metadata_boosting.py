@@ -13,7 +13,8 @@ import numpy as np
 
 from redpop_assets.predictors.base import Doubles, Predictor, Training
 from redpop_assets.predictors.contributions import Contributions
-from redpop_assets.predictors.dataset import BLOCK_NAMES, Dataset, Floats
+from redpop_assets.predictors.dataset import BLOCK_NAMES, Dataset
+from redpop_assets.predictors.trees import Rows, binned, predicted
 
 if TYPE_CHECKING:
     import lightgbm
@@ -52,10 +53,11 @@ class MetadataBoosting(Predictor):
     def _fit(self, train: Dataset, validation: Dataset) -> Training:
         import lightgbm
 
-        fitting = lightgbm.Dataset(self._matrix(train), train.labels, feature_name=self._feature_names())
-        stopping = lightgbm.Dataset(self._matrix(validation), validation.labels, reference=fitting)
+        parameters = PARAMETERS | {"seed": self.seed}
+        fitting = binned(self._rows(train), train.labels, parameters, feature_name=self._feature_names())
+        stopping = binned(self._rows(validation), validation.labels, parameters, reference=fitting)
         self.booster = lightgbm.train(
-            PARAMETERS | {"seed": self.seed},
+            parameters,
             fitting,
             num_boost_round=MOST_TREES,
             valid_sets=[stopping],
@@ -64,12 +66,12 @@ class MetadataBoosting(Predictor):
         return Training(self._predict(validation), rounds=self.booster.best_iteration, rounds_of="trees")
 
     def _predict(self, data: Dataset) -> Doubles:
-        return np.asarray(self.booster.predict(self._matrix(data), num_threads=1), dtype=np.float64)
+        return predicted(self.booster, self._rows(data), len(data))
 
     def contributions(self, data: Dataset) -> Contributions:
         """Shapley values of the columns."""
         self._check_columns(data)
-        inputs = self._matrix(data.pick(self.columns))
+        inputs = self._rows(data.pick(self.columns))(slice(None))
         added = np.asarray(self.booster.predict(inputs, pred_contrib=True, num_threads=1), dtype=np.float64)
         names = tuple((block, column) for block in BLOCK_NAMES for column in self.columns.get(block, ()))
         return Contributions(float(added[0, -1]), names, added[:, :-1], inputs.astype(np.float64))
@@ -83,8 +85,9 @@ class MetadataBoosting(Predictor):
 
         self.booster = lightgbm.Booster(model_file=folder / MODEL)
 
-    def _matrix(self, data: Dataset) -> Floats:
-        return np.hstack([data.blocks[name].values for name in BLOCK_NAMES if name in self.columns])
+    def _rows(self, data: Dataset) -> Rows:
+        blocks = [data.blocks[name].values for name in BLOCK_NAMES if name in self.columns]
+        return lambda some: np.hstack([values[some] for values in blocks])
 
     def _feature_names(self) -> list[str]:
         # LightGBM refuses JSON's special characters in names, and blocks may share a column name.

@@ -252,11 +252,9 @@ def _evidence(name: str, rival: str | None, bench: Bench) -> dict[str, Any]:
 
 def _expected(warehouse: Warehouse, models: ModelStore, model: Mapping[str, Any], post_ids: Sequence[str]) -> Doubles:
     """(n,) expectations of a stored model for posts, whose ids are in ascending order."""
-    data = read_dataset(warehouse, model["subreddit"], encoders_of(model), model["blocks"])
-    wanted = set(post_ids)
-    chosen = data.select(np.array([post_id in wanted for post_id in data.post_ids], dtype=np.bool_))
+    data = read_dataset(warehouse, model["subreddit"], encoders_of(model), model["blocks"], post_ids)
     folder = models.folder(model["subreddit"], model["predictor"], model["digest"])
-    return load_predictor(folder).predict(chosen)
+    return load_predictor(folder).predict(data)
 
 
 def _inputs(trained: Sequence[Mapping[str, Any]], snapshot: str, seed: int) -> str:

@@ -23,19 +23,25 @@ from redpop_assets.storage.warehouse import Warehouse
 
 # Labels of one score scale only, that of most labels: scores before and after December 2016 never meet.
 _LABELLED = """
+WITH newest AS (
+    SELECT p.post_id, p.created_at, p.author, l.log_score
+    FROM core.posts AS p
+    JOIN core.labels AS l USING (post_id)
+    WHERE p.subreddit = $subreddit AND l.score_scale = (
+        SELECT score_scale FROM core.labels WHERE subreddit = $subreddit GROUP BY ALL ORDER BY count(*) DESC, 1 LIMIT 1
+    )
+    ORDER BY p.created_at DESC, p.post_id DESC
+    LIMIT $most
+)
 SELECT
     p.post_id,
     p.created_at,
     coalesce(p.author, p.post_id) AS cluster,
     -- Named after its first post in this subreddit: another community must not rename it.
     min(p.post_id) OVER (PARTITION BY coalesce(d.duplicate_group, p.post_id)) AS duplicate_group,
-    l.log_score
-FROM core.posts AS p
-JOIN core.labels AS l USING (post_id)
+    p.log_score
+FROM newest AS p
 LEFT JOIN core.duplicates AS d USING (post_id)
-WHERE p.subreddit = $subreddit AND l.score_scale = (
-    SELECT score_scale FROM core.labels WHERE subreddit = $subreddit GROUP BY ALL ORDER BY count(*) DESC, 1 LIMIT 1
-)
 ORDER BY p.post_id
 """
 
@@ -57,7 +63,10 @@ FROM models.training_set AS t
 JOIN core.labels AS l USING (post_id)
 WHERE t.subreddit <> $subreddit
     AND t.split = 'train'
-    AND t.created_at <= (SELECT max(created_at) FROM models.training_set WHERE subreddit = $subreddit AND split = 'train')
+    AND t.created_at <= (
+        SELECT max(own.created_at) FROM models.training_set AS own
+        WHERE own.subreddit = $subreddit AND own.split = 'train'
+    )
     AND l.score_scale = (
         SELECT any_value(score_scale)
         FROM models.training_set AS own JOIN core.labels USING (post_id)
@@ -87,12 +96,13 @@ def build_training_set(
     label_age: timedelta,
     test_share: float,
     validation_share: float,
+    most: int,
 ) -> TrainingSet:
-    """Split the labelled posts by time and digest them with all their features.
+    """Split the labelled posts by time, of many the newest `most`, and digest them with all their features.
 
     Posts of one picture never straddle the parts; a label counts as known from the label age on, whenever it was read.
     """
-    labelled = warehouse.query(_LABELLED, {"subreddit": subreddit})
+    labelled = warehouse.query(_LABELLED, {"subreddit": subreddit, "most": most})
     created_at = labelled.column("created_at").to_numpy().astype("datetime64[s]")
     post_ids = labelled.column("post_id").to_pylist()
     try:
@@ -109,8 +119,7 @@ def build_training_set(
     digests, columns = [], []
     with warehouse.read():
         for block in BLOCK_NAMES:  # one at a time: all of them together may be larger than memory
-            data = read_dataset(warehouse, subreddit, encoders, [block])
-            data = with_labels(data, post_ids, labelled.column("log_score").to_numpy())
+            data = _labelled(warehouse, subreddit, encoders, [block], labelled)
             digests.append(dataset_digest(data))
             columns += _column_rows(subreddit, block, int(data.blocks[block].present.sum()))
     snapshot = _snapshot(digests, encoders, labelled, split)
@@ -121,11 +130,12 @@ def build_training_set(
     return TrainingSet(rows, pa.Table.from_pylist(columns), snapshot)
 
 
-def with_labels(data: Dataset, post_ids: list[str], log_score: npt.NDArray[np.float64]) -> Dataset:
-    """The posts of `data` that are in `post_ids`, with their labels; both are ordered by post id."""
-    wanted = set(post_ids)
-    chosen = data.select(np.array([post_id in wanted for post_id in data.post_ids], dtype=np.bool_))
-    return replace(chosen, log_score=log_score.astype(np.float32))
+def _labelled(
+    warehouse: Warehouse, subreddit: str, encoders: Encoders, blocks: Iterable[str], labelled: pa.Table
+) -> Dataset:
+    """Some blocks of the posts of a table with post_id and log_score, ordered by post id, and these labels."""
+    data = read_dataset(warehouse, subreddit, encoders, blocks, labelled.column("post_id").to_pylist())
+    return replace(data, log_score=labelled.column("log_score").to_numpy().astype(np.float32))
 
 
 def read_parts(
@@ -146,11 +156,7 @@ def read_split(
             {"subreddit": subreddit},
         )
         elsewhere = reader.query(_ELSEWHERE, {"subreddit": subreddit}).column("log_score").to_numpy()
-        data = with_labels(
-            read_dataset(warehouse, subreddit, encoders, blocks),
-            stored.column("post_id").to_pylist(),
-            stored.column("log_score").to_numpy(),
-        )
+        data = _labelled(warehouse, subreddit, encoders, blocks, stored)
     data = replace(data, elsewhere=elsewhere.astype(np.float32))
     return data, np.array(stored.column("split").to_pylist(), dtype=np.str_)
 

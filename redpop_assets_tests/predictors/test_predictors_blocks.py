@@ -51,6 +51,15 @@ def test_a_dataset_is_one_community_in_the_order_of_ids(filled, encoders):
     assert set(data.blocks) == set(BLOCK_NAMES)
 
 
+def test_chosen_posts_are_as_they_are_among_all(filled, encoders):
+    everybody = read_dataset(filled, "pics", encoders)
+    chosen = everybody.post_ids[5:25:3]
+    data = read_dataset(filled, "pics", encoders, chosen=[*reversed(chosen), "of another community"])
+    assert data.post_ids == chosen
+    assert dataset_digest(data) == dataset_digest(everybody.take(np.arange(5, 25, 3)))
+    assert len(read_dataset(filled, "pics", encoders, chosen=[])) == 0
+
+
 @pytest.mark.parametrize("block", sorted(set(BLOCK_NAMES) - {"ratings"}))
 def test_every_post_has_its_own_values(filled, encoders, block):
     data = read_dataset(filled, "pics", encoders)

@@ -27,7 +27,9 @@ HOW_IT_RUNS = ("backend", "precision", "batch_size", "items_per_second", "min_co
 
 
 def train(warehouse, models, encoders, subreddit="pics", names=NAMES):
-    built = build_training_set(warehouse, subreddit, encoders, label_age=WEEK, test_share=0.2, validation_share=0.15)
+    built = build_training_set(
+        warehouse, subreddit, encoders, label_age=WEEK, test_share=0.2, validation_share=0.15, most=1000
+    )
     with warehouse.write() as writer:
         writer.replace("models.training_set", built.rows, "subreddit = $s", {"s": subreddit})
     for name in names:
@@ -73,6 +75,22 @@ def test_every_post_is_predicted_by_every_trained_predictor(ready, models):
         assert row["expected_score"] == pytest.approx(
             np.sign(row["expected_log_score"]) * np.expm1(abs(row["expected_log_score"]))
         )
+
+
+def test_posts_are_read_some_at_a_time(ready, models, monkeypatch):
+    predict_all(ready, models)
+    expected = rows_of(ready)
+    with ready.write() as writer:
+        writer.execute("DELETE FROM marts.predictions")
+    monkeypatch.setattr("redpop_assets.predictors.forecast.POSTS_AT_ONCE", 100)
+    computed, said = predict_all(ready, models)
+    assert computed == 480
+    assert [sentence for sentence in said if sentence.startswith("metadata_boosting")] == [
+        f"metadata_boosting predicted {posts} of 240 posts of r/pics" for posts in (100, 200, 240)
+    ]
+    for row, one in zip(rows_of(ready), expected, strict=True):
+        assert row | {"inputs": one["inputs"]} == one
+    assert predict_all(ready, models) == (0, [])
 
 
 def test_percentiles_are_shares_of_the_labels(ready, models):

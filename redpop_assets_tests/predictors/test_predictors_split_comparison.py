@@ -32,7 +32,7 @@ def filled(empty_warehouse, fill, encoders):
 
 
 def store(warehouse, encoders, subreddit="pics"):
-    built = build_training_set(warehouse, subreddit, encoders, label_age=timedelta(days=7), **SHARES)
+    built = build_training_set(warehouse, subreddit, encoders, label_age=timedelta(days=7), most=1000, **SHARES)
     with warehouse.write() as writer:
         writer.replace("models.training_set", built.rows, "subreddit = $s", {"s": subreddit})
 

@@ -27,7 +27,9 @@ def models(tmp_path):
 @pytest.fixture(scope="module")
 def trained(prepared, encoders):
     folder, warehouse, models = prepared
-    built = build_training_set(warehouse, "pics", encoders, label_age=WEEK, test_share=0.2, validation_share=0.15)
+    built = build_training_set(
+        warehouse, "pics", encoders, label_age=WEEK, test_share=0.2, validation_share=0.15, most=1000
+    )
     warehouse.replace("models.training_set", built.rows, "subreddit = $s", {"s": "pics"})
     refresh(warehouse, models, encoders)
     return folder

@@ -26,7 +26,7 @@ def models(tmp_path):
 
 
 def build(warehouse, encoders, subreddit="pics", **changes):
-    options = {"label_age": WEEK, "test_share": 0.2, "validation_share": 0.15, **changes}
+    options = {"label_age": WEEK, "test_share": 0.2, "validation_share": 0.15, "most": 1000, **changes}
     return build_training_set(warehouse, subreddit, encoders, **options)
 
 
@@ -83,6 +83,15 @@ def test_scores_of_another_scale_are_no_scores_of_elsewhere(ready, encoders, fil
     store(ready, encoders, "aww")
     assert len(read_parts(ready, "aww", encoders, [])[0].elsewhere) == 0
     assert len(read_parts(ready, "pics", encoders, [])[0].elsewhere) == 0
+
+
+def test_of_many_posts_the_newest_are_in_it(filled, encoders):
+    rows = build(filled, encoders, most=120).rows.to_pylist()
+    everything = build(filled, encoders).rows.to_pylist()
+    newest = sorted(everything, key=lambda row: row["created_at"])[-120:]
+    assert {row["post_id"] for row in rows} == {row["post_id"] for row in newest}
+    assert len(everything) > 120
+    assert {"train", "validation", "test"} <= {row["split"] for row in rows}
 
 
 def test_posts_of_one_picture_share_a_group(filled, encoders):
