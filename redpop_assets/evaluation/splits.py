@@ -2,7 +2,7 @@
 
 The parts are "train", "validation" (early stopping and choices), "test", and some that nobody learns from: "embargo"
 (made before the test posts, but not yet mature when these began), "seen_before" (test posts whose image was already
-among the others) and, where each author has one post only, "left_out" (the others).
+among the others) and, where some posts of some authors count only, "left_out" (the others).
 """
 
 import hashlib
@@ -177,6 +177,49 @@ def one_per_author_split(
         split[drawn] = grouped_split(
             [groups[row] for row in drawn], test_share=test_share, validation_share=validation_share, seed=seed
         )
+    return split
+
+
+def one_author_split(
+    authors: Sequence[str | None],
+    created_at: npt.NDArray[np.datetime64],
+    matured_at: npt.NDArray[np.datetime64],
+    groups: Sequence[str | None],
+    *,
+    test_share: float = 0.2,
+    validation_share: float = 0.15,
+) -> Split:
+    """Split the posts of the author who has most of them by time; all others are left out.
+
+    The "user specific" setting of Khosla, Das Sarma & Hamid 2014, for one user: what makes one post of an author do
+    better than another of the same author?
+
+    Args:
+        authors: (n,) names; None is nobody in particular.
+        created_at, matured_at, groups, test_share, validation_share: as for `time_split`.
+
+    Returns:
+        (n,) of `PARTS`.
+
+    Raises:
+        ValueError: as `time_split`.
+        NotTrainable: no author has two posts, or they cover too short a time.
+    """
+    names, counts = np.unique([author for author in authors if author is not None], return_counts=True)
+    if len(authors) != len(groups) or len(authors) != len(created_at):
+        raise ValueError(f"{len(authors)} authors, {len(groups)} groups, {len(created_at)} times: give one of each")
+    if not len(names) or counts.max() < 2:
+        raise NotTrainable("no author has two labelled posts")
+    chosen = names[counts.argmax()]
+    rows = [row for row, author in enumerate(authors) if author == chosen]
+    split: Split = np.full(len(authors), "left_out", dtype=_WIDTH)
+    split[rows] = time_split(
+        np.asarray(created_at)[rows],
+        np.asarray(matured_at)[rows],
+        [groups[row] for row in rows],
+        test_share=test_share,
+        validation_share=validation_share,
+    )
     return split
 
 

@@ -6,6 +6,7 @@ weeks and the same authors as the posts it is judged by. Papers use it, so it is
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from datetime import timedelta
 from typing import Any, Final
 
 import numpy as np
@@ -28,10 +29,10 @@ from redpop_assets.storage.warehouse import Warehouse
 
 TABLE: Final = "marts.split_comparison"
 
-SPLITS: Final = ("time", "author", "random", "one_per_author")
+SPLITS: Final = ("time", "author", "random", "one_per_author", "one_author")
 """The splits compared, that of all other results first."""
 
-CODE_VERSION: Final = "1"
+CODE_VERSION: Final = "2"
 """Raise it whenever a split or a row would come out differently."""
 
 _COLUMNS: Final[Mapping[str, tuple[str, str]]] = {
@@ -52,18 +53,24 @@ class Trial:
     reason: str | None = None
 
 
-def split_trials(posts: Posts, *, test_share: float, validation_share: float, seed: int) -> list[Trial]:
+def split_trials(
+    posts: Posts, *, label_age: timedelta, test_share: float, validation_share: float, seed: int
+) -> list[Trial]:
     """Split the posts of a subreddit in the ways of `SPLITS`; the split by time is the one they come with.
 
-    Posts of a duplicate group are on one side of each split. Arguments as for `splits.grouped_split`.
+    Posts of a duplicate group are on one side of each split. `label_age` is that of the labels; the other arguments are
+    as for `splits.grouped_split`.
     """
     authors, groups = posts.authors.tolist(), posts.groups.tolist()
-    shares: dict[str, Any] = {"test_share": test_share, "validation_share": validation_share, "seed": seed}
+    matured_at = posts.created_at + np.timedelta64(label_age)
+    parts: dict[str, Any] = {"test_share": test_share, "validation_share": validation_share}
+    shares = parts | {"seed": seed}
     ways: dict[str, Callable[[], Split]] = {
         "time": lambda: posts.split,
         "author": lambda: splits.grouped_split(authors, groups, **shares),
         "random": lambda: splits.grouped_split(groups, **shares),
         "one_per_author": lambda: splits.one_per_author_split(authors, groups, **shares),
+        "one_author": lambda: splits.one_author_split(authors, posts.created_at, matured_at, groups, **parts),
     }
     trials = []
     for name in SPLITS:
@@ -156,6 +163,7 @@ def refresh_split_comparison(
     predictors: Sequence[str],
     *,
     subreddit: str = "",
+    label_age: timedelta,
     test_share: float,
     validation_share: float,
     seed: int,
@@ -170,6 +178,7 @@ def refresh_split_comparison(
         encoders: networks whose outputs predictors learn from.
         predictors: names.
         subreddit: name in lower case; empty for all that have a training set.
+        label_age: age of the labels.
         test_share, validation_share: of the splits that are made here.
         seed: of splits, trainings and bootstrap.
         progress: told of each predictor that was compared.
@@ -199,7 +208,9 @@ def refresh_split_comparison(
     trained = 0
     for name in [subreddit] if subreddit else snapshots:
         post_ids, posts = read_posts(warehouse, name)
-        trials = split_trials(posts, test_share=test_share, validation_share=validation_share, seed=seed)
+        trials = split_trials(
+            posts, label_age=label_age, test_share=test_share, validation_share=validation_share, seed=seed
+        )
         digests = {trial.name: splits.digest(post_ids.tolist(), trial.split) for trial in trials}
         for predictor in predictors:
             kind = predictor_class(predictor)

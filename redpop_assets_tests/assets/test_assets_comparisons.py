@@ -61,7 +61,7 @@ def test_asked_for_it_trains_and_says_so(settings):
             assert all(check.passed for check in result.get_asset_check_evaluations())
             (event,) = result.get_asset_materialization_events()
             metadata = {name: value.value for name, value in event.materialization.metadata.items()}
-            assert metadata["dagster/row_count"] == 4
+            assert metadata["dagster/row_count"] == 5
             assert "| pics | subreddit_median |" in metadata["table"]
             counts.append(metadata["models_trained"])
-    assert counts == [4, 0]
+    assert counts == [5, 0]

@@ -11,6 +11,7 @@ from redpop_assets.evaluation.splits import (
     connected_components,
     digest,
     grouped_split,
+    one_author_split,
     one_per_author_split,
     time_split,
 )
@@ -208,6 +209,30 @@ def test_every_post_of_an_author_may_be_the_one():
     assert chosen >= {0, 1}
     with pytest.raises(ValueError, match="2 authors and 1 groups"):
         one_per_author_split(["ann", "bob"], [None])
+
+
+@settings(deadline=None)
+@given(st.lists(st.tuples(st.sampled_from([None, "ann", "bob", "eve"]), st.integers(0, 60)), min_size=2, max_size=60))
+def test_the_posts_of_one_author_are_split_by_time_as_if_there_were_no_others(rows):
+    authors, created = [row[0] for row in rows], seconds([row[1] * DAY for row in rows])
+    groups = [f"picture {number % 7}" for number in range(len(rows))]
+    matured = created + np.timedelta64(7, "D")
+    try:
+        split = one_author_split(authors, created, matured, groups)
+    except NotTrainable:
+        assume(False)
+    own = [row for row, part in enumerate(split) if part != "left_out"]
+    (author,) = {authors[row] for row in own}
+    assert len(own) == authors.count(author) == max(authors.count(name) for name in ("ann", "bob", "eve"))
+    alone = time_split(created[own], matured[own], [groups[row] for row in own])
+    np.testing.assert_array_equal(split[own], alone)
+
+
+def test_one_author_has_to_have_two_posts():
+    with pytest.raises(NotTrainable, match="no author has two labelled posts"):
+        one_author_split(["ann", None, None], seconds([0, 1, 2]), seconds([0, 1, 2]), [None] * 3)
+    with pytest.raises(ValueError, match="2 authors, 1 groups, 2 times"):
+        one_author_split(["ann", "ann"], seconds([0, 1]), seconds([0, 1]), [None])
 
 
 @settings(deadline=None)

@@ -21,6 +21,7 @@ from redpop_assets.predictors.split_comparison import (
 )
 from redpop_assets.predictors.training import build_training_set
 
+WEEK = timedelta(days=7)
 SHARES = {"test_share": 0.2, "validation_share": 0.15}
 
 
@@ -32,7 +33,7 @@ def filled(empty_warehouse, fill, encoders):
 
 
 def store(warehouse, encoders, subreddit="pics"):
-    built = build_training_set(warehouse, subreddit, encoders, label_age=timedelta(days=7), most=1000, **SHARES)
+    built = build_training_set(warehouse, subreddit, encoders, label_age=WEEK, most=1000, **SHARES)
     with warehouse.write() as writer:
         writer.replace("models.training_set", built.rows, "subreddit = $s", {"s": subreddit})
 
@@ -40,24 +41,29 @@ def store(warehouse, encoders, subreddit="pics"):
 def refresh(warehouse, encoders, predictors=("subreddit_median", "metadata_boosting"), **options):
     said = []
     rows, trained = refresh_split_comparison(
-        warehouse, encoders, predictors, **SHARES, **{"seed": 7, "progress": said.append, **options}
+        warehouse, encoders, predictors, label_age=WEEK, **SHARES, **{"seed": 7, "progress": said.append, **options}
     )
     return {(row["subreddit"], row["predictor"], row["split"]): row for row in rows}, trained, said
 
 
 def test_each_split_keeps_its_promise(filled):
     _, posts = read_posts(filled, "pics")
-    trials = {trial.name: trial.split for trial in split_trials(posts, seed=7, **SHARES)}
+    trials = {trial.name: trial.split for trial in split_trials(posts, label_age=WEEK, seed=7, **SHARES)}
     assert tuple(trials) == SPLITS
     np.testing.assert_array_equal(trials["time"], posts.split)
     for name, split in trials.items():
         parts = {part: set(posts.groups[split == part].tolist()) for part in ("train", "validation", "test")}
         assert not parts["test"] & (parts["train"] | parts["validation"]), name
-        assert all(parts.values()), name
+        assert parts["train"], name
+        assert parts["test"], name
     learnt = np.isin(trials["author"], ("train", "validation"))
     assert not set(posts.authors[learnt]) & set(posts.authors[trials["author"] == "test"])
     one = trials["one_per_author"]
     assert len(set(posts.authors[one != "left_out"])) == (one != "left_out").sum()
+    assert set(trials["one_author"]) >= {"train", "test", "left_out"}
+    whose = posts.authors[trials["one_author"] != "left_out"]
+    assert len(set(whose)) == 1
+    assert len(whose) == max((posts.authors == author).sum() for author in posts.authors)
     times = posts.created_at[trials["random"] == "test"]
     assert times.min() < posts.created_at[trials["random"] == "train"].max()
 
@@ -67,17 +73,19 @@ def test_rows_say_what_was_learnt_from_and_how_it_did(filled, encoders):
     assert set(rows) == {
         ("pics", name, split) for name in ("subreddit_median", "metadata_boosting") for split in SPLITS
     }
-    # Of some thirty authors one post each is too little to learn from, but for a median.
-    assert trained == 7
+    # One post each of some thirty authors, or all of one of them, is too little to learn from, but for a median.
+    assert trained == 8
     assert len(said) == 2
     n = filled.scalar("SELECT count(*) FROM models.training_set")
     for (_, name, split), row in rows.items():
         assert row["train_posts"] + row["validation_posts"] + row["test_posts"] + row["left_out_posts"] == n
-        if (name, split) == ("metadata_boosting", "one_per_author"):
+        if name == "metadata_boosting" and split in ("one_per_author", "one_author"):
             assert (row["status"], row["spearman"], row["pairs"]) == ("not_trained", None, 0)
             assert "too few matured posts" in row["reason"]
         elif name == "subreddit_median":
-            assert (row["spearman"], row["note"]) == (None, "the prediction is the same for all posts")
+            few = split == "one_author"
+            note = "2 test posts, 3 are needed" if few else "the prediction is the same for all posts"
+            assert (row["spearman"], row["note"]) == (None, note)
             assert row["mae"] > 0
         else:
             assert row["spearman_low"] < row["spearman"] < row["spearman_high"]
@@ -110,9 +118,9 @@ def test_only_what_changed_is_trained(filled, encoders, fill):
     fill(filled, "earthporn", posts=300, days=200, seed=3)
     store(filled, encoders, "earthporn")
     rows, trained, _ = refresh(filled, encoders, ["subreddit_median"])
-    assert trained == 4
+    assert trained == 5
     assert {name for name, *_ in rows} == {"pics", "earthporn"}
-    assert refresh(filled, encoders, ["subreddit_median"], seed=8, subreddit="pics")[1] == 4
+    assert refresh(filled, encoders, ["subreddit_median"], seed=8, subreddit="pics")[1] == 5
     with filled.write() as writer:
         writer.execute("DELETE FROM models.training_set WHERE subreddit = 'pics'")
     rows, trained, _ = refresh(filled, encoders, ["subreddit_median"])
@@ -130,9 +138,9 @@ def test_a_killed_run_keeps_what_is_done(filled, encoders):
     def killed(sentence):
         raise KeyboardInterrupt(sentence)
 
-    with pytest.raises(KeyboardInterrupt, match="subreddit_median trained under 4 splits of r/pics"):
+    with pytest.raises(KeyboardInterrupt, match="subreddit_median trained under 5 splits of r/pics"):
         refresh(filled, encoders, progress=killed)
-    assert filled.scalar(f"SELECT count(*) FROM {TABLE}") == 4
+    assert filled.scalar(f"SELECT count(*) FROM {TABLE}") == 5
     assert refresh(filled, encoders)[1] == 3
 
 
@@ -146,10 +154,13 @@ def test_wrong_names_are_refused(filled, encoders):
 def test_as_a_table_for_people(filled, encoders):
     rows, *_ = refresh(filled, encoders)
     lines = split_markdown(list(rows.values())).splitlines()
-    assert lines[0] == "| subreddit | predictor | time | author | random | one_per_author | unseen authors by time |"
+    assert (
+        lines[0]
+        == "| subreddit | predictor | time | author | random | one_per_author | one_author | unseen authors by time |"
+    )
     assert lines[2].startswith("| pics | metadata_boosting | 0.")
     assert "| not trained |" in lines[2]
-    assert all(line.count("|") == 8 for line in lines[:4])
+    assert all(line.count("|") == 9 for line in lines[:4])
 
 
 def test_a_random_split_flatters_where_the_weeks_differ():
@@ -170,7 +181,7 @@ def test_a_random_split_flatters_where_the_weeks_differ():
     names = np.array([f"a{number}" for number in range(n)])
     split = splits.time_split(created, created + np.timedelta64(7, "D"))
     posts = Posts(created, truth.astype(float), names, names, split, np.full(n, np.nan))
-    trials = split_trials(posts, seed=7, **SHARES)
+    trials = split_trials(posts, label_age=WEEK, seed=7, **SHARES)
     rows = {row["split"]: row for row in compare_splits("pics", "metadata_boosting", data, posts, trials, seed=7)}
     assert rows["random"]["spearman"] > 0.6
     assert abs(rows["time"]["spearman"] or 0.0) < 0.3

@@ -30,13 +30,13 @@ CREATE TABLE IF NOT EXISTS marts.split_comparison (
 COMMENT ON TABLE marts.split_comparison IS 'Every predictor trained again under each way to split the posts of a subreddit: how much random splits flatter beside the split by time. Computed on demand. Key: (subreddit, predictor, split).';
 COMMENT ON COLUMN marts.split_comparison.subreddit IS 'Community in lower case.';
 COMMENT ON COLUMN marts.split_comparison.predictor IS 'Short name of the predictor.';
-COMMENT ON COLUMN marts.split_comparison.split IS 'time: learn from the past, with an embargo; author: no author on both sides; random; one_per_author: one random post of each author, split at random. Posts of one picture are on one side in all of them.';
+COMMENT ON COLUMN marts.split_comparison.split IS 'time: learn from the past, with an embargo; author: no author on both sides; random; one_per_author: one random post of each author, split at random; one_author: the posts of the author who has most of them, by time. Posts of one picture are on one side in all of them.';
 COMMENT ON COLUMN marts.split_comparison.status IS 'trained or not_trained.';
 COMMENT ON COLUMN marts.split_comparison.reason IS 'Why it was not trained; NULL when trained.';
 COMMENT ON COLUMN marts.split_comparison.train_posts IS 'Posts of the train part.';
 COMMENT ON COLUMN marts.split_comparison.validation_posts IS 'Posts of the validation part.';
 COMMENT ON COLUMN marts.split_comparison.test_posts IS 'Posts of the test part.';
-COMMENT ON COLUMN marts.split_comparison.left_out_posts IS 'Labelled posts in none of them: embargo, pictures seen before, further posts of an author.';
+COMMENT ON COLUMN marts.split_comparison.left_out_posts IS 'Labelled posts in none of them: embargo, pictures seen before, further posts of an author, other authors.';
 COMMENT ON COLUMN marts.split_comparison.unseen_author_share IS 'Share of the test posts whose author has no post among those learnt from.';
 COMMENT ON COLUMN marts.split_comparison.spearman IS 'Spearman rank correlation of expected and actual log score in the test part.';
 COMMENT ON COLUMN marts.split_comparison.spearman_low IS 'Lower end of its 95 % bootstrap interval, clustered by author and picture.';
