@@ -37,7 +37,10 @@ SECRET = "a-secret-of-the-sandbox-that-must-not-be-stored"
 OWN_VARIABLES = ("REDPOP_", "REDDIT_", "DAGSTER_")
 
 
-ON_THE_PIPELINE = ("test_assets_pipeline.py", "test_checks.py", "test_automation.py")
+ON_THE_PIPELINE = (
+    *("test_assets_pipeline.py", "test_assets_systems.py", "test_assets_new_post.py"),
+    *("test_checks.py", "test_automation.py"),
+)
 
 
 @pytest.hookimpl(optionalhook=True)

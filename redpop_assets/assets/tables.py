@@ -11,7 +11,7 @@ from redpop_assets.automation import ON_DEMAND_TAGS, ON_NEW_DATA, ON_NEW_DATA_FR
 from redpop_assets.checks import check_specs, looks_as_before, run_checks
 from redpop_assets.evaluation import drift
 from redpop_assets.predictors.blocks import Encoders
-from redpop_assets.predictors.feature_drift import COMPARED_TABLES, read_sample
+from redpop_assets.predictors.feature_drift import COMPARED_TABLES, Sample, read_sample
 from redpop_assets.settings import Settings
 from redpop_assets.storage.arrow import utc_now
 from redpop_assets.storage.schema import Schema, Table
@@ -172,8 +172,14 @@ class TableAssets:
                 )
             checks = run_checks(reader, self.schema[table], asset_key(table), rows, subreddit, self.settings)
             version = reader.fingerprint(table, rows, params)
-        if subreddit is not None and table in COMPARED_TABLES:
-            checks.append(self._compared(warehouse, table, subreddit, sound=all(check.passed for check in checks)))
+            sample = (
+                None
+                if subreddit is None or table not in COMPARED_TABLES
+                else read_sample(reader, subreddit, table, self.encoders)
+            )
+        if subreddit is not None and sample is not None:
+            sound = all(check.passed for check in checks)
+            checks.append(self._compared(warehouse, table, subreddit, sample, sound=sound))
         return dg.MaterializeResult(
             asset_key=asset_key(table),
             metadata={**counts, **metadata},
@@ -181,13 +187,13 @@ class TableAssets:
             data_version=dg.DataVersion(version),
         )
 
-    def _compared(self, warehouse: Warehouse, table: str, subreddit: str, *, sound: bool) -> dg.AssetCheckResult:
+    def _compared(
+        self, warehouse: Warehouse, table: str, subreddit: str, sample: Sample, *, sound: bool
+    ) -> dg.AssetCheckResult:
         """Compare the features of a partition with what was accepted, and accept what needs no person to do so.
 
         Nothing is accepted of a table that is not sound: that breaks another rule.
         """
-        with warehouse.read() as reader:
-            sample = read_sample(reader, subreddit, table, self.encoders)
         check = sample.check()
         if sound and check.renewed:
             warehouse.merge(drift.TABLE, drift.profile_rows(subreddit, sample.table, check.renewed, utc_now()))
