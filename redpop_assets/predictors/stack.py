@@ -11,8 +11,9 @@ of the SMP Challenge stack boosting and networks. What keeps it honest here is t
 - the reported validation metrics are of weights learnt without the validation part, on members that never saw it;
 - at last each member is trained on the whole train part, with the validation part for its early stopping.
 
-Members are predictors that are cheap to fit, because each is fitted up to four times. One that cannot be trained (no
-captions, too few posts) is left out, and a note says so. A post that lacks a block is predicted as the members do.
+Members are the best of each kind, kernels, trees and a network; each is fitted up to four times. Boosting on metadata
+and past neighbours had no weight beside these. One that cannot be trained (no captions, too few posts) is left out, and
+a note says so. A post that lacks a block is predicted as the members do.
 Memory: that of one member at a time, plus n x members numbers.
 """
 
@@ -27,7 +28,7 @@ from redpop_assets.predictors.base import Doubles, Predictor, Training
 from redpop_assets.predictors.dataset import Dataset
 from redpop_assets.predictors.registry import predictor_class
 
-MEMBERS = ("metadata_boosting", "past_neighbours", "catboost_fusion", "multimodal_mlp")
+MEMBERS = ("fusion_lightgbm", "catboost_fusion", "multimodal_mlp")
 BLOCKS = 4
 STRETCHES = 2
 """Stretches of the train part that are predicted, the newest; the validation part comes on top."""
@@ -42,11 +43,11 @@ class Stack(Predictor):
     """A weighted sum of predictors of different kinds."""
 
     name = "stack"
-    title = "Weighted sum of boosting, network and retrieval, weighed by their predictions of later posts"
+    title = "Weighted sum of kernels, trees and a network, weighed by their predictions of later posts"
     requires = frozenset()
     uses = frozenset().union(*(predictor_class(name).uses for name in MEMBERS))
     # A member of another version is another stack.
-    code_version = "-".join(("1", *(predictor_class(name).code_version for name in MEMBERS)))
+    code_version = "-".join(("2", *(predictor_class(name).code_version for name in MEMBERS)))
 
     members: dict[str, Predictor]
     weights: dict[str, float]

@@ -199,7 +199,7 @@ def test_the_members_of_a_stack_are_weighed_by_posts_after_those_they_learnt_fro
     monkeypatch.setattr(median, "predict", lambda self, data: asked.append(data) or predict(self, data))
     stack = Stack()
     stack.fit(small.train, small.validation)
-    assert [name for name, *_ in seen[-4:]] == list(MEMBERS)
+    assert [name for name, *_ in seen[-len(MEMBERS) :]] == list(MEMBERS)
     assert len(seen) - len(MEMBERS) == len(asked)
     for (_, train, validation), later in zip(seen, asked, strict=False):
         assert train.created_at.max() <= validation.created_at.min() <= later.created_at.min()
@@ -210,11 +210,11 @@ def test_the_members_of_a_stack_are_weighed_by_posts_after_those_they_learnt_fro
 def test_a_stack_does_without_a_member_that_cannot_be_trained(small, fitted):
     stack, report = fitted("stack")
     assert set(stack.weights) == set(MEMBERS)
-    assert any(note.startswith("weights: metadata_boosting ") for note in report.notes)
+    assert any(note.startswith("weights: fusion_lightgbm ") for note in report.notes)
     parts = [part.without(["neighbours", "caption"]) for part in (small.train, small.validation)]
     other = Stack()
     report = other.fit(*parts)
-    assert set(other.weights) == {"metadata_boosting", "catboost_fusion"}
-    assert "left out past_neighbours: it could not be trained" in report.notes
-    with pytest.raises(NotTrainable, match="no member could be trained: metadata_boosting needs block time"):
-        Stack().fit(*(part.without(["neighbours", "caption", "time"]) for part in (small.train, small.validation)))
+    assert set(other.weights) == {"fusion_lightgbm", "catboost_fusion"}
+    assert "left out multimodal_mlp: it could not be trained" in report.notes
+    with pytest.raises(NotTrainable, match="no member could be trained: fusion_lightgbm too few matured posts"):
+        Stack().fit(small.train.newest(105), small.validation)
