@@ -86,7 +86,8 @@ class Predictor(ABC):
     Class attributes: `name` (registry key), `title` (one line for people), `requires` (blocks without which it cannot
     train), `uses` (all blocks it may look at, `requires` included), `reads_captions` (whether it reads the words of the
     captions themselves), `code_version` (raise it whenever stored files or their meaning change), `library` (what it
-    learns with, as Dagster calls it; empty for numpy), `minimum_train` and `minimum_validation` (posts).
+    learns with, as Dagster calls it; empty for numpy), `literal` (what it does as its paper does, although it is
+    wrong: its notes tell), `minimum_train` and `minimum_validation` (posts).
 
     Args:
         seed: everything random in the fit comes from it.
@@ -100,6 +101,7 @@ class Predictor(ABC):
     reads_captions: ClassVar[bool] = False
     code_version: ClassVar[str]
     library: ClassVar[str] = ""
+    literal: ClassVar[str] = ""
     minimum_train: ClassVar[int] = 100
     minimum_validation: ClassVar[int] = 20
 
@@ -154,6 +156,8 @@ class Predictor(ABC):
         self._check_columns(validation)
         train, validation = train.pick(self.columns), validation.pick(self.columns)
         notes = tuple(f"trained without {name}: no training row has it" for name in left_out)
+        if self.literal:
+            notes = (f"as in the paper: {self.literal}", *notes)
         self._say(f"{self.name}: {len(train)} train and {len(validation)} validation posts of r/{train.subreddit}")
         for note in notes:
             self._say(f"{self.name}: {note}")

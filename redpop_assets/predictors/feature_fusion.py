@@ -9,7 +9,7 @@ Choices, where the paper is silent or does not fit Reddit:
 
 - widths are only in a figure that is not at hand: image 512, text 256 and numbers 32, then 256, 64 and 1;
 - normalisation and ReLU after the last layer would forbid all below the mean: the output is a plain dense layer, its
-  target the standardised log score. `rectified_output` brings the literal layer back, with the log score as it is;
+  target the standardised log score. `feature_fusion_literal` has the literal layer, with the log score as it is;
 - followers, followings and posts: the author's mature scores so far and numbers of earlier posts; a first post has the
   community's mean and a flag. "Time since upload" is the age of the label, which is the same for all here: the hour and
   the weekday instead. Latitude and longitude do not exist. Tags are those in brackets, and the flair;
@@ -187,6 +187,15 @@ class FeatureFusion(Predictor):
 
     def _network(self, widths: Mapping[str, int]) -> "torch.nn.Module":
         return build_network(widths, rectified_output=self.rectified_output)
+
+
+class FeatureFusionLiteral(FeatureFusion):
+    """The network as published, with normalisation and ReLU after the last layer."""
+
+    name = "feature_fusion_literal"
+    title = "Feature fusion with a rectified last layer, as in the paper"
+    rectified_output = True
+    literal = "a rectified output, which can predict no negative log score"
 
 
 def _known_features(names: Iterable[str]) -> tuple[str, ...]:

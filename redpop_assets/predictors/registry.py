@@ -39,6 +39,10 @@ _SYSTEMS = {
 """Baselines, then the published systems in the order of their papers, then what came later."""
 
 _VARIANTS = {
+    "feature_fusion_literal": "redpop_assets.predictors.feature_fusion:FeatureFusionLiteral",
+    "con_soc_rf_literal": "redpop_assets.predictors.con_soc:ConSocForestLiteral",
+    "con_soc_cnn_literal": "redpop_assets.predictors.con_soc:ConSocCNNLiteral",
+    "con_soc_multimodal_literal": "redpop_assets.predictors.con_soc:ConSocMultimodalLiteral",
     "like_to_follower_buckets": "redpop_assets.predictors.like_to_follower:LikeToFollowerBuckets",
     "learn_deeply_metadata": "redpop_assets.predictors.learn_deeply:LearnDeeplyMetadata",
     "learn_deeply_objects": "redpop_assets.predictors.learn_deeply:LearnDeeplyObjects",
@@ -62,7 +66,8 @@ _VARIANTS = {
         }.items()
     },
 }
-"""Baselines and ablations of a system for its own tables: assets only if a deployment names them."""
+"""Baselines and ablations of a system for its own tables, and what papers do wrong (`..._literal`): assets only if a
+deployment names them."""
 
 
 def predictor_names() -> tuple[str, ...]:

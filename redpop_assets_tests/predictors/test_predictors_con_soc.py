@@ -13,6 +13,7 @@ from redpop_assets.predictors.blocks import block_columns
 from redpop_assets.predictors.con_soc import ConSocCNN, ConSocForest, ConSocMultimodal, ContentSocial, ImageHead
 from redpop_assets.predictors.dataset import Block
 from redpop_assets.predictors.forest import Forest
+from redpop_assets.predictors.registry import load_predictor, predictor_class, predictor_names
 
 
 def spearman(predicted, data):
@@ -179,8 +180,18 @@ def test_they_do_without_captions_and_all_but_what_they_need(kind, small):
     assert np.isfinite(predictor.predict(small.test)).all()
 
 
-def test_the_literal_way_is_not_in_the_registry(fitted):
-    assert not any(fitted(name)[0].in_sample for name in ("con_soc_rf", "con_soc_cnn", "con_soc_multimodal"))
+@pytest.mark.parametrize("name", ["con_soc_rf", "con_soc_cnn", "con_soc_multimodal"])
+def test_the_literal_way_is_a_variant_that_says_so(name, small, fitted, tmp_path):
+    honest, literal = predictor_class(name), predictor_class(f"{name}_literal")
+    assert not honest.in_sample
+    assert f"{name}_literal" not in predictor_names()
+    assert not any("paper" in note for note in fitted(name)[1].notes)
+    predictor = literal(seed=3)
+    report = predictor.fit(noise(small.train), noise(small.validation, 1))
+    assert report.notes[0].startswith("as in the paper: dictionaries")
+    assert abs(report.validation["spearman"] or 0.0) < 0.4
+    predictor.save(tmp_path)
+    np.testing.assert_array_equal(load_predictor(tmp_path).predict(small.test), predictor.predict(small.test))
 
 
 def test_fields_and_declarations_are_columns_of_their_tables():

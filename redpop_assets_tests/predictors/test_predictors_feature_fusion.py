@@ -9,12 +9,14 @@ from scipy.stats import spearmanr
 
 from redpop_assets.predictors import feature_fusion
 from redpop_assets.predictors.dataset import Block
-from redpop_assets.predictors.feature_fusion import FEATURES, NUMBERS, FeatureFusion, build_network
+from redpop_assets.predictors.feature_fusion import (
+    FEATURES,
+    NUMBERS,
+    FeatureFusion,
+    FeatureFusionLiteral,
+    build_network,
+)
 from redpop_assets.predictors.registry import load_predictor
-
-
-class Rectified(FeatureFusion):
-    rectified_output = True
 
 
 def changed(data, name, values):
@@ -101,11 +103,11 @@ def test_scales_come_from_the_train_part(fitted, small):
 
 def test_the_literal_last_layer_predicts_nothing_below_0(small, tmp_path):
     low = [replace(part, log_score=part.labels - 4) for part in (small.train, small.validation)]
-    literal = Rectified(seed=3)
+    literal = FeatureFusionLiteral(seed=3)
     literal.fit(*low)
     assert literal.predict(small.test).min() >= 0
     literal.save(tmp_path)
-    np.testing.assert_array_equal(Rectified.load(tmp_path).predict(small.test), literal.predict(small.test))
+    np.testing.assert_array_equal(FeatureFusionLiteral.load(tmp_path).predict(small.test), literal.predict(small.test))
 
 
 def test_the_rate_falls_by_a_tenth_with_each_epoch(small, monkeypatch):
