@@ -9,22 +9,30 @@ best of the rounds counts:
 * decode: reading, decoding and resizing alone, on all cores
 * limit: what the two allow together: on a processor they share the cores, so their times add up; on a GPU the slower
   counts
+* clip-retrieval (`--clip-retrieval`, for ViT-B/32): its `clip_inference` on a folder of the same files with the same
+  weights, as many workers as there are processors, after a run on a few of them. It is installed with uv into an
+  environment of its own and writes one array of float16
 * plain: the usual loop: Pillow and the library's own transform, float32, batches of 64 (pictures), and the `encode` of
   sentence-transformers with its batch of 32, then with the batch that is fastest here (captions). It writes no rows
 
 The cosine is the smallest between vectors read from the warehouse and those of the plain loop.
 
-Run: `python benchmarks/encoders.py [--images 400] [--clip-images 128] [--captions 4000] [--rounds 3] [--device cpu]`
+Run: `python benchmarks/encoders.py [--images 400] [--clip-images 128] [--captions 4000] [--rounds 3] [--device cpu]
+[--clip-retrieval]`
 """
 
 import argparse
 import copy
 import io
 import os
+import re
+import shutil
+import subprocess
 import tempfile
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -58,6 +66,20 @@ CLIP = "open_clip:ViT-B-32/random"
 MINILM = "sentence_transformers:all-MiniLM-L6-v2/bundled"
 PLAIN_BATCH = 64
 OTHER_BATCHES = (8, 16, 64, 128)
+PEER = "clip-retrieval==2.45.0"
+
+_PEER_RUN = """
+import sys, time
+from clip_retrieval.clip_inference.main import main
+few, many, out, model, batch, workers = sys.argv[1:]
+for folder in (few, many):
+    began = time.perf_counter()
+    main(
+        folder, f"{out}/{time.time_ns()}", enable_text=False, clip_model=model, batch_size=int(batch),
+        num_prepro_workers=int(workers),
+    )
+    print("seconds", time.perf_counter() - began)
+"""
 
 _READY = 128  # pictures that lie ready for the forward pass alone
 _WORDS = ["my", "cat", "sunset", "over", "the", "old", "harbour", "i", "found", "this", "[OC]", "after", "rain", "of"]
@@ -158,6 +180,42 @@ def transform_of(encoder: ImageNetwork) -> Any:
     return open_clip.create_model_and_transforms(model, pretrained=None)[2]
 
 
+@contextmanager
+def clip_retrieval(encoder: ImageNetwork, files: Sequence[Path]) -> Iterator[Callable[[], tuple[float, Vectors]]]:
+    """How to embed the files with clip-retrieval and the weights of an open_clip encoder."""
+    import open_clip
+    import torch
+
+    with tempfile.TemporaryDirectory() as folder:
+        python = Path(folder, "peer", "bin", "python")
+        subprocess.run(["uv", "venv", "--quiet", "--python", "3.11", str(Path(folder, "peer"))], check=True)
+        install = ["uv", "pip", "install", "--quiet", "--compile-bytecode", "--python", str(python), PEER]
+        subprocess.run(install, check=True)
+        architecture = encoder.name.partition(":")[2].partition("/")[0]
+        model = open_clip.create_model(architecture, pretrained=None)
+        model.visual.load_state_dict(encoder.engine.module.network.visual.state_dict())
+        weights = Path(folder, "weights.pt")
+        torch.save(model.state_dict(), weights)
+        few, many = Path(folder, "few"), Path(folder, "many")
+        for chosen, target in ((files[:8], few), (files, many)):
+            target.mkdir()
+            for number, file in enumerate(chosen):
+                os.link(file, target / f"{number:06}.jpg")
+
+        def run() -> tuple[float, Vectors]:
+            out = Path(folder, "out")
+            shutil.rmtree(out, ignore_errors=True)
+            arguments = [few, many, out, f"open_clip:{architecture}/{weights}", PLAIN_BATCH, os.cpu_count()]
+            done = subprocess.run(
+                [python, "-c", _PEER_RUN, *map(str, arguments)], check=True, capture_output=True, text=True
+            )
+            seconds = float(re.findall(r"^seconds (.*)$", done.stdout, re.MULTILINE)[-1])
+            vectors = np.load(max(out.glob("*/img_emb/*.npy"))).astype(np.float32)
+            return len(files) / seconds, vectors
+
+        yield run
+
+
 def compare_images(name: str, store: ImageStore, rows: pa.Table, count: int, options: argparse.Namespace) -> None:
     """Print the row of an image encoder."""
     import torch
@@ -200,8 +258,13 @@ def compare_images(name: str, store: ImageStore, rows: pa.Table, count: int, opt
                 parts.append(torch.nn.functional.normalize(network(batch.to(device))).cpu().numpy())
         return count / (time.perf_counter() - began), np.concatenate(parts)
 
+    ways: dict[str, Callable[[], tuple[float, Vectors | None]]]
     ways = {"RedPop": ours, "forward": forward_alone, "decode": decoding_alone, "plain": plain}
-    best = in_turn(ways, options.rounds)
+    with ExitStack() as peers:
+        if name == CLIP and options.clip_retrieval:
+            files = [store.root / path for path in paths]
+            ways["clip-retrieval"] = peers.enter_context(clip_retrieval(encoder, files))
+        best = in_turn(ways, options.rounds)
     rates = best.rates
     if device == "cpu":
         limit = 1 / (1 / rates["forward"] + 1 / rates["decode"])
@@ -213,6 +276,9 @@ def compare_images(name: str, store: ImageStore, rows: pa.Table, count: int, opt
         f"  {_way(encoder)}, {count} pictures",
         flush=True,
     )
+    if peer := rates.get("clip-retrieval"):
+        times, cosine = rates["RedPop"] / peer, best.cosine("RedPop", "clip-retrieval")
+        print(f"  clip-retrieval {peer:.1f}; RedPop {times:.2f} times that, cosine at least {cosine:.5f}", flush=True)
 
 
 def compare_captions(rows: pa.Table, options: argparse.Namespace) -> None:
@@ -274,6 +340,7 @@ def main() -> None:
     parser.add_argument("--device", default="auto")
     parser.add_argument("--images", type=int, default=400, help="for EfficientNet-Lite0; 200 or more, or none is tuned")
     parser.add_argument("--clip-images", type=int, default=128, help="of them, for ViT-B/32; 0 to leave it out")
+    parser.add_argument("--clip-retrieval", action="store_true", help=f"install {PEER} and run it, too")
     parser.add_argument("--captions", type=int, default=4_000)
     parser.add_argument("--rounds", type=int, default=3)
     options = parser.parse_args()
