@@ -165,8 +165,10 @@ class Deployment:
     def copy(self, home: Path) -> "Deployment":
         """The same warehouse, images, models and history at another place; what happens there stays there."""
 
+        published = str(self.home / "redpop.duckdb")  # replaced as a whole, like pictures, never written into
+
         def place(source: str, target: str) -> None:
-            (os.link if source.endswith(".jpg") else shutil.copy2)(source, target)
+            (os.link if source.endswith(".jpg") or source == published else shutil.copy2)(source, target)
 
         shutil.copytree(self.home, home, copy_function=place)
         return replace(self, home=home, variables={**self.variables, "REDPOP_HOME": str(home)})
