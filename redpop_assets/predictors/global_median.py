@@ -23,5 +23,5 @@ class GlobalMedian(SubredditMedian):
 
     def _fit(self, train: Dataset, validation: Dataset) -> Training:
         self.median = float(np.median(np.concatenate([train.labels, train.elsewhere])))
-        notes = () if len(train.elsewhere) else ("there is no other community to learn from",)
+        notes = () if len(train.elsewhere) else ("no other community had labelled posts by then",)
         return Training(self._predict(validation), notes=notes)

@@ -77,7 +77,7 @@ def test_the_global_median_is_that_of_all_communities_together():
     assert report.notes == ()
     report = predictor.fit(train, validation)
     assert predictor.predict(validation).tolist() == [2.5, 2.5]
-    assert report.notes == ("there is no other community to learn from",)
+    assert report.notes == ("no other community had labelled posts by then",)
 
 
 def test_an_hour_leans_on_its_neighbours_and_these_on_the_day():
