@@ -40,6 +40,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
+from peers import installed
 from PIL import Image
 
 from redpop_assets.encoders.image_network import ImageNetwork
@@ -188,10 +189,7 @@ def clip_retrieval(encoder: ImageNetwork, files: Sequence[Path]) -> Iterator[Cal
     import torch
 
     with tempfile.TemporaryDirectory() as folder:
-        python = Path(folder, "peer", "bin", "python")
-        subprocess.run(["uv", "venv", "--quiet", "--python", "3.11", str(Path(folder, "peer"))], check=True)
-        install = ["uv", "pip", "install", "--quiet", "--compile-bytecode", "--python", str(python), *PEER]
-        subprocess.run(install, check=True)
+        python = installed(PEER, Path(folder, "peer"))
         architecture = encoder.name.partition(":")[2].partition("/")[0]
         model = open_clip.create_model(architecture, pretrained=None)
         model.visual.load_state_dict(encoder.engine.module.network.visual.state_dict())

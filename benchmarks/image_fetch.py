@@ -38,6 +38,7 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+from peers import installed
 from PIL import Image
 
 HERE = Path(__file__).parent
@@ -131,13 +132,7 @@ def stats(host: str) -> dict[str, Any]:
 
 def peer_environment(folder: Path) -> Path:
     """Install img2dataset into `folder` unless it is there; returns its interpreter."""
-    python = folder / "bin" / "python"
-    if not (folder / "bin" / "img2dataset").exists():
-        subprocess.run(["uv", "venv", "--quiet", "--python", "3.11", str(folder)], check=True)
-        subprocess.run(
-            ["uv", "pip", "install", "--quiet", "--compile-bytecode", "--python", str(python), *PEER], check=True
-        )
-    return python
+    return folder / "bin" / "python" if (folder / "bin" / "img2dataset").exists() else installed(PEER, folder)
 
 
 def resident(process: int) -> int:

@@ -35,10 +35,11 @@ class Scene:
 
     def refresh(self, **advance: float) -> None:
         self.clock.advance(timedelta(**advance))
-        run = self.deployment.run("pics", UP_TO_THE_FEATURES)
-        assert run.success, _failures(run.result)
-        # Weeks later a young community looks different, of which it warns.
-        assert {name for _, name in run.failed_checks} <= {"looks_as_before"}
+        for subreddit in self.deployment.settings.partitions:
+            run = self.deployment.run(subreddit, UP_TO_THE_FEATURES)
+            assert run.success, _failures(run.result)
+            # Weeks later a young community looks different, of which it warns.
+            assert {name for _, name in run.failed_checks} <= {"looks_as_before"}
         assert self.deployment.run("pics", 'key:"marts/published_warehouse"').success
 
     def tell_reddit(self, **what: str) -> None:
@@ -79,11 +80,10 @@ class Scene:
 
 @pytest.fixture(scope="module")
 def scene(deploy: Any, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Scene]:
-    world = World(seed=5, subreddits=("pics",), posts_per_subreddit=80, history=timedelta(days=20))
+    world = World(seed=5, posts_per_subreddit=60, history=timedelta(days=20))
     clock = Clock(world.epoch)
     with running(world, clock, secret=SECRET, budget=100_000) as url:
-        budget = str(tmp_path_factory.mktemp("budget"))
-        deployment = deploy(url, REDPOP_SUBREDDITS="pics", REDPOP_HARVEST_PLAN="new@1h", REDPOP_BUDGET_DIR=budget)
+        deployment = deploy(url, REDPOP_HARVEST_PLAN="new@1h", REDPOP_BUDGET_DIR=str(tmp_path_factory.mktemp("budget")))
         now = world.epoch.timestamp()
         people = {post.id: post.author for name in world.subreddits for post in world.posts(name, now)}
         scene = Scene(deployment, clock, url, people)

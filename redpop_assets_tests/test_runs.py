@@ -176,12 +176,16 @@ def test_what_communities_share_is_known_after_one_run_of_all(deploy):
     world = World(seed=3, subreddits=("pics", "EarthPorn"), posts_per_subreddit=30, history=timedelta(days=30))
     with running(world, Clock(world.epoch), secret=SECRET, budget=100_000) as url:
         deployment = deploy(url, REDPOP_HARVEST_PLAN="new")
+        published = deployment.home / "redpop.duckdb"
         with deployment.environment() as settings:
             first = materialize(settings, settings.partitions, select=UP_TO_THE_FEATURES)
             assert [(outcome.subreddit, outcome.failures) for outcome in first] == [("pics", ()), ("earthporn", ())]
-            before = contents(deployment)
+            materialize(settings, ["pics"], select='key:"marts/published_warehouse"')
+            before, bytes_before = contents(deployment), published.read_bytes()
             materialize(settings, settings.partitions, select=UP_TO_THE_FEATURES)
+            materialize(settings, ["pics"], select='key:"marts/published_warehouse"')
         assert contents(deployment) == before
+        assert published.read_bytes() == bytes_before
 
 
 def test_a_wrong_encoder_is_one_sentence(start):

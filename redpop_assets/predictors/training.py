@@ -44,18 +44,6 @@ FROM newest AS p
 LEFT JOIN core.duplicates AS d USING (post_id)
 ORDER BY p.post_id
 """
-
-
-NETWORK_COLUMNS: Mapping[str, str] = {
-    "image": "image_encoder",
-    "caption": "caption_encoder",
-    "clip": "clip_encoder",
-    "objects": "object_encoder",
-    "entities": "entity_model",
-    "emotions": "emotion_model",
-}
-"""Field of `Encoders` -> column of models.predictors."""
-
 # What was known elsewhere when the newest post to learn from was made, on the same score scale.
 _ELSEWHERE = """
 SELECT t.log_score
@@ -74,6 +62,17 @@ WHERE t.subreddit <> $subreddit
     )
 ORDER BY t.post_id
 """
+
+
+NETWORK_COLUMNS: Mapping[str, str] = {
+    "image": "image_encoder",
+    "caption": "caption_encoder",
+    "clip": "clip_encoder",
+    "objects": "object_encoder",
+    "entities": "entity_model",
+    "emotions": "emotion_model",
+}
+"""Field of `Encoders` -> column of models.predictors."""
 
 VALIDATION = "models.validation_predictions"
 OF_MODEL = ("subreddit", "predictor", "digest")
@@ -119,7 +118,7 @@ def build_training_set(
     digests, columns = [], []
     with warehouse.read():
         for block in BLOCK_NAMES:  # one at a time: all of them together may be larger than memory
-            data = _labelled(warehouse, subreddit, encoders, [block], labelled)
+            data = _read_labelled(warehouse, subreddit, encoders, [block], labelled)
             digests.append(dataset_digest(data))
             columns += _column_rows(subreddit, block, int(data.blocks[block].present.sum()))
     snapshot = _snapshot(digests, encoders, labelled, split)
@@ -130,7 +129,7 @@ def build_training_set(
     return TrainingSet(rows, pa.Table.from_pylist(columns), snapshot)
 
 
-def _labelled(
+def _read_labelled(
     warehouse: Warehouse, subreddit: str, encoders: Encoders, blocks: Iterable[str], labelled: pa.Table
 ) -> Dataset:
     """Some blocks of the posts of a table with post_id and log_score, ordered by post id, and these labels."""
@@ -156,7 +155,7 @@ def read_split(
             {"subreddit": subreddit},
         )
         elsewhere = reader.query(_ELSEWHERE, {"subreddit": subreddit}).column("log_score").to_numpy()
-        data = _labelled(warehouse, subreddit, encoders, blocks, stored)
+        data = _read_labelled(warehouse, subreddit, encoders, blocks, stored)
     data = replace(data, elsewhere=elsewhere.astype(np.float32))
     return data, np.array(stored.column("split").to_pylist(), dtype=np.str_)
 
