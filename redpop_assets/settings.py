@@ -149,7 +149,7 @@ class Settings(BaseSettings):
     chunk_size: int = Field(
         256,
         ge=1,
-        description="Rows computed between two writes (four times as many captions, 16,384 of cheap features); "
+        description="Rows computed between two writes (16 times as many captions, 16,384 of cheap features); "
         "a killed run loses at most these.",
     )
 

@@ -151,7 +151,7 @@ def network_assets(tables: TableAssets) -> list[dg.AssetsDefinition]:
                 encoder = load_text_encoder(name, device=settings.device)
                 ways[name] = tune_captions(encoder, due, tuning)
                 record_encoder(warehouse, encoder.provenance, ways[name])
-                chunks = caption_chunks(encoder, due, chunk_size=4 * settings.chunk_size)
+                chunks = caption_chunks(encoder, due, chunk_size=16 * settings.chunk_size)
                 costs.write(context, warehouse, chunks, due.num_rows)
         shown = {"encoders": ", ".join(settings.caption_encoders), **costs.metadata(ways)}
         return tables.materialized(warehouse, "features.caption_embeddings", context.partition_key, **shown)

@@ -36,8 +36,8 @@ IMAGE_GRIDS = "features.image_grids"
 CAPTION_EMBEDDINGS = "features.caption_embeddings"
 
 _SAMPLED_IMAGES = 32
-_SAMPLED_CAPTIONS = 256
-_WINDOW = 1024  # captions that are tokenised at a time, while the network computes those before
+_SAMPLED_CAPTIONS = 512
+_WINDOW = 2048  # captions that are tokenised at a time, while the network computes those before
 _CHOSEN = ("backend", "precision", "batch_size", "items_per_second", "min_cosine")
 _LARGEST_HALF = float(np.finfo(np.float16).max)
 
@@ -106,7 +106,7 @@ def image_chunks(
         decoders.shutdown(wait=True, cancel_futures=True)
 
 
-def caption_chunks(encoder: TextNetwork, rows: pa.Table, *, chunk_size: int = 1024) -> Iterator[Chunk]:
+def caption_chunks(encoder: TextNetwork, rows: pa.Table, *, chunk_size: int = 4096) -> Iterator[Chunk]:
     """Encode captions, from short to long, so that those of one number of tokens lie together.
 
     Args:

@@ -1,5 +1,6 @@
 import dataclasses
 import json
+import time
 
 import numpy as np
 import pytest
@@ -101,12 +102,35 @@ def test_float32_that_does_not_run_is_no_choice():
         Bench({REFERENCE: RuntimeError("broken")}).choice()
 
 
-@pytest.mark.parametrize(("seconds", "begun"), [(0.5, 1), (1.0, 1), (1.5, 2), (2.5, 3), (100.0, 5)])
+@pytest.mark.parametrize(("seconds", "begun"), [(0.5, 3), (3.0, 3), (3.5, 4), (4.5, 5), (100.0, 5)])
 def test_after_the_deadline_nothing_is_begun(seconds, begun):
     bench = Bench({BF16: 20.0, TORCH_BF16: 30.0}, took=1.0)
     choice = bench.choice(sizes=(4, 16), seconds=seconds)
     assert len(bench.measured) == begun
-    assert choice.items_per_second == [10.0, 20.0, 30.0][min(begun, 3) - 1]
+    assert choice.items_per_second == 30.0
+
+
+def test_a_slow_network_has_time_for_its_two_most_promising_ways():
+    bench = Bench({BF16: 20.0, TORCH_BF16: 15.0}, took=600.0)
+    assert bench.choice(sizes=(4, 16)).items_per_second == 20.0
+    assert [way for way, _ in bench.measured] == [REFERENCE, BF16, TORCH_BF16]
+
+
+def test_a_disturbance_of_one_pass_does_not_decide():
+    passes = []
+
+    def compute(batch):
+        if batch == 0:
+            passes.append(len(passes))
+        if batch == 0 and len(passes) == 2:
+            time.sleep(0.2)
+        return np.full((1, 1), batch, np.float32)
+
+    engine = Encoder().engine
+    results, rate = engine.measured(range(8 * engine.lanes), compute, lambda _: 1)
+    assert results.ravel().tolist() == list(range(8 * engine.lanes))
+    assert len(passes) >= 3
+    assert rate > 4 * engine.lanes / 0.2
 
 
 class Doubling(torch.nn.Module):
@@ -131,7 +155,7 @@ class Encoder:
     def vectors(self, sample, forward, batch_size):
         self.measured += 1
         batches = list(torch.from_numpy(sample).split(batch_size))
-        return self.engine.measured(batches, lambda batch: forward(batch)[0], len)
+        return self.engine.measured(batches, lambda batch: forward(batch)[0], len, seconds=0)
 
 
 class Sample:

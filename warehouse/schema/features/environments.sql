@@ -5,8 +5,8 @@ CREATE TABLE IF NOT EXISTS features.environments (
     caption_encoder VARCHAR NOT NULL,
     level FLOAT NOT NULL,
     posts FLOAT NOT NULL,
-    image_mean FLOAT[] NOT NULL,
-    caption_mean FLOAT[] NOT NULL
+    image_mean FLOAT[] NOT NULL USING COMPRESSION uncompressed,
+    caption_mean FLOAT[] NOT NULL USING COMPRESSION uncompressed
 );
 COMMENT ON TABLE features.environments IS 'What the author, or else the community, showed and wrote before the post: mean vectors over strictly earlier posts that have both vectors, the latest 500 (after Zhang et al., dual attention). A post without a picture counts in neither mean. Key: (post_id, image_encoder, caption_encoder).';
 COMMENT ON COLUMN features.environments.post_id IS 'Base36 id of the post. known_at=before_post';

@@ -2,7 +2,7 @@ CREATE TABLE IF NOT EXISTS features.image_classes (
     image_sha256 VARCHAR NOT NULL,
     encoder VARCHAR NOT NULL,
     code_version VARCHAR NOT NULL,
-    probabilities FLOAT[] NOT NULL
+    probabilities FLOAT[] NOT NULL USING COMPRESSION uncompressed
 );
 COMMENT ON TABLE features.image_classes IS 'Class probabilities of stored images, from image encoders that have a classifier. Key: (image_sha256, encoder, code_version).';
 COMMENT ON COLUMN features.image_classes.image_sha256 IS 'Content that was classified. known_at=before_post';

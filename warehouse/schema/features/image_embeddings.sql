@@ -2,7 +2,7 @@ CREATE TABLE IF NOT EXISTS features.image_embeddings (
     image_sha256 VARCHAR NOT NULL,
     encoder VARCHAR NOT NULL,
     code_version VARCHAR NOT NULL,
-    embedding FLOAT[] NOT NULL
+    embedding FLOAT[] NOT NULL USING COMPRESSION uncompressed
 );
 COMMENT ON TABLE features.image_embeddings IS 'Vectors of stored images, keyed by content: a changed score or a repost costs nothing. Key: (image_sha256, encoder, code_version).';
 COMMENT ON COLUMN features.image_embeddings.image_sha256 IS 'Content the vector was made from. known_at=before_post';
