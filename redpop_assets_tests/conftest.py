@@ -17,6 +17,9 @@ import dagster as dg
 import numpy as np
 import pyarrow as pa
 import pytest
+from dagster._core.storage.event_log.sqlite import sqlite_event_log
+from dagster._core.storage.runs.sqlite import sqlite_run_storage
+from dagster._core.storage.schedules.sqlite import sqlite_schedule_storage
 
 from redpop_assets.definitions import build_defs
 from redpop_assets.predictors.blocks import SOURCES, Encoders
@@ -57,6 +60,30 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
             return "pipeline" if file.endswith(ON_THE_PIPELINE) or "::TestOnAPipeline::" in nodeid else file
 
     return ByFixture(config, log) if config.getvalue("dist") == "loadgroup" else None
+
+
+@pytest.fixture(scope="session", autouse=True)
+def engines_are_kept() -> Iterator[None]:
+    """Dagster's SQLite storages use one engine of SQLAlchemy per file.
+
+    They make a new one for every access, hundreds of times a run, and each compiles its statements anew: a tenth of the
+    time of a run on a small community.
+    """
+    with pytest.MonkeyPatch.context() as patch:
+        for storage in (sqlite_event_log, sqlite_run_storage, sqlite_schedule_storage):
+            patch.setattr(storage, "create_engine", _kept(storage.create_engine))
+        yield
+
+
+def _kept(make: Callable[..., Any]) -> Callable[..., Any]:
+    engines: dict[str, Any] = {}
+
+    def create_engine(url: str, **options: Any) -> Any:
+        if url not in engines:
+            engines[url] = make(url, **options)
+        return engines[url]
+
+    return create_engine
 
 
 @contextmanager
