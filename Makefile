@@ -33,7 +33,7 @@ architecture: setup
 	$(BIN)/lint-imports
 
 tests: setup
-	$(BIN)/pytest -n 3 --dist loadgroup
+	$(BIN)/pytest -n 2 --dist loadgroup
 
 # What is generated from the SQL files and the settings.
 docs: setup
