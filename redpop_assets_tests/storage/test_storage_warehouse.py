@@ -3,6 +3,7 @@ from datetime import UTC, datetime, timedelta, timezone
 from pathlib import Path
 
 import duckdb
+import numpy as np
 import pyarrow as pa
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -397,3 +398,17 @@ def test_what_spills_to_disk_is_cleaned_up(warehouse):
         writer.execute("CREATE TEMP TABLE big AS SELECT hash(i) AS h, hash(i + 1) AS g FROM range(3_000_000) r(i)")
         assert list(warehouse.live.parent.glob("spill-*")), "this query was meant not to fit into memory"
     assert [path.name for path in warehouse.live.parent.iterdir()] == ["redpop.duckdb"]
+
+
+def test_vectors_are_stored_as_they_are(empty_warehouse):
+    """DuckDB would try to compress them at every write, which takes longer than it saves."""
+    numbers = np.random.default_rng(1).normal(size=(2_000, 64)).astype(np.float32)
+    rows = {name: ["x"] * len(numbers) for name in ("encoder", "code_version")}
+    rows |= {"caption_sha256": [str(number) for number in range(len(numbers))], "embedding": list(numbers)}
+    with empty_warehouse.write() as writer:
+        writer.append("features.caption_embeddings", pa.table(rows))
+    stored = empty_warehouse.query(
+        "SELECT DISTINCT compression FROM pragma_storage_info('features.caption_embeddings') "
+        "WHERE column_name = 'embedding' AND segment_type = 'FLOAT'"
+    )
+    assert stored.column("compression").to_pylist() == ["Uncompressed"]
