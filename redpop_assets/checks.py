@@ -14,7 +14,7 @@ import dagster as dg
 
 from redpop_assets.evaluation.drift import FeatureCheck
 from redpop_assets.evaluation.pictures import embedded_png
-from redpop_assets.predictors.feature_drift import COMPARED_TABLES, Sample
+from redpop_assets.refresh.drift import COMPARED_TABLES, Sample
 from redpop_assets.settings import Settings
 from redpop_assets.storage import forgetting
 from redpop_assets.storage.schema import Column, Table

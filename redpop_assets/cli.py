@@ -364,9 +364,9 @@ def predict(
     """Expected score of a picture and a title that are not posted yet, its range, and where that stands."""
     from redpop_assets.forecast_page import as_json, print_forecasts
     from redpop_assets.images.decode import ImageRejected, open_rgb
-    from redpop_assets.predictors.forecast import forecast
-    from redpop_assets.predictors.new_post import NewPost
     from redpop_assets.reddit.records import AuthorKey
+    from redpop_assets.refresh.forecast import forecast
+    from redpop_assets.refresh.new_post import NewPost
     from redpop_assets.resources import judges_of, open_warehouse
     from redpop_assets.storage.models import ModelStore
 
@@ -408,8 +408,8 @@ def accept_drift(
     table: Annotated[str, typer.Argument(help="Table of features, such as image_features. Default: all of them.")] = "",
 ) -> None:
     """Agree that features look different from now on: the check `looks_as_before` compares with their present state."""
-    from redpop_assets.predictors.blocks import Encoders
-    from redpop_assets.predictors.feature_drift import COMPARED_TABLES, accept_drift, compared_table
+    from redpop_assets.refresh.blocks import Encoders
+    from redpop_assets.refresh.drift import COMPARED_TABLES, accept_drift, compared_table
     from redpop_assets.resources import open_warehouse
 
     settings = load_settings()

@@ -22,7 +22,7 @@ from dagster._core.storage.runs.sqlite import sqlite_run_storage
 from dagster._core.storage.schedules.sqlite import sqlite_schedule_storage
 
 from redpop_assets.definitions import build_defs
-from redpop_assets.predictors.blocks import SOURCES, Encoders
+from redpop_assets.refresh.blocks import SOURCES, Encoders
 from redpop_assets.resources import open_warehouse
 from redpop_assets.runs import _selected, execute, prepare_instance
 from redpop_assets.sandbox.clock import Clock

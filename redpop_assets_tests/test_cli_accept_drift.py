@@ -8,7 +8,7 @@ from rich.console import Console
 
 from redpop_assets import cli
 from redpop_assets.evaluation.drift import profile_rows, read_accepted
-from redpop_assets.predictors.feature_drift import read_sample
+from redpop_assets.refresh.drift import read_sample
 from redpop_assets.storage.arrow import utc_now
 from redpop_assets.storage.warehouse import Warehouse
 

@@ -16,8 +16,8 @@ from redpop_assets.encoders.base import CODE_VERSION as ENCODING_VERSION
 from redpop_assets.evaluation.bootstrap import paired_difference, spearman_of
 from redpop_assets.evaluation.emap import additive_projection
 from redpop_assets.predictors.base import Predictor
-from redpop_assets.predictors.blocks import is_of_picture, make_block
 from redpop_assets.predictors.dataset import Block, Dataset
+from redpop_assets.refresh.blocks import is_of_picture, make_block
 
 MOST_POSTS = 250
 """Test posts that are looked at, a random sample where there are more: pairs grow with their square."""

@@ -19,8 +19,8 @@ import numpy.typing as npt
 
 from redpop_assets.analyses.drawings import gallery
 from redpop_assets.analyses.study import Analysis, Doubles, Finding, Row, Study
-from redpop_assets.predictors.dual_attention import quarter_labels
-from redpop_assets.predictors.training import read_split
+from redpop_assets.predictors.systems.dual_attention import quarter_labels
+from redpop_assets.refresh.training import read_split
 from redpop_assets.storage.figures import FigureStore
 
 if TYPE_CHECKING:

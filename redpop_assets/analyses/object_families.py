@@ -2,7 +2,7 @@
 
 from redpop_assets.analyses.drawings import MOST_ENTRIES, interval_chart
 from redpop_assets.analyses.study import Analysis, Finding, Study
-from redpop_assets.predictors.learn_deeply import LearnDeeply
+from redpop_assets.predictors.systems.learn_deeply import LearnDeeply
 
 
 def measure(study: Study) -> Finding:

@@ -7,7 +7,7 @@ import numpy as np
 from redpop_assets.analyses.drawings import beeswarm
 from redpop_assets.analyses.study import LEAST_POSTS, Analysis, Finding, Row, Study
 from redpop_assets.evaluation.metrics import spearman
-from redpop_assets.predictors.contributions import Contributions, Explained
+from redpop_assets.predictors.parts.contributions import Contributions, Explained
 
 MOST_POSTS: Final = 2_000
 """Test posts that are explained, the newest."""

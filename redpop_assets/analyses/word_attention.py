@@ -20,7 +20,7 @@ from redpop_assets.analyses.study import Analysis, Doubles, Finding, Row, Study
 from redpop_assets.encoders.base import CODE_VERSION as ENCODING_VERSION
 from redpop_assets.encoders.names import EncoderName
 from redpop_assets.predictors.dataset import Block, Dataset
-from redpop_assets.predictors.dual_attention import DualAttention
+from redpop_assets.predictors.systems.dual_attention import DualAttention
 from redpop_assets.storage.figures import FigureStore
 
 if TYPE_CHECKING:

@@ -45,7 +45,7 @@ def _split_comparison(tables: TableAssets) -> dg.AssetsDefinition:
         One row per subreddit, predictor and split; trained only if the training set, the code or the seed changed.
         Takes as long as four trainings of all predictors.
         """
-        from redpop_assets.predictors.split_comparison import refresh_split_comparison, split_markdown
+        from redpop_assets.refresh.split_comparison import refresh_split_comparison, split_markdown
 
         rows, trained = refresh_split_comparison(
             warehouse,

@@ -29,7 +29,7 @@ def forecast_assets(tables: TableAssets) -> list[dg.AssetsDefinition]:
         Candidates are chosen on the validation part and judged on the test part: nobody who loses to the median is
         champion, and one that is gives way only to what is better beyond chance. A new row when a model changed.
         """
-        from redpop_assets.predictors.promotion import history_markdown, refresh_champion
+        from redpop_assets.refresh.champions import history_markdown, refresh_champion
 
         subreddit = context.partition_key
         row, judged_now = refresh_champion(warehouse, models, subreddit, settings.predictor_names, seed=settings.seed)
@@ -53,7 +53,7 @@ def forecast_assets(tables: TableAssets) -> list[dg.AssetsDefinition]:
         One row per post, never changed; marts.forecast_outcomes and marts.forecast_accuracy score it when the post has
         matured. A post waits up to a day for its picture and features.
         """
-        from redpop_assets.predictors.track_record import accuracy_markdown, make_forecasts
+        from redpop_assets.refresh.track_record import accuracy_markdown, make_forecasts
 
         made = make_forecasts(warehouse, label_age=settings.label_final_age, made_at=utc_now())
         context.log.info(f"{made} new forecasts")

@@ -10,7 +10,7 @@ import pyarrow as pa
 from redpop_assets.assets.tables import TableAssets
 from redpop_assets.features import authors, community, environments, neighbours, novelty, seen_before
 from redpop_assets.features.tokens import caption_tokens
-from redpop_assets.predictors.blocks import read_dataset
+from redpop_assets.refresh.blocks import read_dataset
 from redpop_assets.storage.arrow import arrow_table
 from redpop_assets.storage.history import History, read_subscribers
 from redpop_assets.storage.warehouse import Warehouse

@@ -24,7 +24,7 @@ def mart_assets(tables: TableAssets) -> list[dg.AssetsDefinition]:
 
         One row per post and predictor; computed again for a subreddit when its model or its features changed.
         """
-        from redpop_assets.predictors.forecast import refresh_predictions
+        from redpop_assets.refresh.forecast import refresh_predictions
 
         computed = refresh_predictions(warehouse, models, progress=context.log.info)
         return tables.materialized(warehouse, "marts.predictions", rows_computed=computed)
@@ -45,7 +45,7 @@ def mart_assets(tables: TableAssets) -> list[dg.AssetsDefinition]:
         Measured again for a subreddit when a model, a prediction or a label in it changed; who is better than whom is
         tested on the same resamples. What could not be trained is listed with the reason.
         """
-        from redpop_assets.evaluation.leaderboard import leaderboard_markdown, refresh_comparison
+        from redpop_assets.refresh.leaderboard import leaderboard_markdown, refresh_comparison
 
         found = refresh_comparison(warehouse, seed=settings.seed)
         best = max((row["spearman"] for row in found.rows if row["spearman"] is not None), default=0.0)
@@ -71,7 +71,7 @@ def mart_assets(tables: TableAssets) -> list[dg.AssetsDefinition]:
         alone says more than honest ones do is marked as suspicious.
         """
         from redpop_assets.evaluation.catalogue import catalogue_by_subreddit
-        from redpop_assets.predictors.feature_catalogue import refresh_catalogue
+        from redpop_assets.refresh.catalogue import refresh_catalogue
 
         rows, measured = refresh_catalogue(warehouse, tables.encoders, seed=settings.seed, progress=context.log.info)
         suspicious = sum(row["leakage"] == "suspicious" for row in rows)

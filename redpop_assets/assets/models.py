@@ -6,8 +6,8 @@ import dagster as dg
 
 from redpop_assets.assets.tables import TableAssets
 from redpop_assets.automation import on_new_training_data
-from redpop_assets.predictors.blocks import SOURCES, Encoders
 from redpop_assets.predictors.registry import predictor_class
+from redpop_assets.refresh.blocks import SOURCES, Encoders
 from redpop_assets.storage.models import ModelStore
 from redpop_assets.storage.warehouse import Warehouse
 
@@ -40,7 +40,7 @@ def model_assets(tables: TableAssets) -> list[dg.AssetsDefinition]:
         Train and validation come before the test part by at least the label age, and no picture is on both sides.
         Columns that became known only after the post are refused.
         """
-        from redpop_assets.predictors.training import build_training_set
+        from redpop_assets.refresh.training import build_training_set
 
         built = build_training_set(
             warehouse,
@@ -99,7 +99,7 @@ def _predictor_asset(tables: TableAssets, encoders: Encoders, name: str) -> dg.A
         warehouse: dg.ResourceParam[Warehouse],
         models: dg.ResourceParam[ModelStore],
     ) -> dg.MaterializeResult:
-        from redpop_assets.predictors.training import refresh_predictor
+        from redpop_assets.refresh.training import refresh_predictor
 
         state = refresh_predictor(
             name,

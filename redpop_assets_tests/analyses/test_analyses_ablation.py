@@ -82,7 +82,7 @@ def test_a_predictor_without_a_choice_of_blocks_has_one_row(community):
 
 
 def test_what_cannot_be_trained_says_why(community, monkeypatch):
-    from redpop_assets.predictors.metadata_boosting import MetadataBoosting
+    from redpop_assets.predictors.systems.metadata_boosting import MetadataBoosting
 
     monkeypatch.setattr(MetadataBoosting, "minimum_train", 10_000)
     study = community.study()
@@ -108,7 +108,7 @@ def test_a_leak_is_found(community, monkeypatch):
     study = community.study()
     parts = study.parts(["text", "time", "author", "flags"])
     known = dict(zip(parts["test"].data.post_ids, parts["test"].truth, strict=True))
-    from redpop_assets.predictors.metadata_boosting import MetadataBoosting
+    from redpop_assets.predictors.systems.metadata_boosting import MetadataBoosting
 
     monkeypatch.setattr(
         MetadataBoosting, "_predict", lambda _, data: np.array([known.get(post, 0.0) for post in data.post_ids])

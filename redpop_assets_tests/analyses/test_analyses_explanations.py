@@ -12,7 +12,7 @@ from redpop_assets.analyses.shap import SHAP, importance
 from redpop_assets.analyses.study import refresh
 from redpop_assets.analyses.words import kind_of, token_statistics
 from redpop_assets.evaluation.bootstrap import interval, mean_of
-from redpop_assets.predictors.contributions import Contributions
+from redpop_assets.predictors.parts.contributions import Contributions
 from redpop_assets.storage.figures import FigureStore
 
 # What moves a prediction

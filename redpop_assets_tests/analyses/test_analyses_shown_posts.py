@@ -61,8 +61,8 @@ def pictured(untrained, tmp_path_factory):
             ),
         )
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("redpop_assets.predictors.dual_attention.MOST_STEPS", 10)
-        patch.setattr("redpop_assets.predictors.dual_attention.LEAST_OF_A_CLASS", 5)
+        patch.setattr("redpop_assets.predictors.systems.dual_attention.MOST_STEPS", 10)
+        patch.setattr("redpop_assets.predictors.systems.dual_attention.LEAST_OF_A_CLASS", 5)
         own.train("dual_attention", "learn_deeply")
         patch.setattr(image_categories, "LEAST_IN_A_CLUSTER", 5)
         for analysis in (IMAGE_CATEGORIES, WORD_ATTENTION, OBJECT_FAMILIES):

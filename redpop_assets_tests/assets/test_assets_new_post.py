@@ -8,9 +8,9 @@ import pytest
 from redpop_assets.assets.tables import TableAssets
 from redpop_assets.images.decode import open_rgb
 from redpop_assets.partitions import subreddit_partitions
-from redpop_assets.predictors.blocks import block_columns, read_dataset
 from redpop_assets.predictors.dataset import BLOCK_NAMES
-from redpop_assets.predictors.new_post import NewPost
+from redpop_assets.refresh.blocks import block_columns, read_dataset
+from redpop_assets.refresh.new_post import NewPost
 from redpop_assets.resources import judges_of
 from redpop_assets.storage.images import ImageStore
 from redpop_assets.storage.schema import load_schema

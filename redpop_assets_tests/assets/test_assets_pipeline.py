@@ -10,7 +10,7 @@ import pytest
 from redpop_assets import cli
 from redpop_assets.analyses.registry import ANALYSES
 from redpop_assets.checks import LOOKS_AS_BEFORE
-from redpop_assets.predictors.feature_drift import COMPARED_TABLES
+from redpop_assets.refresh.drift import COMPARED_TABLES
 from redpop_assets.storage.forgetting import FORGOTTEN_REMOVALS
 from redpop_assets.storage.schema import load_schema
 from redpop_assets_tests.conftest import PREDICTORS

@@ -17,8 +17,8 @@ from redpop_assets.evaluation.catalogue import (
     rank_correlations,
 )
 from redpop_assets.evaluation.metrics import spearman
-from redpop_assets.predictors.blocks import TABLES
 from redpop_assets.predictors.dataset import Block
+from redpop_assets.refresh.blocks import TABLES
 from redpop_assets.storage.schema import Column, Schema, Table, load_schema
 
 

@@ -1,6 +1,5 @@
 """A community with planted effects: what an honest predictor can find in it is known."""
 
-import shutil
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -12,8 +11,6 @@ from redpop_assets.features.environments import environments
 from redpop_assets.features.neighbours import neighbour_features
 from redpop_assets.predictors.dataset import Block, Dataset
 from redpop_assets.predictors.registry import predictor_class
-from redpop_assets.storage.models import ModelStore
-from redpop_assets.storage.warehouse import Warehouse
 
 TEXT_COLUMNS = (
     *("characters", "words", "mean_word_length", "bracket_tags", "vader_compound", "user_mentions"),
@@ -208,26 +205,6 @@ def make_planted(
     )
     part = np.repeat([0, 1, 2], sizes)
     return Planted(*(data.select(part == i) for i in range(3)), noise_free[part == 2])
-
-
-@pytest.fixture(scope="module")
-def prepared(tmp_path_factory, fill):
-    """(folder, warehouse, models) of a filled community, for a module to train in before its tests take copies."""
-    folder = tmp_path_factory.mktemp("prepared")
-    warehouse = Warehouse(folder / "home", source="test", lock_timeout=30)
-    fill(warehouse)
-    return folder, warehouse, ModelStore(folder / "models")
-
-
-@pytest.fixture
-def copy_of(tmp_path):
-    """Copies such a folder into that of the test, where its fixture `models` looks, and returns the warehouse."""
-
-    def copy(folder):
-        shutil.copytree(folder, tmp_path, dirs_exist_ok=True)
-        return Warehouse(tmp_path / "home", source="test", lock_timeout=30)
-
-    return copy
 
 
 @pytest.fixture(scope="session")

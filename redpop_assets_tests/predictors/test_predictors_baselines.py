@@ -8,13 +8,13 @@ from scipy.stats import spearmanr
 
 from redpop_assets.errors import ArtifactError, NotTrainable
 from redpop_assets.features.tfidf import TfIdf
-from redpop_assets.predictors.block_ridge import PENALTIES, BlockRidge, ridge_path
-from redpop_assets.predictors.calibration import LEAST_SLOPE, LinearMap, mapped_out_of_fold
 from redpop_assets.predictors.dataset import Block, Dataset
+from redpop_assets.predictors.parts.block_ridge import PENALTIES, BlockRidge, ridge_path
+from redpop_assets.predictors.parts.calibration import LEAST_SLOPE, LinearMap, mapped_out_of_fold
 from redpop_assets.predictors.registry import predictor_class
-from redpop_assets.predictors.subreddit_hour_median import WEIGHT
-from redpop_assets.predictors.tfidf_ridge import PENALTIES as TEXT_PENALTIES
-from redpop_assets.predictors.tfidf_ridge import ridge_path as text_ridge_path
+from redpop_assets.predictors.systems.subreddit_hour_median import WEIGHT
+from redpop_assets.predictors.systems.tfidf_ridge import PENALTIES as TEXT_PENALTIES
+from redpop_assets.predictors.systems.tfidf_ridge import ridge_path as text_ridge_path
 
 BASELINES = ("subreddit_hour_median", "author_past_mean", "tfidf_ridge", "frozen_cnn_ridge", "late_fusion")
 

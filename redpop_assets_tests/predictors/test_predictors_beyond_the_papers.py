@@ -8,10 +8,10 @@ from scipy.stats import spearmanr
 
 from redpop_assets.errors import ArtifactError, NotTrainable
 from redpop_assets.predictors.dataset import Block
+from redpop_assets.predictors.parts.ridge import PENALTIES, Ridge
+from redpop_assets.predictors.parts.title_words import COMPONENTS, TitleWords
 from redpop_assets.predictors.registry import predictor_class
-from redpop_assets.predictors.ridge import PENALTIES, Ridge
-from redpop_assets.predictors.stack import MEMBERS, Stack, stacking_weights
-from redpop_assets.predictors.title_words import COMPONENTS, TitleWords
+from redpop_assets.predictors.systems.stack import MEMBERS, Stack, stacking_weights
 
 
 def spearman(predicted, data):

@@ -8,12 +8,12 @@ import torch
 from scipy.stats import spearmanr
 from sklearn.ensemble import RandomForestRegressor
 
-from redpop_assets.predictors import con_soc
-from redpop_assets.predictors.blocks import block_columns
-from redpop_assets.predictors.con_soc import ConSocCNN, ConSocForest, ConSocMultimodal, ContentSocial, ImageHead
 from redpop_assets.predictors.dataset import Block
-from redpop_assets.predictors.forest import Forest
+from redpop_assets.predictors.parts.forest import Forest
 from redpop_assets.predictors.registry import load_predictor, predictor_class, predictor_names
+from redpop_assets.predictors.systems import con_soc
+from redpop_assets.predictors.systems.con_soc import ConSocCNN, ConSocForest, ConSocMultimodal, ContentSocial, ImageHead
+from redpop_assets.refresh.blocks import block_columns
 
 
 def spearman(predicted, data):

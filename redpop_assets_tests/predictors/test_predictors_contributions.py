@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from redpop_assets.errors import ArtifactError
-from redpop_assets.predictors.contributions import Contributions, Explained
+from redpop_assets.predictors.parts.contributions import Contributions, Explained
 from redpop_assets.predictors.registry import load_predictor, predictor_class
 
 EXPLAINED = ("metadata_boosting", "fusion_lightgbm", "catboost_fusion")

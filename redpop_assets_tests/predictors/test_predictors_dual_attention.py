@@ -10,7 +10,8 @@ from scipy.stats import spearmanr
 from redpop_assets.errors import ArtifactError, NotTrainable
 from redpop_assets.features.tokens import caption_tokens
 from redpop_assets.predictors.dataset import Block, Dataset
-from redpop_assets.predictors.dual_attention import (
+from redpop_assets.predictors.registry import load_predictor, predictor_class, predictor_names, predictor_variants
+from redpop_assets.predictors.systems.dual_attention import (
     ATTENTION,
     NO_WORD,
     STATE,
@@ -23,7 +24,6 @@ from redpop_assets.predictors.dual_attention import (
     quarter_labels,
     word_numbers,
 )
-from redpop_assets.predictors.registry import load_predictor, predictor_class, predictor_names, predictor_variants
 
 VARIANTS = predictor_variants("dual_attention")
 WIDTHS = {"image": 6, "image_mean": 6, "caption_mean": 4}

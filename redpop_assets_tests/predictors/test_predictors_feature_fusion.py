@@ -7,16 +7,16 @@ import pytest
 import torch
 from scipy.stats import spearmanr
 
-from redpop_assets.predictors import feature_fusion
 from redpop_assets.predictors.dataset import Block
-from redpop_assets.predictors.feature_fusion import (
+from redpop_assets.predictors.registry import load_predictor
+from redpop_assets.predictors.systems import feature_fusion
+from redpop_assets.predictors.systems.feature_fusion import (
     FEATURES,
     NUMBERS,
     FeatureFusion,
     FeatureFusionLiteral,
     build_network,
 )
-from redpop_assets.predictors.registry import load_predictor
 
 
 def changed(data, name, values):

@@ -5,10 +5,10 @@ from dataclasses import replace
 import numpy as np
 from scipy.stats import spearmanr
 
-from redpop_assets.predictors.additive_kernel import AdditiveKernel, Projection, sum_of
 from redpop_assets.predictors.dataset import Block
-from redpop_assets.predictors.fusion import FusionLightGBM
+from redpop_assets.predictors.parts.additive_kernel import AdditiveKernel, Projection, sum_of
 from redpop_assets.predictors.registry import predictor_class
+from redpop_assets.predictors.systems.fusion import FusionLightGBM
 
 
 def spearman(predicted, data):

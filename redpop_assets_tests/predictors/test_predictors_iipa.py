@@ -10,7 +10,7 @@ from scipy.stats import norm, spearmanr
 from redpop_assets.errors import NotTrainable
 from redpop_assets.evaluation.pairs import pair_accuracy
 from redpop_assets.predictors.dataset import Block, Dataset
-from redpop_assets.predictors.iipa import (
+from redpop_assets.predictors.systems.iipa import (
     LEAST_COPIES,
     MOST_PAIRS,
     Controls,

@@ -9,11 +9,11 @@ import torch
 from scipy.stats import spearmanr
 
 from redpop_assets.errors import NotTrainable
-from redpop_assets.predictors import learn_deeply
-from redpop_assets.predictors.blocks import block_columns
 from redpop_assets.predictors.dataset import Block
-from redpop_assets.predictors.learn_deeply import LearnDeeply, build_network, tag_weights
 from redpop_assets.predictors.registry import predictor_class, predictor_variants
+from redpop_assets.predictors.systems import learn_deeply
+from redpop_assets.predictors.systems.learn_deeply import LearnDeeply, build_network, tag_weights
+from redpop_assets.refresh.blocks import block_columns
 
 MODULES = ("metadata", "objects", "aesthetics")
 

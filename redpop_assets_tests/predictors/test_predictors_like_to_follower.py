@@ -7,8 +7,8 @@ import pytest
 from scipy.stats import spearmanr
 
 from redpop_assets.predictors.dataset import Block
-from redpop_assets.predictors.like_to_follower import FLOORS, log_ratios, probabilities, softmax_head, with_bias
 from redpop_assets.predictors.registry import predictor_class
+from redpop_assets.predictors.systems.like_to_follower import FLOORS, log_ratios, probabilities, softmax_head, with_bias
 
 NAMES = ("like_to_follower", "like_to_follower_buckets")
 

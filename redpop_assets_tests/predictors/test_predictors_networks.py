@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from redpop_assets.predictors.networks import NetworkRegressor, Recipe, below
+from redpop_assets.predictors.parts.networks import NetworkRegressor, Recipe, below
 
 
 def linear(widths):
@@ -80,7 +80,7 @@ def test_many_posts_are_predicted_in_parts(monkeypatch):
     regressor.fit(*data(60, 0), *data(20, 1), seed=0)
     inputs, _ = data(50, 3)
     whole = regressor.predict(inputs)
-    monkeypatch.setattr("redpop_assets.predictors.networks.PREDICTED_AT_ONCE", 7)
+    monkeypatch.setattr("redpop_assets.predictors.parts.networks.PREDICTED_AT_ONCE", 7)
     np.testing.assert_allclose(regressor.predict(inputs), whole, atol=1e-6)
 
 

@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 from sklearn.decomposition import PCA
 
-from redpop_assets.predictors import reduction
 from redpop_assets.predictors.dataset import Block
-from redpop_assets.predictors.reduction import PrincipalComponents, side_by_side
+from redpop_assets.predictors.parts import reduction
+from redpop_assets.predictors.parts.reduction import PrincipalComponents, side_by_side
 
 
 def correlated(n, d, seed=0):

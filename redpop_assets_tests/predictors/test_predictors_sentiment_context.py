@@ -7,9 +7,9 @@ import pytest
 from scipy.stats import spearmanr
 
 from redpop_assets.errors import ArtifactError, NotTrainable
-from redpop_assets.predictors import sentiment_context
 from redpop_assets.predictors.dataset import Block
-from redpop_assets.predictors.sentiment_context import (
+from redpop_assets.predictors.systems import sentiment_context
+from redpop_assets.predictors.systems.sentiment_context import (
     GRID,
     SentimentContext,
     choose_cost,

@@ -4,9 +4,9 @@ import lightgbm
 import numpy as np
 import pytest
 
-from redpop_assets.predictors import trees
-from redpop_assets.predictors.fusion import PARAMETERS
-from redpop_assets.predictors.trees import binned, predicted
+from redpop_assets.predictors.parts import trees
+from redpop_assets.predictors.parts.trees import binned, predicted
+from redpop_assets.predictors.systems.fusion import PARAMETERS
 
 
 @pytest.fixture

@@ -7,10 +7,10 @@ import pytest
 import torch
 from scipy.stats import spearmanr
 
-from redpop_assets.predictors.blocks import block_columns
 from redpop_assets.predictors.dataset import Block
-from redpop_assets.predictors.reduction import PrincipalComponents
-from redpop_assets.predictors.vscnn import TEXT_COUNTS, VSCNN, build_network
+from redpop_assets.predictors.parts.reduction import PrincipalComponents
+from redpop_assets.predictors.systems.vscnn import TEXT_COUNTS, VSCNN, build_network
+from redpop_assets.refresh.blocks import block_columns
 
 
 def spearman(predicted, data):

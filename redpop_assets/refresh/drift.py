@@ -1,0 +1,205 @@
+"""Whether the features of a subreddit still look as they did when they were last accepted, and accepting them.
+
+What is compared is what predictors look at: of the content of the subreddit's posts, the rows that the present networks
+and the present code made. A new version of the code, or another network, may move every number; that is reported like
+any other drift, and a person accepts it. Only the vectors of embeddings are another column with each network, because
+several networks fill one table.
+
+Distances and verdicts belong into `redpop_assets.evaluation.drift`.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from redpop_assets.encoders.base import CODE_VERSION as ENCODING_VERSION
+from redpop_assets.errors import SettingsError
+from redpop_assets.evaluation.drift import Drift, FeatureCheck, Profile, accept, check_features, read_accepted
+from redpop_assets.refresh.blocks import SOURCES, Encoders, Source
+from redpop_assets.storage.arrow import utc_now
+from redpop_assets.storage.catalogue_page import is_feature
+from redpop_assets.storage.schema import Column
+from redpop_assets.storage.warehouse import Reader, Warehouse
+
+MOST_ROWS: Final = 20_000
+"""Rows of a table that are looked at: those with the smallest hashes of their keys, so always the same ones."""
+
+MOST_VECTORS: Final = 5_000
+"""The same for a table that holds vectors: 50 MB for two of 1,280 numbers each."""
+
+# Features that follow from the creation time alone drift with the calendar, by design.
+_NOT_COMPARED = frozenset({"features.timestamp_features"})
+# The judges of features.image_scores have scales of their own and share a column; the view that predictors read has a
+# column for each. features.image_grids holds bytes, no numbers.
+_COMPARED: Mapping[str, tuple[Source, ...]] = {
+    **{source.filled_table: (source,) for source in SOURCES.values() if source.filled_table not in _NOT_COMPARED},
+    "features.image_embeddings": tuple(
+        Source("features.image_embeddings", "image_sha256", ENCODING_VERSION, (("encoder", network),))
+        for network in ("image", "clip")
+    ),
+    "features.caption_embeddings": tuple(
+        Source("features.caption_embeddings", "caption_sha256", ENCODING_VERSION, (("encoder", network),))
+        for network in ("caption", "clip")
+    ),
+    "features.image_classes": (
+        Source("features.image_classes", "image_sha256", ENCODING_VERSION, (("encoder", "objects"),)),
+    ),
+}
+
+COMPARED_TABLES: Final = frozenset(_COMPARED)
+"""Tables with an asset whose features are compared."""
+
+_MINE = "SELECT DISTINCT {keys} FROM core.posts AS p {pictures} WHERE p.subreddit = $subreddit"
+_COUNT = f"SELECT count(*) FROM {{table}} JOIN ({_MINE}) USING ({{keys}}) WHERE {{current}}"
+_ROWS = f"""
+WITH chosen AS (
+    SELECT {{keys}} FROM {{table}} JOIN ({_MINE}) USING ({{keys}}) WHERE {{current}}
+    ORDER BY hash({{keys}}), {{keys}} LIMIT {{most}}
+)
+SELECT {{columns}} FROM {{table}} JOIN chosen USING ({{keys}}) WHERE {{current}} ORDER BY {{keys}}
+"""
+
+
+@dataclass(frozen=True)
+class Sample:
+    """Current features of a subreddit.
+
+    Attributes:
+        table: Table or view that they are columns of; what their profiles are filed under.
+        columns: Column -> (n,) or (n, k) float32, NaN where unknown or not finite. One that has no value at all and no
+            accepted profile is left out.
+        unit_vectors: The columns that are embeddings of trained networks.
+        accepted: Column -> accepted profile.
+        rows: Rows that there are.
+        compared: Rows that were read, at most `MOST_ROWS`, or `MOST_VECTORS` per network.
+    """
+
+    table: str
+    columns: Mapping[str, npt.NDArray[np.float32]]
+    unit_vectors: frozenset[str]
+    accepted: Mapping[str, Profile]
+    rows: int
+    compared: int
+
+    def check(self) -> FeatureCheck:
+        """Compare the columns with their accepted profiles."""
+        return check_features(self.columns, self.accepted, unit_vectors=self.unit_vectors)
+
+
+def read_sample(reader: Reader | Warehouse, subreddit: str, filled_table: str, encoders: Encoders) -> Sample:
+    """The features of a table as they are, and as they were accepted.
+
+    Args:
+        reader: open warehouse.
+        subreddit: community in lower case.
+        filled_table: one of `COMPARED_TABLES`.
+        encoders: networks whose rows count.
+    """
+    sources = _COMPARED[filled_table]
+    present = {_networks(source, encoders): source for source in sources}
+    columns: dict[str, npt.NDArray[np.float32]] = {}
+    embeddings = set()
+    rows = compared = 0
+    for networks, source in present.items():
+        if not all(networks):
+            continue  # the deployment names none
+        features = [column for column in reader.schema[source.table].columns if is_feature(column)]
+        sql, params = _statement(source, networks, features)
+        found = reader.query(_ROWS.format(**sql), {"subreddit": subreddit, **params})
+        rows += reader.scalar(_COUNT.format(**sql), {"subreddit": subreddit, **params})
+        compared += found.num_rows
+        for column in features:
+            name = f"{column.name} ({networks[0]})" if len(sources) > 1 else column.name
+            columns[name] = _finite(found.column(column.name))
+            # Vectors of untrained networks lie close together, and nobody expects anything of them.
+            if source.table.endswith("_embeddings") and not networks[0].endswith("/random"):
+                embeddings.add(name)
+    table = sources[0].table
+    accepted = read_accepted(reader, subreddit, table)
+    columns = {name: values for name, values in columns.items() if name in accepted or not np.isnan(values).all()}
+    return Sample(table, columns, frozenset(embeddings & set(columns)), accepted, rows, compared)
+
+
+def accept_drift(
+    warehouse: Warehouse, subreddit: str, encoders: Encoders, filled_tables: Sequence[str]
+) -> dict[str, list[Drift]]:
+    """Accept the features of tables that have drifted as they are now; the others stay as they are.
+
+    Args:
+        warehouse: where the features and their profiles are.
+        subreddit: community in lower case.
+        encoders: networks whose rows count.
+        filled_tables: some of `COMPARED_TABLES`.
+
+    Returns:
+        Table or view -> its columns that had drifted, the worst first.
+    """
+    done: dict[str, list[Drift]] = {}
+    for filled_table in filled_tables:
+        with warehouse.read() as reader:
+            sample = read_sample(reader, subreddit, filled_table, encoders)
+        drifted = [drift for drift in sample.check().drifts if drift.drifted]
+        if drifted and accept(warehouse, subreddit, sample.table, sample.columns, utc_now()):
+            done[sample.table] = drifted
+    return done
+
+
+def compared_table(name: str) -> str:
+    """The table of `COMPARED_TABLES` that a person means: with its layer or without it, or a view of it.
+
+    Raises:
+        SettingsError: it is none of them.
+    """
+    qualified = name if "." in name else f"features.{name}"
+    for filled_table, sources in _COMPARED.items():
+        if qualified in {filled_table, *(source.table for source in sources)}:
+            return filled_table
+    known = ", ".join(sorted(table.removeprefix("features.") for table in _COMPARED))
+    raise SettingsError(f"There is no table {name} whose features are compared. Name one of {known}; or none, for all.")
+
+
+def _networks(source: Source, encoders: Encoders) -> tuple[str, ...]:
+    """The networks whose rows of a table count; empty where all rows do."""
+    return tuple(getattr(encoders, field) for _, field in source.networks)
+
+
+def _statement(
+    source: Source, networks: Sequence[str], features: Sequence[Column]
+) -> tuple[dict[str, str], dict[str, str]]:
+    """What to put into `_ROWS` and `_COUNT`, and the parameters besides the subreddit."""
+    columns = {column: name for (column, _), name in zip(source.networks, networks, strict=True)}
+    if source.version is not None:
+        columns["code_version"] = source.version
+    of_pictures = source.key in {"image_sha256", "pair"}
+    return {
+        "table": source.table,
+        "keys": "caption_sha256, image_sha256" if source.key == "pair" else source.key,
+        "pictures": "JOIN core.primary_images USING (post_id)" if of_pictures else "",
+        "current": " AND ".join(f"{column} = ${column}" for column in columns) or "TRUE",
+        "columns": ", ".join(column.name for column in features),
+        "most": str(MOST_ROWS if all(column.type == "FLOAT" for column in features) else MOST_VECTORS),
+    }, columns
+
+
+def _finite(column: pa.ChunkedArray) -> npt.NDArray[np.float32]:
+    """(n,) or (n, k) float32 of a FLOAT, FLOAT[k] or FLOAT[] column.
+
+    What is not finite is NaN, and so are vectors of another length than most: other checks speak of those.
+    """
+    array = column.combine_chunks()
+    if pa.types.is_floating(array.type):
+        values = np.array(array.to_numpy(zero_copy_only=False), dtype=np.float32)
+    else:
+        lengths = pc.fill_null(pc.list_value_length(array), -1).to_numpy(zero_copy_only=False)
+        width = int(np.bincount(lengths[lengths >= 0]).argmax()) if (lengths >= 0).any() else 0
+        values = np.full((len(array), width), np.nan, dtype=np.float32)
+        whole = lengths == width
+        flat = array.filter(pa.array(whole)).flatten().to_numpy(zero_copy_only=False)
+        values[whole] = np.asarray(flat, dtype=np.float32).reshape(int(whole.sum()), width)
+    values[~np.isfinite(values)] = np.nan
+    return values

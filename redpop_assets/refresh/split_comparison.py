@@ -1,0 +1,263 @@
+"""How much the split flatters: predictors trained again under splits that let them see the future, or the author.
+
+The split by time asks what people ask: how will the next post do? A random split lets a predictor learn from the same
+weeks and the same authors as the posts it is judged by. Papers use it, so it is shown, beside the split by time.
+"""
+
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import timedelta
+from typing import Any, Final
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+
+from redpop_assets.errors import NotTrainable, SettingsError
+from redpop_assets.evaluation import splits
+from redpop_assets.evaluation.measurement import Expectation, measure
+from redpop_assets.evaluation.splits import Split
+from redpop_assets.evaluation.targets import Posts
+from redpop_assets.predictors.base import Progress
+from redpop_assets.predictors.dataset import Dataset
+from redpop_assets.predictors.registry import predictor_class, predictor_names
+from redpop_assets.refresh.blocks import Encoders
+from redpop_assets.refresh.leaderboard import CODE_VERSION as METRICS_VERSION
+from redpop_assets.refresh.leaderboard import read_posts, with_interval
+from redpop_assets.refresh.training import read_split
+from redpop_assets.storage.warehouse import Warehouse
+
+TABLE: Final = "marts.split_comparison"
+
+SPLITS: Final = ("time", "author", "random", "one_per_author", "one_author")
+"""The splits compared, that of all other results first."""
+
+CODE_VERSION: Final = "2"
+"""Raise it whenever a split or a row would come out differently."""
+
+_COLUMNS: Final[Mapping[str, tuple[str, str]]] = {
+    **{name: ("log_score", name) for name in ("spearman", "kendall", "mae", "rmse", "r2", "pair_accuracy")},
+    "pr_auc": ("top_quarter", "pr_auc"),
+}
+_SNAPSHOTS = (
+    "SELECT subreddit, any_value(snapshot) AS snapshot FROM models.training_set GROUP BY ALL ORDER BY subreddit"
+)
+
+
+@dataclass(frozen=True, eq=False)
+class Trial:
+    """One way to split the posts; `reason` says why there is none."""
+
+    name: str
+    split: Split
+    reason: str | None = None
+
+
+def split_trials(
+    posts: Posts, *, label_age: timedelta, test_share: float, validation_share: float, seed: int
+) -> list[Trial]:
+    """Split the posts of a subreddit in the ways of `SPLITS`; the split by time is the one they come with.
+
+    Posts of a duplicate group are on one side of each split. `label_age` is that of the labels; the other arguments are
+    as for `splits.grouped_split`.
+    """
+    authors, groups = posts.authors.tolist(), posts.groups.tolist()
+    matured_at = posts.created_at + np.timedelta64(label_age)
+    parts: dict[str, Any] = {"test_share": test_share, "validation_share": validation_share}
+    shares = parts | {"seed": seed}
+    ways: dict[str, Callable[[], Split]] = {
+        "time": lambda: posts.split,
+        "author": lambda: splits.grouped_split(authors, groups, **shares),
+        "random": lambda: splits.grouped_split(groups, **shares),
+        "one_per_author": lambda: splits.one_per_author_split(authors, groups, **shares),
+        "one_author": lambda: splits.one_author_split(authors, posts.created_at, matured_at, groups, **parts),
+    }
+    trials = []
+    for name in SPLITS:
+        try:
+            trials.append(Trial(name, ways[name]()))
+        except NotTrainable as error:
+            trials.append(Trial(name, np.full(len(posts), "left_out"), str(error)))
+    return trials
+
+
+def compare_splits(
+    subreddit: str,
+    predictor: str,
+    data: Dataset,
+    posts: Posts,
+    trials: Iterable[Trial],
+    *,
+    seed: int,
+    progress: Progress | None = None,
+) -> Iterator[dict[str, Any]]:
+    """Train one predictor under each split and judge it on the test part of that split.
+
+    Args:
+        subreddit: name in lower case.
+        predictor: name, as in the registry.
+        data: labelled posts with the blocks that the predictor uses.
+        posts: the same posts, in the same order.
+        trials: the splits.
+        seed: of the training and of the bootstrap.
+        progress: told what the predictor says of its training.
+
+    Yields:
+        Rows of marts.split_comparison, but for snapshot and version.
+
+    Raises:
+        ValueError: data and posts are not the same posts.
+    """
+    if len(data) != len(posts) or not np.array_equal(data.created_at, posts.created_at):
+        raise ValueError(f"{len(data)} posts with features and {len(posts)} with labels are not the same posts")
+    for trial in trials:
+        parts = {part: trial.split == part for part in ("train", "validation", "test")}
+        reason, value = trial.reason, {}
+        if reason is None:
+            try:
+                value = _judged(predictor, data, replace(posts, split=trial.split), parts, seed, progress)
+            except NotTrainable as error:
+                reason = str(error)
+        own = {column: value.get(key, {}) for column, key in _COLUMNS.items()}
+        learnt = set(posts.authors[parts["train"] | parts["validation"]].tolist())
+        tested = posts.authors[parts["test"]].tolist()
+        yield {
+            "subreddit": subreddit,
+            "predictor": predictor,
+            "split": trial.name,
+            "status": "trained" if reason is None else "not_trained",
+            "reason": reason,
+            **{f"{part}_posts": int(rows.sum()) for part, rows in parts.items()},
+            "left_out_posts": len(posts) - sum(int(rows.sum()) for rows in parts.values()),
+            "unseen_author_share": float(np.mean([name not in learnt for name in tested])) if tested else None,
+            **{column: row.get("value") for column, row in own.items()},
+            **{
+                f"{name}_{end}": own[name].get(end) for name in ("spearman", "pair_accuracy") for end in ("low", "high")
+            },
+            "pairs": own["pair_accuracy"].get("n", 0),
+            "top_quarter_share": own["pr_auc"].get("chance"),
+            "note": own["spearman"].get("note"),
+            "split_digest": splits.digest(data.post_ids, trial.split),
+        }
+
+
+def _judged(
+    name: str,
+    data: Dataset,
+    posts: Posts,
+    parts: Mapping[str, npt.NDArray[np.bool_]],
+    seed: int,
+    progress: Progress | None,
+) -> dict[tuple[str, str], dict[str, Any]]:
+    """(target, metric) -> its row, of a predictor that is trained for it."""
+    predictor = predictor_class(name)(seed=seed, progress=progress)
+    predictor.fit(data.select(parts["train"]), data.select(parts["validation"]))
+    # Of what it learnt from, too: the quarters of a community are found among these.
+    expected = {name: Expectation(predictor.predict(data))}
+    return {(row["target"], row["metric"]): row for row in measure(posts, expected, seed=seed).rows}
+
+
+def refresh_split_comparison(
+    warehouse: Warehouse,
+    encoders: Encoders,
+    predictors: Sequence[str],
+    *,
+    subreddit: str = "",
+    label_age: timedelta,
+    test_share: float,
+    validation_share: float,
+    seed: int,
+    progress: Progress,
+) -> tuple[list[dict[str, Any]], int]:
+    """Bring marts.split_comparison up to date; what was trained on these posts with this code and seed is kept.
+
+    Rows are written predictor by predictor, so that a killed run loses one of them at most.
+
+    Args:
+        warehouse: with the training sets.
+        encoders: networks whose outputs predictors learn from.
+        predictors: names.
+        subreddit: name in lower case; empty for all that have a training set.
+        label_age: age of the labels.
+        test_share, validation_share: of the splits that are made here.
+        seed: of splits, trainings and bootstrap.
+        progress: told of each predictor that was compared.
+
+    Returns:
+        All rows of the table, and the number of models that were trained.
+
+    Raises:
+        SettingsError: the subreddit has no training set.
+        ValueError: there is no such predictor.
+    """
+    snapshots = {row["subreddit"]: row["snapshot"] for row in warehouse.query(_SNAPSHOTS).to_pylist()}
+    if subreddit and subreddit not in snapshots:
+        known = ", ".join(snapshots) or "none yet: run `redpop materialize`"
+        raise SettingsError(f"r/{subreddit} has no training set. Subreddits that have one: {known}.")
+    with warehouse.write() as writer:
+        writer.execute(
+            f"DELETE FROM {TABLE} WHERE NOT list_contains($subreddits, subreddit) "
+            "OR NOT list_contains($predictors, predictor)",
+            {"subreddits": list(snapshots), "predictors": [*predictor_names(), *predictors]},
+        )
+        empty = writer.query(f"SELECT * FROM {TABLE} LIMIT 0")
+    done = {
+        (row["subreddit"], row["predictor"], row["split"], row["split_digest"], row["snapshot"], row["version"])
+        for row in warehouse.query(f"SELECT * FROM {TABLE}").to_pylist()
+    }
+    trained = 0
+    for name in [subreddit] if subreddit else snapshots:
+        post_ids, posts = read_posts(warehouse, name)
+        trials = split_trials(
+            posts, label_age=label_age, test_share=test_share, validation_share=validation_share, seed=seed
+        )
+        digests = {trial.name: splits.digest(post_ids.tolist(), trial.split) for trial in trials}
+        for predictor in predictors:
+            kind = predictor_class(predictor)
+            same = {
+                "snapshot": snapshots[name],
+                "version": f"{CODE_VERSION}-{METRICS_VERSION}-{kind.code_version}-{seed}",
+            }
+            due = [
+                trial
+                for trial in trials
+                if (name, predictor, trial.name, digests[trial.name], *same.values()) not in done
+            ]
+            if not due:
+                continue
+            data, _ = read_split(warehouse, name, encoders, sorted(kind.uses))
+            rows = [{**row, **same} for row in compare_splits(name, predictor, data, posts, due, seed=seed)]
+            warehouse.merge(TABLE, pa.Table.from_pylist(rows, schema=empty.schema))
+            trained += sum(row["status"] == "trained" for row in rows)
+            progress(f"{predictor} trained under {len(due)} splits of r/{name}")
+    return warehouse.query(f"SELECT * FROM {TABLE} ORDER BY ALL").to_pylist(), trained
+
+
+def split_markdown(rows: Sequence[Mapping[str, Any]]) -> str:
+    """Spearman under each split, a row per subreddit and predictor, as Markdown; best by time first."""
+    found: dict[tuple[str, str], dict[str, Mapping[str, Any]]] = {}
+    for row in rows:
+        found.setdefault((row["subreddit"], row["predictor"]), {})[row["split"]] = row
+    lines = [
+        f"| subreddit | predictor | {' | '.join(SPLITS)} | unseen authors by time |",
+        "| --- | --- |" + " --- |" * (len(SPLITS) + 1),
+    ]
+
+    def order(entry: tuple[tuple[str, str], Mapping[str, Mapping[str, Any]]]) -> tuple[str, float, str]:
+        value = entry[1].get("time", {}).get("spearman")
+        return entry[0][0], 2.0 if value is None else -value, entry[0][1]
+
+    for (subreddit, predictor), by_split in sorted(found.items(), key=order):
+        cells = [_cell(by_split.get(split)) for split in SPLITS]
+        share = by_split.get("time", {}).get("unseen_author_share")
+        unseen = "–" if share is None else f"{share:.0%}"
+        lines.append(f"| {subreddit} | {predictor} | {' | '.join(cells)} | {unseen} |")
+    lines += ["", "Spearman with 95 % intervals. Each split has a test part of its own; only that by time says how the "
+              "next posts would do."]  # fmt: skip
+    return "\n".join(lines)
+
+
+def _cell(row: Mapping[str, Any] | None) -> str:
+    if row is None:
+        return "–"
+    return with_interval(row, "spearman") if row["status"] == "trained" else "not trained"

@@ -1,0 +1,108 @@
+"""The catalogue of a whole warehouse: measured when a training set changed, and only then."""
+
+from datetime import timedelta
+
+import numpy as np
+import pytest
+
+from redpop_assets.evaluation.catalogue import catalogue_by_subreddit, out_of_fold
+from redpop_assets.refresh import catalogue as feature_catalogue
+from redpop_assets.refresh.blocks import TABLES
+from redpop_assets.refresh.catalogue import refresh_catalogue
+from redpop_assets.refresh.training import build_training_set
+from redpop_assets.storage.catalogue_page import is_feature
+from redpop_assets.storage.schema import load_schema
+
+
+def train(warehouse, subreddit, encoders):
+    built = build_training_set(
+        warehouse, subreddit, encoders, label_age=timedelta(days=9), test_share=0.15, validation_share=0.15, most=1000
+    )
+    warehouse.replace("models.training_set", built.rows, "subreddit = $s", {"s": subreddit})
+
+
+def refresh(warehouse, encoders, seed=0):
+    rows, measured = refresh_catalogue(warehouse, encoders, seed=seed, progress=str)
+    return {(row["subreddit"], row["block"], row["feature"]): row for row in rows}, measured
+
+
+@pytest.fixture
+def filled(empty_warehouse, fill, encoders):
+    for subreddit in ("pics", "aww"):
+        fill(empty_warehouse, subreddit, posts=120)
+        train(empty_warehouse, subreddit, encoders)
+    return empty_warehouse
+
+
+def test_every_feature_of_every_community_is_there_and_the_planted_one_is_first(filled, encoders):
+    rows, measured = refresh(filled, encoders)
+    features = {
+        (block, column.name)
+        for block, table in TABLES.items()
+        for column in load_schema()[table].columns
+        if is_feature(column)
+    }
+    assert measured == 2
+    assert set(rows) == {(subreddit, *feature) for subreddit in ("pics", "aww") for feature in features}
+    for subreddit in ("pics", "aww"):
+        words = rows[subreddit, "text", "words"]
+        assert (words["rank_in_block"], words["leakage"], words["posts"]) == (1, "suspicious", 120)
+        assert words["spearman"] > 0.8
+        own = [row for key, row in rows.items() if key[0] == subreddit and row["known_at"] != "after_post"]
+        assert [row["feature"] for row in own if row["leakage"] != "none"] == ["words"]
+        assert words["labelled_posts"] == filled.scalar(
+            "SELECT count(*) FROM models.training_set WHERE subreddit = $s", {"s": subreddit}
+        )
+    text = catalogue_by_subreddit(list(rows.values()))
+    assert text.startswith("### r/aww\n\n| block |")
+    assert text.count("| text | words |") == 2
+
+
+def test_nothing_new_measures_and_writes_nothing(filled, encoders, monkeypatch):
+    rows, _ = refresh(filled, encoders)
+    before = filled.fingerprint("marts.feature_catalogue")
+    monkeypatch.setattr(feature_catalogue, "_measure", lambda *given: pytest.fail(f"measured {given}"))
+    filled.publish()
+    assert refresh(filled, encoders) == (rows, 0)
+    assert filled.fingerprint("marts.feature_catalogue") == before
+    assert not filled.publish().changed
+
+
+def test_only_the_community_that_changed_is_measured_again(filled, encoders):
+    before, _ = refresh(filled, encoders)
+    with filled.write() as writer:
+        writer.execute("UPDATE core.labels SET log_score = log_score + random() WHERE subreddit = 'aww'")
+    assert refresh(filled, encoders)[1] == 0  # predictors have not seen that either
+    train(filled, "aww", encoders)
+    after, measured = refresh(filled, encoders)
+    assert measured == 1
+    assert after["pics", "text", "words"] == before["pics", "text", "words"]
+    assert after["aww", "text", "words"]["spearman"] < before["aww", "text", "words"]["spearman"]
+    assert refresh(filled, encoders, seed=1)[1] == 2
+
+
+def test_a_community_that_is_gone_leaves_the_catalogue(filled, encoders):
+    refresh(filled, encoders)
+    with filled.write() as writer:
+        writer.execute("DELETE FROM models.training_set WHERE subreddit = 'aww'")
+    assert {key[0] for key in refresh(filled, encoders)[0]} == {"pics"}
+
+
+def test_without_any_training_set_it_is_empty(empty_warehouse, encoders):
+    with empty_warehouse.write():
+        pass
+    assert refresh(empty_warehouse, encoders) == ({}, 0)
+
+
+def test_ridge_never_saw_the_picture_it_speaks_of():
+    random = np.random.default_rng(3)
+    # Forty pictures, each posted by five people: what is learnt of one post is no news of the next.
+    pictures = np.repeat(np.arange(40), 5)
+    vectors = np.eye(40)[pictures] + 0.01 * random.normal(size=(200, 40))
+    truth = random.normal(size=40)[pictures]
+    people = np.arange(200)
+    assert np.corrcoef(out_of_fold(vectors, truth, people), truth)[0, 1] > 0.9
+    apart = out_of_fold(vectors, truth, people, groups=pictures)
+    assert abs(np.corrcoef(apart, truth)[0, 1]) < 0.4
+    assert np.array_equal(out_of_fold(vectors, truth, people, groups=people), out_of_fold(vectors, truth, people))
+    assert not out_of_fold(vectors, truth, people, groups=np.zeros(200, dtype=np.int64)).any()

@@ -1,0 +1,290 @@
+"""Training in one subreddit: the shared split, and predictors that learn again when there is reason to."""
+
+import shutil
+from datetime import timedelta
+
+import numpy as np
+import pytest
+
+from redpop_assets.predictors.registry import load_predictor, predictor_class
+from redpop_assets.refresh.blocks import Encoders
+from redpop_assets.refresh.training import build_training_set, read_parts, refresh_predictor
+from redpop_assets.storage.models import ModelStore
+
+WEEK = timedelta(days=7)
+
+
+@pytest.fixture
+def filled(empty_warehouse, fill):
+    fill(empty_warehouse)
+    return empty_warehouse
+
+
+@pytest.fixture
+def models(tmp_path):
+    return ModelStore(tmp_path / "models")
+
+
+def build(warehouse, encoders, subreddit="pics", **changes):
+    options = {"label_age": WEEK, "test_share": 0.2, "validation_share": 0.15, "most": 1000, **changes}
+    return build_training_set(warehouse, subreddit, encoders, **options)
+
+
+def store(warehouse, encoders, subreddit="pics", **changes):
+    built = build(warehouse, encoders, subreddit, **changes)
+    with warehouse.write() as writer:
+        for table, rows in (("models.training_set", built.rows), ("models.training_columns", built.columns)):
+            writer.replace(table, rows, "subreddit = $s", {"s": subreddit})
+    return built
+
+
+@pytest.fixture
+def ready(filled, encoders):
+    store(filled, encoders)
+    return filled
+
+
+def test_only_labelled_posts_are_in_it(filled, encoders):
+    rows = build(filled, encoders).rows.to_pylist()
+    labels = filled.query("SELECT post_id, log_score FROM core.labels ORDER BY 1").to_pylist()
+    assert [(row["post_id"], row["log_score"]) for row in rows] == [tuple(row.values()) for row in labels]
+    assert 0 < len(rows) < filled.scalar("SELECT count(*) FROM core.posts")
+
+
+def test_train_and_validation_were_mature_before_the_test_began(filled, encoders):
+    rows = build(filled, encoders).rows.to_pylist()
+    parts = {
+        part: [row for row in rows if row["split"] == part]
+        for part in ("train", "validation", "test", "embargo", "seen_before")
+    }
+    assert sum(map(len, parts.values())) == len(rows)
+    assert all(parts[part] for part in ("train", "validation", "test", "embargo"))
+    first_test = min(row["created_at"] for row in parts["test"])
+    assert all(row["created_at"] + WEEK <= first_test for row in parts["train"] + parts["validation"])
+    assert all(row["created_at"] + WEEK > first_test for row in parts["embargo"])
+    assert max(r["created_at"] for r in parts["train"]) <= min(r["created_at"] for r in parts["validation"])
+    assert len(parts["test"]) == pytest.approx(0.2 * len(rows), abs=3)
+
+
+def test_of_other_communities_only_earlier_posts_of_their_train_parts_are_known(ready, encoders, fill):
+    assert len(read_parts(ready, "pics", encoders, [])[0].elsewhere) == 0
+    fill(ready, "aww", seed=1, days=90)
+    store(ready, encoders, "aww")
+    newest = ready.scalar("SELECT max(created_at) FROM models.training_set WHERE subreddit = 'aww' AND split = 'train'")
+    train, _ = read_parts(ready, "aww", encoders, [])
+    known = "FROM models.training_set WHERE subreddit = 'pics' AND split = 'train' AND created_at <= $newest"
+    expected = ready.query(f"SELECT log_score {known} ORDER BY post_id", {"newest": newest}).column(0).to_numpy()
+    assert 0 < len(expected) < len(read_parts(ready, "pics", encoders, [])[0])
+    np.testing.assert_allclose(train.elsewhere, expected, rtol=1e-6)
+
+
+def test_scores_of_another_scale_are_no_scores_of_elsewhere(ready, encoders, fill):
+    fill(ready, "aww", seed=1, label_scale="before December 2016")
+    store(ready, encoders, "aww")
+    assert len(read_parts(ready, "aww", encoders, [])[0].elsewhere) == 0
+    assert len(read_parts(ready, "pics", encoders, [])[0].elsewhere) == 0
+
+
+def test_of_many_posts_the_newest_are_in_it(filled, encoders):
+    rows = build(filled, encoders, most=120).rows.to_pylist()
+    everything = build(filled, encoders).rows.to_pylist()
+    newest = sorted(everything, key=lambda row: row["created_at"])[-120:]
+    assert {row["post_id"] for row in rows} == {row["post_id"] for row in newest}
+    assert len(everything) > 120
+    assert {"train", "validation", "test"} <= {row["split"] for row in rows}
+
+
+def test_posts_of_one_picture_share_a_group(filled, encoders):
+    rows = {row["post_id"]: row for row in build(filled, encoders).rows.to_pylist()}
+    assert rows["pi00038"]["duplicate_group"] == rows["pi00039"]["duplicate_group"]
+    assert rows["pi00003"]["duplicate_group"] == "pi00003"
+    learnt = {row["duplicate_group"] for row in rows.values() if row["split"] in ("train", "validation")}
+    assert not learnt & {row["duplicate_group"] for row in rows.values() if row["split"] == "test"}
+
+
+def test_an_unknown_author_is_a_cluster_of_its_own(filled, encoders):
+    rows = {row["post_id"]: row for row in build(filled, encoders).rows.to_pylist()}
+    assert rows["pi00007"]["cluster"] == "pi00007"
+    assert rows["pi00008"]["cluster"] == "author8"
+
+
+def test_scores_of_two_scales_do_not_meet(filled, encoders):
+    with filled.write() as writer:
+        writer.execute("UPDATE core.labels SET score_scale = 'before_2016_12' WHERE post_id < 'pi00020'")
+    rows = build(filled, encoders).rows.to_pylist()
+    assert min(row["post_id"] for row in rows) == "pi00020"
+
+
+def test_the_columns_tell_when_each_is_known_and_how_many_posts_have_it(filled, encoders):
+    columns = {(row["block"], row["column_name"]): row for row in build(filled, encoders).columns.to_pylist()}
+    assert {row["known_at"] for row in columns.values()} <= {"before_post", "at_post"}
+    assert ("flags", "over_18") not in columns
+    n = filled.scalar("SELECT count(*) FROM core.labels")
+    assert columns["text", "words"]["present_rows"] == n
+    assert 0.8 * n < columns["image", "embedding"]["present_rows"] < n
+    assert columns["image", "embedding"]["source_table"] == "features.image_embeddings"
+
+
+@pytest.mark.parametrize(
+    ("change", "other"),
+    [
+        ("UPDATE core.labels SET log_score = 9 WHERE post_id = 'pi00001'", True),
+        ("DELETE FROM core.labels WHERE post_id = 'pi00001'", True),
+        ("UPDATE features.caption_features SET words = 9", True),
+        ("DELETE FROM features.image_embeddings", True),
+        ("UPDATE core.posts SET author = 'somebody' WHERE post_id = 'pi00001'", True),
+        ("UPDATE core.posts SET flair = 'x'", False),
+        ("UPDATE core.labels SET percentile = 0.5, observed_at = observed_at + INTERVAL 1 DAY", False),
+        ("UPDATE features.author_features SET past_posts = 99 WHERE post_id = 'pi00239'", False),
+    ],
+)
+def test_the_snapshot_changes_with_what_the_training_sees(filled, encoders, change, other):
+    before = build(filled, encoders).snapshot
+    assert build(filled, encoders).snapshot == before
+    with filled.write() as writer:
+        assert writer.execute(change) >= 1
+    assert (build(filled, encoders).snapshot != before) is other
+
+
+def test_the_snapshot_knows_split_and_encoders(filled, encoders):
+    snapshots = {
+        build(filled, encoders).snapshot,
+        build(filled, encoders, test_share=0.3).snapshot,
+        build(filled, Encoders(image="timm:resnet50/random", caption=encoders.caption)).snapshot,
+    }
+    assert len(snapshots) == 3
+
+
+def test_a_community_without_a_past_has_no_split_and_no_predictor(empty_warehouse, encoders, fill, models):
+    fill(empty_warehouse, posts=30, days=10)
+    built = store(empty_warehouse, encoders)
+    assert {row["split"] for row in built.rows.to_pylist()} == {"train"}
+    for name in ("subreddit_median", "fusion_lightgbm"):
+        state = refresh_predictor(name, "pics", empty_warehouse, models, encoders, seed=7)
+        assert state.row["status"] == "not_trained"
+        assert "too few matured posts" in state.row["reason"]
+        assert state.row["digest"] is None
+
+
+def test_a_community_without_posts_is_not_trained_either(empty_warehouse, encoders, fill, models):
+    fill(empty_warehouse, posts=30)
+    built = store(empty_warehouse, encoders, "aww")
+    assert built.rows.num_rows == 0
+    state = refresh_predictor("subreddit_median", "aww", empty_warehouse, models, encoders, seed=7)
+    assert state.row["status"] == "not_trained"
+    assert refresh_predictor("subreddit_median", "aww", empty_warehouse, models, encoders, seed=7).trained_now is False
+
+
+def test_the_parts_carry_labels_and_never_a_test_post(ready, encoders):
+    train, validation = read_parts(ready, "pics", encoders)
+    split = {
+        row["post_id"]: (row["split"], row["log_score"])
+        for row in ready.query("SELECT post_id, split, log_score FROM models.training_set").to_pylist()
+    }
+    for part, data in (("train", train), ("validation", validation)):
+        assert len(data) > 10
+        assert {split[post][0] for post in data.post_ids} == {part}
+        assert data.labels.tolist() == pytest.approx([split[post][1] for post in data.post_ids])
+
+
+# Keeping predictors up to date
+
+
+def refresh(warehouse, models, encoders, name="metadata_boosting", seed=7):
+    return refresh_predictor(name, "pics", warehouse, models, encoders, seed=seed)
+
+
+def test_a_trained_predictor_is_recorded_and_stored(ready, models, encoders):
+    said = []
+    state = refresh_predictor("metadata_boosting", "pics", ready, models, encoders, seed=7, progress=said.append)
+    assert state.trained_now
+    (row,) = ready.query("SELECT * FROM models.predictors").to_pylist()
+    assert row == {**state.row, "trained_at": row["trained_at"]}
+    assert row["status"] == "trained"
+    assert row["snapshot"] == ready.scalar("SELECT any_value(snapshot) FROM models.training_set")
+    assert row["train_rows"] == ready.scalar("SELECT count(*) FROM models.training_set WHERE split = 'train'")
+    assert row["code_version"] == predictor_class("metadata_boosting").code_version
+    assert row["blocks"]
+    assert row["train_seconds"] > 0
+    assert said
+    loaded = load_predictor(models.folder("pics", "metadata_boosting", row["digest"]))
+    train, _ = read_parts(ready, "pics", encoders)
+    assert np.corrcoef(loaded.predict(train), train.labels)[0, 1] > 0.6
+
+
+def test_nothing_new_trains_nothing(ready, models, encoders):
+    first = refresh(ready, models, encoders)
+    before = ready.fingerprint("models.predictors")
+    again = refresh(ready, models, encoders)
+    assert again.trained_now is False
+    assert again.row["digest"] == first.row["digest"]
+    assert ready.fingerprint("models.predictors") == before
+
+
+def test_a_new_snapshot_or_seed_trains_again(ready, models, encoders):
+    first = refresh(ready, models, encoders)
+    assert refresh(ready, models, encoders, seed=8).trained_now
+    with ready.write() as writer:
+        writer.execute("UPDATE core.labels SET log_score = log_score + 1 WHERE post_id < 'pi00100'")
+    store(ready, encoders)
+    second = refresh(ready, models, encoders)
+    assert second.trained_now
+    assert second.row["digest"] != first.row["digest"]
+    assert ready.scalar("SELECT count(*) FROM models.predictors") == 1
+
+
+def test_the_same_data_and_seed_give_the_same_files(ready, models, encoders, tmp_path):
+    first = refresh(ready, models, encoders)
+    other = ModelStore(tmp_path / "other")
+    assert refresh(ready, other, encoders).row["digest"] == first.row["digest"]
+
+
+def test_lost_and_damaged_files_are_made_again(ready, models, encoders):
+    first = refresh(ready, models, encoders)
+    folder = models.folder("pics", "metadata_boosting", first.row["digest"])
+    (folder / "predictor.json").write_text("{}", encoding="utf-8")
+    assert refresh(ready, models, encoders).trained_now
+    assert models.folder("pics", "metadata_boosting", first.row["digest"]) == folder
+    shutil.rmtree(folder)
+    assert refresh(ready, models, encoders).trained_now
+    assert folder.is_dir()
+
+
+def test_another_code_version_trains_again(ready, models, encoders):
+    refresh(ready, models, encoders)
+    with ready.write() as writer:
+        writer.execute("UPDATE models.predictors SET code_version = '0'")
+    assert refresh(ready, models, encoders).trained_now
+
+
+def test_only_encoders_that_are_used_are_named_and_random_ones_are_marked(ready, models, encoders):
+    metadata = refresh(ready, models, encoders).row
+    assert (metadata["image_encoder"], metadata["caption_encoder"]) == (None, None)
+    assert metadata["untrained_weights"] is False
+    fusion = refresh(ready, models, encoders, "fusion_lightgbm").row
+    assert (fusion["image_encoder"], fusion["caption_encoder"]) == (encoders.image, encoders.caption)
+    assert fusion["untrained_weights"] is True
+
+
+def test_without_images_the_others_are_trained_and_the_reason_is_recorded(empty_warehouse, fill, models, encoders):
+    fill(empty_warehouse, images=False)
+    store(empty_warehouse, encoders)
+    thesis = refresh(empty_warehouse, models, encoders, "redpop_thesis").row
+    assert thesis["status"] == "not_trained"
+    assert "needs images" in thesis["reason"]
+    fusion = refresh(empty_warehouse, models, encoders, "fusion_lightgbm").row
+    assert fusion["status"] == "trained"
+    assert fusion["image_encoder"] is None
+    assert not {"image", "pixels"} & set(fusion["blocks"])
+
+
+def test_what_could_not_be_trained_is_tried_again_with_more_posts(empty_warehouse, fill, models, encoders):
+    fill(empty_warehouse, posts=80)
+    store(empty_warehouse, encoders)
+    assert refresh(empty_warehouse, models, encoders).row["status"] == "not_trained"
+    assert refresh(empty_warehouse, models, encoders).trained_now is False
+    fill(empty_warehouse, posts=260)
+    store(empty_warehouse, encoders)
+    state = refresh(empty_warehouse, models, encoders)
+    assert state.trained_now
+    assert (state.row["status"], state.row["reason"]) == ("trained", None)
