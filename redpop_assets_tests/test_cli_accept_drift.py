@@ -7,8 +7,7 @@ import pytest
 from rich.console import Console
 
 from redpop_assets import cli
-from redpop_assets.evaluation.drift import profile_rows, read_accepted
-from redpop_assets.refresh.drift import read_sample
+from redpop_assets.refresh.drift import profile_rows, read_accepted, read_sample
 from redpop_assets.storage.arrow import utc_now
 from redpop_assets.storage.warehouse import Warehouse
 

@@ -9,7 +9,7 @@ import dagster as dg
 
 from redpop_assets.automation import ON_DEMAND_TAGS, ON_NEW_DATA, ON_NEW_DATA_FROM_ANY
 from redpop_assets.checks import check_specs, looks_as_before, run_checks
-from redpop_assets.evaluation import drift
+from redpop_assets.refresh import drift
 from redpop_assets.refresh.blocks import Encoders
 from redpop_assets.refresh.drift import COMPARED_TABLES, Sample, read_sample
 from redpop_assets.settings import Settings

@@ -5,22 +5,17 @@ column has drifted if a distance is both material and beyond chance: with few ro
 rows every distance is significant. Rows count as independent; where they are not (many posts of few authors, or new
 values that contain the old ones), the bounds are respectively too narrow and too wide.
 
-Arrays in, verdicts out; only `read_accepted` and `accept` know that there is a warehouse.
+Arrays in, verdicts out; what is read and stored belongs into `redpop_assets.refresh.drift`.
 """
 
 import json
 import math
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
-from datetime import datetime
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
 import numpy as np
 import numpy.typing as npt
-import pyarrow as pa
-
-if TYPE_CHECKING:
-    from redpop_assets.storage.warehouse import Reader, Warehouse
 
 Values = npt.NDArray[np.floating[Any]]
 Floats = npt.NDArray[np.float64]
@@ -28,8 +23,6 @@ Counts = npt.NDArray[np.int64]
 
 CODE_VERSION: Final = "1"
 """Raise it whenever a profile would hold something else: profiles of another version count as not accepted."""
-
-TABLE: Final = "features.profiles"
 
 BINS: Final = 10
 """Bins that the accepted values are split into evenly; a value that fills a bin alone makes a few more."""
@@ -218,11 +211,11 @@ def check_features(
 
     A column without an accepted profile gets the present one, if it has `MIN_ROWS` rows and no fault. If nothing is
     wrong with any column, the profiles of all that grew by `GROWTH` are renewed. If something is wrong, nothing that
-    was accepted changes: the warning repeats until `accept` is called.
+    was accepted changes: the warning repeats until a person accepts it.
 
     Args:
         columns: column -> (n,) numbers or (n, k) vectors; NaN, or a vector with a NaN, is a missing value.
-        accepted: column -> accepted profile, as of `read_accepted`.
+        accepted: column -> accepted profile.
         unit_vectors: the columns whose vectors are embeddings of different contents: of length 1, and not all alike.
 
     Raises:
@@ -471,68 +464,6 @@ def drift_markdown(drifts: Sequence[Drift]) -> str:
         )
         lines.append("| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |")
     return "\n".join(lines)
-
-
-def profile_rows(subreddit: str, table: str, profiles: Mapping[str, Profile], accepted_at: datetime) -> pa.Table:
-    """Rows of features.profiles.
-
-    Args:
-        subreddit: community in lower case.
-        table: qualified name of the table that has the columns.
-        profiles: column -> profile that is accepted now.
-        accepted_at: UTC, without a zone.
-    """
-    return pa.table(
-        {
-            "subreddit": pa.array([subreddit] * len(profiles), pa.string()),
-            "table_name": pa.array([table] * len(profiles), pa.string()),
-            "column_name": pa.array(profiles, pa.string()),
-            "accepted_at": pa.array([accepted_at] * len(profiles), pa.timestamp("us")),
-            "n": pa.array([found.rows for found in profiles.values()], pa.int32()),
-            "profile": pa.array([found.to_json() for found in profiles.values()], pa.string()),
-        }
-    )
-
-
-def read_accepted(reader: "Reader | Warehouse", subreddit: str, table: str) -> dict[str, Profile]:
-    """The accepted profiles of a table: column -> profile; empty if there are none."""
-    rows = reader.query(
-        f"SELECT column_name, profile FROM {TABLE} WHERE subreddit = $subreddit AND table_name = $table ORDER BY 1",
-        {"subreddit": subreddit, "table": table},
-    ).to_pylist()
-    profiles = {row["column_name"]: Profile.from_json(row["profile"]) for row in rows}
-    return {name: found for name, found in profiles.items() if found is not None}
-
-
-def accept(
-    warehouse: "Warehouse", subreddit: str, table: str, columns: Mapping[str, Values], accepted_at: datetime
-) -> int:
-    """Agree to a table as it is: its present profiles become the accepted ones, whatever the old ones said.
-
-    Args:
-        warehouse: where features.profiles is.
-        subreddit: community in lower case.
-        table: qualified name.
-        columns: its columns, as for `check_features`.
-        accepted_at: UTC, without a zone.
-
-    Returns:
-        Number of columns. Profiles of columns that the table does not have any more are removed; without rows nothing
-        is agreed to, and nothing changes.
-
-    Raises:
-        ValueError: as for `profile`.
-    """
-    profiles = {name: profile(values) for name, values in columns.items() if len(values)}
-    if not profiles:
-        return 0
-    warehouse.replace(
-        TABLE,
-        profile_rows(subreddit, table, profiles, accepted_at),
-        "subreddit = $subreddit AND table_name = $table",
-        {"subreddit": subreddit, "table": table},
-    )
-    return len(profiles)
 
 
 def _known(values: Values) -> tuple[Floats, Values | None]:

@@ -10,6 +10,7 @@ Distances and verdicts belong into `redpop_assets.evaluation.drift`.
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Final
 
 import numpy as np
@@ -19,12 +20,15 @@ import pyarrow.compute as pc
 
 from redpop_assets.encoders.base import CODE_VERSION as ENCODING_VERSION
 from redpop_assets.errors import SettingsError
-from redpop_assets.evaluation.drift import Drift, FeatureCheck, Profile, accept, check_features, read_accepted
+from redpop_assets.evaluation.drift import Drift, FeatureCheck, Profile, Values, check_features, profile
 from redpop_assets.refresh.blocks import SOURCES, Encoders, Source
 from redpop_assets.storage.arrow import utc_now
 from redpop_assets.storage.catalogue_page import is_feature
 from redpop_assets.storage.schema import Column
 from redpop_assets.storage.warehouse import Reader, Warehouse
+
+TABLE: Final = "features.profiles"
+"""Where accepted profiles are filed, by community, table and column."""
 
 MOST_ROWS: Final = 20_000
 """Rows of a table that are looked at: those with the smallest hashes of their keys, so always the same ones."""
@@ -147,6 +151,68 @@ def accept_drift(
         if drifted and accept(warehouse, subreddit, sample.table, sample.columns, utc_now()):
             done[sample.table] = drifted
     return done
+
+
+def profile_rows(subreddit: str, table: str, profiles: Mapping[str, Profile], accepted_at: datetime) -> pa.Table:
+    """Rows of features.profiles.
+
+    Args:
+        subreddit: community in lower case.
+        table: qualified name of the table that has the columns.
+        profiles: column -> profile that is accepted now.
+        accepted_at: UTC, without a zone.
+    """
+    return pa.table(
+        {
+            "subreddit": pa.array([subreddit] * len(profiles), pa.string()),
+            "table_name": pa.array([table] * len(profiles), pa.string()),
+            "column_name": pa.array(profiles, pa.string()),
+            "accepted_at": pa.array([accepted_at] * len(profiles), pa.timestamp("us")),
+            "n": pa.array([found.rows for found in profiles.values()], pa.int32()),
+            "profile": pa.array([found.to_json() for found in profiles.values()], pa.string()),
+        }
+    )
+
+
+def read_accepted(reader: Reader | Warehouse, subreddit: str, table: str) -> dict[str, Profile]:
+    """The accepted profiles of a table: column -> profile; empty if there are none."""
+    rows = reader.query(
+        f"SELECT column_name, profile FROM {TABLE} WHERE subreddit = $subreddit AND table_name = $table ORDER BY 1",
+        {"subreddit": subreddit, "table": table},
+    ).to_pylist()
+    profiles = {row["column_name"]: Profile.from_json(row["profile"]) for row in rows}
+    return {name: found for name, found in profiles.items() if found is not None}
+
+
+def accept(
+    warehouse: Warehouse, subreddit: str, table: str, columns: Mapping[str, Values], accepted_at: datetime
+) -> int:
+    """Agree to a table as it is: its present profiles become the accepted ones, whatever the old ones said.
+
+    Args:
+        warehouse: where features.profiles is.
+        subreddit: community in lower case.
+        table: qualified name.
+        columns: its columns, as for `evaluation.drift.check_features`.
+        accepted_at: UTC, without a zone.
+
+    Returns:
+        Number of columns. Profiles of columns that the table does not have any more are removed; without rows nothing
+        is agreed to, and nothing changes.
+
+    Raises:
+        ValueError: as for `evaluation.drift.profile`.
+    """
+    profiles = {name: profile(values) for name, values in columns.items() if len(values)}
+    if not profiles:
+        return 0
+    warehouse.replace(
+        TABLE,
+        profile_rows(subreddit, table, profiles, accepted_at),
+        "subreddit = $subreddit AND table_name = $table",
+        {"subreddit": subreddit, "table": table},
+    )
+    return len(profiles)
 
 
 def compared_table(name: str) -> str:

@@ -1,5 +1,4 @@
 import dataclasses
-from datetime import datetime
 
 import numpy as np
 import pytest
@@ -15,20 +14,15 @@ from redpop_assets.evaluation.drift import (
     POINTS,
     PSI_BOUND,
     Profile,
-    accept,
     check_features,
     compare,
     drift_markdown,
     ks,
     profile,
-    profile_rows,
     psi,
     psi_bound,
-    read_accepted,
 )
-from redpop_assets.storage.warehouse import Warehouse
 
-NOW = datetime(2024, 5, 1, 12)
 # Normal, zero-inflated, a rare flag, counts, heavy tails.
 DRAWS = {
     "normal": lambda random, n: random.normal(size=n),
@@ -306,33 +300,6 @@ def test_the_table_lists_the_ten_worst_columns():
     assert lines[4].startswith("| c\\|13 | 300 | 300 | ")
     assert "PSI" in lines[4].split(" | ")[-1]
     assert {line.replace("\\|", "").count("|") for line in lines[2:]} == {11}
-
-
-def test_profiles_are_kept_in_the_warehouse_until_a_person_accepts_others(tmp_path):
-    warehouse = Warehouse(tmp_path, source="sandbox", lock_timeout=60)
-    random = np.random.default_rng(12)
-    columns = {"a": random.normal(size=100).astype(np.float32), "e": embeddings(100)}
-    renewed = check_features(columns, {}).renewed
-    warehouse.merge("features.profiles", profile_rows("aww", "features.f", renewed, NOW))
-    assert read_accepted(warehouse, "aww", "features.f") == renewed
-    assert read_accepted(warehouse, "pics", "features.f") == {}
-
-    moved = {"a": columns["a"] + 5}
-    assert not check_features(moved, read_accepted(warehouse, "aww", "features.f")).passed
-    assert accept(warehouse, "aww", "features.f", moved, NOW) == 1
-    assert read_accepted(warehouse, "aww", "features.f") == {"a": profile(moved["a"])}
-    assert check_features(moved, read_accepted(warehouse, "aww", "features.f")).passed
-    assert accept(warehouse, "aww", "features.f", {"a": np.zeros(0)}, NOW) == 0
-    assert set(read_accepted(warehouse, "aww", "features.f")) == {"a"}
-
-
-def test_a_profile_of_another_version_counts_as_none(tmp_path):
-    warehouse = Warehouse(tmp_path, source="sandbox", lock_timeout=60)
-    rows = profile_rows("aww", "features.f", {"a": profile(np.arange(60.0))}, NOW)
-    text = rows.column("profile")[0].as_py().replace('"version":"1"', '"version":"0"')
-    at = rows.schema.get_field_index("profile")
-    warehouse.merge("features.profiles", rows.set_column(at, "profile", [[text]]))
-    assert read_accepted(warehouse, "aww", "features.f") == {}
 
 
 def test_a_profile_says_what_it_is_of():

@@ -1,22 +1,33 @@
 """Which rows are compared with what was accepted, and how a person accepts others."""
 
 from dataclasses import replace
+from datetime import datetime
 
 import numpy as np
 import pyarrow as pa
 import pytest
 
 from redpop_assets.errors import SettingsError
-from redpop_assets.evaluation.drift import profile_rows, read_accepted
+from redpop_assets.evaluation.drift import check_features, profile
 from redpop_assets.refresh import drift as feature_drift
 from redpop_assets.refresh.blocks import SOURCES
-from redpop_assets.refresh.drift import COMPARED_TABLES, accept_drift, compared_table, read_sample
+from redpop_assets.refresh.drift import (
+    COMPARED_TABLES,
+    accept,
+    accept_drift,
+    compared_table,
+    profile_rows,
+    read_accepted,
+    read_sample,
+)
 from redpop_assets.storage.arrow import utc_now
 from redpop_assets.storage.catalogue_page import feature_tables
 from redpop_assets.storage.schema import load_schema
 
 PIXELS = "features.image_features"
 EMBEDDINGS = "features.caption_embeddings"
+
+NOW = datetime(2024, 5, 1, 12)
 
 
 @pytest.fixture
@@ -173,3 +184,30 @@ def test_a_table_is_named_with_or_without_its_layer():
     for name in ("timestamp_features", "core.posts", "profiles", "nonsense"):
         with pytest.raises(SettingsError, match=rf"no table {name} whose.*author_features, .*; or none, for all"):
             compared_table(name)
+
+
+def test_profiles_are_kept_in_the_warehouse_until_a_person_accepts_others(empty_warehouse):
+    warehouse = empty_warehouse
+    random = np.random.default_rng(12)
+    columns = {"a": random.normal(size=100).astype(np.float32), "e": random.normal(size=(100, 32))}
+    renewed = check_features(columns, {}).renewed
+    warehouse.merge("features.profiles", profile_rows("aww", "features.f", renewed, NOW))
+    assert read_accepted(warehouse, "aww", "features.f") == renewed
+    assert read_accepted(warehouse, "pics", "features.f") == {}
+
+    moved = {"a": columns["a"] + 5}
+    assert not check_features(moved, read_accepted(warehouse, "aww", "features.f")).passed
+    assert accept(warehouse, "aww", "features.f", moved, NOW) == 1
+    assert read_accepted(warehouse, "aww", "features.f") == {"a": profile(moved["a"])}
+    assert check_features(moved, read_accepted(warehouse, "aww", "features.f")).passed
+    assert accept(warehouse, "aww", "features.f", {"a": np.zeros(0)}, NOW) == 0
+    assert set(read_accepted(warehouse, "aww", "features.f")) == {"a"}
+
+
+def test_a_profile_of_another_version_counts_as_none(empty_warehouse):
+    warehouse = empty_warehouse
+    rows = profile_rows("aww", "features.f", {"a": profile(np.arange(60.0))}, NOW)
+    text = rows.column("profile")[0].as_py().replace('"version":"1"', '"version":"0"')
+    at = rows.schema.get_field_index("profile")
+    warehouse.merge("features.profiles", rows.set_column(at, "profile", [[text]]))
+    assert read_accepted(warehouse, "aww", "features.f") == {}
