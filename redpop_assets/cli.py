@@ -16,6 +16,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table as Grid
 
+from redpop_assets.durations import parse_duration
 from redpop_assets.errors import RedPopError, SettingsError, WarehouseError
 from redpop_assets.settings import Settings, load_settings
 
@@ -91,7 +92,7 @@ def demo(
         return
     settings = demo_settings(port)
     run_demo(
-        settings, port=port, posts=posts or 1000, advance=_duration(advance) if advance else None, console=_console
+        settings, port=port, posts=posts or 1000, advance=parse_duration(advance) if advance else None, console=_console
     )
 
 
@@ -473,7 +474,7 @@ def verify(
     from redpop_assets.storage.images import ImageStore
 
     settings = load_settings()
-    age = _duration(older_than)
+    age = parse_duration(older_than)
     with Progress(TextColumn("images"), BarColumn(), TimeRemainingColumn(), console=_console, transient=True) as bar:
         task = bar.add_task("images")
         result = verify_images(
@@ -591,7 +592,7 @@ def advance(
     """Let time pass in a running sandbox."""
     from redpop_assets.demo import advance_clock
 
-    now = advance_clock(f"http://127.0.0.1:{port}", _duration(duration))
+    now = advance_clock(f"http://127.0.0.1:{port}", parse_duration(duration))
     _say(f"World time is now {now}. Next: harvest again.")
 
 
@@ -640,17 +641,6 @@ def _moment(text: str) -> datetime:
     except ValueError as error:
         raise SettingsError(f"{text!r} is no time; write it like 2026-12-24 or 2026-12-24T18:00 (UTC).") from error
     return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
-
-
-def _duration(text: str) -> timedelta:
-    units = {"d": "days", "h": "hours", "m": "minutes", "s": "seconds"}
-    try:
-        duration = timedelta(**{units[text[-1:]]: float(text[:-1])})
-    except (KeyError, ValueError, OverflowError) as error:
-        raise SettingsError(f"{text!r} is no duration; write it like 8d, 12h or 30m.") from error
-    if duration <= timedelta(0):
-        raise SettingsError("Time only goes forward: give a duration above zero, such as 8d.")
-    return duration
 
 
 def _require_published(settings: Settings) -> Path:

@@ -17,7 +17,6 @@ from rich.console import Console
 from typer.testing import CliRunner
 
 from redpop_assets import cli
-from redpop_assets.errors import SettingsError
 from redpop_assets_tests.conftest import PREDICTORS
 
 COMMANDS = (
@@ -159,25 +158,6 @@ def test_predict_refuses_what_is_no_picture_and_no_title(redpop):
     answer = redpop("predict", "-r", "pics", "-t", "x", "--at", "tomorrow")
     assert answer.code == 1
     assert "'tomorrow' is no time" in answer.output
-
-
-@pytest.mark.parametrize(
-    ("text", "seconds"), [("8d", 691_200), ("12h", 43_200), ("30m", 1800), ("90s", 90), ("0.5d", 43_200)]
-)
-def test_durations(text, seconds):
-    assert cli._duration(text).total_seconds() == seconds
-
-
-@pytest.mark.parametrize("text", ["", "8", "d", "8w", "eight d", "1e400d", "nand", "infd"])
-def test_what_is_no_duration(text):
-    with pytest.raises(SettingsError, match="write it like 8d"):
-        cli._duration(text)
-
-
-@pytest.mark.parametrize("text", ["0d", "-1h"])
-def test_time_only_goes_forward(text):
-    with pytest.raises(SettingsError, match="forward"):
-        cli._duration(text)
 
 
 @pytest.mark.parametrize("text", ["2026-12-24T18:00", "2026-12-24T18:00Z", "2026-12-24T20:00+02:00"])

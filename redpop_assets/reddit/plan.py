@@ -8,6 +8,7 @@ from datetime import datetime, timedelta
 from functools import cached_property
 from typing import Self
 
+from redpop_assets.durations import format_duration, parse_duration
 from redpop_assets.errors import SettingsError
 from redpop_assets.reddit.listings import Listing
 
@@ -16,29 +17,9 @@ LONGEST_LISTING = 1000
 
 ONCE_A_DAY = timedelta(days=1)
 
-_DURATION = re.compile(r"([0-9]{1,4})\s*([mhd])", re.ASCII)
-_UNITS = {"d": timedelta(days=1), "h": timedelta(hours=1), "m": timedelta(minutes=1)}
+_MINUTE = timedelta(minutes=1)
 _PLANNED = re.compile(r"(?P<listing>[^:@]+)(:(?P<depth>[^:@]*))?(@(?P<every>[^:@]*))?")
 _LONGEST_TOLERANCE = timedelta(minutes=20)
-
-
-def parse_duration(text: str) -> timedelta:
-    """Read `30m`, `6h` or `7d`; case and spaces do not matter.
-
-    Raises:
-        SettingsError: the text is no duration, or one of 0.
-    """
-    match = _DURATION.fullmatch(text.strip().lower())
-    duration = int(match[1]) * _UNITS[match[2]] if match else timedelta(0)
-    if not duration:
-        raise SettingsError(f"{text!r} is no duration: write minutes, hours or days, such as 30m, 6h or 7d.")
-    return duration
-
-
-def format_duration(duration: timedelta) -> str:
-    """Whole minutes in the form that `parse_duration` reads, in the largest unit that leaves no rest: `90m`, `1d`."""
-    name, unit = next((name, unit) for name, unit in _UNITS.items() if not duration % unit)
-    return f"{duration // unit}{name}"
 
 
 def tolerance(every: timedelta) -> timedelta:
@@ -50,6 +31,13 @@ def tolerance(every: timedelta) -> timedelta:
     return min(every / 6, _LONGEST_TOLERANCE)
 
 
+def _require_whole_minutes(duration: timedelta, plan: str) -> None:
+    if duration % _MINUTE:
+        raise SettingsError(
+            f"{plan} {duration.total_seconds():g} seconds: write whole minutes, hours or days, such as 30m, 6h or 7d."
+        )
+
+
 @dataclass(frozen=True, slots=True)
 class PlannedListing:
     """A listing, how many posts of it are read, and how often: `top/day:300@6h`.
@@ -57,7 +45,7 @@ class PlannedListing:
     Without a depth it is read to its end, without a period once a day.
 
     Raises:
-        SettingsError: depth outside of 1 to 1,000.
+        SettingsError: depth outside of 1 to 1,000, or a period that is not of whole minutes.
     """
 
     listing: Listing
@@ -70,6 +58,7 @@ class PlannedListing:
                 f"{self.listing} is to be read to a depth of {self.depth} posts: write a number from 1 to "
                 f"{LONGEST_LISTING}, where Reddit ends every listing."
             )
+        _require_whole_minutes(self.every, f"{self.listing} is to be read every")
 
     def __str__(self) -> str:
         depth = "" if self.depth == LONGEST_LISTING else f":{self.depth}"
@@ -212,7 +201,7 @@ class ObservationAges:
     """Ages at which the score of a young post is read, rising; `1h,3h,6h`.
 
     Raises:
-        SettingsError: an age is not positive, or the ages do not rise.
+        SettingsError: an age is not positive or not of whole minutes, or the ages do not rise.
     """
 
     ages: tuple[timedelta, ...]
@@ -220,6 +209,8 @@ class ObservationAges:
     def __post_init__(self) -> None:
         if any(earlier >= later for earlier, later in zip((timedelta(0), *self.ages), self.ages, strict=False)):
             raise SettingsError("The ages of a post have to be positive and to rise, such as 1h,3h,6h,12h,24h.")
+        for age in self.ages:
+            _require_whole_minutes(age, "A post is to be read at an age of")
 
     def __iter__(self) -> Iterator[timedelta]:
         return iter(self.ages)
