@@ -366,7 +366,7 @@ def predict(
     from redpop_assets.forecast_page import as_json, print_forecasts
     from redpop_assets.images.decode import ImageRejected, open_rgb
     from redpop_assets.reddit.records import AuthorKey
-    from redpop_assets.refresh.forecast import forecast
+    from redpop_assets.refresh.draft import forecast
     from redpop_assets.refresh.new_post import NewPost
     from redpop_assets.resources import judges_of, open_warehouse
     from redpop_assets.storage.models import ModelStore

@@ -9,7 +9,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table as Grid
 
-from redpop_assets.refresh.forecast import Forecast
+from redpop_assets.refresh.draft import Forecast
 
 SHOWN_LEVEL = 80
 

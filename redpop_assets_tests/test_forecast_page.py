@@ -9,7 +9,7 @@ import pytest
 from rich.console import Console
 
 from redpop_assets.forecast_page import as_json, print_forecasts, standing
-from redpop_assets.refresh.forecast import Forecast
+from redpop_assets.refresh.draft import Forecast
 
 CHAMPION = Forecast(
     predictor="fusion_lightgbm",

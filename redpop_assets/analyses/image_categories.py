@@ -20,7 +20,7 @@ import numpy.typing as npt
 from redpop_assets.analyses.drawings import gallery
 from redpop_assets.analyses.study import Analysis, Doubles, Finding, Row, Study
 from redpop_assets.predictors.systems.dual_attention import quarter_labels
-from redpop_assets.refresh.training import read_split
+from redpop_assets.refresh.training_set import read_split
 from redpop_assets.storage.figures import FigureStore
 
 if TYPE_CHECKING:

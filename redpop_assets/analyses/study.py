@@ -20,7 +20,8 @@ from redpop_assets.predictors.base import Predictor
 from redpop_assets.predictors.dataset import Dataset
 from redpop_assets.predictors.registry import load_predictor, predictor_class
 from redpop_assets.refresh.blocks import Encoders
-from redpop_assets.refresh.training import encoders_of, read_split
+from redpop_assets.refresh.predictors import encoders_of
+from redpop_assets.refresh.training_set import read_split
 from redpop_assets.storage.figures import FigureStore
 from redpop_assets.storage.images import ImageStore
 from redpop_assets.storage.models import ModelStore

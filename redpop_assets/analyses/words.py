@@ -21,7 +21,7 @@ from redpop_assets.analyses.study import LEAST_POSTS, Analysis, Doubles, Finding
 from redpop_assets.evaluation.bootstrap import author_clusters, resampled_weights
 from redpop_assets.features.tokens import EMOJI, caption_tokens
 from redpop_assets.predictors.systems.dual_attention import quarter_labels
-from redpop_assets.refresh.training import read_split
+from redpop_assets.refresh.training_set import read_split
 
 LEAST_TOKEN_POSTS: Final = 10
 LEAST_TOKEN_AUTHORS: Final = 5

@@ -53,7 +53,7 @@ def forecast_assets(tables: TableAssets) -> list[dg.AssetsDefinition]:
         One row per post, never changed; marts.forecast_outcomes and marts.forecast_accuracy score it when the post has
         matured. A post waits up to a day for its picture and features.
         """
-        from redpop_assets.refresh.track_record import accuracy_markdown, make_forecasts
+        from redpop_assets.refresh.forecasts import accuracy_markdown, make_forecasts
 
         made = make_forecasts(warehouse, label_age=settings.label_final_age, made_at=utc_now())
         context.log.info(f"{made} new forecasts")

@@ -24,7 +24,7 @@ def mart_assets(tables: TableAssets) -> list[dg.AssetsDefinition]:
 
         One row per post and predictor; computed again for a subreddit when its model or its features changed.
         """
-        from redpop_assets.refresh.forecast import refresh_predictions
+        from redpop_assets.refresh.predictions import refresh_predictions
 
         computed = refresh_predictions(warehouse, models, progress=context.log.info)
         return tables.materialized(warehouse, "marts.predictions", rows_computed=computed)

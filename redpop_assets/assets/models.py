@@ -40,7 +40,7 @@ def model_assets(tables: TableAssets) -> list[dg.AssetsDefinition]:
         Train and validation come before the test part by at least the label age, and no picture is on both sides.
         Columns that became known only after the post are refused.
         """
-        from redpop_assets.refresh.training import build_training_set
+        from redpop_assets.refresh.training_set import build_training_set
 
         built = build_training_set(
             warehouse,
@@ -99,7 +99,7 @@ def _predictor_asset(tables: TableAssets, encoders: Encoders, name: str) -> dg.A
         warehouse: dg.ResourceParam[Warehouse],
         models: dg.ResourceParam[ModelStore],
     ) -> dg.MaterializeResult:
-        from redpop_assets.refresh.training import refresh_predictor
+        from redpop_assets.refresh.predictors import refresh_predictor
 
         state = refresh_predictor(
             name,

@@ -27,7 +27,7 @@ import numpy.typing as npt
 from redpop_assets.evaluation.bootstrap import Difference, author_clusters, mean_of, paired_difference
 from redpop_assets.predictors.registry import MEDIAN, load_predictor
 from redpop_assets.refresh.blocks import read_dataset
-from redpop_assets.refresh.training import VALIDATION, encoders_of
+from redpop_assets.refresh.predictors import VALIDATION, encoders_of
 from redpop_assets.storage.arrow import arrow_table, utc_now
 from redpop_assets.storage.models import ModelStore
 from redpop_assets.storage.warehouse import Warehouse

@@ -24,7 +24,7 @@ from redpop_assets.predictors.registry import predictor_class, predictor_names
 from redpop_assets.refresh.blocks import Encoders
 from redpop_assets.refresh.leaderboard import CODE_VERSION as METRICS_VERSION
 from redpop_assets.refresh.leaderboard import read_posts, with_interval
-from redpop_assets.refresh.training import read_split
+from redpop_assets.refresh.training_set import read_split
 from redpop_assets.storage.warehouse import Warehouse
 
 TABLE: Final = "marts.split_comparison"

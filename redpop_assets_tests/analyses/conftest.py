@@ -10,8 +10,9 @@ import pytest
 
 from redpop_assets.analyses.study import Study, studies
 from redpop_assets.refresh.blocks import Encoders
-from redpop_assets.refresh.forecast import refresh_predictions
-from redpop_assets.refresh.training import build_training_set, refresh_predictor
+from redpop_assets.refresh.predictions import refresh_predictions
+from redpop_assets.refresh.predictors import refresh_predictor
+from redpop_assets.refresh.training_set import build_training_set
 from redpop_assets.storage.arrow import arrow_table
 from redpop_assets.storage.images import ImageStore
 from redpop_assets.storage.models import ModelStore

@@ -8,7 +8,7 @@ import pytest
 from redpop_assets.automation import ANALYSE, KEPT_FRESH, ON_DEMAND, REFRESH
 from redpop_assets.definitions import build_defs
 from redpop_assets.errors import SettingsError
-from redpop_assets.refresh.training import build_training_set
+from redpop_assets.refresh.training_set import build_training_set
 from redpop_assets.resources import open_warehouse
 from redpop_assets.runs import _selected
 from redpop_assets.settings import load_settings

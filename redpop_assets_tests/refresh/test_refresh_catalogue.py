@@ -9,7 +9,7 @@ from redpop_assets.evaluation.catalogue import catalogue_by_subreddit, out_of_fo
 from redpop_assets.refresh import catalogue as feature_catalogue
 from redpop_assets.refresh.blocks import TABLES
 from redpop_assets.refresh.catalogue import refresh_catalogue
-from redpop_assets.refresh.training import build_training_set
+from redpop_assets.refresh.training_set import build_training_set
 from redpop_assets.storage.catalogue_page import is_feature
 from redpop_assets.storage.schema import load_schema
 

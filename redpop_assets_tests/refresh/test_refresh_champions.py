@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 
 from redpop_assets.evaluation.bootstrap import author_clusters, mean_of, paired_difference
 from redpop_assets.refresh.champions import FEWEST_POSTS, MEDIAN, Bench, history_markdown, judge, refresh_champion
-from redpop_assets.refresh.training import build_training_set, read_parts, refresh_predictor
+from redpop_assets.refresh.predictors import refresh_predictor
+from redpop_assets.refresh.training_set import build_training_set, read_parts
 from redpop_assets.storage.models import ModelStore
 
 SEED = 7
@@ -167,7 +168,7 @@ def test_the_first_judgement_and_its_evidence(ready, models):
     assert stored == row
     assert (row["predictor"], row["judgement"], row["promoted"]) == ("metadata_boosting", 1, True)
     assert row["promoted_at"] == row["judged_at"]
-    from redpop_assets.refresh.forecast import refresh_predictions
+    from redpop_assets.refresh.predictions import refresh_predictions
 
     refresh_predictions(ready, models, progress=str)
     test = ready.query(

@@ -13,7 +13,7 @@ from redpop_assets.refresh.leaderboard import (
     refresh_comparison,
     with_interval,
 )
-from redpop_assets.refresh.training import NETWORK_COLUMNS
+from redpop_assets.refresh.predictors import NETWORK_COLUMNS
 from redpop_assets.storage.arrow import arrow_table
 
 SPLIT = ["train"] * 100 + ["validation"] * 20 + ["embargo"] * 10 + ["test"] * 100

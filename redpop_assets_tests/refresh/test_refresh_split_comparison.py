@@ -19,7 +19,7 @@ from redpop_assets.refresh.split_comparison import (
     split_markdown,
     split_trials,
 )
-from redpop_assets.refresh.training import build_training_set
+from redpop_assets.refresh.training_set import build_training_set
 
 WEEK = timedelta(days=7)
 SHARES = {"test_share": 0.2, "validation_share": 0.15}

@@ -1,4 +1,4 @@
-"""Applying trained predictors: to every post, and to a post that is not made yet."""
+"""What the trained predictors expect of a post that is not made yet."""
 
 import hashlib
 from datetime import UTC, datetime, timedelta
@@ -9,14 +9,15 @@ from PIL import Image
 
 from redpop_assets.encoders.base import Provenance
 from redpop_assets.encoders.judges import Judges
-from redpop_assets.errors import ArtifactError, NotTrainable
-from redpop_assets.predictors.parts.conformal import COLUMNS, Calibration
-from redpop_assets.refresh.blocks import OF_PICTURES, Encoders, is_of_caption, is_of_picture
+from redpop_assets.errors import NotTrainable
+from redpop_assets.refresh.blocks import Encoders, is_of_caption, is_of_picture
 from redpop_assets.refresh.champions import refresh_champion
-from redpop_assets.refresh.forecast import forecast, refresh_predictions
+from redpop_assets.refresh.draft import forecast
 from redpop_assets.refresh.leaderboard import refresh_comparison
 from redpop_assets.refresh.new_post import NewPost
-from redpop_assets.refresh.training import build_training_set, refresh_predictor
+from redpop_assets.refresh.predictions import refresh_predictions
+from redpop_assets.refresh.predictors import refresh_predictor
+from redpop_assets.refresh.training_set import build_training_set
 from redpop_assets.storage.models import ModelStore
 
 WEEK = timedelta(days=7)
@@ -60,180 +61,6 @@ def predict_all(warehouse, models):
 
 def rows_of(warehouse, sql="FROM marts.predictions ORDER BY post_id, predictor"):
     return warehouse.query(sql).to_pylist()
-
-
-def test_every_post_is_predicted_by_every_trained_predictor(ready, models):
-    computed, said = predict_all(ready, models)
-    rows = rows_of(ready)
-    assert computed == len(rows) == 2 * 240
-    assert len(said) == 2
-    assert {row["predictor"] for row in rows} == set(NAMES)
-    split = {r["post_id"]: r["split"] for r in rows_of(ready, "FROM models.training_set")}
-    assert {row["split"] for row in rows} >= {"train", "validation", "test", "embargo", "unlabelled"}
-    for row in rows:
-        assert row["split"] == split.get(row["post_id"], "unlabelled")
-        assert row["expected_score"] == pytest.approx(
-            np.sign(row["expected_log_score"]) * np.expm1(abs(row["expected_log_score"]))
-        )
-
-
-def test_posts_are_read_some_at_a_time(ready, models, monkeypatch):
-    predict_all(ready, models)
-    expected = rows_of(ready)
-    with ready.write() as writer:
-        writer.execute("DELETE FROM marts.predictions")
-    monkeypatch.setattr("redpop_assets.refresh.forecast.POSTS_AT_ONCE", 100)
-    computed, said = predict_all(ready, models)
-    assert computed == 480
-    assert [sentence for sentence in said if sentence.startswith("metadata_boosting")] == [
-        f"metadata_boosting predicted {posts} of 240 posts of r/pics" for posts in (100, 200, 240)
-    ]
-    for row, one in zip(rows_of(ready), expected, strict=True):
-        assert row | {"inputs": one["inputs"]} == one
-    assert predict_all(ready, models) == (0, [])
-
-
-def test_percentiles_are_shares_of_the_labels(ready, models):
-    predict_all(ready, models)
-    labels = np.array([row["log_score"] for row in rows_of(ready, "FROM core.labels")])
-    for row in rows_of(ready)[::17]:
-        expected = row["expected_log_score"]
-        share = (labels < expected).mean() + 0.5 * (labels == expected).mean()
-        assert row["percentile"] == pytest.approx(share)
-    median = rows_of(ready, "FROM marts.predictions WHERE predictor = 'subreddit_median' LIMIT 1")[0]
-    assert 0.3 < median["percentile"] < 0.7
-
-
-def test_intervals_are_those_of_the_held_out_residuals(ready, models):
-    predict_all(ready, models)
-    for name in NAMES:
-        held_out = ready.query(
-            "SELECT expected_log_score, log_score FROM models.validation_predictions "
-            "JOIN models.training_set USING (post_id) WHERE predictor = $name",
-            {"name": name},
-        )
-        calibration = Calibration.fit(*(held_out.column(at).to_numpy() for at in range(2)))
-        rows = [row for row in rows_of(ready) if row["predictor"] == name]
-        found = calibration.intervals(np.array([row["expected_log_score"] for row in rows]))
-        for column in COLUMNS:
-            assert [row[column] for row in rows] == found[column].tolist()
-        assert all(row["low_80"] < row["low_50"] < row["high_50"] < row["high_80"] for row in rows)
-
-
-def test_test_posts_are_covered_as_often_as_promised(empty_warehouse, fill, encoders, models):
-    """Within three standard errors, on posts that neither the fit nor the calibration has seen."""
-    fill(empty_warehouse, posts=900)
-    train(empty_warehouse, models, encoders)
-    predict_all(empty_warehouse, models)
-    rows = rows_of(
-        empty_warehouse,
-        "FROM marts.predictions AS p JOIN models.training_set AS t USING (post_id) WHERE t.split = 'test'",
-    )
-    for name in NAMES:
-        own = [row for row in rows if row["predictor"] == name]
-        assert len(own) > 150
-        for level in (50, 80, 90):
-            share = np.mean([row[f"low_{level}"] <= row["log_score"] <= row[f"high_{level}"] for row in own])
-            # Both parts are samples: of the bounds, and of what has to be between them.
-            error = np.sqrt(level / 100 * (1 - level / 100) * (1 / len(own) + 1 / 100))
-            assert abs(share - level / 100) < 3 * error, (name, level, share)
-
-
-def test_too_few_held_out_posts_promise_nothing(ready, models):
-    with ready.write() as writer:
-        writer.execute(
-            "DELETE FROM models.validation_predictions WHERE post_id NOT IN "
-            "(SELECT DISTINCT post_id FROM models.validation_predictions ORDER BY post_id LIMIT 10)"
-        )
-    predict_all(ready, models)
-    for row in rows_of(ready):
-        assert row["calibration_posts"] == 10
-        assert (row["low_90"], row["high_90"]) == (None, None)
-        assert row["low_80"] < row["low_50"] < row["high_50"] < row["high_80"]
-
-
-def test_a_post_without_a_picture_says_which_blocks_it_lacks(ready, models, encoders):
-    train(ready, models, encoders, names=("fusion_lightgbm",))
-    predict_all(ready, models)
-    rows = {row["post_id"]: row for row in rows_of(ready) if row["predictor"] == "fusion_lightgbm"}
-    blocks = ready.scalar("SELECT blocks FROM models.predictors WHERE predictor = 'fusion_lightgbm'")
-    dead = {row["post_id"] for row in rows_of(ready, "FROM core.primary_images WHERE status = 'failed'")}
-    assert dead
-    for post_id, row in rows.items():
-        assert set(row["missing_blocks"]) == (set(blocks) & OF_PICTURES if post_id in dead else set())
-
-
-def test_a_second_time_computes_nothing(ready, models):
-    predict_all(ready, models)
-    before = ready.fingerprint("marts.predictions")
-    assert predict_all(ready, models) == (0, [])
-    assert ready.fingerprint("marts.predictions") == before
-
-
-@pytest.mark.parametrize(
-    ("change", "expected"),
-    [
-        # The median of the subreddit does not look at captions.
-        ("UPDATE features.caption_features SET words = words + 1", 240),
-        ("UPDATE models.training_set SET split = 'embargo' WHERE split = 'test'", 480),
-        ("UPDATE models.training_set SET log_score = log_score + 1", 480),
-        ("UPDATE models.validation_predictions SET expected_log_score = 1 WHERE predictor = 'subreddit_median'", 240),
-    ],
-)
-def test_other_inputs_are_predicted_again(ready, models, change, expected):
-    predict_all(ready, models)
-    with ready.write() as writer:
-        assert writer.execute(change) > 0
-    computed, _ = predict_all(ready, models)
-    assert computed == expected
-    assert len({(row["predictor"], row["inputs"]) for row in rows_of(ready)}) == 2
-    assert predict_all(ready, models)[0] == 0
-
-
-def test_a_new_post_is_predicted_and_a_rejected_one_leaves(ready, models):
-    predict_all(ready, models)
-    with ready.write() as writer:
-        writer.execute("UPDATE core.posts SET post_id = 'new' WHERE post_id = 'pi00239'")
-    predict_all(ready, models)
-    posts = {row["post_id"] for row in rows_of(ready)}
-    assert "new" in posts
-    assert "pi00239" not in posts
-    assert len(rows_of(ready)) == 480
-
-
-def test_a_predictor_that_is_no_longer_trained_takes_its_predictions_along(ready, models):
-    predict_all(ready, models)
-    with ready.write() as writer:
-        writer.execute(
-            "UPDATE models.predictors SET status = 'not_trained', digest = NULL WHERE predictor = 'metadata_boosting'"
-        )
-    assert predict_all(ready, models)[0] == 0
-    assert {row["predictor"] for row in rows_of(ready)} == {"subreddit_median"}
-
-
-def test_communities_do_not_mix(ready, models, fill, encoders):
-    predict_all(ready, models)
-    before = rows_of(ready)
-    fill(ready, "earthporn", seed=5)
-    train(ready, models, encoders, "earthporn")
-    assert predict_all(ready, models)[0] == 480
-    assert rows_of(ready, "FROM marts.predictions WHERE subreddit = 'pics' ORDER BY post_id, predictor") == before
-
-
-def test_a_lost_model_is_an_error_that_names_it(ready, models):
-    import shutil
-
-    shutil.rmtree(models.root / "pics" / "metadata_boosting")
-    with pytest.raises(ArtifactError, match="train metadata_boosting again"):
-        predict_all(ready, models)
-
-
-def test_without_predictors_there_is_nothing_to_do(empty_warehouse, fill, models):
-    fill(empty_warehouse)
-    assert predict_all(empty_warehouse, models) == (0, [])
-
-
-# One post that is not made yet
 
 
 def nobody():

@@ -1,8 +1,7 @@
-"""Training in one subreddit: its labelled posts in the one shared split, and each predictor kept up to date."""
+"""The training set of a community: its labelled posts in the one split that all predictors share, with all features."""
 
 import hashlib
-import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import astuple, dataclass, replace
 from datetime import timedelta
 from typing import Any
@@ -11,14 +10,10 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from redpop_assets.errors import ArtifactError, NotTrainable
+from redpop_assets.errors import NotTrainable
 from redpop_assets.evaluation.splits import time_split
-from redpop_assets.predictors.base import Progress
 from redpop_assets.predictors.dataset import BLOCK_NAMES, Dataset
-from redpop_assets.predictors.registry import predictor_class
 from redpop_assets.refresh.blocks import TABLES, Encoders, block_columns, dataset_digest, read_dataset
-from redpop_assets.storage.arrow import arrow_table, utc_now
-from redpop_assets.storage.models import ModelStore
 from redpop_assets.storage.warehouse import Warehouse
 
 # Labels of one score scale only, that of most labels: scores before and after December 2016 never meet.
@@ -62,20 +57,6 @@ WHERE t.subreddit <> $subreddit
     )
 ORDER BY t.post_id
 """
-
-
-NETWORK_COLUMNS: Mapping[str, str] = {
-    "image": "image_encoder",
-    "caption": "caption_encoder",
-    "clip": "clip_encoder",
-    "objects": "object_encoder",
-    "entities": "entity_model",
-    "emotions": "emotion_model",
-}
-"""Field of `Encoders` -> column of models.predictors."""
-
-VALIDATION = "models.validation_predictions"
-OF_MODEL = ("subreddit", "predictor", "digest")
 
 
 @dataclass(frozen=True)
@@ -179,141 +160,3 @@ def _column_rows(subreddit: str, block: str, present_rows: int) -> list[dict[str
         }
         for column in block_columns(block)
     ]
-
-
-@dataclass(frozen=True)
-class PredictorState:
-    """One row of models.predictors; `trained_now` tells whether this call made it."""
-
-    row: dict[str, Any]
-    trained_now: bool
-
-
-def refresh_predictor(
-    name: str,
-    subreddit: str,
-    warehouse: Warehouse,
-    models: ModelStore,
-    encoders: Encoders,
-    *,
-    seed: int,
-    progress: Progress | None = None,
-) -> PredictorState:
-    """Train a predictor unless it has been trained on this snapshot with this code and seed; record the outcome.
-
-    What cannot be trained, for want of posts or of a block, is recorded as not trained with the reason.
-    """
-    kind = predictor_class(name)
-    scope = {"subreddit": subreddit}
-    with warehouse.read() as reader:
-        snapshot = reader.scalar(
-            "SELECT any_value(snapshot) FROM models.training_set WHERE subreddit = $subreddit", scope
-        )
-        found = reader.query(
-            "SELECT * FROM models.predictors WHERE subreddit = $subreddit AND predictor = $predictor",
-            {**scope, "predictor": name},
-        ).to_pylist()
-    calibrated = bool(found) and (found[0]["digest"] is None or bool(len(held_out_residuals(warehouse, found[0])[0])))
-    if calibrated and _is_current(found[0], snapshot or "", kind.code_version, seed, models):
-        return PredictorState(found[0], trained_now=False)
-
-    train, validation = read_parts(warehouse, subreddit, encoders, sorted(kind.uses))
-    predictor = kind(seed=seed, progress=progress)
-    began = time.perf_counter()
-    digest: str | None = None
-    reason: str | None = None
-    blocks: tuple[str, ...] = ()
-    notes: tuple[str, ...] = ()
-    held_out: dict[str, float] = {}
-    try:
-        report = predictor.fit(train, validation)
-    except NotTrainable as error:
-        reason = str(error)
-    else:
-        blocks, notes = report.blocks, report.notes
-        held_out = dict(zip(validation.post_ids, report.validation_prediction.tolist(), strict=True))
-        with models.new(subreddit, name) as model:
-            predictor.save(model.folder)
-        digest = model.digest
-    used = encoders.of(blocks)
-    row: dict[str, Any] = {
-        "subreddit": subreddit,
-        "predictor": name,
-        "status": "not_trained" if digest is None else "trained",
-        "reason": reason,
-        "snapshot": snapshot or "",
-        "code_version": kind.code_version,
-        "seed": seed,
-        "digest": digest,
-        "blocks": list(blocks),
-        "notes": list(notes),
-        **{column: getattr(used, network) or None for network, column in NETWORK_COLUMNS.items()},
-        "untrained_weights": _any_random(warehouse, used, "ratings" in blocks),
-        "train_rows": len(train),
-        "validation_rows": len(validation),
-        "train_seconds": time.perf_counter() - began,
-        "trained_at": utc_now(),
-    }
-    with warehouse.write() as writer:
-        writer.merge("models.predictors", arrow_table({column: [value] for column, value in row.items()}))
-        writer.replace(
-            VALIDATION,
-            arrow_table(
-                {
-                    "post_id": pa.array(held_out.keys(), pa.string()),
-                    **{column: pa.array([row[column]] * len(held_out), pa.string()) for column in OF_MODEL},
-                    "expected_log_score": pa.array(held_out.values(), pa.float64()),
-                }
-            ),
-            "subreddit = $subreddit AND predictor = $predictor",
-            {**scope, "predictor": name},
-        )
-    return PredictorState(row, trained_now=True)
-
-
-def encoders_of(model: Mapping[str, Any]) -> Encoders:
-    """The networks that a predictor looks through, from its row of models.predictors.
-
-    One that it does not use may as well be none: its block stays empty.
-    """
-    return Encoders(**{network: model[column] or "" for network, column in NETWORK_COLUMNS.items()})
-
-
-def held_out_residuals(
-    warehouse: Warehouse, model: Mapping[str, Any]
-) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
-    """What a model expected of posts that it had not been fitted on, and what came: two (n,) arrays, by post id.
-
-    Args:
-        model: its row of models.predictors.
-    """
-    rows = warehouse.query(
-        f"SELECT v.expected_log_score, t.log_score FROM {VALIDATION} AS v "
-        "JOIN models.training_set AS t USING (post_id, subreddit) "
-        "WHERE v.subreddit = $subreddit AND v.predictor = $predictor AND v.digest = $digest ORDER BY post_id",
-        {name: model[name] for name in OF_MODEL},
-    )
-    return rows.column("expected_log_score").to_numpy(), rows.column("log_score").to_numpy()
-
-
-def _is_current(row: dict[str, Any], snapshot: str, code_version: str, seed: int, models: ModelStore) -> bool:
-    if (row["snapshot"], row["code_version"], row["seed"]) != (snapshot, code_version, seed):
-        return False
-    if row["digest"] is None:
-        return True
-    try:
-        models.folder(row["subreddit"], row["predictor"], row["digest"])
-    except ArtifactError:
-        return False  # lost or damaged files are made again
-    return True
-
-
-def _any_random(warehouse: Warehouse, used: Encoders, judged: bool) -> bool:
-    """Whether a network that a predictor looks through is untrained; `judged`: whether it looks at image_scores."""
-    names = list(filter(None, astuple(used)))
-    found = warehouse.scalar(
-        "SELECT count(*) FROM features.encoders WHERE provenance = 'random' AND list_contains($names, encoder)",
-        {"names": names},
-    )
-    scored = "SELECT count(*) FROM features.image_scores WHERE weights = 'random'"
-    return bool(found) or (judged and bool(warehouse.scalar(scored)))

@@ -7,9 +7,10 @@ import pytest
 
 from redpop_assets.predictors.parts.conformal import COLUMNS
 from redpop_assets.refresh.champions import refresh_champion
-from redpop_assets.refresh.forecast import refresh_predictions
-from redpop_assets.refresh.track_record import accuracy_markdown, make_forecasts
-from redpop_assets.refresh.training import build_training_set, refresh_predictor
+from redpop_assets.refresh.forecasts import accuracy_markdown, make_forecasts
+from redpop_assets.refresh.predictions import refresh_predictions
+from redpop_assets.refresh.predictors import refresh_predictor
+from redpop_assets.refresh.training_set import build_training_set
 from redpop_assets.storage import forgetting
 from redpop_assets.storage.images import ImageStore
 from redpop_assets.storage.models import ModelStore

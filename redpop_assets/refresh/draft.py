@@ -1,0 +1,121 @@
+"""What the trained predictors of a community expect of one picture and title that are not posted yet."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from itertools import starmap
+
+import numpy as np
+import numpy.typing as npt
+
+from redpop_assets.errors import NotTrainable
+from redpop_assets.evaluation.metrics import percentile_rank, raw_score
+from redpop_assets.predictors.dataset import Block, Dataset
+from redpop_assets.predictors.parts import conformal
+from redpop_assets.predictors.registry import load_predictor
+from redpop_assets.refresh.blocks import is_of_caption, is_of_picture
+from redpop_assets.refresh.new_post import NEW, NewPost
+from redpop_assets.refresh.predictors import encoders_of, held_out_residuals
+from redpop_assets.storage.models import ModelStore
+from redpop_assets.storage.warehouse import Warehouse
+
+_TRAINED = """
+SELECT m.*, l.spearman AS test_spearman, l.mae AS test_mae, c.promoted_at AS champion_since
+FROM models.predictors AS m
+LEFT JOIN marts.leaderboard AS l USING (subreddit, predictor, digest)
+LEFT JOIN marts.champions AS c USING (subreddit, predictor, digest)
+WHERE m.status = 'trained' AND m.subreddit = $subreddit ORDER BY m.predictor
+"""
+_LOG_SCORES = "SELECT log_score FROM models.training_set WHERE subreddit = $subreddit"
+
+
+@dataclass(frozen=True)
+class Forecast:
+    """What one predictor expects of a post that is not made yet."""
+
+    predictor: str
+    expected_log_score: float
+    expected_score: float
+    percentile: float
+    """Share of the labelled posts of the subreddit that scored less, from 0 to 1."""
+    used_image: bool
+    used_caption: bool
+    test_spearman: float | None
+    """How well it ranked the test part of this subreddit; None where that is unknown."""
+    test_mae: float | None
+    """Its mean absolute error of the log score there."""
+    champion_since: datetime | None
+    """Since when it speaks for this subreddit (UTC); None for all but the champion."""
+    intervals: Mapping[int, tuple[float, float] | None]
+    """By level in percent, the score in points between these bounds; None where too few posts could tell."""
+
+
+def forecast(warehouse: Warehouse, models: ModelStore, post: NewPost) -> list[Forecast]:
+    """Ask every trained predictor of a subreddit about one post: the champion first, then as they rank unseen posts.
+
+    Args:
+        warehouse: the live or a read-only published warehouse.
+        models: where the trained predictors lie.
+        post: what would be posted, where, when and by whom.
+
+    Raises:
+        NotTrainable: no predictor is trained in this subreddit.
+        WeightsUnavailable, ArtifactError: an encoder or a model cannot be loaded.
+    """
+    scope = {"subreddit": post.subreddit}
+    trained = warehouse.query(_TRAINED, scope).to_pylist()
+    if not trained:
+        known = warehouse.query("SELECT DISTINCT subreddit FROM models.predictors WHERE status = 'trained' ORDER BY 1")
+        names = ", ".join(known.column("subreddit").to_pylist()) or "none yet: run `redpop materialize`"
+        raise NotTrainable(
+            f"No predictor is trained for r/{post.subreddit}. Subreddits with trained predictors: {names}."
+        )
+    log_scores = warehouse.query(_LOG_SCORES, scope).column("log_score").to_numpy()
+    forecasts = []
+    for model in trained:
+        predictor = load_predictor(models.folder(post.subreddit, model["predictor"], model["digest"]))
+        encoders = encoders_of(model)
+        blocks = {name: post.block(name, encoders) or _absent(kept) for name, kept in predictor.columns.items()}
+        expected = predictor.predict(
+            Dataset(
+                post.subreddit,
+                (NEW,),
+                blocks,
+                post.created_at,
+                captions=(post.caption,),
+                authors=(post.author,),
+            )
+        )
+        looked_at = [(block, column) for block, columns in predictor.columns.items() for column in columns]
+        forecasts.append(
+            Forecast(
+                predictor=model["predictor"],
+                expected_log_score=float(expected[0]),
+                expected_score=float(raw_score(expected)[0]),
+                percentile=float(percentile_rank(log_scores, expected)[0]),
+                used_image=post.image is not None and any(starmap(is_of_picture, looked_at)),
+                used_caption=predictor.reads_captions or any(starmap(is_of_caption, looked_at)),
+                test_spearman=model["test_spearman"],
+                test_mae=model["test_mae"],
+                champion_since=model["champion_since"],
+                intervals=_in_points(conformal.Calibration.fit(*held_out_residuals(warehouse, model)), expected),
+            )
+        )
+    return sorted(forecasts, key=_champion_and_then_the_best)
+
+
+def _champion_and_then_the_best(one: Forecast) -> tuple[bool, bool, float]:
+    return one.champion_since is None, one.test_spearman is None, -(one.test_spearman or 0.0)
+
+
+def _in_points(
+    calibration: conformal.Calibration, expected: npt.NDArray[np.float64]
+) -> dict[int, tuple[float, float] | None]:
+    """Intervals of one post by level."""
+    found = {name: float(raw_score(values)[0]) for name, values in calibration.intervals(expected).items()}
+    bounds = {level: (found[f"low_{level}"], found[f"high_{level}"]) for level in conformal.LEVELS}
+    return {level: None if np.isnan(low) else (low, high) for level, (low, high) in bounds.items()}
+
+
+def _absent(columns: tuple[str, ...]) -> Block:
+    return Block(np.full((1, len(columns)), np.nan, dtype=np.float32), columns, np.zeros(1, dtype=np.bool_))
