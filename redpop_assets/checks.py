@@ -30,9 +30,9 @@ class TableCheck:
 
     Args:
         name, description: what the UI shows.
-        sql: counts the offences, 0 if all is well; `$subreddit` is the partition, `$label_age` and
-            `$label_final_age` are the settings', `{rows}` is the condition for the rows of the partition,
-            `{traces}` the search of the whole warehouse for what was forgotten.
+        sql: counts the offences, 0 if all is well; `$subreddit` is the partition, `$label_age` the age from which
+            readings count for a label, `$matured_after` that from which it is final, `{rows}` is the condition for the
+            rows of the partition, `{traces}` the search of the whole warehouse for what was forgotten.
         blocking: whether nothing downstream may run after a failure; else it is a warning.
     """
 
@@ -77,7 +77,7 @@ WITH seconds AS (
         ),
         mature AS (
             PARTITION BY author ORDER BY created_at
-            RANGE BETWEEN UNBOUNDED PRECEDING AND $label_final_age::INTERVAL PRECEDING
+            RANGE BETWEEN UNBOUNDED PRECEDING AND $matured_after::INTERVAL PRECEDING
         )
 )
 SELECT count(*) FROM features.author_features AS f JOIN expected AS e USING (post_id)
@@ -85,7 +85,7 @@ WHERE f.past_posts <> e.past_posts OR f.past_mature_posts > e.past_mature_posts
 """
 _FUTURE_LABELS = """
 SELECT count(*) FROM models.training_set
-WHERE subreddit = $subreddit AND split IN ('train', 'validation') AND created_at + $label_final_age > (
+WHERE subreddit = $subreddit AND split IN ('train', 'validation') AND created_at + $matured_after > (
     SELECT min(created_at) FROM models.training_set WHERE subreddit = $subreddit AND split = 'test'
 )
 """
@@ -188,9 +188,9 @@ _CHECKS: Mapping[str, tuple[TableCheck, ...]] = {
     "core.labels": (
         TableCheck(
             "labels_are_mature",
-            "No label was read before its post had reached the label age.",
-            "SELECT count(*) FROM core.labels AS l JOIN core.posts AS p USING (post_id) "
-            "WHERE l.subreddit = $subreddit AND l.observed_at < p.created_at + $label_age",
+            "No label is made of a reading from before its post had reached the label age.",
+            "SELECT count(*) FROM core.labels AS l JOIN core.posts AS p USING (post_id) WHERE l.subreddit = $subreddit "
+            "AND coalesce(l.first_observed_at, l.observed_at) < p.created_at + $label_age",
         ),
     ),
     **{
@@ -206,14 +206,15 @@ _CHECKS: Mapping[str, tuple[TableCheck, ...]] = {
     "features.author_features": (
         TableCheck(
             "authors_see_only_the_past",
-            "Counts of earlier and of mature posts do not exceed what a join over strictly earlier posts finds.",
+            "The count of the author's earlier posts is that of strictly earlier seconds, and no more of them count as "
+            "mature than had a final label (label age and label window) by then.",
             _PAST_ONLY,
         ),
     ),
     "models.training_set": (
         TableCheck(
             "no_label_from_the_future",
-            "Every label to learn from could be read before the first post of the test part was made.",
+            "Every label to learn from was final (label age and label window) when the first test post was made.",
             _FUTURE_LABELS,
         ),
         TableCheck("no_picture_on_both_sides", "No picture is both learnt from and tested on.", _STRADDLING),
@@ -262,9 +263,11 @@ _CHECKS: Mapping[str, tuple[TableCheck, ...]] = {
     "marts.forecasts": (
         TableCheck(
             "forecasts_come_before_scores",
-            "Every forecast was made before its post had reached the label age.",
+            "Every forecast was made before its post had reached the label age, when nobody could know its score. "
+            "Forecasts are never changed, so this only warns; a label age that was shortened makes such.",
             "SELECT count(*) FROM marts.forecasts JOIN core.posts USING (post_id) "
-            "WHERE as_of >= created_at + $label_final_age::INTERVAL",
+            "WHERE as_of >= created_at + $label_age::INTERVAL",
+            blocking=False,
         ),
     ),
 }
@@ -329,9 +332,8 @@ def run_checks(
         params: dict[str, object] = {}
         if "$subreddit" in sql:
             params["subreddit"] = subreddit
-        for name in ("label_age", "label_final_age"):
-            if f"${name}" in sql:
-                params[name] = getattr(settings, name)
+        ages = {"label_age": settings.label_rule.age, "matured_after": settings.label_rule.final_age}
+        params |= {name: age for name, age in ages.items() if f"${name}" in sql}
         offences = reader.scalar(sql, params)
         results.append(
             dg.AssetCheckResult(

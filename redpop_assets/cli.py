@@ -392,7 +392,7 @@ def predict(
         picture,
         posted_at=posted_at,
         author=AuthorKey.load_or_create(settings.home / "author.key").digest(author) if author else None,
-        label_age=settings.label_final_age,
+        matured_after=settings.label_rule.final_age,
         device=settings.device,
         judges=judges_of(settings, warehouse),
     )

@@ -12,6 +12,7 @@ from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 from redpop_assets.encoders.judges import NIMA_HEAD
 from redpop_assets.encoders.names import EncoderName
 from redpop_assets.errors import SettingsError
+from redpop_assets.labels import LabelRule
 from redpop_assets.predictors.registry import MEDIAN, predictor_class, predictor_names
 from redpop_assets.reddit.plan import DEFAULT_PLAN, HarvestPlan, HarvestPlans, Maturation, ObservationAges
 
@@ -337,19 +338,9 @@ class Settings(BaseSettings):
         return self.clip_encoder or (self.image_encoder if self.image_encoder.startswith("open_clip:") else "")
 
     @property
-    def label_age(self) -> timedelta:
-        """Age at which the score of a post becomes its label."""
-        return timedelta(days=self.label_age_days)
-
-    @property
-    def label_window(self) -> timedelta:
-        """How long after its first mature reading a post's further readings still count for its label."""
-        return timedelta(hours=self.label_window_hours)
-
-    @property
-    def label_final_age(self) -> timedelta:
-        """Age at which the label of a post that is read on time does not change any more."""
-        return self.label_age + self.label_window
+    def label_rule(self) -> LabelRule:
+        """When the score of a post is its label, and when that is final."""
+        return LabelRule(timedelta(days=self.label_age_days), timedelta(hours=self.label_window_hours))
 
     @property
     def give_up(self) -> timedelta:
@@ -359,7 +350,7 @@ class Settings(BaseSettings):
     @property
     def maturation(self) -> Maturation:
         """When the score of a post is read until it has its label."""
-        return Maturation(self.observation_ages.ages, self.label_age, self.give_up)
+        return Maturation(self.observation_ages.ages, self.label_rule.age, self.give_up)
 
     @property
     def recheck(self) -> timedelta:

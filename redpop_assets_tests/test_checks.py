@@ -89,7 +89,7 @@ BREAKAGES = {
         f"UPDATE core.duplicates SET canonical = FALSE WHERE post_id = {ALONE}",
     ),
     ("core.labels", "labels_are_mature"): (
-        f"UPDATE core.labels SET observed_at = (SELECT created_at FROM core.posts WHERE post_id = {LABELLED}) "
+        f"UPDATE core.labels SET first_observed_at = (SELECT created_at FROM core.posts WHERE post_id = {LABELLED}) "
         f"+ INTERVAL 167 HOUR WHERE post_id = {LABELLED}",
     ),
     ("features.author_features", "authors_see_only_the_past"): (
@@ -134,8 +134,8 @@ BREAKAGES = {
         f"UPDATE marts.predictions SET high_90 = low_90 WHERE post_id = {ANY_POST} AND predictor = 'fusion_lightgbm'",
     ),
     ("marts.forecasts", "forecasts_come_before_scores"): (
-        "UPDATE marts.forecasts SET as_of = as_of + INTERVAL 8 DAY "
-        "WHERE post_id = (SELECT min(post_id) FROM marts.forecasts)",
+        "UPDATE marts.forecasts AS f SET as_of = p.created_at + INTERVAL 168 HOUR FROM core.posts AS p "
+        "WHERE p.post_id = f.post_id AND p.post_id = (SELECT min(post_id) FROM marts.forecasts)",
     ),
     **{
         (table, "finite_unit_vectors"): (

@@ -7,6 +7,7 @@ import pytest
 
 from redpop_assets import settings_table
 from redpop_assets.errors import SettingsError
+from redpop_assets.labels import LabelRule
 from redpop_assets.predictors.registry import predictor_names
 from redpop_assets.reddit.plan import DEFAULT_PLAN
 from redpop_assets.settings import Settings, load_settings
@@ -31,7 +32,7 @@ def test_without_any_variable_the_defaults_hold(load, tmp_path):
     assert settings.harvest_plan == DEFAULT_PLAN
     assert settings.recheck == timedelta(days=1)
     assert settings.maturation.schedule[:5] == tuple(timedelta(hours=age) for age in (1, 3, 6, 12, 24))
-    assert settings.label_age == timedelta(days=7)
+    assert settings.label_rule == LabelRule(timedelta(days=7), timedelta(hours=48))
     assert settings.give_up == timedelta(days=30)
     assert settings.missing_credentials == ("REDDIT_CLIENT_ID", "REDDIT_CLIENT_SECRET", "REDDIT_USER_AGENT")
 
@@ -86,7 +87,7 @@ def test_every_field_is_read_from_its_variable(load):
         REDDIT_CLIENT_SECRET="a secret",
         REDDIT_USER_AGENT="an agent",
     )
-    assert settings.label_age == timedelta(days=2.5)
+    assert settings.label_rule.age == timedelta(days=2.5)
     assert settings.fetch_images is False
     assert (settings.images_per_post, settings.chunk_size, settings.seed) == (3, 16, 0)
     assert settings.nightly_cron == "5 5 * * *"

@@ -52,7 +52,7 @@ def _split_comparison(tables: TableAssets) -> dg.AssetsDefinition:
             tables.encoders,
             [config.predictor] if config.predictor else settings.predictor_names,
             subreddit=config.subreddit,
-            label_age=settings.label_final_age,
+            matured_after=settings.label_rule.final_age,
             test_share=settings.test_share,
             validation_share=settings.validation_share,
             seed=settings.seed,

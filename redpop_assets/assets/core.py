@@ -237,9 +237,8 @@ def core_assets(tables: TableAssets) -> list[dg.AssetsDefinition]:
         core.posts and raw.observations, so changed settings take effect at once.
         """
         subreddit = {"subreddit": context.partition_key}
-        rows = warehouse.query(
-            _LABELS, {**subreddit, "label_age": settings.label_age, "label_window": settings.label_window}
-        )
+        rule = settings.label_rule
+        rows = warehouse.query(_LABELS, {**subreddit, "label_age": rule.age, "label_window": rule.window})
         changed = warehouse.replace("core.labels", rows, "subreddit = $subreddit", subreddit).changed
         posts = warehouse.scalar("SELECT count(*) FROM core.posts WHERE subreddit = $subreddit", subreddit)
         return tables.materialized(

@@ -55,7 +55,7 @@ def forecast_assets(tables: TableAssets) -> list[dg.AssetsDefinition]:
         """
         from redpop_assets.refresh.forecasts import accuracy_markdown, make_forecasts
 
-        made = make_forecasts(warehouse, label_age=settings.label_final_age, made_at=utc_now())
+        made = make_forecasts(warehouse, label_age=settings.label_rule.age, made_at=utc_now())
         context.log.info(f"{made} new forecasts")
         accuracy = warehouse.query("FROM marts.forecast_accuracy").to_pylist()
         return tables.materialized(

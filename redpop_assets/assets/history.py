@@ -40,7 +40,7 @@ def history_assets(tables: TableAssets) -> list[dg.AssetsDefinition]:
         Computed for the whole subreddit at once; rows of old posts come out equal and stay as they are.
         """
         subreddit = context.partition_key
-        everybody = History.read(warehouse, None, settings.label_final_age)
+        everybody = History.read(warehouse, None, matured_after=settings.label_rule.final_age)
         posts = everybody.only(subreddit)
         past = (posts.post_ids, posts.authors, posts.created_at, posts.matured_at, posts.log_score)
         activity = authors.Activity(everybody.authors, everybody.subreddits, everybody.created_at)
@@ -80,7 +80,7 @@ def history_assets(tables: TableAssets) -> list[dg.AssetsDefinition]:
         Computed for the whole subreddit at once, exactly; rows of old posts come out equal and stay as they are.
         """
         subreddit = context.partition_key
-        everybody = History.read(warehouse, None, settings.label_final_age)
+        everybody = History.read(warehouse, None, matured_after=settings.label_rule.final_age)
         seen = seen_before.seen_before_features(
             everybody.post_ids,
             everybody.subreddits,

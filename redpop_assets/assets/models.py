@@ -37,7 +37,7 @@ def model_assets(tables: TableAssets) -> list[dg.AssetsDefinition]:
     ) -> Iterator[dg.MaterializeResult]:
         """The labelled posts of one subreddit in the split that all predictors share, and the columns they may use.
 
-        Train and validation come before the test part by at least the label age, and no picture is on both sides.
+        All of train and validation had matured when the test part began, and no picture is on both sides.
         Columns that became known only after the post are refused.
         """
         from redpop_assets.refresh.training_set import build_training_set
@@ -46,7 +46,7 @@ def model_assets(tables: TableAssets) -> list[dg.AssetsDefinition]:
             warehouse,
             context.partition_key,
             encoders,
-            label_age=settings.label_final_age,
+            matured_after=settings.label_rule.final_age,
             test_share=settings.test_share,
             validation_share=settings.validation_share,
             most=settings.training_posts,

@@ -37,7 +37,7 @@ def time_split(
     1. The newest `test_share` of the posts are the test part, from the creation T of its first post on. Posts of one
        second stay together, so the part may be a little larger.
     2. Of the others, those that had not matured by T, or were made less than `embargo` before T, go to "embargo": at T
-       nobody could have read their labels. `matured_at` does this even with `embargo` 0.
+       nobody could have read their final labels. `matured_at` does this even with `embargo` 0.
     3. Of the rest, the newest `validation_share` are the validation part. There is no gap between train and validation:
        it would cost a second label age of the newest posts, to guard a choice that the test part judges anyway.
     4. Of a duplicate group with members on both sides of T, the earlier ones (train or validation) stay and the later
@@ -70,7 +70,9 @@ def time_split(
     if np.isnat(created).any() or np.isnat(matured).any():
         raise ValueError("created_at or matured_at has missing times")
     if (matured < created).any():
-        raise ValueError("a post matures before it is created; matured_at is created_at plus the label age")
+        raise ValueError(
+            "a post matures before it is created; matured_at is created_at plus the age at which labels are final"
+        )
     if len(created) < 2:
         raise NotTrainable(f"{len(created)} labelled posts cannot be split; scrape more, or wait for scores to mature")
 

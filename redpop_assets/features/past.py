@@ -74,8 +74,9 @@ def checked_posts(
     Args:
         post_ids: n ids.
         created_at: (n,) datetime64, UTC; finer units are truncated to seconds.
-        matured_at: (n,) datetime64, UTC: the earliest moment the label was final, which is the creation plus label age
-            and label window. Not the time the label was read, which for archives is months later.
+        matured_at: (n,) datetime64, UTC: the earliest moment the label was final, which is the creation plus
+            `LabelRule.final_age`. Neither `LabelRule.age`, when it may still move, nor the time the label was read,
+            which for archives is months later.
         log_score: (n,) labels; NaN for posts without one.
 
     Raises:
@@ -88,11 +89,11 @@ def checked_posts(
     if not len(post_ids) == len(created) == len(matured) == len(scores):
         raise ValueError("post_ids, created_at, matured_at and log_score must have one entry per post")
     if np.isnat(created).any() or np.isnat(matured).any():
-        raise ValueError(
-            "created_at or matured_at has missing times; every post matures at its creation plus the label age"
-        )
+        raise ValueError("created_at or matured_at has missing times; every post matures once its label is final")
     if (matured < created).any():
-        raise ValueError("a post matures before it is created; matured_at is created_at plus the label age")
+        raise ValueError(
+            "a post matures before it is created; matured_at is created_at plus the age at which labels are final"
+        )
     if np.isinf(scores).any():
         raise ValueError("log_score is infinite; posts without a label are NaN")
     if (np.abs(scores) > MOST_LOG_SCORE).any():

@@ -60,7 +60,8 @@ def make_forecasts(warehouse: Warehouse, *, label_age: timedelta, made_at: datet
 
     Args:
         warehouse: marts.predictions and models.champions are up to date.
-        label_age: age from which a score is a label; a post past it that has none was lost sight of.
+        label_age: age from which readings count for a label, of `LabelRule`; a post past it that has no label was lost
+            sight of, and its score can be known.
         made_at: the time, UTC, without zone.
 
     Returns:

@@ -57,7 +57,7 @@ class NewPost:
         image: its RGB picture; None for a title alone.
         posted_at: when it would be made (aware).
         author: keyed hash of the author's name; None for somebody unknown.
-        label_age: age at which the scores of earlier posts count as known.
+        matured_after: age at which the labels of earlier posts are final, of `LabelRule`: as in the graph.
         device: where networks run.
         judges: the scorers of pictures whose weights the deployment names.
     """
@@ -71,7 +71,7 @@ class NewPost:
         *,
         posted_at: datetime,
         author: str | None,
-        label_age: timedelta,
+        matured_after: timedelta,
         device: str,
         judges: "Judges",
     ) -> None:
@@ -80,9 +80,9 @@ class NewPost:
         self.image = image
         self.author = author
         self.created_at = np.array([posted_at.astimezone(UTC).replace(tzinfo=None)], dtype="datetime64[s]")
-        self._matured_at = (self.created_at + np.timedelta64(label_age)).astype("datetime64[s]")
+        self._matured_at = (self.created_at + np.timedelta64(matured_after)).astype("datetime64[s]")
         self._warehouse = warehouse
-        self._everybody = History.read(warehouse, None, label_age)
+        self._everybody = History.read(warehouse, None, matured_after=matured_after)
         self._past = self._everybody.only(subreddit)
         self._device = device
         self._judges = judges

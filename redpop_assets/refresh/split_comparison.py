@@ -54,15 +54,15 @@ class Trial:
 
 
 def split_trials(
-    posts: Posts, *, label_age: timedelta, test_share: float, validation_share: float, seed: int
+    posts: Posts, *, matured_after: timedelta, test_share: float, validation_share: float, seed: int
 ) -> list[Trial]:
     """Split the posts of a subreddit in the ways of `SPLITS`; the split by time is the one they come with.
 
-    Posts of a duplicate group are on one side of each split. `label_age` is that of the labels; the other arguments are
-    as for `splits.grouped_split`.
+    Posts of a duplicate group are on one side of each split. `matured_after` is the age at which a label is final; the
+    other arguments are as for `splits.grouped_split`.
     """
     authors, groups = posts.authors.tolist(), posts.groups.tolist()
-    matured_at = posts.created_at + np.timedelta64(label_age)
+    matured_at = posts.created_at + np.timedelta64(matured_after)
     parts: dict[str, Any] = {"test_share": test_share, "validation_share": validation_share}
     shares = parts | {"seed": seed}
     ways: dict[str, Callable[[], Split]] = {
@@ -163,7 +163,7 @@ def refresh_split_comparison(
     predictors: Sequence[str],
     *,
     subreddit: str = "",
-    label_age: timedelta,
+    matured_after: timedelta,
     test_share: float,
     validation_share: float,
     seed: int,
@@ -178,7 +178,7 @@ def refresh_split_comparison(
         encoders: networks whose outputs predictors learn from.
         predictors: names.
         subreddit: name in lower case; empty for all that have a training set.
-        label_age: age of the labels.
+        matured_after: age at which a label is final.
         test_share, validation_share: of the splits that are made here.
         seed: of splits, trainings and bootstrap.
         progress: told of each predictor that was compared.
@@ -209,7 +209,7 @@ def refresh_split_comparison(
     for name in [subreddit] if subreddit else snapshots:
         post_ids, posts = read_posts(warehouse, name)
         trials = split_trials(
-            posts, label_age=label_age, test_share=test_share, validation_share=validation_share, seed=seed
+            posts, matured_after=matured_after, test_share=test_share, validation_share=validation_share, seed=seed
         )
         digests = {trial.name: splits.digest(post_ids.tolist(), trial.split) for trial in trials}
         for predictor in predictors:

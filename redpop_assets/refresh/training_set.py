@@ -73,14 +73,15 @@ def build_training_set(
     subreddit: str,
     encoders: Encoders,
     *,
-    label_age: timedelta,
+    matured_after: timedelta,
     test_share: float,
     validation_share: float,
     most: int,
 ) -> TrainingSet:
     """Split the labelled posts by time, of many the newest `most`, and digest them with all their features.
 
-    Posts of one picture never straddle the parts; a label counts as known from the label age on, whenever it was read.
+    Posts of one picture never straddle the parts. A label counts as known once its post has the age `matured_after`, at
+    which it is final if it is read on time: when it was read really, as from an archive, does not matter.
     """
     labelled = warehouse.query(_LABELLED, {"subreddit": subreddit, "most": most})
     created_at = labelled.column("created_at").to_numpy().astype("datetime64[s]")
@@ -88,7 +89,7 @@ def build_training_set(
     try:
         split = time_split(
             created_at,
-            created_at + np.timedelta64(label_age),
+            created_at + np.timedelta64(matured_after),
             labelled.column("duplicate_group").to_pylist(),
             test_share=test_share,
             validation_share=validation_share,

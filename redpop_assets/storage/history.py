@@ -54,8 +54,14 @@ class History:
     log_score: npt.NDArray[np.float64]
 
     @classmethod
-    def read(cls, warehouse: Warehouse, subreddit: str | None, label_final_age: timedelta) -> "History":
-        """The posts of a subreddit; None for those of all of them."""
+    def read(cls, warehouse: Warehouse, subreddit: str | None, *, matured_after: timedelta) -> "History":
+        """The posts of a subreddit; None for those of all of them.
+
+        Args:
+            warehouse: with core.posts, core.labels and core.duplicates.
+            subreddit: in lower case.
+            matured_after: age at which a label is final, of `LabelRule`; not the age at which it is first read.
+        """
         rows = warehouse.query(_POSTS, {"subreddit": subreddit})
         created_at = rows.column("created_at").to_numpy().astype("datetime64[s]")
         return cls(
@@ -65,7 +71,7 @@ class History:
             captions=rows.column("caption").to_pylist(),
             groups=rows.column("duplicate_group").to_pylist(),
             created_at=created_at,
-            matured_at=(created_at + np.timedelta64(label_final_age)).astype("datetime64[s]"),
+            matured_at=(created_at + np.timedelta64(matured_after)).astype("datetime64[s]"),
             log_score=rows.column("log_score").to_numpy().astype(np.float64),
         )
 

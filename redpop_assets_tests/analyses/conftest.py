@@ -60,7 +60,7 @@ def untrained(tmp_path_factory, fill, encoders) -> Community:
     warehouse = community.warehouse
     ids = fill(warehouse)
     built = build_training_set(
-        warehouse, "pics", encoders, label_age=timedelta(days=7), test_share=0.3, validation_share=0.15, most=1000
+        warehouse, "pics", encoders, matured_after=timedelta(days=7), test_share=0.3, validation_share=0.15, most=1000
     )
     with warehouse.write() as writer:
         writer.replace("models.training_set", built.rows, "subreddit = 'pics'")

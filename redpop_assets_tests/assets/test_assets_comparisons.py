@@ -30,7 +30,13 @@ def settings(only, tmp_path, fill, encoders):
         warehouse = open_warehouse(settings)
         fill(warehouse, posts=300, days=200)
         built = build_training_set(
-            warehouse, "pics", encoders, label_age=timedelta(days=7), test_share=0.2, validation_share=0.15, most=1000
+            warehouse,
+            "pics",
+            encoders,
+            matured_after=timedelta(days=7),
+            test_share=0.2,
+            validation_share=0.15,
+            most=1000,
         )
         with warehouse.write() as writer:
             writer.replace("models.training_set", built.rows, "TRUE")

@@ -50,7 +50,7 @@ def asked(pipeline, stored):
         open_rgb(ImageStore(settings.home / "images").read(picture["path"])),
         posted_at=data.created_at[row].item().replace(tzinfo=UTC),
         author=data.authors[row],
-        label_age=settings.label_final_age,
+        matured_after=settings.label_rule.final_age,
         device="cpu",
         judges=judges_of(settings, warehouse),
     )
@@ -87,7 +87,7 @@ def test_without_a_picture_it_lacks_what_is_made_of_one(pipeline, stored):
         None,
         posted_at=data.created_at.max().item().replace(tzinfo=UTC),
         author=None,
-        label_age=settings.label_final_age,
+        matured_after=settings.label_rule.final_age,
         device="cpu",
         judges=judges_of(settings, warehouse),
     )

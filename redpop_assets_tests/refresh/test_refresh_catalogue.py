@@ -16,7 +16,13 @@ from redpop_assets.storage.schema import load_schema
 
 def train(warehouse, subreddit, encoders):
     built = build_training_set(
-        warehouse, subreddit, encoders, label_age=timedelta(days=9), test_share=0.15, validation_share=0.15, most=1000
+        warehouse,
+        subreddit,
+        encoders,
+        matured_after=timedelta(days=9),
+        test_share=0.15,
+        validation_share=0.15,
+        most=1000,
     )
     warehouse.replace("models.training_set", built.rows, "subreddit = $s", {"s": subreddit})
 

@@ -129,7 +129,7 @@ def models(tmp_path):
 def store(warehouse, encoders, subreddit="pics"):
     week = timedelta(days=7)
     built = build_training_set(
-        warehouse, subreddit, encoders, label_age=week, test_share=0.2, validation_share=0.15, most=1000
+        warehouse, subreddit, encoders, matured_after=week, test_share=0.2, validation_share=0.15, most=1000
     )
     warehouse.replace("models.training_set", built.rows, "subreddit = $s", {"s": subreddit})
 

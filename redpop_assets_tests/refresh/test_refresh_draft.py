@@ -29,7 +29,7 @@ HOW_IT_RUNS = ("backend", "precision", "batch_size", "items_per_second", "min_co
 
 def train(warehouse, models, encoders, subreddit="pics", names=NAMES):
     built = build_training_set(
-        warehouse, subreddit, encoders, label_age=WEEK, test_share=0.2, validation_share=0.15, most=1000
+        warehouse, subreddit, encoders, matured_after=WEEK, test_share=0.2, validation_share=0.15, most=1000
     )
     with warehouse.write() as writer:
         writer.replace("models.training_set", built.rows, "subreddit = $s", {"s": subreddit})
@@ -76,7 +76,7 @@ def new_post(
     author=None,
     at=datetime(2026, 6, 1, 18, tzinfo=UTC),
 ):
-    options = {"posted_at": at, "author": author, "label_age": WEEK, "device": "cpu", "judges": nobody()}
+    options = {"posted_at": at, "author": author, "matured_after": WEEK, "device": "cpu", "judges": nobody()}
     return NewPost(warehouse, subreddit, caption, image, **options)
 
 
@@ -172,7 +172,7 @@ def test_the_past_of_a_known_author_counts_and_only_what_was_mature(ready):
 
     at = datetime(2026, 3, 1, 18, tzinfo=UTC)
     made = new_post(ready, caption="A caption", author="author5", at=at).block("author", Encoders("", ""))
-    everybody = History.read(ready, None, WEEK)
+    everybody = History.read(ready, None, matured_after=WEEK)
     here = everybody.only("pics")
     moment = np.datetime64(at.replace(tzinfo=None), "s")
     earlier = [row for row, created in enumerate(here.created_at) if created < moment]

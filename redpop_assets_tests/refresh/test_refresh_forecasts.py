@@ -29,7 +29,7 @@ def models(tmp_path):
 def trained(prepared, encoders):
     folder, warehouse, models = prepared
     built = build_training_set(
-        warehouse, "pics", encoders, label_age=WEEK, test_share=0.2, validation_share=0.15, most=1000
+        warehouse, "pics", encoders, matured_after=WEEK, test_share=0.2, validation_share=0.15, most=1000
     )
     warehouse.replace("models.training_set", built.rows, "subreddit = $s", {"s": "pics"})
     refresh(warehouse, models, encoders)

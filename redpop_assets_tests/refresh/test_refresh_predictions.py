@@ -19,7 +19,7 @@ NAMES = ("subreddit_median", "metadata_boosting")
 
 def train(warehouse, models, encoders, subreddit="pics", names=NAMES):
     built = build_training_set(
-        warehouse, subreddit, encoders, label_age=WEEK, test_share=0.2, validation_share=0.15, most=1000
+        warehouse, subreddit, encoders, matured_after=WEEK, test_share=0.2, validation_share=0.15, most=1000
     )
     with warehouse.write() as writer:
         writer.replace("models.training_set", built.rows, "subreddit = $s", {"s": subreddit})

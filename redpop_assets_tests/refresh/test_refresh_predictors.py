@@ -26,7 +26,7 @@ def models(tmp_path):
 
 
 def build(warehouse, encoders, subreddit="pics", **changes):
-    options = {"label_age": WEEK, "test_share": 0.2, "validation_share": 0.15, "most": 1000, **changes}
+    options = {"matured_after": WEEK, "test_share": 0.2, "validation_share": 0.15, "most": 1000, **changes}
     return build_training_set(warehouse, subreddit, encoders, **options)
 
 

@@ -33,7 +33,7 @@ def filled(empty_warehouse, fill, encoders):
 
 
 def store(warehouse, encoders, subreddit="pics"):
-    built = build_training_set(warehouse, subreddit, encoders, label_age=WEEK, most=1000, **SHARES)
+    built = build_training_set(warehouse, subreddit, encoders, matured_after=WEEK, most=1000, **SHARES)
     with warehouse.write() as writer:
         writer.replace("models.training_set", built.rows, "subreddit = $s", {"s": subreddit})
 
@@ -41,14 +41,14 @@ def store(warehouse, encoders, subreddit="pics"):
 def refresh(warehouse, encoders, predictors=("subreddit_median", "metadata_boosting"), **options):
     said = []
     rows, trained = refresh_split_comparison(
-        warehouse, encoders, predictors, label_age=WEEK, **SHARES, **{"seed": 7, "progress": said.append, **options}
+        warehouse, encoders, predictors, matured_after=WEEK, **SHARES, **{"seed": 7, "progress": said.append, **options}
     )
     return {(row["subreddit"], row["predictor"], row["split"]): row for row in rows}, trained, said
 
 
 def test_each_split_keeps_its_promise(filled):
     _, posts = read_posts(filled, "pics")
-    trials = {trial.name: trial.split for trial in split_trials(posts, label_age=WEEK, seed=7, **SHARES)}
+    trials = {trial.name: trial.split for trial in split_trials(posts, matured_after=WEEK, seed=7, **SHARES)}
     assert tuple(trials) == SPLITS
     np.testing.assert_array_equal(trials["time"], posts.split)
     for name, split in trials.items():
@@ -181,7 +181,7 @@ def test_a_random_split_flatters_where_the_weeks_differ():
     names = np.array([f"a{number}" for number in range(n)])
     split = splits.time_split(created, created + np.timedelta64(7, "D"))
     posts = Posts(created, truth.astype(float), names, names, split, np.full(n, np.nan))
-    trials = split_trials(posts, label_age=WEEK, seed=7, **SHARES)
+    trials = split_trials(posts, matured_after=WEEK, seed=7, **SHARES)
     rows = {row["split"]: row for row in compare_splits("pics", "metadata_boosting", data, posts, trials, seed=7)}
     assert rows["random"]["spearman"] > 0.6
     assert abs(rows["time"]["spearman"] or 0.0) < 0.3

@@ -24,7 +24,7 @@ def filled(empty_warehouse, fill):
 
 
 def test_it_is_in_the_order_of_ids_and_labels_are_of_one_score_scale(filled):
-    posts = History.read(filled, "mixed", AGE)
+    posts = History.read(filled, "mixed", matured_after=AGE)
     assert list(posts.post_ids) == [f"mi{number:05}" for number in range(40)]
     assert np.isnan(posts.log_score[:10]).all()
     assert np.isfinite(posts.log_score[10:]).sum() > 20
@@ -36,10 +36,10 @@ def test_it_is_in_the_order_of_ids_and_labels_are_of_one_score_scale(filled):
 def test_each_community_has_the_scale_of_most_of_its_own_labels(filled):
     with filled.write() as writer:
         writer.execute("UPDATE core.labels SET score_scale = 'before_2016_12' WHERE subreddit = 'pics'")
-    everybody = History.read(filled, None, AGE)
+    everybody = History.read(filled, None, matured_after=AGE)
     assert len(everybody) == 80
     for subreddit in ("pics", "mixed"):
-        alone, part = History.read(filled, subreddit, AGE), everybody.only(subreddit)
+        alone, part = History.read(filled, subreddit, matured_after=AGE), everybody.only(subreddit)
         assert list(alone.post_ids) == list(part.post_ids)
         assert list(alone.groups) == list(part.groups)
         assert np.array_equal(alone.log_score, part.log_score, equal_nan=True)
