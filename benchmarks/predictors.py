@@ -22,7 +22,7 @@ import numpy as np
 from redpop_assets.evaluation.metrics import spearman
 from redpop_assets.predictors.dataset import Block, Dataset
 from redpop_assets.predictors.registry import predictor_class, predictor_names
-from redpop_assets_tests.predictors.conftest import make_planted
+from redpop_assets.testing.planted import make_planted
 
 MADE = 2_000
 TEST = 500

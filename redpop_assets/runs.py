@@ -66,7 +66,7 @@ def materialize(
     """
     prepare_instance(settings)
     defs = build_defs(settings)
-    keys = _selected(defs, select, harvest)
+    keys = selected_keys(defs, select, harvest)
     of_posts = [key for key in keys if key.path[0] in ("raw", "core")]
     others = [key for key in keys if key not in of_posts]
     stages = [of_posts, others] if len(subreddits) > 1 and of_posts and others else [keys]
@@ -131,7 +131,7 @@ def report_import(settings: Settings, subreddit: str, file: str) -> None:
             defs,
             instance,
             subreddit,
-            _selected(defs, "group:raw", harvest=True),
+            selected_keys(defs, "group:raw", harvest=True),
             config={"ops": {"harvest": {"config": {"ask_reddit": False}}}},
             tags={"redpop/source": settings.source, "redpop/import": file},
         )
@@ -195,7 +195,12 @@ def _is_running(pid: int) -> bool:
     return True
 
 
-def _selected(defs: dg.Definitions, select: str | None, harvest: bool) -> list[dg.AssetKey]:
+def selected_keys(defs: dg.Definitions, select: str | None, harvest: bool) -> list[dg.AssetKey]:
+    """The assets that a selection means, without those computed on demand; without a selection, all the others.
+
+    Raises:
+        SettingsError: the selection is empty or is no selection.
+    """
     graph = defs.resolve_asset_graph()
     try:
         with warnings.catch_warnings():

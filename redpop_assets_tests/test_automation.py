@@ -11,7 +11,7 @@ from redpop_assets.definitions import build_defs
 from redpop_assets.reddit.imports import import_archive
 from redpop_assets.reddit.records import AuthorKey
 from redpop_assets.runs import report_import
-from redpop_assets_tests.conftest import PREDICTORS
+from redpop_assets.testing.deployments import PREDICTORS
 
 pytestmark = [
     pytest.mark.xdist_group("pipeline"),

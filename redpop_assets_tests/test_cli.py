@@ -17,7 +17,7 @@ from rich.console import Console
 from typer.testing import CliRunner
 
 from redpop_assets import cli
-from redpop_assets_tests.conftest import PREDICTORS
+from redpop_assets.testing.deployments import PREDICTORS
 
 COMMANDS = (
     "demo",

@@ -18,7 +18,7 @@ from redpop_assets.runs import _failures
 from redpop_assets.sandbox.clock import Clock
 from redpop_assets.sandbox.server import running
 from redpop_assets.sandbox.world import World
-from redpop_assets_tests.conftest import SECRET, Deployment
+from redpop_assets.testing.deployments import SECRET, Deployment
 
 UP_TO_THE_FEATURES = 'group:"raw" or group:"core" or group:"features"'
 

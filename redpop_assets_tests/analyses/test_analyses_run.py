@@ -12,7 +12,7 @@ from redpop_assets.analyses.registry import ANALYSES
 from redpop_assets.automation import KEPT_FRESH, ON_DEMAND, REFRESH
 from redpop_assets.definitions import build_defs
 from redpop_assets.errors import SettingsError
-from redpop_assets.runs import _selected, analyse
+from redpop_assets.runs import analyse, selected_keys
 from redpop_assets.settings import Settings, load_settings
 from redpop_assets.storage.schema import load_schema
 
@@ -67,9 +67,9 @@ def test_every_analysis_is_an_asset_that_is_computed_on_demand_only(defs):
 def test_materialize_leaves_them_out(defs):
     tables = {analysis.table for analysis in ANALYSES.values()}
     for select in (None, "group:marts", "*"):
-        assert not tables & {".".join(key.path) for key in _selected(defs, select, harvest=True)}
+        assert not tables & {".".join(key.path) for key in selected_keys(defs, select, harvest=True)}
     with pytest.raises(SettingsError, match="redpop analyse"):
-        _selected(defs, 'key:"marts/emap"', harvest=True)
+        selected_keys(defs, 'key:"marts/emap"', harvest=True)
 
 
 def test_columns_that_are_shown_are_columns_of_the_table():

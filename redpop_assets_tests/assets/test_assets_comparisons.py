@@ -10,7 +10,7 @@ from redpop_assets.definitions import build_defs
 from redpop_assets.errors import SettingsError
 from redpop_assets.refresh.training_set import build_training_set
 from redpop_assets.resources import open_warehouse
-from redpop_assets.runs import _selected
+from redpop_assets.runs import selected_keys
 from redpop_assets.settings import load_settings
 
 KEY = dg.AssetKey(["marts", "split_comparison"])
@@ -51,9 +51,9 @@ def test_it_is_neither_nightly_nor_part_of_materialize(settings):
     assert graph.get(KEY).freshness_policy is None
     assert set(defs.resolve_job_def(REFRESH).asset_layer.selected_asset_keys) == KEPT_FRESH.resolve(graph)
     for select in (None, "group:marts", "*"):
-        assert KEY not in _selected(defs, select, harvest=True)
+        assert KEY not in selected_keys(defs, select, harvest=True)
     with pytest.raises(SettingsError, match="redpop analyse"):
-        _selected(defs, 'key:"marts/split_comparison"', harvest=True)
+        selected_keys(defs, 'key:"marts/split_comparison"', harvest=True)
 
 
 def test_asked_for_it_trains_and_says_so(settings):

@@ -13,7 +13,7 @@ from redpop_assets.checks import LOOKS_AS_BEFORE
 from redpop_assets.refresh.drift import COMPARED_TABLES
 from redpop_assets.storage.forgetting import FORGOTTEN_REMOVALS
 from redpop_assets.storage.schema import load_schema
-from redpop_assets_tests.conftest import PREDICTORS
+from redpop_assets.testing.deployments import PREDICTORS
 
 pytestmark = pytest.mark.xdist_group("pipeline")
 

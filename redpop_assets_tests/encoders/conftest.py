@@ -1,14 +1,10 @@
 """Each network is loaded once per test session; photographs come with scikit-learn."""
 
 import io
-import os
 from pathlib import Path
 
 import pytest
 from PIL import Image
-
-os.environ["HF_HUB_OFFLINE"] = "1"  # read when huggingface_hub is imported: no test may ask the hub
-os.environ.setdefault("OMP_WAIT_POLICY", "passive")  # threads that spin while they wait stall a machine that is shared
 
 
 @pytest.fixture(scope="session")

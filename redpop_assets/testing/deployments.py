@@ -1,0 +1,182 @@
+"""Whole deployments: a home directory, the variables that all commands on it see, and runs of the graph in them."""
+
+import os
+import shutil
+from collections.abc import Iterator, Mapping
+from contextlib import chdir, contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import dagster as dg
+
+from redpop_assets.definitions import build_defs
+from redpop_assets.resources import open_warehouse
+from redpop_assets.runs import execute, prepare_instance, selected_keys
+from redpop_assets.settings import Settings, load_settings
+from redpop_assets.storage.warehouse import Warehouse
+
+SECRET = "a-secret-of-the-sandbox-that-must-not-be-stored"
+"""The client secret that the sandboxes here expect."""
+
+PREDICTORS = ("subreddit_median", "metadata_boosting", "redpop_thesis", "fusion_lightgbm")
+"""Those of most deployments here: one of each kind, quick to train."""
+
+_OWN_VARIABLES = ("REDPOP_", "REDDIT_", "DAGSTER_")
+
+
+@contextmanager
+def environment(variables: Mapping[str, str], folder: Path) -> Iterator[None]:
+    """Only these settings, and a working directory without `.env`; everything is put back afterwards.
+
+    Args:
+        variables: all that begin with the prefixes of RedPop, Reddit and Dagster.
+        folder: the working directory.
+    """
+    before = dict(os.environ)
+    for name in before:
+        if name.startswith(_OWN_VARIABLES):
+            del os.environ[name]
+    os.environ.update(variables)
+    try:
+        with chdir(folder):
+            yield
+    finally:
+        for name in os.environ.keys() - before.keys():  # what a run put there, too
+            del os.environ[name]
+        os.environ.update(before)
+
+
+@dataclass(frozen=True)
+class Run:
+    """A finished run of the graph for one subreddit."""
+
+    result: dg.ExecuteInProcessResult
+
+    @property
+    def success(self) -> bool:
+        """Whether no step failed."""
+        return self.result.success
+
+    @property
+    def materializations(self) -> dict[str, dg.AssetMaterialization]:
+        """What each asset, by `layer/table`, reported."""
+        events = self.result.get_asset_materialization_events()
+        return {"/".join(event.materialization.asset_key.path): event.materialization for event in events}
+
+    @property
+    def metadata(self) -> dict[str, dict[str, Any]]:
+        """The numbers that each asset reported."""
+        return {
+            key: {name: value.value for name, value in found.metadata.items()}
+            for key, found in self.materializations.items()
+        }
+
+    @property
+    def data_versions(self) -> dict[str, str]:
+        """The data version that each asset reported."""
+        return {key: (found.tags or {})["dagster/data_version"] for key, found in self.materializations.items()}
+
+    @property
+    def checks(self) -> dict[tuple[str, str], dg.AssetCheckEvaluation]:
+        """The checks that were evaluated, by asset and name."""
+        return {
+            ("/".join(found.asset_key.path), found.check_name): found
+            for found in self.result.get_asset_check_evaluations()
+        }
+
+    @property
+    def failed_checks(self) -> set[tuple[str, str]]:
+        """Asset and name of the checks that did not pass."""
+        return {name for name, found in self.checks.items() if not found.passed}
+
+
+@dataclass(frozen=True)
+class Deployment:
+    """A home directory and the variables that all commands on it see."""
+
+    home: Path
+    variables: Mapping[str, str]
+
+    @property
+    def full_environment(self) -> dict[str, str]:
+        """For a process of its own."""
+        outer = {name: value for name, value in os.environ.items() if not name.startswith(_OWN_VARIABLES)}
+        return {**outer, **self.variables}
+
+    @contextmanager
+    def environment(self) -> Iterator[Settings]:
+        """A block in which this process sees these variables and no other settings."""
+        with environment(self.variables, self.home.parent):
+            yield load_settings()
+
+    @property
+    def settings(self) -> Settings:
+        """The settings as they follow from the variables."""
+        with self.environment() as settings:
+            return settings
+
+    @property
+    def warehouse(self) -> Warehouse:
+        """The warehouse of the home."""
+        return open_warehouse(self.settings)
+
+    def rows(self, sql: str, params: Mapping[str, Any] | None = None) -> list[dict[str, Any]]:
+        """All rows of a statement."""
+        return self.warehouse.query(sql, params).to_pylist()
+
+    def scalar(self, sql: str, params: Mapping[str, Any] | None = None) -> Any:
+        """First column of the first row."""
+        return self.warehouse.scalar(sql, params)
+
+    @contextmanager
+    def instance(self) -> Iterator[tuple[Settings, dg.DagsterInstance]]:
+        """A block in which this process sees the deployment, with the Dagster instance of its home."""
+        with self.environment() as settings:
+            prepare_instance(settings)
+            with dg.DagsterInstance.get() as instance:
+                yield settings, instance
+
+    def run(self, subreddit: str, select: str | None = None) -> Run:
+        """Run the graph, or a selection of it, in this process."""
+        with self.instance() as (settings, instance):
+            defs = build_defs(settings)
+            keys = selected_keys(defs, select, harvest=True)
+            return Run(execute(defs, instance, subreddit, keys, tags={}))
+
+    def using(self, **variables: str) -> "Deployment":
+        """The same home with other variables."""
+        return replace(self, variables={**self.variables, **variables})
+
+    def copy(self, home: Path) -> "Deployment":
+        """The same warehouse, images, models and history at another place; what happens there stays there."""
+
+        published = str(self.home / "redpop.duckdb")  # replaced as a whole, like pictures, never written into
+
+        def place(source: str, target: str) -> None:
+            (os.link if source.endswith(".jpg") or source == published else shutil.copy2)(source, target)
+
+        shutil.copytree(self.home, home, copy_function=place)
+        return replace(self, home=home, variables={**self.variables, "REDPOP_HOME": str(home)})
+
+
+def sandbox_variables(home: Path, url: str, **more: str) -> dict[str, str]:
+    """The variables of a deployment on the sandbox at `url`; keywords add to them or take their place."""
+    return {
+        "REDPOP_HOME": str(home),
+        "REDPOP_SOURCE": "sandbox",
+        "REDPOP_SUBREDDITS": "pics,EarthPorn",
+        "REDPOP_REDDIT_URL": url,
+        "REDPOP_OAUTH_URL": url,
+        "REDPOP_IMAGE_HOSTS_ALLOWED": url.removeprefix("http://"),
+        "REDPOP_IMAGE_CONCURRENCY_PER_HOST": "8",
+        "REDPOP_IMAGE_ENCODER": "timm:tf_efficientnet_lite0/bundled",
+        "REDPOP_CAPTION_ENCODER": "sentence_transformers:all-MiniLM-L6-v2/bundled",
+        "REDPOP_DEVICE": "cpu",
+        "REDPOP_PREDICTORS": ",".join(PREDICTORS),
+        "REDPOP_LOCK_TIMEOUT_SECONDS": "60",
+        "REDDIT_CLIENT_ID": "sandbox",
+        "REDDIT_CLIENT_SECRET": SECRET,
+        "REDDIT_USER_AGENT": "linux:redpop-tests:0.1 (by /u/sandbox)",
+        **more,
+    }
