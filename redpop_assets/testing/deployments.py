@@ -123,7 +123,8 @@ class Deployment:
 
     def rows(self, sql: str, params: Mapping[str, Any] | None = None) -> list[dict[str, Any]]:
         """All rows of a statement."""
-        return self.warehouse.query(sql, params).to_pylist()
+        found: list[dict[str, Any]] = self.warehouse.query(sql, params).to_pylist()
+        return found
 
     def scalar(self, sql: str, params: Mapping[str, Any] | None = None) -> Any:
         """First column of the first row."""

@@ -87,20 +87,17 @@ def fill_community(
             "code_version": ["1"] * posts,
         }
     }
-    young = int((created > created.max() - np.timedelta64(7, "D")).sum())
-    labelled = posts - young
-    tables["core.labels"] = {
-        name: values[:labelled]
-        for name, values in {
-            **key,
-            "score": scores,
-            "log_score": log_scores,
-            "percentile": np.argsort(np.argsort(scores)) / posts,
-            "observed_at": created + np.timedelta64(8, "D"),
-            "age_at_label_hours": [192.0] * posts,
-            "score_scale": [label_scale] * posts,
-        }.items()
+    labelled = posts - int((created > created.max() - np.timedelta64(7, "D")).sum())
+    labels: dict[str, Any] = {
+        **key,
+        "score": scores,
+        "log_score": log_scores,
+        "percentile": np.argsort(np.argsort(scores)) / posts,
+        "observed_at": created + np.timedelta64(8, "D"),
+        "age_at_label_hours": [192.0] * posts,
+        "score_scale": [label_scale] * posts,
     }
+    tables["core.labels"] = {name: values[:labelled] for name, values in labels.items()}
     stored = [images and number % 10 != 3 for number in range(posts)]
     tables["core.image_fetches"] = {
         "url": urls,

@@ -42,17 +42,19 @@ class Planted:
 
 def standardised(values: _Numbers) -> _Numbers:
     """Mean 0, standard deviation 1."""
-    return (values - values.mean()) / values.std()
+    scaled: _Numbers = (values - values.mean()) / values.std()
+    return scaled
 
 
 def embedded(rng: np.random.Generator, latent: _Numbers, width: int, *, relu: bool) -> _Numbers:
     """Latent factors mixed linearly and through tanh into many columns, with noise: (n, width), L2-normalised."""
     linear = latent @ rng.normal(size=(latent.shape[1], width)) / np.sqrt(latent.shape[1])
     bent = np.tanh(latent @ rng.normal(size=(latent.shape[1], 32))) @ rng.normal(size=(32, width)) / np.sqrt(32)
-    values = linear + bent + 1.0 * rng.normal(size=linear.shape)
+    values: _Numbers = linear + bent + 1.0 * rng.normal(size=linear.shape)
     if relu:
         values = np.maximum(values, 0)
-    return values / np.linalg.norm(values, axis=1, keepdims=True)
+    values /= np.linalg.norm(values, axis=1, keepdims=True)
+    return values
 
 
 def block(
@@ -81,8 +83,9 @@ def planted_captions(rng: np.random.Generator, latent: _Numbers) -> tuple[str, .
 
 def softmax(values: _Numbers) -> _Numbers:
     """Shares of each row, (n, d)."""
-    powers = np.exp(values - values.max(axis=1, keepdims=True))
-    return powers / powers.sum(axis=1, keepdims=True)
+    powers: _Numbers = np.exp(values - values.max(axis=1, keepdims=True))
+    powers /= powers.sum(axis=1, keepdims=True)
+    return powers
 
 
 def content_blocks(
@@ -244,4 +247,5 @@ def make_planted(
         authors=names,
     )
     part = np.repeat([0, 1, 2], sizes)
-    return Planted(*(data.select(part == i) for i in range(3)), noise_free[part == 2])
+    train, validation, test = (data.select(part == i) for i in range(3))
+    return Planted(train, validation, test, noise_free[part == 2])
