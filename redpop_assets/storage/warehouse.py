@@ -5,6 +5,7 @@ own (`live/redpop.duckdb`), every connection is open only around its SQL and wai
 published copy (`redpop.duckdb`). What the tables are belongs in `redpop_assets.storage.schema`.
 """
 
+import hashlib
 import logging
 import os
 import random
@@ -24,6 +25,7 @@ import duckdb
 import pyarrow as pa
 
 from redpop_assets.errors import WarehouseError, WarehouseLocked
+from redpop_assets.storage.migrations import Migration, apply, load_migrations, pending, record_as_new
 from redpop_assets.storage.schema import LAYERS, Schema, Table, load_schema
 
 Params = Mapping[str, Any] | Sequence[Any] | None
@@ -38,11 +40,15 @@ _LONGEST_DELAY = 0.25
 _LOG_EVERY = 10.0
 _COPY_CHUNK = 8 * 1024 * 1024  # bytes
 
+_REMEDY = (
+    "Nothing was changed. Either another version of RedPop wrote this warehouse: use that one. Or the SQL file is new: "
+    "add the migration that takes existing warehouses there (redpop_assets/storage/migrations.py says how)."
+)
+
 _STATE_DDL = """
-CREATE TABLE IF NOT EXISTS main.warehouse_state (ddl_digest VARCHAR NOT NULL);
-ALTER TABLE main.warehouse_state ADD COLUMN IF NOT EXISTS erasures_pending BOOLEAN DEFAULT FALSE;
+CREATE TABLE IF NOT EXISTS main.warehouse_state (ddl_digest VARCHAR NOT NULL, erasures_pending BOOLEAN NOT NULL);
 COMMENT ON TABLE main.warehouse_state IS 'Which table definitions this file has, and what it still owes.';
-COMMENT ON COLUMN main.warehouse_state.ddl_digest IS 'SHA-256 of all SQL files of warehouse/schema.';
+COMMENT ON COLUMN main.warehouse_state.ddl_digest IS 'SHA-256 of all SQL files of schema/ and migrations/.';
 COMMENT ON COLUMN main.warehouse_state.erasures_pending IS 'Whether free blocks may still hold what was erased.';
 """
 
@@ -213,12 +219,22 @@ class Warehouse:
     columns than the SQL files, or cannot be opened.
     """
 
-    def __init__(self, home: Path, *, source: str, lock_timeout: float = 600.0, schema: Schema | None = None) -> None:
+    def __init__(
+        self,
+        home: Path,
+        *,
+        source: str,
+        lock_timeout: float = 600.0,
+        schema: Schema | None = None,
+        migrations: Sequence[Migration] | None = None,
+    ) -> None:
         self.live = home / "live" / "redpop.duckdb"
         self.published = home / "redpop.duckdb"
         self.source = source
         self.lock_timeout = lock_timeout
         self.schema = schema or load_schema()
+        self.migrations = load_migrations() if migrations is None else tuple(migrations)
+        self._definition = _digest(self.schema, self.migrations)
         self._thread = threading.local()
 
     @contextmanager
@@ -226,26 +242,17 @@ class Warehouse:
         """Connect for reading; several processes may at once. Compute outside: a reader keeps every writer waiting."""
         if not self.live.exists():
             raise self._missing()
-        with self._connect(read_only=True) as conn:
-            current = self._is_current(conn)
-            if current:
-                yield Reader(conn, self.schema)
-        if not current:
-            with self._connect(read_only=False) as conn:
-                self._bring_up_to_date(conn)
-            with self._connect(read_only=True) as conn:
-                yield Reader(conn, self.schema)
+        with self._connect_current(read_only=True) as conn:
+            yield Reader(conn, self.schema)
 
     @contextmanager
     def write(self) -> Iterator[Writer]:
         """Connect for writing, alone, in one transaction: commit at the end of the block, roll back on an exception."""
         if not self.live.exists():
             self._create()
-        with self._connect(read_only=False) as conn:
-            self._bring_up_to_date(conn)
-            with _transaction(conn):
-                self._record_source(conn)
-                yield Writer(conn, self.schema)
+        with self._connect_current(read_only=False) as conn, _transaction(conn):
+            self._record_source(conn)
+            yield Writer(conn, self.schema)
 
     def query(self, sql: str, params: Params = None) -> pa.Table:
         """All rows of a statement; see `Reader.query`."""
@@ -300,8 +307,7 @@ class Warehouse:
             raise self._missing()
         self._finish_erasures()
         staging = self.published.with_name(f"{self.published.name}.publishing")
-        with ExitStack() as after_connection, self._connect(read_only=False) as conn:
-            self._bring_up_to_date(conn)
+        with ExitStack() as after_connection, self._connect_current(read_only=False) as conn:
             conn.execute("CHECKPOINT")
             # Closed after the connection: POSIX drops DuckDB's lock when this process closes any handle on the file.
             live = after_connection.enter_context(self.live.open("rb"))
@@ -317,8 +323,7 @@ class Warehouse:
 
     def _finish_erasures(self) -> None:
         """Write the live file anew, from its rows alone, if something was erased since the last time."""
-        with self._connect(read_only=False) as conn:
-            self._bring_up_to_date(conn)
+        with self._connect_current(read_only=False) as conn:
             for leftover in self.live.parent.glob("rebuilding-*"):
                 leftover.unlink()  # of a killed process: nobody else can be here now
             if not conn.execute("SELECT erasures_pending FROM main.warehouse_state").fetchall()[0][0]:
@@ -343,7 +348,9 @@ class Warehouse:
         try:
             conn = duckdb.connect(building)
             try:
-                self._apply_schema(conn)
+                with _transaction(conn):
+                    self._apply_schema(conn)
+                    record_as_new(conn, self.migrations)
             finally:
                 conn.close()
             with suppress(FileExistsError):
@@ -374,11 +381,7 @@ class Warehouse:
             conn.close()
 
     def _wait_for_connection(self, *, read_only: bool) -> duckdb.DuckDBPyConnection:
-        config: dict[str, str | bool | int | float | list[str]] = {
-            "autoinstall_known_extensions": "false",
-            # Readers of several processes must not share a directory for what does not fit into memory.
-            "temp_directory": str(self.live.parent / f"spill-{os.getpid()}"),
-        }
+        config = self._config()
         if not read_only:
             # DuckDB refuses a second connection of one process only if their settings differ: a writer has to be alone.
             config["custom_user_agent"] = f"redpop-writer-{uuid4().hex}"
@@ -415,6 +418,13 @@ class Warehouse:
             time.sleep(min(delay * random.uniform(0.5, 1.0), max(0.0, start + self.lock_timeout - now)))
             delay = min(2 * delay, _LONGEST_DELAY)
 
+    def _config(self) -> dict[str, str | bool | int | float | list[str]]:
+        return {
+            "autoinstall_known_extensions": "false",
+            # Readers of several processes must not share a directory for what does not fit into memory.
+            "temp_directory": str(self.live.parent / f"spill-{os.getpid()}"),
+        }
+
     def _missing(self) -> WarehouseError:
         return WarehouseError(
             f"There is no warehouse at {self.live} yet: fill it with `redpop materialize`, or set REDPOP_HOME to the "
@@ -437,36 +447,98 @@ class Warehouse:
                 f"{self.live} was filled by {source}, not by {self.source}: set REDPOP_HOME to another directory or "
                 f"REDPOP_SOURCE={source}."
             )
-        return bool(digest == self.schema.digest)
+        return bool(digest == self._definition)
 
-    def _bring_up_to_date(self, conn: duckdb.DuckDBPyConnection) -> None:
-        if not self._is_current(conn):
-            self._apply_schema(conn)
+    @contextmanager
+    def _connect_current(self, *, read_only: bool) -> Iterator[duckdb.DuckDBPyConnection]:
+        """`_connect` to a file that has the tables of the SQL files; older code's is brought up to date first."""
+        with self._connect(read_only=read_only) as conn:
+            current = self._is_current(conn)
+            if current:
+                yield conn
+        if not current:
+            self._bring_up_to_date()
+            with self._connect(read_only=read_only) as conn:
+                yield conn
+
+    def _bring_up_to_date(self) -> None:
+        """Apply the migrations that the file has not been through, if any, and the SQL files; others wait meanwhile.
+
+        Migrations work on a copy, which replaces the file when everything has worked: what fails or is killed leaves
+        the file as it was. Without one there are only definitions to renew, which a transaction does in place.
+        """
+        with ExitStack() as after_connection, self._connect(read_only=False) as conn:
+            for leftover in self.live.parent.glob("migrating-*"):
+                leftover.unlink()  # of a killed process: nobody else can be here now
+            if self._is_current(conn):
+                return  # another process was first
+            due = pending(conn, self.migrations, self.live)
+            if not due:
+                with _transaction(conn):
+                    self._apply_schema(conn)
+                return
+            names = ", ".join(map(str, due))
+            _log.info("Bringing %s up to date: %s", self.live, names)
+            conn.execute("CHECKPOINT; PRAGMA disable_checkpoint_on_shutdown")
+            # Closed after the connection: POSIX drops DuckDB's lock when this process closes any handle on the file.
+            live = after_connection.enter_context(self.live.open("rb"))
+            copy = self.live.with_name(f"migrating-{os.getpid()}.duckdb")
+            try:
+                with copy.open("wb") as target:
+                    shutil.copyfileobj(live, target, _COPY_CHUNK)
+                self._migrate(copy, due)
+                _sync(copy)
+                # While this connection still locks the old file, as in `_finish_erasures`.
+                copy.replace(self.live)
+                _sync(self.live.parent)
+            except (WarehouseError, duckdb.Error, OSError) as error:
+                raise WarehouseError(
+                    f"{self.live} could not be brought up to date ({names}). Nothing is lost, it is as it was. {error} "
+                    f"Mend the cause and try again (a copy needs {self.live.stat().st_size / 1e6:.0f} MB of disk for a "
+                    "while), or use the version of RedPop that wrote it."
+                ) from error
+            finally:
+                copy.unlink(missing_ok=True)
+                copy.with_name(f"{copy.name}.wal").unlink(missing_ok=True)
+            _log.info("%s is up to date", self.live)
+
+    def _migrate(self, copy: Path, due: Sequence[Migration]) -> None:
+        conn = duckdb.connect(copy, config=self._config())
+        try:
+            conn.execute("SET TimeZone = 'UTC'")
+            self._drop_views(conn)
+            for migration in due:
+                apply(conn, migration)
+            with _transaction(conn):
+                self._apply_schema(conn)
+            conn.execute("CHECKPOINT")
+        finally:
+            conn.close()
 
     def _apply_schema(self, conn: duckdb.DuckDBPyConnection) -> None:
-        """Create what is missing, comment everything, renew all views, and note the digest, in one transaction."""
-        with _transaction(conn):
-            for layer in LAYERS:
-                conn.execute(f"CREATE SCHEMA IF NOT EXISTS {layer}")
-            # Views hold no data: dropping them all lets them be renamed, or read columns that are gone by now.
-            for layer, view in conn.execute(
-                "SELECT schema_name, view_name FROM duckdb_views() WHERE list_contains($layers, schema_name)",
-                {"layers": list(LAYERS)},
-            ).fetchall():
-                conn.execute(f'DROP VIEW IF EXISTS {layer}."{view}"')
-            tables = [table for table in self.schema.values() if not table.is_view]
-            for table in tables:
-                self._add_columns(conn, table)
+        """Create what is missing, comment everything, renew all views, and note the digest."""
+        for layer in LAYERS:
+            conn.execute(f"CREATE SCHEMA IF NOT EXISTS {layer}")
+        self._drop_views(conn)
+        tables = [table for table in self.schema.values() if not table.is_view]
+        for table in tables:
+            self._add_columns(conn, table)
+            self._execute_ddl(conn, table)
+        self._require_columns(conn, tables)
+        for table in self.schema.values():
+            if table.is_view:
                 self._execute_ddl(conn, table)
-            self._require_columns(conn, tables)
-            for table in self.schema.values():
-                if table.is_view:
-                    self._execute_ddl(conn, table)
-            conn.execute(_STATE_DDL)
-            conn.execute(
-                "INSERT INTO main.warehouse_state SELECT '', FALSE WHERE NOT EXISTS (FROM main.warehouse_state)"
-            )
-            conn.execute("UPDATE main.warehouse_state SET ddl_digest = ?", [self.schema.digest])
+        conn.execute(_STATE_DDL)
+        conn.execute("INSERT INTO main.warehouse_state SELECT '', FALSE WHERE NOT EXISTS (FROM main.warehouse_state)")
+        conn.execute("UPDATE main.warehouse_state SET ddl_digest = ?", [self._definition])
+
+    def _drop_views(self, conn: duckdb.DuckDBPyConnection) -> None:
+        """Views hold no data: without them tables can be altered, and views renamed."""
+        for layer, view in conn.execute(
+            "SELECT schema_name, view_name FROM duckdb_views() WHERE list_contains($layers, schema_name)",
+            {"layers": list(LAYERS)},
+        ).fetchall():
+            conn.execute(f'DROP VIEW IF EXISTS {layer}."{view}"')
 
     def _add_columns(self, conn: duckdb.DuckDBPyConnection, table: Table) -> None:
         """Give an existing table the columns that it lacks and that may be NULL; nobody has to be asked for those."""
@@ -489,8 +561,7 @@ class Warehouse:
             conn.begin()
             self._require_columns(conn, [table])
             raise WarehouseError(
-                f"The SQL file of {table.name} does not fit {self.live}: {error}. Change the table with "
-                f"`duckdb {self.live}`, or set REDPOP_HOME to a new directory and materialize again."
+                f"The SQL file of {table.name} does not fit {self.live}: {error}. {_REMEDY}"
             ) from error
 
     def _require_columns(self, conn: duckdb.DuckDBPyConnection, tables: Sequence[Table]) -> None:
@@ -512,8 +583,7 @@ class Warehouse:
             if differences:
                 raise WarehouseError(
                     f"{table.name} in {self.live} has other columns than its SQL file: {'; '.join(differences)}. "
-                    f"Change it with ALTER TABLE in `duckdb {self.live}`, or set REDPOP_HOME to a new directory and "
-                    "materialize again."
+                    f"{_REMEDY}"
                 )
 
     def _record_source(self, conn: duckdb.DuckDBPyConnection) -> None:
@@ -534,6 +604,12 @@ def _transaction(conn: duckdb.DuckDBPyConnection) -> Iterator[None]:
             conn.rollback()
         raise
     conn.commit()
+
+
+def _digest(schema: Schema, migrations: Sequence[Migration]) -> str:
+    """What a warehouse notes of the definitions it has: it is opened without a closer look when they are the same."""
+    parts = [schema.digest, *(f"{migration} {migration.sha256}" for migration in migrations)]
+    return hashlib.sha256("\0".join(parts).encode()).hexdigest()
 
 
 def _table(schema: Schema, name: str) -> Table:

@@ -39,7 +39,7 @@ for number in range(25):
     assert warehouse.append("core.readings", rows(f"{sys.argv[3]}-{number}")) == 1
 """
     writers = [other_process(script, name) for name in "abcd"]
-    assert [writer.wait(timeout=60) for writer in writers] == [0, 0, 0, 0]
+    assert [writer.wait(timeout=240) for writer in writers] == [0, 0, 0, 0]
     posts = warehouse.query("SELECT post FROM core.readings").column("post").to_pylist()
     assert sorted(posts) == sorted(f"{name}-{number}" for name in "abcd" for number in range(25))
     assert [path.name for path in warehouse.live.parent.iterdir()] == ["redpop.duckdb"]
