@@ -1,14 +1,16 @@
 """Asset checks: what must hold before anything downstream may trust a table; each is a query that counts offences.
 
-An asset runs the checks of its table right after it wrote it, in the same step. They block what follows; only what no
-repetition can mend is a warning, and so are features that look different from when they were accepted. The check of a
+An asset runs the checks of its table right after it wrote it, in the same step; each can also be run alone, of one
+community or of all, and then nothing is written. They block what follows; only what no repetition can mend is a
+warning, and so are features that look different from when they were accepted. The check of a
 partitioned table is partitioned too: otherwise a pass of the next community would release the bad one. A mart is
 checked as a whole.
 """
 
 import warnings
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import dagster as dg
 
@@ -17,10 +19,10 @@ from redpop_assets.evaluation.pictures import embedded_png
 from redpop_assets.refresh.drift import COMPARED_TABLES, Sample
 from redpop_assets.settings import Settings
 from redpop_assets.storage import forgetting
+from redpop_assets.storage.images import ImageStore
 from redpop_assets.storage.schema import Column, Table
-from redpop_assets.storage.warehouse import Reader
+from redpop_assets.storage.warehouse import Reader, Warehouse
 
-_NO_STRAY_FILES = "no_stray_files"
 LOOKS_AS_BEFORE = "looks_as_before"
 
 
@@ -39,6 +41,16 @@ class TableCheck:
     name: str
     description: str
     sql: str
+    blocking: bool = True
+
+
+@dataclass(frozen=True)
+class FileCheck:
+    """A rule for the files that belong to a table: `offences` counts those that break it."""
+
+    name: str
+    description: str
+    offences: Callable[[Warehouse, ImageStore], int]
     blocking: bool = True
 
 
@@ -166,23 +178,20 @@ _CHECKS: Mapping[str, tuple[TableCheck, ...]] = {
             "Every post of core.posts has a row, and every row its post.",
             """
             SELECT
-                (SELECT count(*) FROM core.posts AS p ANTI JOIN core.duplicates USING (post_id)
-                    WHERE p.subreddit = $subreddit)
-                + (SELECT count(*) FROM core.duplicates AS d ANTI JOIN core.posts USING (post_id)
-                    WHERE d.subreddit = $subreddit)
+                (SELECT count(*) FROM core.posts ANTI JOIN core.duplicates USING (post_id))
+                + (SELECT count(*) FROM core.duplicates ANTI JOIN core.posts USING (post_id))
             """,
         ),
         TableCheck(
             "groups_have_a_canonical_post",
             "Every group is named after a post that is in it.",
             "SELECT count(*) FROM core.duplicates AS d LEFT JOIN core.duplicates AS c ON c.post_id = d.duplicate_group "
-            "WHERE d.subreddit = $subreddit AND c.duplicate_group IS DISTINCT FROM d.duplicate_group",
+            "WHERE c.duplicate_group IS DISTINCT FROM d.duplicate_group",
         ),
         TableCheck(
             "one_canonical_post_per_group",
             "A post is canonical exactly if its group is named after it.",
-            "SELECT count(*) FROM core.duplicates WHERE subreddit = $subreddit "
-            "AND canonical <> (post_id = duplicate_group)",
+            "SELECT count(*) FROM core.duplicates WHERE canonical <> (post_id = duplicate_group)",
         ),
     ),
     "core.labels": (
@@ -297,101 +306,88 @@ def checks_of(table: Table) -> tuple[TableCheck, ...]:
     return tuple(rules)
 
 
-def check_specs(table: Table, key: dg.AssetKey, partitions: dg.PartitionsDefinition | None) -> list[dg.AssetCheckSpec]:
+def check_specs(
+    table: Table, partitions: dg.PartitionsDefinition[str] | None, file_checks: Sequence[FileCheck] = ()
+) -> list[dg.AssetCheckSpec]:
     """The rules of a table for its asset."""
+    checks: list[TableCheck | FileCheck] = [*checks_of(table), *file_checks]
+    rules = [(check.name, check.description, check.blocking) for check in checks]
+    if table.name in COMPARED_TABLES:
+        words = (
+            "Every feature is distributed as when it was last accepted; embeddings are healthy. "
+            "`redpop accept-drift` accepts what is not."
+        )
+        rules.append((LOOKS_AS_BEFORE, words, False))
     with warnings.catch_warnings():
         # A preview in Dagster 1.13; without it the pass of one community releases the failure of another.
         warnings.simplefilter("ignore", dg.PreviewWarning)
-        specs = [
+        return [
             dg.AssetCheckSpec(
-                check.name, asset=key, description=check.description, blocking=check.blocking, partitions_def=partitions
+                name,
+                asset=dg.AssetKey(table.name.split(".")),
+                description=description,
+                blocking=blocking,
+                partitions_def=partitions,
             )
-            for check in checks_of(table)
+            for name, description, blocking in rules
         ]
-        if table.name in COMPARED_TABLES:
-            specs.append(
-                dg.AssetCheckSpec(
-                    LOOKS_AS_BEFORE,
-                    asset=key,
-                    description="Every feature is distributed as when it was last accepted; embeddings are healthy. "
-                    "`redpop accept-drift` accepts what is not.",
-                    blocking=False,
-                    partitions_def=partitions,
-                )
-            )
-        return specs
 
 
-def run_checks(
-    reader: Reader, table: Table, key: dg.AssetKey, rows: str, subreddit: str | None, settings: Settings
-) -> list[dg.AssetCheckResult]:
-    """Count the offences against every rule of a table, in the rows that satisfy the condition `rows`."""
-    results = []
-    for check in checks_of(table):
-        sql = check.sql.replace("{rows}", rows).replace("{traces}", forgetting.trace_query(reader.schema))
-        params: dict[str, object] = {}
-        if "$subreddit" in sql:
-            params["subreddit"] = subreddit
-        ages = {"label_age": settings.label_rule.age, "matured_after": settings.label_rule.final_age}
-        params |= {name: age for name, age in ages.items() if f"${name}" in sql}
-        offences = reader.scalar(sql, params)
-        results.append(
-            dg.AssetCheckResult(
-                asset_key=key,
-                check_name=check.name,
-                passed=offences == 0,
-                severity=dg.AssetCheckSeverity.ERROR if check.blocking else dg.AssetCheckSeverity.WARN,
-                metadata={"offending_rows": offences},
-            )
-        )
-    return results
+def count_offences(reader: Reader, check: TableCheck, rows: str, subreddit: str | None, settings: Settings) -> int:
+    """Count the offences against a rule, in the rows that satisfy the condition `rows`."""
+    sql = check.sql.replace("{rows}", rows).replace("{traces}", forgetting.trace_query(reader.schema))
+    params: dict[str, object] = {}
+    if "$subreddit" in sql:
+        params["subreddit"] = subreddit
+    ages = {"label_age": settings.label_rule.age, "matured_after": settings.label_rule.final_age}
+    params |= {name: age for name, age in ages.items() if f"${name}" in sql}
+    return int(reader.scalar(sql, params))
 
 
-def looks_as_before(key: dg.AssetKey, subreddit: str, sample: Sample, check: FeatureCheck) -> dg.AssetCheckResult:
-    """The verdict on how features look, as the result of an asset: the worst columns and, if any drifted, a picture."""
-    drifted = [drift.column for drift in check.drifts if drift.drifted]
-    metadata: dict[str, dg.MetadataValue | int] = {
-        "drifted_columns": len(drifted),
-        "compared_rows": sample.compared,
-        "rows": sample.rows,
-        "columns": dg.MetadataValue.md(check.markdown),
-    }
-    if check.png is not None:
-        words = f"{sample.table} in r/{subreddit}: when it was accepted, and now"
-        metadata["picture"] = dg.MetadataValue.md(embedded_png(check.png, words))
+def verdict(table: str, check: TableCheck | FileCheck, offences: int) -> dg.AssetCheckResult:
+    """The outcome of a rule as Dagster takes it."""
+    what = "offending_files" if isinstance(check, FileCheck) else "offending_rows"
     return dg.AssetCheckResult(
-        asset_key=key,
-        check_name=LOOKS_AS_BEFORE,
-        passed=check.passed,
-        severity=dg.AssetCheckSeverity[check.severity],
-        description=None
-        if check.passed
-        else f"{', '.join(drifted)} drifted. If that is how it should be, accept it: `redpop accept-drift {subreddit} "
-        f"{sample.table}`.",
-        metadata=metadata,
+        asset_key=dg.AssetKey(table.split(".")),
+        check_name=check.name,
+        passed=offences == 0,
+        severity=dg.AssetCheckSeverity.ERROR if check.blocking else dg.AssetCheckSeverity.WARN,
+        metadata={what: offences},
     )
 
 
-def no_stray_files_spec(partitions: dg.PartitionsDefinition) -> dg.AssetCheckSpec:
-    """The rule for the files that belong to raw.tombstones: pictures of forgotten posts are gone from the disk, too."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", dg.PreviewWarning)  # as in check_specs
-        return dg.AssetCheckSpec(
-            _NO_STRAY_FILES,
-            asset=dg.AssetKey(["raw", "tombstones"]),
-            description="Every image file that is older than an hour belongs to a row of core.images.",
-            blocking=True,
-            partitions_def=partitions,
-        )
+def looks_as_before(table: str, looks: Mapping[str, tuple[Sample, FeatureCheck]]) -> dg.AssetCheckResult:
+    """The verdict on how features look: the worst columns and, if any drifted, a picture.
 
-
-def no_stray_files(strays: int) -> dg.AssetCheckResult:
-    """The outcome of that rule: how many files belong to no row."""
+    Args:
+        table: whose asset is told.
+        looks: community -> its features, and how they compare.
+    """
+    metadata: dict[str, dg.MetadataValue[Any] | int] = {
+        "drifted_columns": sum(drift.drifted for _, check in looks.values() for drift in check.drifts),
+        "compared_rows": sum(sample.compared for sample, _ in looks.values()),
+        "rows": sum(sample.rows for sample, _ in looks.values()),
+    }
+    advice = []
+    for subreddit, (sample, check) in looks.items():
+        place = "" if len(looks) == 1 else f" in r/{subreddit}"
+        metadata[f"columns{place}"] = dg.MetadataValue.md(check.markdown)
+        if check.png is not None:
+            words = f"{sample.table} in r/{subreddit}: when it was accepted, and now"
+            metadata[f"picture{place}"] = dg.MetadataValue.md(embedded_png(check.png, words))
+        if not check.passed:
+            drifted = ", ".join(drift.column for drift in check.drifts if drift.drifted)
+            advice.append(
+                f"{drifted} drifted{place}. If that is how it should be, accept it: "
+                f"`redpop accept-drift {subreddit} {sample.table}`."
+            )
     return dg.AssetCheckResult(
-        asset_key=dg.AssetKey(["raw", "tombstones"]),
-        check_name=_NO_STRAY_FILES,
-        passed=strays == 0,
-        metadata={"offending_files": strays},
+        asset_key=dg.AssetKey(table.split(".")),
+        check_name=LOOKS_AS_BEFORE,
+        passed=not advice,
+        severity=dg.AssetCheckSeverity.WARN,
+        description=" ".join(advice) or None,
+        metadata=metadata,
     )
 
 

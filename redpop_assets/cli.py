@@ -317,6 +317,7 @@ def export(
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 
     from redpop_assets.exports import export as exports
+    from redpop_assets.resources import deployed_encoders
 
     settings = load_settings()
     _require_published(settings)
@@ -337,6 +338,7 @@ def export(
             subreddit or (),
             labelled_only=labelled_only,
             encoders=encoders,
+            networks=deployed_encoders(settings),
             shard_size=shard_size,
             overwrite=overwrite,
             progress=progress,
@@ -409,14 +411,13 @@ def accept_drift(
     table: Annotated[str, typer.Argument(help="Table of features, such as image_features. Default: all of them.")] = "",
 ) -> None:
     """Agree that features look different from now on: the check `looks_as_before` compares with their present state."""
-    from redpop_assets.refresh.blocks import Encoders
     from redpop_assets.refresh.drift import COMPARED_TABLES, accept_drift, compared_table
-    from redpop_assets.resources import open_warehouse
+    from redpop_assets.resources import deployed_encoders, open_warehouse
 
     settings = load_settings()
     (name,) = _chosen(settings, [subreddit])
     tables = [compared_table(table)] if table else sorted(COMPARED_TABLES)
-    accepted = accept_drift(open_warehouse(settings), name, Encoders.from_settings(settings), tables)
+    accepted = accept_drift(open_warehouse(settings), name, deployed_encoders(settings), tables)
     for accepted_table, drifts in accepted.items():
         for drift in drifts:
             _say(f"  {accepted_table}, {escape(drift.column)}: {escape('; '.join(drift.reasons))}")

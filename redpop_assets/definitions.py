@@ -5,11 +5,8 @@ import dagster as dg
 from redpop_assets.assets.analyses import analysis_assets
 from redpop_assets.assets.core import core_assets
 from redpop_assets.assets.features import feature_assets
-from redpop_assets.assets.forecasts import forecast_assets
-from redpop_assets.assets.history import history_assets
 from redpop_assets.assets.marts import mart_assets
 from redpop_assets.assets.models import model_assets
-from redpop_assets.assets.networks import network_assets
 from redpop_assets.assets.raw import raw_assets
 from redpop_assets.assets.tables import TableAssets
 from redpop_assets.automation import build_jobs, build_schedules, build_sensors
@@ -27,11 +24,8 @@ def build_defs(settings: Settings) -> dg.Definitions:
         assets=[
             *raw_assets(tables),
             *core_assets(tables),
-            *network_assets(tables),
             *feature_assets(tables),
-            *history_assets(tables),
             *model_assets(tables),
-            *forecast_assets(tables),
             *mart_assets(tables),
             *analysis_assets(tables),
         ],

@@ -7,6 +7,8 @@ import dagster as dg
 
 from redpop_assets.encoders.base import Provenance
 from redpop_assets.encoders.judges import Judges
+from redpop_assets.features.family import Encoders, Family
+from redpop_assets.features.registry import FAMILIES
 from redpop_assets.settings import Settings, load_settings
 from redpop_assets.storage.images import ImageStore
 from redpop_assets.storage.models import ModelStore
@@ -80,6 +82,23 @@ class RedditResource(dg.ConfigurableResource[Any]):
 def open_warehouse(settings: Settings) -> Warehouse:
     """The warehouse of a deployment, for work outside of Dagster."""
     return Warehouse(settings.home, source=settings.source, lock_timeout=settings.lock_timeout_seconds)
+
+
+def deployed_encoders(settings: Settings) -> Encoders:
+    """The networks whose outputs predictors learn from."""
+    return Encoders(
+        image=settings.image_encoder,
+        caption=settings.caption_encoder,
+        clip=settings.clip,
+        objects=settings.object_encoder,
+        entities=settings.entity_model,
+        emotions=settings.emotion_model,
+    )
+
+
+def deployed_families(settings: Settings) -> tuple[Family, ...]:
+    """The families of features that are computed."""
+    return tuple(family for family in FAMILIES if not family.optional or family.name in settings.optional_families)
 
 
 def judges_of(settings: Settings, warehouse: Warehouse) -> Judges:

@@ -12,6 +12,7 @@ from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 from redpop_assets.encoders.judges import NIMA_HEAD
 from redpop_assets.encoders.names import EncoderName
 from redpop_assets.errors import SettingsError
+from redpop_assets.features.registry import FAMILIES
 from redpop_assets.labels import LabelRule
 from redpop_assets.predictors.registry import MEDIAN, predictor_class, predictor_names
 from redpop_assets.reddit.plan import DEFAULT_PLAN, HarvestPlan, HarvestPlans, Maturation, ObservationAges
@@ -154,6 +155,10 @@ class Settings(BaseSettings):
         "a killed run loses at most these.",
     )
 
+    optional_families: CommaSeparated = Field(
+        (), description="Families of features that are computed only if they are named, separated by commas."
+    )
+
     predictors: CommaSeparated = Field(
         (),
         description="Predictors that are trained and compared, separated by commas; `subreddit_median` is always one "
@@ -180,7 +185,9 @@ class Settings(BaseSettings):
     nightly_cron: str = Field("0 3 * * *", description="When everything is refreshed (UTC).")
     discovery_cron: str = Field("15 * * * *", description="When what is due is read from Reddit (UTC).")
 
-    @field_validator("subreddits", "image_hosts_allowed", "extra_image_encoders", "predictors", mode="before")
+    @field_validator(
+        "subreddits", "image_hosts_allowed", "extra_image_encoders", "optional_families", "predictors", mode="before"
+    )
     @classmethod
     def _split_commas(cls, value: object) -> object:
         if isinstance(value, str):
@@ -205,6 +212,15 @@ class Settings(BaseSettings):
     def _know_predictors(cls, names: tuple[str, ...]) -> tuple[str, ...]:
         for name in names:
             predictor_class(name)
+        return tuple(dict.fromkeys(names))
+
+    @field_validator("optional_families")
+    @classmethod
+    def _know_families(cls, names: tuple[str, ...]) -> tuple[str, ...]:
+        known = [family.name for family in FAMILIES if family.optional]
+        for name in names:
+            if name not in known:
+                raise ValueError(f"{name!r} is no optional family of features; there are: {', '.join(known) or 'none'}")
         return tuple(dict.fromkeys(names))
 
     @field_validator("harvest_plan", "harvest_plans", "observation_ages", mode="before")

@@ -15,9 +15,10 @@ from redpop_assets.analyses.study import LEAST_POSTS, Analysis, Finding, Model, 
 from redpop_assets.encoders.base import CODE_VERSION as ENCODING_VERSION
 from redpop_assets.evaluation.bootstrap import paired_difference, spearman_of
 from redpop_assets.evaluation.emap import additive_projection
+from redpop_assets.features.registry import BLOCKS
 from redpop_assets.predictors.base import Predictor
 from redpop_assets.predictors.dataset import Block, Dataset
-from redpop_assets.refresh.blocks import is_of_picture, make_block
+from redpop_assets.refresh.blocks import make_block
 
 MOST_POSTS = 250
 """Test posts that are looked at, a random sample where there are more: pairs grow with their square."""
@@ -39,7 +40,9 @@ _JOINS = {
 
 def sees_both(predictor: Predictor) -> bool:
     """Whether a fitted predictor looks at the picture and at something else."""
-    sides = {is_of_picture(block, column) for block, columns in predictor.columns.items() for column in columns}
+    sides = {
+        BLOCKS[block].is_of("picture", column) for block, columns in predictor.columns.items() for column in columns
+    }
     return True in sides and (False in sides or predictor.reads_captions)
 
 
@@ -56,7 +59,7 @@ def crossed(data: Dataset, texts: Rows, pictures: Rows, agreement: npt.NDArray[n
         if name == OF_BOTH:
             blocks[name] = _agreement_block(block, texts, pictures, agreement)
             continue
-        of_picture = np.array([is_of_picture(name, column) for column in block.columns], dtype=np.bool_)
+        of_picture = np.array([BLOCKS[name].is_of("picture", column) for column in block.columns], dtype=np.bool_)
         values = block.values[texts]
         values[:, of_picture] = block.values[pictures][:, of_picture]
         present = block.present[pictures if of_picture.all() else texts].copy()

@@ -16,10 +16,10 @@ import pyarrow as pa
 
 from redpop_assets.errors import NotTrainable, SettingsError
 from redpop_assets.evaluation.bootstrap import Interval, Statistic, author_clusters, interval
+from redpop_assets.features.family import Encoders
 from redpop_assets.predictors.base import Predictor
 from redpop_assets.predictors.dataset import Dataset
 from redpop_assets.predictors.registry import load_predictor, predictor_class
-from redpop_assets.refresh.blocks import Encoders
 from redpop_assets.refresh.predictors import encoders_of
 from redpop_assets.refresh.training_set import read_split
 from redpop_assets.storage.figures import FigureStore

@@ -1,130 +1,147 @@
-"""Layer models: the shared training set and one asset per predictor. How a predictor works belongs into predictors/."""
+"""Layer models: the shared training set, one asset per predictor, and who speaks for a subreddit. How: see refresh/."""
 
-from collections.abc import Iterator
+from collections.abc import Mapping
 
 import dagster as dg
 
-from redpop_assets.assets.tables import TableAssets
+from redpop_assets.assets.tables import AssetPlan, Metadata, TableAssets, Work
 from redpop_assets.automation import on_new_training_data
 from redpop_assets.predictors.registry import predictor_class
-from redpop_assets.refresh.blocks import SOURCES, Encoders
-from redpop_assets.storage.models import ModelStore
-from redpop_assets.storage.warehouse import Warehouse
+from redpop_assets.refresh.champions import CODE_VERSION as CHAMPIONS_VERSION
+from redpop_assets.refresh.training_set import CODE_VERSION as TRAINING_VERSION
+from redpop_assets.resources import deployed_encoders, deployed_families
+
+_TRAINING = ("models.training_set", "models.training_columns")
 
 
 def model_assets(tables: TableAssets) -> list[dg.AssetsDefinition]:
-    """The training set and every predictor of the settings."""
+    """The training set, every predictor of the settings, and the champion."""
     settings = tables.settings
-    encoders = tables.encoders
-
-    @dg.multi_asset(
-        name="training_set",
-        **tables.multi_asset(
-            ("models.training_set", "models.training_columns"),
-            code_version="1",
-            deps=[
-                "core.posts",
-                "core.labels",
-                "core.duplicates",
-                *(source.filled_table for source in SOURCES.values()),
-            ],
-            condition=on_new_training_data(settings.nightly_cron),
-        ),
-        partitions_def=tables.partitions,
+    inputs = (
+        "core.posts",
+        "core.labels",
+        "core.duplicates",
+        *(family.filled_table for family in deployed_families(settings) if family.block),
     )
-    def training_set(
-        context: dg.AssetExecutionContext, warehouse: dg.ResourceParam[Warehouse]
-    ) -> Iterator[dg.MaterializeResult]:
-        """The labelled posts of one subreddit in the split that all predictors share, and the columns they may use.
-
-        All of train and validation had matured when the test part began, and no picture is on both sides.
-        Columns that became known only after the post are refused.
-        """
-        from redpop_assets.refresh.training_set import build_training_set
-
-        built = build_training_set(
-            warehouse,
-            context.partition_key,
-            encoders,
-            matured_after=settings.label_rule.final_age,
-            test_share=settings.test_share,
-            validation_share=settings.validation_share,
-            most=settings.training_posts,
-        )
-        scope = {"subreddit": context.partition_key}
-        with warehouse.write() as writer:
-            for table, rows in (("models.training_set", built.rows), ("models.training_columns", built.columns)):
-                writer.replace(table, rows, "subreddit = $subreddit", scope)
-            # What the settings name no longer would be compared on posts it never saw.
-            writer.execute(
-                "DELETE FROM models.predictors "
-                "WHERE subreddit = $subreddit AND NOT list_contains($predictors, predictor)",
-                {**scope, "predictors": list(settings.predictor_names)},
-            )
-        parts = built.rows.column("split").to_pylist()
-        yield tables.materialized(
-            warehouse,
-            "models.training_set",
-            context.partition_key,
-            snapshot=built.snapshot,
-            **{
-                f"{part}_posts": parts.count(part) for part in ("train", "validation", "test", "embargo", "seen_before")
-            },
-        )
-        yield tables.materialized(warehouse, "models.training_columns", context.partition_key)
-
-    return [training_set, *(_predictor_asset(tables, encoders, name) for name in settings.predictor_names)]
+    return [
+        tables.asset(
+            AssetPlan(
+                name="training_set",
+                code_versions=dict.fromkeys(_TRAINING, TRAINING_VERSION),
+                deps=dict.fromkeys(_TRAINING, inputs),
+                condition=on_new_training_data(settings.nightly_cron),
+            ),
+            training_set,
+        ),
+        *(_predictor_asset(tables, name) for name in settings.predictor_names),
+        tables.asset(
+            AssetPlan(
+                code_versions={"models.champions": CHAMPIONS_VERSION},
+                deps={
+                    "models.champions": (
+                        "models.training_set",
+                        *(f"models.{name}" for name in settings.predictor_names),
+                    )
+                },
+                resources=("warehouse", "models"),
+            ),
+            champions,
+        ),
+    ]
 
 
-def _predictor_asset(tables: TableAssets, encoders: Encoders, name: str) -> dg.AssetsDefinition:
-    settings = tables.settings
+def training_set(work: Work) -> Mapping[str, Metadata]:
+    """The labelled posts of one subreddit in the split that all predictors share, and the columns they may use.
+
+    All of train and validation had matured when the test part began, and no picture is on both sides.
+    Columns that became known only after the post are refused.
+    """
+    from redpop_assets.refresh.training_set import refresh_training_set
+
+    settings = work.settings
+    built = refresh_training_set(
+        work.warehouse,
+        work.subreddit,
+        deployed_encoders(settings),
+        matured_after=settings.label_rule.final_age,
+        test_share=settings.test_share,
+        validation_share=settings.validation_share,
+        most=settings.training_posts,
+        predictors=settings.predictor_names,
+    )
+    parts = built.rows.column("split").to_pylist()
+    names = ("train", "validation", "test", "embargo", "seen_before")
+    counts = {f"{part}_posts": parts.count(part) for part in names}
+    return {"models.training_set": {"snapshot": built.snapshot, **counts}, "models.training_columns": {}}
+
+
+def _predictor_asset(tables: TableAssets, name: str) -> dg.AssetsDefinition:
     kind = predictor_class(name)
+    table = f"models.{name}"
 
-    @dg.asset(
-        **tables.predictor(
-            name,
-            code_version=kind.code_version,
-            deps=["models.training_set", "models.training_columns"],
-            kinds={kind.library} - {""},
-        ),
-        description=(
-            f"{kind.title}\n\nOne model per subreddit, trained again when the training set, the code or the seed "
-            f"changes. Needs {', '.join(sorted(kind.requires)) or 'no block'}; "
-            f"uses {', '.join(sorted(kind.uses)) or 'labels only'}. "
-            "Its state is a row of models.predictors, its files lie in the model store."
-        ),
-    )
-    def predictor(
-        context: dg.AssetExecutionContext,
-        warehouse: dg.ResourceParam[Warehouse],
-        models: dg.ResourceParam[ModelStore],
-    ) -> dg.MaterializeResult:
+    def predictor(work: Work) -> tuple[Metadata, str]:
         from redpop_assets.refresh.predictors import refresh_predictor
 
         state = refresh_predictor(
             name,
-            context.partition_key,
-            warehouse,
-            models,
-            encoders,
-            seed=settings.seed,
-            progress=context.log.info,
+            work.subreddit,
+            work.warehouse,
+            work.models,
+            deployed_encoders(work.settings),
+            seed=work.settings.seed,
+            progress=work.progress,
         )
         row = state.row
         outcome = row["status"] if row["reason"] is None else f"{row['status']}: {row['reason']}"
-        context.log.info(outcome if state.trained_now else f"{outcome} (nothing new)")
-        return dg.MaterializeResult(
-            metadata={
-                "status": row["status"],
-                "reason": row["reason"] or "",
-                "blocks": ", ".join(row["blocks"]),
-                "notes": "; ".join(row["notes"]),
-                "train_rows": row["train_rows"],
-                "train_seconds": row["train_seconds"],
-                "trained_now": state.trained_now,
-                "snapshot": row["snapshot"],
-            },
-            data_version=dg.DataVersion(f"{row['snapshot']}-{row['digest']}"),
-        )
+        work.progress(outcome if state.trained_now else f"{outcome} (nothing new)")
+        metadata: Metadata = {
+            "status": row["status"],
+            "reason": row["reason"] or "",
+            "blocks": ", ".join(row["blocks"]),
+            "notes": "; ".join(row["notes"]),
+            "train_rows": row["train_rows"],
+            "train_seconds": row["train_seconds"],
+            "trained_now": state.trained_now,
+            "snapshot": row["snapshot"],
+        }
+        return metadata, f"{row['snapshot']}-{row['digest']}"
 
-    return predictor
+    return tables.artifact(
+        AssetPlan(
+            code_versions={table: kind.code_version},
+            deps={table: _TRAINING},
+            descriptions={
+                table: f"{kind.title}\n\nOne model per subreddit, trained again when the training set, the code or the "
+                f"seed changes. Needs {', '.join(sorted(kind.requires)) or 'no block'}; "
+                f"uses {', '.join(sorted(kind.uses)) or 'labels only'}. "
+                "Its state is a row of models.predictors, its files lie in the model store."
+            },
+            kinds=frozenset({kind.library} - {""}),
+            resources=("warehouse", "models"),
+        ),
+        predictor,
+        described_by="models.predictors",
+    )
+
+
+def champions(work: Work) -> Mapping[str, Metadata]:
+    """Which predictor speaks for a subreddit, and the evidence: every judgement, the last one holds.
+
+    Candidates are chosen on the validation part and judged on the test part: nobody who loses to the median is
+    champion, and one that is gives way only to what is better beyond chance. A new row when a model changed.
+    """
+    from redpop_assets.refresh.champions import history_markdown, refresh_champion
+
+    settings, warehouse, subreddit = work.settings, work.warehouse, work.subreddit
+    row, judged_now = refresh_champion(warehouse, work.models, subreddit, settings.predictor_names, seed=settings.seed)
+    champion = (row["predictor"] if row else None) or "nobody"
+    work.progress(f"{champion}: {row['reason'] if row else 'nothing is trained yet'}")
+    history = warehouse.query("FROM models.champions WHERE subreddit = $subreddit", {"subreddit": subreddit})
+    return {
+        "models.champions": {
+            "champion": champion,
+            "reason": row["reason"] if row else "",
+            "judged_now": judged_now,
+            "history": dg.MetadataValue.md(history_markdown(history.to_pylist())),
+        }
+    }

@@ -1,17 +1,17 @@
 """Layer raw: what Reddit said, as it said it. Reading and appending only; judging the posts belongs into core."""
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
 import dagster as dg
 from pydantic import Field
 
-from redpop_assets.assets.tables import TableAssets
-from redpop_assets.checks import no_stray_files, no_stray_files_spec
+from redpop_assets.assets.tables import AssetPlan, Metadata, TableAssets, Work
+from redpop_assets.checks import FileCheck
 from redpop_assets.errors import RedditBusy, RedPopError
-from redpop_assets.resources import RedditResource
-from redpop_assets.settings import Settings
+from redpop_assets.reddit.plan import CODE_VERSION as HARVEST_VERSION
+from redpop_assets.storage import forgetting
 from redpop_assets.storage.images import ImageStore
 from redpop_assets.storage.warehouse import Warehouse
 
@@ -31,8 +31,6 @@ _TABLES = (
 # The row of a younger file may still be on its way.
 _SETTLED = timedelta(hours=1)
 
-_Metadata = Mapping[str, dg.MetadataValue | int | str]
-
 
 class HarvestConfig(dg.Config):
     """What one harvest reads."""
@@ -51,101 +49,99 @@ class HarvestConfig(dg.Config):
 
 def raw_assets(tables: TableAssets) -> list[dg.AssetsDefinition]:
     """The harvest, which fills the raw tables in one pass over the API; and forgetting, which empties all of them."""
-    settings = tables.settings
-
-    @dg.multi_asset(
-        name="harvest",
-        **tables.multi_asset(_TABLES, code_version="2"),
-        partitions_def=tables.partitions,
-        pool="reddit",
-        retry_policy=dg.RetryPolicy(
-            max_retries=2, delay=60, backoff=dg.Backoff.EXPONENTIAL, jitter=dg.Jitter.PLUS_MINUS
+    return [
+        tables.asset(
+            AssetPlan(
+                name="harvest",
+                code_versions=dict.fromkeys(_TABLES, HARVEST_VERSION),
+                resources=("warehouse", "reddit"),
+                pool="reddit",
+                config=HarvestConfig,
+                retry_policy=dg.RetryPolicy(
+                    max_retries=2, delay=60, backoff=dg.Backoff.EXPONENTIAL, jitter=dg.Jitter.PLUS_MINUS
+                ),
+            ),
+            harvest,
         ),
+        tables.asset(
+            AssetPlan(
+                code_versions={forgetting.TOMBSTONES: forgetting.CODE_VERSION},
+                deps={forgetting.TOMBSTONES: ("raw.submissions", "raw.observations", "raw.presence")},
+                resources=("warehouse", "images"),
+                file_checks=(
+                    FileCheck(
+                        "no_stray_files",
+                        "Every image file that is older than an hour belongs to a row of core.images.",
+                        _stray_files,
+                    ),
+                ),
+            ),
+            tombstones,
+        ),
+    ]
+
+
+def harvest(work: Work) -> Mapping[str, Metadata]:
+    """Read the listings of one subreddit that are due, the scores that are due, and whether old posts still stand.
+
+    One row per post in raw.submissions and in raw.presence, per place it was found in raw.sightings, per reading in
+    raw.observations, per reading of a listing in raw.listing_reads. Every answer is written before the next one is
+    asked for: what was read before an error or a kill is kept, and what the budget of requests does not reach comes
+    first the next time. A community that cannot be read is not searched for missing posts.
+    """
+    config = work.config(HarvestConfig)
+    return {table: {} for table in _TABLES} | (dict(_harvest(work, config)) if config.ask_reddit else {})
+
+
+def tombstones(work: Work) -> Mapping[str, Metadata]:
+    """What is gone from Reddit is forgotten in every layer: posts that were deleted, accounts that were closed.
+
+    One row per forgotten post, with nothing but its id, times and the reason. Besides the posts their crossposts
+    go, and all pictures, vectors and features that no other post uses; posts of a closed account stay without
+    their author. Source: the latest reading of every post, and how often it was missing. The free blocks of the
+    warehouse's files are cleaned when it is published.
+    """
+    from redpop_assets.images.orphans import remove_orphans, stray_files
+
+    warehouse, images = work.warehouse, work.images
+    forgotten = forgetting.forget(warehouse, images, forgetting.due(warehouse, work.subreddit))
+    accounts = forgetting.closed_accounts(warehouse, work.subreddit)
+    anonymised = forgetting.erase_accounts(warehouse, accounts)
+    unused = forgetting.erase_unused_content(warehouse, images)
+    for strays in stray_files(warehouse, images, older_than=_SETTLED):
+        remove_orphans(warehouse, images, strays)
+    files = forgotten.files + unused.files
+    work.progress(
+        f"{forgotten.posts} posts forgotten with {files} image files, {anonymised} posts left without the account "
+        "that was closed"
     )
-    def harvest(
-        context: dg.AssetExecutionContext,
-        config: HarvestConfig,
-        warehouse: dg.ResourceParam[Warehouse],
-        reddit: RedditResource,
-    ) -> Iterator[dg.MaterializeResult]:
-        """Read the listings of one subreddit that are due, the scores that are due, and whether old posts still stand.
-
-        One row per post in raw.submissions and in raw.presence, per place it was found in raw.sightings, per reading in
-        raw.observations, per reading of a listing in raw.listing_reads. Every answer is written before the next one is
-        asked for: what was read before an error or a kill is kept, and what the budget of requests does not reach comes
-        first the next time. A community that cannot be read is not searched for missing posts.
-        """
-
-        subreddit = context.partition_key
-        found: Mapping[str, _Metadata] = {}
-        if config.ask_reddit:
-            found = _harvest(context, config, warehouse, reddit, settings)
-        for table in _TABLES:
-            yield tables.materialized(warehouse, table, subreddit, **found.get(table, {}))
-
-    options = tables.asset(
-        "raw.tombstones", code_version="1", deps=["raw.submissions", "raw.observations", "raw.presence"]
-    )
-    options["check_specs"].append(no_stray_files_spec(tables.partitions))
-
-    @dg.asset(**options)
-    def tombstones(
-        context: dg.AssetExecutionContext,
-        warehouse: dg.ResourceParam[Warehouse],
-        images: dg.ResourceParam[ImageStore],
-    ) -> dg.MaterializeResult:
-        """What is gone from Reddit is forgotten in every layer: posts that were deleted, accounts that were closed.
-
-        One row per forgotten post, with nothing but its id, times and the reason. Besides the posts their crossposts
-        go, and all pictures, vectors and features that no other post uses; posts of a closed account stay without
-        their author. Source: the latest reading of every post, and how often it was missing. The free blocks of the
-        warehouse's files are cleaned when it is published.
-        """
-        from redpop_assets.images.orphans import remove_orphans, stray_files
-        from redpop_assets.storage import forgetting
-
-        subreddit = context.partition_key
-        forgotten = forgetting.forget(warehouse, images, forgetting.due(warehouse, subreddit))
-        accounts = forgetting.closed_accounts(warehouse, subreddit)
-        anonymised = forgetting.erase_accounts(warehouse, accounts)
-        unused = forgetting.erase_unused_content(warehouse, images)
-        for strays in stray_files(warehouse, images, older_than=_SETTLED):
-            remove_orphans(warehouse, images, strays)
-        context.log.info(
-            f"{forgotten.posts} posts forgotten with {forgotten.files + unused.files} image files, {anonymised} posts "
-            "left without the account that was closed"
-        )
-        result = tables.materialized(
-            warehouse,
-            "raw.tombstones",
-            subreddit,
-            posts_forgotten=forgotten.posts,
-            files_removed=forgotten.files + unused.files,
-            posts_anonymised=anonymised,
-        )
-        left = sum(map(len, stray_files(warehouse, images, older_than=_SETTLED)))
-        return result._replace(check_results=[*(result.check_results or ()), no_stray_files(left)])
-
-    return [harvest, tombstones]
+    return {
+        forgetting.TOMBSTONES: {
+            "posts_forgotten": forgotten.posts,
+            "files_removed": files,
+            "posts_anonymised": anonymised,
+        }
+    }
 
 
-def _harvest(
-    context: dg.AssetExecutionContext,
-    config: HarvestConfig,
-    warehouse: Warehouse,
-    reddit: RedditResource,
-    settings: Settings,
-) -> Mapping[str, _Metadata]:
+def _stray_files(warehouse: Warehouse, images: ImageStore) -> int:
+    from redpop_assets.images.orphans import stray_files
+
+    return sum(map(len, stray_files(warehouse, images, older_than=_SETTLED)))
+
+
+def _harvest(work: Work, config: HarvestConfig) -> Mapping[str, Metadata]:
     """Read Reddit as the configuration says; returns for each table what is to be said of it."""
     from redpop_assets.reddit.harvest import Harvest, Reread
     from redpop_assets.reddit.records import AuthorKey
 
+    settings = work.settings
     key = AuthorKey.load_or_create(settings.home / "author.key")
     scores = standing = Reread()
     try:
-        with reddit.connect() as client:
-            run = Harvest(context.partition_key, client, warehouse, key, requests=settings.requests_per_harvest)
-            unread = _read_listings(context, config, run, settings.plan_of(context.partition_key))
+        with work.reddit.connect() as client:
+            run = Harvest(work.subreddit, client, work.warehouse, key, requests=settings.requests_per_harvest)
+            unread = _read_listings(work, config, run, settings.plan_of(work.subreddit))
             if config.reobserve:
                 scores = run.mature(settings.maturation)
                 standing = run.recheck(settings.recheck, settings.maturation)
@@ -155,17 +151,17 @@ def _harvest(
     except RedPopError as error:
         # Missing credentials or a banned community are the same a minute later.
         raise dg.Failure(str(error), allow_retries=False) from error
-    context.log.info(
+    work.progress(
         f"scores of {scores.asked} posts that were due, {standing.asked} older posts checked, "
         f"{scores.missing + standing.missing} posts missing"
     )
     if left := unread + scores.left_over + standing.left_over:
-        context.log.warning(
+        work.warn(
             f"{run.requests_made} requests are spent; {unread} listings, {scores.left_over} scores and "
             f"{standing.left_over} checks come first in the next harvest. If this lasts, raise "
             "REDPOP_REQUESTS_PER_HARVEST."
         )
-    context.log.info(f"{run.new_submissions} new posts, {run.requests_made} requests")
+    work.progress(f"{run.new_submissions} new posts, {run.requests_made} requests")
     return {
         "raw.submissions": {
             "new_posts": run.new_submissions,
@@ -194,9 +190,7 @@ def _harvest(
     }
 
 
-def _read_listings(
-    context: dg.AssetExecutionContext, config: HarvestConfig, run: "Harvest", plan: "HarvestPlan"
-) -> int:
+def _read_listings(work: Work, config: HarvestConfig, run: "Harvest", plan: "HarvestPlan") -> int:
     """Read the listings that the configuration asks for; returns how many the budget did not reach."""
     from redpop_assets.reddit.plan import PlannedListing
 
@@ -206,18 +200,18 @@ def _read_listings(
         chosen = plan.due(run.last_read(), run.now()) if config.due_only else plan.entries
     if not chosen:
         entry, when = plan.next_due(run.last_read())
-        context.log.info(f"no listing is due; the next is {entry.listing}, at {when:%Y-%m-%d %H:%M} UTC")
+        work.progress(f"no listing is due; the next is {entry.listing}, at {when:%Y-%m-%d %H:%M} UTC")
     for done, planned in enumerate(chosen):
         if not run.requests_left:
             return len(chosen) - done
         reading = run.read_listing(planned)
-        context.log.info(
+        work.progress(
             f"{planned.listing}: {reading.posts} posts, {reading.new_posts} new, {reading.requests} requests, "
             f"ended by {reading.ended}{_joined(reading)}"
         )
         if reading.overlapped is False:
-            context.log.warning(
-                f"Posts of r/{context.partition_key} made between {reading.gap_from:%Y-%m-%d %H:%M} and "
+            work.warn(
+                f"Posts of r/{work.subreddit} made between {reading.gap_from:%Y-%m-%d %H:%M} and "
                 f"{reading.gap_to:%Y-%m-%d %H:%M} UTC may have been missed: `new` ended before it reached what was "
                 "read the last time. Read it deeper or more often (REDPOP_HARVEST_PLAN, REDPOP_DISCOVERY_CRON)."
             )

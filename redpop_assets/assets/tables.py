@@ -1,53 +1,54 @@
-"""How a table of the warehouse becomes an asset: key, kinds, schema, checks, versions and row counts, in one place."""
+"""How tables of the warehouse become assets: key, schema, checks, versions and row counts, in one place.
 
-from collections.abc import Iterable
-from dataclasses import dataclass
+An asset is described by an `AssetPlan` and does its work in a body, a plain function from `Work` to what is to be said
+of each table. Every asset can be asked for in part: a check alone reads the table as it is and writes nothing.
+"""
+
+import inspect
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import timedelta
-from typing import Any
+from typing import Any, Literal, TypeVar
 
 import dagster as dg
 
 from redpop_assets.automation import ON_DEMAND_TAGS, ON_NEW_DATA, ON_NEW_DATA_FROM_ANY
-from redpop_assets.checks import check_specs, looks_as_before, run_checks
-from redpop_assets.refresh import drift
-from redpop_assets.refresh.blocks import Encoders
-from redpop_assets.refresh.drift import COMPARED_TABLES, Sample, read_sample
+from redpop_assets.checks import (
+    LOOKS_AS_BEFORE,
+    FileCheck,
+    check_specs,
+    checks_of,
+    count_offences,
+    looks_as_before,
+    verdict,
+)
+from redpop_assets.features.family import Encoders
+from redpop_assets.refresh.drift import Sample, accept_renewed, read_sample
+from redpop_assets.refresh.partition import partition_filter
+from redpop_assets.resources import RedditResource, deployed_encoders
 from redpop_assets.settings import Settings
-from redpop_assets.storage.arrow import utc_now
-from redpop_assets.storage.schema import Schema, Table
-from redpop_assets.storage.warehouse import Warehouse
+from redpop_assets.storage.images import ImageStore
+from redpop_assets.storage.models import ModelStore
+from redpop_assets.storage.schema import Schema
+from redpop_assets.storage.warehouse import Reader, Warehouse
 
 OWNERS = ["team:redpop"]
 
-_OF_SUBREDDIT = "subreddit = $subreddit"
-_IMAGES = """image_sha256 IN (
-    SELECT f.image_sha256 FROM core.image_fetches AS f
-    SEMI JOIN (SELECT url FROM core.image_urls WHERE subreddit = $subreddit) AS u ON u.url = f.url)"""
-_CAPTIONS = "caption_sha256 IN (SELECT caption_sha256 FROM core.posts WHERE subreddit = $subreddit)"
-# Tables keyed by content have no column `subreddit`: a partition of them is what its posts refer to.
-_PARTITION = {
-    "core.image_fetches": "url IN (SELECT url FROM core.image_urls WHERE subreddit = $subreddit)",
-    "core.images": _IMAGES,
-    **{
-        f"features.image_{what}": _IMAGES
-        for what in ("embeddings", "classes", "grids", "features", "visual", "objects", "concepts", "scores")
-    },
-    **{f"features.caption_{what}": _CAPTIONS for what in ("embeddings", "features", "tokens", "entities", "emotions")},
-    "features.caption_image_agreement": f"{_CAPTIONS} AND {_IMAGES}",
-    "raw.tombstones": "$subreddit IS NOT NULL",  # of a forgotten post not even the community is kept
-}
+Metadata = Mapping[str, dg.MetadataValue[Any] | float | str | bool]
+"""What is said of a table in the UI."""
 
-_FRESH_EVERY_DAY: dict[str, Any] = {
-    "automation_condition": ON_NEW_DATA_FROM_ANY,
-    "freshness_policy": dg.FreshnessPolicy.time_window(
-        fail_window=timedelta(hours=30), warn_window=timedelta(hours=26)
-    ),
-}
+Resource = Literal["warehouse", "images", "models", "reddit"]
+C = TypeVar("C", bound=dg.Config)
+
+UNPARTITIONED = frozenset({"core.duplicates"})
+"""Tables below the marts that are made of all communities at once."""
+
+_FRESH_EVERY_DAY = dg.FreshnessPolicy.time_window(fail_window=timedelta(hours=30), warn_window=timedelta(hours=26))
 
 
-def partition_filter(table: str) -> str:
-    """SQL condition for the rows of `table` that belong to the subreddit `$subreddit`."""
-    return _PARTITION.get(table, _OF_SUBREDDIT)
+def _docstring(body: Callable[..., object]) -> str:
+    """What a body says of itself; nothing for one that serves many tables."""
+    return inspect.getdoc(body) or "" if inspect.isfunction(body) else ""
 
 
 def asset_key(table: str) -> dg.AssetKey:
@@ -56,174 +57,303 @@ def asset_key(table: str) -> dg.AssetKey:
 
 
 @dataclass(frozen=True)
+class Work:
+    """What the body of an asset works with.
+
+    Attributes:
+        settings: the deployment.
+        tables: the tables that are asked for, in the order of the plan.
+    """
+
+    settings: Settings
+    tables: tuple[str, ...]
+    _context: dg.AssetExecutionContext
+    _config: dg.Config | None
+
+    @property
+    def subreddit(self) -> str:
+        """The community, in lower case."""
+        return self._context.partition_key
+
+    @property
+    def warehouse(self) -> Warehouse:
+        """The warehouse of the deployment."""
+        found: Warehouse = self._context.resources.warehouse
+        return found
+
+    @property
+    def images(self) -> ImageStore:
+        """Its image files."""
+        found: ImageStore = self._context.resources.images
+        return found
+
+    @property
+    def models(self) -> ModelStore:
+        """Its model files."""
+        found: ModelStore = self._context.resources.models
+        return found
+
+    @property
+    def reddit(self) -> RedditResource:
+        """Its access to Reddit."""
+        found: RedditResource = self._context.resources.reddit
+        return found
+
+    def config(self, kind: type[C]) -> C:
+        """What the run asks of this asset."""
+        assert isinstance(self._config, kind)
+        return self._config
+
+    def progress(self, message: str) -> None:
+        """Say how far it is."""
+        self._context.log.info(message)
+
+    def warn(self, message: str) -> None:
+        """Say what a person should look at."""
+        self._context.log.warning(message)
+
+
+Result = dg.MaterializeResult[Any] | dg.AssetCheckResult
+
+Body = Callable[[Work], Mapping[str, Metadata]]
+"""Brings the tables up to date; table -> what to say of it. Tables that it leaves out are up to date in silence."""
+
+
+@dataclass(frozen=True)
+class AssetPlan:
+    """What Dagster is told of an asset.
+
+    Attributes:
+        code_versions: table -> version of the code that computes it: the constant that its module names.
+        deps: table -> the tables it is made from; without any, only a schedule or a person refreshes it.
+        name: of the step, where it writes several tables; by default the key of its only table.
+        partitioned: whether there is one of each community.
+        reads_everybody: whether each community is made from the rows of all of them.
+        condition: when it refreshes itself; None for the usual one.
+        on_demand: whether it is computed only when a person asks.
+        descriptions: table -> what the UI says besides the comment of the table.
+        kinds: shown in the UI.
+        resources: what the body asks for.
+        pool: limit that it shares with others.
+        config: what a run may ask of it.
+        retry_policy: for errors that may pass.
+        file_checks: rules for files that belong to the tables.
+    """
+
+    code_versions: Mapping[str, str]
+    deps: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    name: str = ""
+    partitioned: bool = True
+    reads_everybody: bool = False
+    condition: dg.AutomationCondition[Any] | None = None
+    on_demand: bool = False
+    descriptions: Mapping[str, str] = field(default_factory=dict)
+    kinds: frozenset[str] = frozenset()
+    resources: tuple[Resource, ...] = ("warehouse",)
+    pool: str | None = None
+    config: type[dg.Config] | None = None
+    retry_policy: dg.RetryPolicy | None = None
+    file_checks: Sequence[FileCheck] = ()
+
+
+@dataclass(frozen=True)
 class TableAssets:
-    """Builds the Dagster side of every table from its SQL file and the settings: attributes, checks and results."""
+    """Builds the Dagster side of tables from their SQL files and the settings."""
 
     settings: Settings
     schema: Schema
     partitions: dg.StaticPartitionsDefinition
 
-    @property
-    def encoders(self) -> Encoders:
-        """The networks whose outputs predictors learn from."""
-        return Encoders.from_settings(self.settings)
+    def asset(self, plan: AssetPlan, body: Body) -> dg.AssetsDefinition:
+        """The tables of a plan, written together by a body, as one asset definition that can be asked for in part."""
+        tables = tuple(plan.code_versions)
+        partitions = self.partitions if plan.partitioned else None
 
-    def asset(self, table: str, *, code_version: str, deps: list[str], kinds: Iterable[str] = ()) -> dict[str, Any]:
-        """Keyword arguments of `dg.asset` for a partitioned table with an asset of its own."""
-        return {
-            **self._common(table, code_version, deps, {"python", "duckdb", *kinds}),
-            "partitions_def": self.partitions,
-            "automation_condition": ON_NEW_DATA,
-            "check_specs": check_specs(self.schema[table], asset_key(table), self.partitions),
-        }
+        define = dg.multi_asset(
+            name=plan.name or asset_key(tables[0]).to_python_identifier(),
+            specs=[self._spec(table, plan, body) for table in tables],
+            check_specs=[
+                spec for table in tables for spec in check_specs(self.schema[table], partitions, plan.file_checks)
+            ],
+            partitions_def=partitions,
+            can_subset=True,
+            required_resource_keys={*plan.resources, "warehouse"},
+            pool=plan.pool,
+            retry_policy=plan.retry_policy,
+        )
 
-    def multi_asset(
-        self,
-        tables: Iterable[str],
-        *,
-        code_version: str,
-        deps: list[str] | None = None,
-        condition: dg.AutomationCondition[Any] = ON_NEW_DATA,
-        kinds: Iterable[str] = (),
-    ) -> dict[str, Any]:
-        """Keyword arguments of `dg.multi_asset` for partitioned tables that are written together.
+        def results(context: dg.AssetExecutionContext, config: dg.Config | None) -> Iterator[Result]:
+            asked = context.op_execution_context.selected_asset_keys
+            wanted = tuple(table for table in tables if asset_key(table) in asked)
+            said = body(Work(self.settings, wanted, context, config)) if wanted else {}
+            for table in tables:
+                if table in said and table not in wanted:
+                    self._tell(context, table, said[table])
+                yield from self._examine(context, plan, table, said.get(table, {}) if table in wanted else None)
 
-        Without `deps` they are roots, which only a schedule or a person refreshes.
+        if plan.config is None:
+
+            def run(context: dg.AssetExecutionContext) -> Iterator[Result]:
+                yield from results(context, None)
+
+            return define(run)
+
+        def run_as_asked(context: dg.AssetExecutionContext, config: dg.Config) -> Iterator[Result]:
+            yield from results(context, config)
+
+        run_as_asked.__annotations__["config"] = plan.config  # where Dagster finds what may be asked
+        return define(run_as_asked)
+
+    def artifact(
+        self, plan: AssetPlan, body: Callable[[Work], tuple[Metadata, str | None]], *, described_by: str = ""
+    ) -> dg.AssetsDefinition:
+        """An asset that is no table: a body that returns what to say of it and its data version.
+
+        `described_by` is the table that keeps its state, if there is one.
         """
-        names = tuple(tables)
-        return {
-            "specs": [
-                dg.AssetSpec(
-                    **self._common(table, code_version, deps or [], {"python", "duckdb", *kinds}),
-                    description=self.schema[table].description,
-                    partitions_def=self.partitions,
-                    automation_condition=condition if deps else None,
-                )
-                for table in names
-            ],
-            "check_specs": [
-                spec for table in names for spec in check_specs(self.schema[table], asset_key(table), self.partitions)
-            ],
-        }
+        (name,) = plan.code_versions
+        key = asset_key(name)
 
-    def mart(self, table: str, *, code_version: str, deps: list[str]) -> dict[str, Any]:
-        """Keyword arguments of `dg.asset` for an unpartitioned asset, which has to be fresh every day."""
-        known = table in self.schema
-        return {
-            **self._common(table, code_version, deps, {"python", "duckdb"}),
-            **_FRESH_EVERY_DAY,
-            "check_specs": check_specs(self.schema[table], asset_key(table), None) if known else [],
-        }
-
-    def marts(self, tables: Iterable[str], *, code_version: str, deps: list[str]) -> dict[str, Any]:
-        """Keyword arguments of `dg.multi_asset` for unpartitioned tables that are written together."""
-        names = tuple(tables)
-        return {
-            "specs": [
-                dg.AssetSpec(
-                    **self._common(table, code_version, deps, {"python", "duckdb"}),
-                    description=self.schema[table].description,
-                    **_FRESH_EVERY_DAY,
-                )
-                for table in names
-            ],
-            "check_specs": [
-                spec for table in names for spec in check_specs(self.schema[table], asset_key(table), None)
-            ],
-        }
-
-    def on_demand(self, table: str, *, code_version: str, deps: list[str]) -> dict[str, Any]:
-        """Keyword arguments of `dg.asset` for an unpartitioned table that is computed only when asked for."""
-        return {
-            **self._common(table, code_version, deps, {"python", "duckdb"}),
-            "tags": ON_DEMAND_TAGS,
-            "check_specs": check_specs(self.schema[table], asset_key(table), None),
-        }
-
-    def predictor(self, name: str, *, code_version: str, deps: list[str], kinds: Iterable[str]) -> dict[str, Any]:
-        """Keyword arguments of `dg.asset` for a predictor: files in the model store, its state in models.predictors."""
-        return {
-            **self._common(f"models.{name}", code_version, deps, {"python", *kinds}),
-            "metadata": _table_metadata(self.schema["models.predictors"]),
-            "partitions_def": self.partitions,
-            "automation_condition": ON_NEW_DATA,
-        }
-
-    def materialized(
-        self,
-        warehouse: Warehouse,
-        table: str,
-        subreddit: str | None = None,
-        /,
-        **metadata: dg.MetadataValue | float | str | bool,
-    ) -> dg.MaterializeResult:
-        """Row counts, check results and data version of a table, or of its partition, as the result of an asset.
-
-        The data version is a digest of the rows: what is equal is not new, whenever it was written. Features that look
-        as before, and new ones, are accepted; see `evaluation.drift`.
-        """
-        rows = "TRUE" if subreddit is None else partition_filter(table)
-        params = {} if subreddit is None else {"subreddit": subreddit}
-        with warehouse.read() as reader:
-            counts = {"dagster/row_count": reader.scalar(f"SELECT count(*) FROM {table}")}
-            if subreddit is not None:
-                counts["dagster/partition_row_count"] = reader.scalar(
-                    f"SELECT count(*) FROM {table} WHERE {rows}", params
-                )
-            checks = run_checks(reader, self.schema[table], asset_key(table), rows, subreddit, self.settings)
-            version = reader.fingerprint(table, rows, params)
-            sample = (
-                None
-                if subreddit is None or table not in COMPARED_TABLES
-                else read_sample(reader, subreddit, table, self.encoders)
+        @dg.multi_asset(
+            name=key.to_python_identifier(),
+            specs=[self._spec(name, plan, body).merge_attributes(metadata=self._columns(described_by))],
+            partitions_def=self.partitions if plan.partitioned else None,
+            required_resource_keys={*plan.resources, "warehouse"},
+            pool=plan.pool,
+        )
+        def run(context: dg.AssetExecutionContext) -> Iterator[dg.MaterializeResult[Any]]:
+            metadata, version = body(Work(self.settings, (name,), context, None))
+            yield dg.MaterializeResult(
+                asset_key=key, metadata=metadata, data_version=None if version is None else dg.DataVersion(version)
             )
-        if subreddit is not None and sample is not None:
-            sound = all(check.passed for check in checks)
-            checks.append(self._compared(warehouse, table, subreddit, sample, sound=sound))
-        return dg.MaterializeResult(
+
+        return run
+
+    def _spec(self, table: str, plan: AssetPlan, body: Callable[..., object]) -> dg.AssetSpec:
+        deps = plan.deps.get(table, ())
+        known = self.schema.get(table)
+        parts = (known.description if known else "", plan.descriptions.get(table, ""), _docstring(body))
+        usual = ON_NEW_DATA_FROM_ANY if plan.reads_everybody or not plan.partitioned else ON_NEW_DATA
+        refreshes_itself = bool(deps) and not plan.on_demand
+        return dg.AssetSpec(
+            asset_key(table),
+            deps=[self._dep(dep, plan) for dep in deps],
+            description="\n\n".join(part for part in parts if part),
+            metadata=self._columns(table),
+            group_name=table.split(".")[0],
+            code_version=plan.code_versions[table],
+            automation_condition=(plan.condition or usual) if refreshes_itself else None,
+            owners=OWNERS,
+            tags=ON_DEMAND_TAGS if plan.on_demand else None,
+            kinds={"python", "duckdb", *plan.kinds},
+            partitions_def=self.partitions if plan.partitioned else None,
+            freshness_policy=None if plan.partitioned or plan.on_demand else _FRESH_EVERY_DAY,
+        )
+
+    def _columns(self, table: str) -> dict[str, Any]:
+        """What the UI shows of the columns of a table; nothing of what is no table."""
+        known = self.schema.get(table)
+        if known is None:
+            return {}
+        columns = [
+            dg.TableColumn(
+                column.name,
+                column.type,
+                description=column.description,
+                constraints=dg.TableColumnConstraints(nullable=column.nullable, unique=known.key == (column.name,)),
+            )
+            for column in known.columns
+        ]
+        return {
+            "dagster/column_schema": dg.TableSchema(columns),
+            "dagster/table_name": known.name,
+            "key": ", ".join(known.key),
+        }
+
+    def _dep(self, table: str, plan: AssetPlan) -> dg.AssetDep:
+        # Without partitions there is only one way to depend on those of others: on all of them.
+        everybody = plan.partitioned and plan.reads_everybody and table not in UNPARTITIONED
+        return dg.AssetDep(asset_key(table), partition_mapping=dg.AllPartitionMapping() if everybody else None)
+
+    def _tell(self, context: dg.AssetExecutionContext, table: str, said: Metadata) -> None:
+        """Tell Dagster of a table that was written with the others, though nobody asked for it."""
+        subreddit = context.partition_key if context.has_partition_key else None
+        warehouse: Warehouse = context.resources.warehouse
+        with warehouse.read() as reader:
+            counts, version = _report(reader, table, subreddit)
+        context.log_event(
+            dg.AssetMaterialization(
+                asset_key(table),
+                metadata={**counts, **said},
+                partition=subreddit,
+                tags={"dagster/data_version": version},
+            )
+        )
+
+    def _examine(
+        self, context: dg.AssetExecutionContext, plan: AssetPlan, table: str, said: Metadata | None
+    ) -> Iterator[Result]:
+        """Read a table as it is, and report it: row counts, a digest of its rows, and the checks that are asked for.
+
+        Without `said` nobody asked for the table itself, only for checks of it; without a community, of all of them.
+        The data version is the digest: what is equal is not new, whenever it was written.
+        """
+        selected = {check.name for check in context.selected_asset_check_keys if check.asset_key == asset_key(table)}
+        if said is None and not selected:
+            return
+        warehouse: Warehouse = context.resources.warehouse
+        scopes = self._scopes(context, plan)
+        rules = [check for check in checks_of(self.schema[table]) if check.name in selected]
+        compares = LOOKS_AS_BEFORE in selected and bool(scopes[0])
+        offences = dict.fromkeys((rule.name for rule in rules), 0)
+        samples: dict[str, Sample] = {}
+        with warehouse.read() as reader:
+            for subreddit in scopes:
+                rows = "TRUE" if subreddit is None else partition_filter(table)
+                for rule in rules:
+                    offences[rule.name] += count_offences(reader, rule, rows, subreddit, self.settings)
+                if compares and subreddit is not None:
+                    samples[subreddit] = read_sample(reader, subreddit, table, self.encoders)
+            report = _report(reader, table, scopes[0]) if said is not None else None
+        results = [verdict(table, rule, offences[rule.name]) for rule in rules]
+        results += [
+            verdict(table, check, check.offences(warehouse, context.resources.images))
+            for check in plan.file_checks
+            if check.name in selected
+        ]
+        looks = {subreddit: (sample, sample.check()) for subreddit, sample in samples.items()}
+        if report is not None and all(result.passed for result in results):
+            accept_renewed(warehouse, looks)
+        if looks:
+            results.append(looks_as_before(table, looks))
+        if report is None or said is None:
+            yield from results
+            return
+        counts, version = report
+        yield dg.MaterializeResult(
             asset_key=asset_key(table),
-            metadata={**counts, **metadata},
-            check_results=checks,
+            metadata={**counts, **said},
+            check_results=results,
             data_version=dg.DataVersion(version),
         )
 
-    def _compared(
-        self, warehouse: Warehouse, table: str, subreddit: str, sample: Sample, *, sound: bool
-    ) -> dg.AssetCheckResult:
-        """Compare the features of a partition with what was accepted, and accept what needs no person to do so.
+    def _scopes(self, context: dg.AssetExecutionContext, plan: AssetPlan) -> list[str | None]:
+        """The communities that are looked at; None where a table has no partitions."""
+        if not plan.partitioned:
+            return [None]
+        return [context.partition_key] if context.has_partition_key else list(self.partitions.get_partition_keys())
 
-        Nothing is accepted of a table that is not sound: that breaks another rule.
-        """
-        check = sample.check()
-        if sound and check.renewed:
-            warehouse.merge(drift.TABLE, drift.profile_rows(subreddit, sample.table, check.renewed, utc_now()))
-        return looks_as_before(asset_key(table), subreddit, sample, check)
-
-    def _common(self, table: str, code_version: str, deps: Iterable[str], kinds: set[str]) -> dict[str, Any]:
-        key = asset_key(table)
-        return {
-            "key": key,
-            "group_name": key.path[0],
-            "deps": [asset_key(name) for name in deps],
-            "code_version": code_version,
-            "owners": OWNERS,
-            "kinds": kinds,
-            "metadata": _table_metadata(self.schema[table]) if table in self.schema else {},
-        }
+    @property
+    def encoders(self) -> Encoders:
+        """The networks whose outputs count."""
+        return deployed_encoders(self.settings)
 
 
-def _table_metadata(table: Table) -> dict[str, Any]:
-    columns = [
-        dg.TableColumn(
-            column.name,
-            column.type,
-            description=column.description,
-            constraints=dg.TableColumnConstraints(nullable=column.nullable, unique=table.key == (column.name,)),
-        )
-        for column in table.columns
-    ]
-    return {
-        "dagster/column_schema": dg.TableSchema(columns),
-        "dagster/table_name": table.name,
-        "key": ", ".join(table.key),
-    }
+def _report(reader: Reader, table: str, subreddit: str | None) -> tuple[Metadata, str]:
+    """Row counts of a table, or of its partition, and a digest of the rows."""
+    counts: dict[str, int] = {"dagster/row_count": reader.scalar(f"SELECT count(*) FROM {table}")}
+    if subreddit is None:
+        return counts, reader.fingerprint(table)
+    rows, params = partition_filter(table), {"subreddit": subreddit}
+    counts["dagster/partition_row_count"] = reader.scalar(f"SELECT count(*) FROM {table} WHERE {rows}", params)
+    return counts, reader.fingerprint(table, rows, params)

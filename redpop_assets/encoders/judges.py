@@ -2,28 +2,15 @@
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final
-
-import numpy as np
-import numpy.typing as npt
+from typing import Final
 
 from redpop_assets.encoders.base import Provenance
 from redpop_assets.encoders.heads import ImageScorer, VectorScorer
-
-if TYPE_CHECKING:
-    from PIL.Image import Image
 
 Judge = ImageScorer | VectorScorer
 
 NIMA_HEAD: Final = "head"
 """Written instead of a network, it stands for the last layer of NIMA alone, on the vectors of the image encoder."""
-
-_RATINGS = {
-    "iipa": {"score": "intrinsic_popularity"},
-    "nima": {"score": "rating", "spread": "rating_spread"},
-    "aesthetic": {"score": "aesthetic"},
-}
-"""Judge -> its columns -> those of features.image_ratings."""
 
 
 @dataclass(frozen=True)
@@ -83,24 +70,3 @@ class Judges:
 
             if encoder := self.recorded(self.clip):
                 yield load_aesthetic(self.aesthetic, encoder), encoder.encoder
-
-    def ratings(
-        self, image: "Image", vector_of: Callable[[str], npt.NDArray[np.float32]]
-    ) -> dict[str, npt.NDArray[np.float32]]:
-        """What all of them say of one picture, in the columns of features.image_ratings.
-
-        Args:
-            image: an RGB picture.
-            vector_of: its vector (1, d) by an encoder.
-
-        Returns:
-            (1,) float32 each, NaN without a judge.
-        """
-        found = {column: np.full(1, np.nan, np.float32) for columns in _RATINGS.values() for column in columns.values()}
-        for judge, encoder in self.load():
-            scores = (
-                judge.score_vectors(vector_of(encoder)) if isinstance(judge, VectorScorer) else judge.score([image])
-            )
-            for name, column in _RATINGS[judge.name].items():
-                found[column] = scores[name]
-        return found

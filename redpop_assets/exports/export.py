@@ -22,6 +22,7 @@ from redpop_assets.exports.parquet import write_parquet
 from redpop_assets.exports.posts import PublishedPosts, Selection
 from redpop_assets.exports.redcaps import write_redcaps
 from redpop_assets.exports.webdataset import SHARD_SIZE, write_webdataset
+from redpop_assets.features.family import Encoders
 from redpop_assets.storage.images import ImageStore
 
 FORMATS: Final = ("parquet", "webdataset", "redcaps")
@@ -58,6 +59,7 @@ def export(
     *,
     labelled_only: bool = False,
     encoders: Mapping[str, str] | None = None,
+    networks: Encoders | None = None,
     shard_size: int = SHARD_SIZE,
     overwrite: bool = False,
     progress: Callable[[str, int, int], None] | None = None,
@@ -72,6 +74,7 @@ def export(
         subreddits: communities, case ignored; empty for all that have posts.
         labelled_only: leave out posts without a label.
         encoders: whose vectors are wanted, by modality (`image`, `caption`); Parquet only.
+        networks: whose other outputs are wanted, as the deployment names them; None for none.
         shard_size: samples of a shard; WebDataset only.
         overwrite: replace the folder, if it holds an export.
         progress: called with a community, how many posts of it are selected, and how many of these are done.
@@ -93,7 +96,9 @@ def export(
         write = partial(write_webdataset, images=ImageStore(home / "images"), shard_size=shard_size)
     else:
         write = write_parquet if format == "parquet" else write_redcaps
-    selection = Selection(labelled_only, features=format == "parquet", encoders=encoders or {})
+    selection = Selection(
+        labelled_only, features=format == "parquet", encoders=encoders or {}, networks=networks or Encoders("", "")
+    )
     with PublishedPosts(home / "redpop.duckdb") as posts:
         chosen = _chosen(posts, subreddits)
         _require_free(folder, overwrite)

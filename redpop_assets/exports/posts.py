@@ -13,7 +13,9 @@ import pyarrow as pa
 
 from redpop_assets.encoders.base import CODE_VERSION as ENCODING_VERSION
 from redpop_assets.errors import WarehouseError
-from redpop_assets.features import captions, pixels, timestamps, visual
+from redpop_assets.features.family import Encoders, Family
+from redpop_assets.features.registry import BLOCKS
+from redpop_assets.predictors.dataset import EMBEDDINGS
 from redpop_assets.storage.schema import load_schema
 
 # What does not fit into this goes to the disk; for rows as wide as embeddings, half of it is too little.
@@ -25,31 +27,12 @@ LEFT JOIN core.labels AS l USING (post_id)
 LEFT JOIN marts.posts AS m USING (post_id)
 LEFT JOIN core.images AS i ON i.image_sha256 = m.image_sha256
 """
-# Prefix of the columns in an export -> their table, and how its current rows are reached.
-_FEATURES: Mapping[str, tuple[str, str]] = {
-    "time": (
-        "features.timestamp_features",
-        f"time_f.post_id = p.post_id AND time_f.code_version = '{timestamps.CODE_VERSION}'",
-    ),
-    "author": ("features.author_features", "author_f.post_id = p.post_id"),
-    "flag": ("features.post_flags", "flag_f.post_id = p.post_id"),
-    "community": ("features.community_features", "community_f.post_id = p.post_id"),
-    "novelty": ("features.caption_novelty", "novelty_f.post_id = p.post_id"),
-    "seen": ("features.seen_before", "seen_f.post_id = p.post_id"),
-    "near": ("features.neighbours", "near_f.post_id = p.post_id"),
-    "caption": (
-        "features.caption_features",
-        f"caption_f.caption_sha256 = p.caption_sha256 AND caption_f.code_version = '{captions.CODE_VERSION}'",
-    ),
-    "image": (
-        "features.image_features",
-        f"image_f.image_sha256 = i.image_sha256 AND image_f.code_version = '{pixels.CODE_VERSION}'",
-    ),
-    "visual": (
-        "features.image_visual",
-        f"visual_f.image_sha256 = i.image_sha256 AND visual_f.code_version = '{visual.CODE_VERSION}'",
-    ),
+_REACHED: Mapping[str, str] = {
+    "post_id": "p.post_id",
+    "caption_sha256": "p.caption_sha256",
+    "image_sha256": "i.image_sha256",
 }
+"""Key of a feature table -> the same in the tables that every export reads."""
 _EMBEDDINGS: Mapping[str, tuple[str, str]] = {
     "image": ("features.image_embeddings", "image_e.image_sha256 = i.image_sha256"),
     "caption": ("features.caption_embeddings", "caption_e.caption_sha256 = p.caption_sha256"),
@@ -77,12 +60,13 @@ class Selection:
     """Which posts and columns an export has.
 
     `labelled_only` leaves out posts without a label. `encoders` are those whose vectors are wanted, by modality
-    (`image`, `caption`).
+    (`image`, `caption`); `networks` those whose other outputs are: what one that is not named gives is NULL.
     """
 
     labelled_only: bool = False
     features: bool = True
     encoders: Mapping[str, str] = field(default_factory=dict)
+    networks: Encoders = field(default_factory=lambda: Encoders("", ""))
 
 
 class PublishedPosts:
@@ -136,7 +120,7 @@ class PublishedPosts:
         """What an export with this selection has of each post."""
         columns = list(_posts_columns())
         if selection.features:
-            columns += _feature_columns()
+            columns += _feature_columns(selection)
         for modality, encoder in selection.encoders.items():
             columns.append(self._embedding(modality, encoder))
         return tuple(columns)
@@ -170,14 +154,13 @@ class PublishedPosts:
                 f"REDPOP_{modality.upper()}_ENCODER to one of them, or leave the embeddings out."
             )
         alias = f"{modality}_e"
-        quoted = encoder.replace("'", "''")
         return Column(
             name=f"{modality}_embedding",
             source=f"{table}.embedding",
             description=f"Vector of the {modality} by {encoder}, {known[encoder]} numbers.",
             known_at="at_post",
             sql=f"{alias}.embedding",
-            join=f"LEFT JOIN {table} AS {alias} ON {condition} AND {alias}.encoder = '{quoted}' "
+            join=f"LEFT JOIN {table} AS {alias} ON {condition} AND {alias}.encoder = {_literal(encoder)} "
             f"AND {alias}.code_version = '{ENCODING_VERSION}'",
         )
 
@@ -237,17 +220,35 @@ def _posts_columns() -> Iterator[Column]:
             )
 
 
-def _feature_columns() -> Iterator[Column]:
-    """The numbers of the feature tables; what these hold as lists says the same in another form."""
-    for prefix, (table, condition) in _FEATURES.items():
-        alias = f"{prefix}_f"
-        for column in load_schema()[table].columns:
-            if column.type == "FLOAT":
+def _feature_columns(selection: Selection) -> Iterator[Column]:
+    """What predictors can look at, and what is kept for analysis; vectors of networks only where these are wanted."""
+    for family in BLOCKS.values():
+        if family.name in selection.encoders or family.name in EMBEDDINGS:
+            continue  # a column of its own
+        prefix = family.export or family.name
+        alias = f"{family.name}_f"
+        wanted = all(network in selection.encoders for _, network in family.networks)
+        for column in load_schema()[family.table].columns:
+            is_vector = column.type == "FLOAT[]" and any(network in EMBEDDINGS for _, network in family.networks)
+            if column.is_feature and (wanted or not is_vector):
                 yield Column(
                     name=f"{prefix}_{column.name}",
-                    source=f"{table}.{column.name}",
+                    source=f"{family.table}.{column.name}",
                     description=column.description,
                     known_at=column.known_at,
                     sql=f'{alias}."{column.name}"',
-                    join=f"LEFT JOIN {table} AS {alias} ON {condition}",
+                    join=f"LEFT JOIN {family.table} AS {alias} ON {_current_rows(family, alias, selection.networks)}",
                 )
+
+
+def _current_rows(family: Family, alias: str, networks: Encoders) -> str:
+    """Condition for the row of a post that the present code and networks made."""
+    conditions = [f"{alias}.{key} = {_REACHED[key]}" for key in family.keys]
+    same = family.named(networks)
+    if "code_version" in load_schema()[family.table].column_names:
+        same["code_version"] = family.version
+    return " AND ".join([*conditions, *(f"{alias}.{name} = {_literal(value)}" for name, value in same.items())])
+
+
+def _literal(text: str) -> str:
+    return "'" + text.replace("'", "''") + "'"

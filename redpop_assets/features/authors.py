@@ -20,6 +20,7 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
+from redpop_assets.features.family import Encoders, Family, Features, Subjects
 from redpop_assets.features.past import (
     SECONDS_PER_DAY,
     Doubles,
@@ -287,3 +288,30 @@ def _posts_within(posts: Posts, everyone: Ints, seconds: int) -> Ints:
     """Posts created in the `seconds` before each post: from then, inclusive, to its own second, exclusive."""
     made = History(everyone, posts.created + 1, posts.rank)
     return made.until(everyone, posts.created) - made.until(everyone, posts.created - seconds)
+
+
+def _of_posts(subjects: Subjects, _: Encoders) -> Features:
+    timeline = subjects.timeline
+    everybody, posts = timeline.everybody, timeline.here
+    return timeline.of_due(
+        author_features(
+            posts.post_ids,
+            posts.authors,
+            posts.created_at,
+            posts.matured_at,
+            posts.log_score,
+            captions=posts.captions,
+            activity=Activity(everybody.authors, everybody.subreddits, everybody.created_at),
+        )
+    )
+
+
+FAMILY: Final = Family(
+    "author",
+    "features.author_features",
+    "post",
+    CODE_VERSION,
+    _of_posts,
+    made_from=("core.labels",),
+    past="everybody",
+)

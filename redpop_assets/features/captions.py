@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Final
 import numpy as np
 import numpy.typing as npt
 
+from redpop_assets.features.family import CHEAP_CHUNK, Encoders, Family, Features, Subjects
 from redpop_assets.features.tokens import BRACKETED, EMOJI, NUMBER, RESOLUTION, cased_words
 
 if TYPE_CHECKING:
@@ -359,3 +360,20 @@ def _base_forms(word: str) -> Iterator[str]:
         yield from (stem + "e", stem) if _LOST_E.search(stem) else (stem, stem + "e")
         if stem[-1] == stem[-2]:
             yield stem[:-1]
+
+
+def _of_captions(subjects: Subjects, _: Encoders) -> Features:
+    return caption_features(subjects.captions)
+
+
+FAMILY: Final = Family(
+    "text",
+    "features.caption_features",
+    "caption",
+    CODE_VERSION,
+    _of_captions,
+    step="captions_and_words",
+    export="caption",
+    rows_at_once=CHEAP_CHUNK,
+    note="Lengths, case, tags, readability, sentiment (VADER) and emotions (NRC), once per caption.",
+)

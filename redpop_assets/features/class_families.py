@@ -26,6 +26,8 @@ import numpy as np
 import numpy.typing as npt
 
 from redpop_assets.errors import RedPopError
+from redpop_assets.features.family import Encoders, Features, Subjects
+from redpop_assets.features.family import Family as FeatureFamily
 
 CODE_VERSION: Final = "1"
 """Raise it whenever the same probabilities would get other numbers than before, and when a table changes."""
@@ -276,3 +278,21 @@ def _main(arguments: Sequence[str]) -> None:
 
 if __name__ == "__main__":
     _main(sys.argv[1:])
+
+
+def _of_pictures(subjects: Subjects, encoders: Encoders) -> Features | None:
+    shares = subjects.probabilities(encoders.objects)
+    return None if shares is None or shares.shape[1] != CLASSES else object_features(shares)
+
+
+FAMILY: Final = FeatureFamily(
+    "objects",
+    "features.image_objects",
+    "picture",
+    CODE_VERSION,
+    _of_pictures,
+    networks=(("encoder", "objects"),),
+    made_from=("features.image_classes",),
+    note="From the classes of the first image encoder of timm, if it sorts into the 1,000 of ImageNet; empty without "
+    "one.",
+)

@@ -11,6 +11,7 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
+from redpop_assets.features.family import Encoders, Family, Features, Subjects
 from redpop_assets.features.past import (
     SECONDS_PER_DAY,
     Doubles,
@@ -246,3 +247,31 @@ def _size(posts: Posts, everyone: Ints, members: Doubles, read_at: Ints) -> dict
     fresh = (end > 0) & (now - read_at[latest] <= SUBSCRIBERS_LAST_DAYS * SECONDS_PER_DAY)
     size = np.where(own, members, np.where(fresh, members[latest], 0.0))
     return {"log_subscribers": np.log1p(size), "subscribers_known": own | fresh}
+
+
+def _of_posts(subjects: Subjects, _: Encoders) -> Features:
+    timeline = subjects.timeline
+    posts = timeline.here
+    return timeline.of_due(
+        community_features(
+            posts.post_ids,
+            posts.authors,
+            posts.created_at,
+            posts.matured_at,
+            posts.log_score,
+            subscribers=timeline.subscribers,
+            subscribers_observed_at=timeline.subscribers_seen_at,
+        )
+    )
+
+
+FAMILY: Final = Family(
+    "community",
+    "features.community_features",
+    "post",
+    CODE_VERSION,
+    _of_posts,
+    made_from=("core.labels",),
+    past="community",
+    step="post_history",
+)

@@ -10,8 +10,10 @@ from typing import Any, Final
 
 import numpy as np
 import numpy.typing as npt
+import pyarrow as pa
 
 from redpop_assets.errors import WeightsUnavailable
+from redpop_assets.features.family import Encoders, Family, Features, Subjects
 
 CODE_VERSION: Final = "1"
 """Raise it whenever the same caption and model would get other probabilities than before."""
@@ -144,3 +146,22 @@ def _load(source: str, *, only_local: bool) -> tuple[Any, Any]:
     if missing:
         raise WeightsUnavailable(f"{source} lacks {len(missing)} tensors, such as {missing[0]}.")
     return tokenizer, network
+
+
+def _of_captions(subjects: Subjects, encoders: Encoders) -> Features:
+    name, networks = encoders.emotions, subjects.networks
+    model = networks.kept(("emotions", name), lambda: load_emotions(name, device=networks.device))
+    labels = pa.array([list(model.labels)] * len(subjects), pa.list_(pa.string()))
+    return {"probabilities": model.probabilities(subjects.captions), "labels": labels}
+
+
+FAMILY: Final = Family(
+    "emotions",
+    "features.caption_emotions",
+    "caption",
+    CODE_VERSION,
+    _of_captions,
+    networks=(("model", "emotions"),),
+    on_device=True,
+    note="By the transformers model of REDPOP_EMOTION_MODEL, once per caption and model; empty without one.",
+)

@@ -14,6 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from redpop_assets.errors import WeightsUnavailable
+from redpop_assets.features.family import Encoders, Family, Features, Subjects
 
 if TYPE_CHECKING:
     from spacy.language import Language
@@ -154,3 +155,19 @@ def _load(model: str) -> "Language":
     if not model or not spacy.util.is_package(model):
         raise WeightsUnavailable("no spaCy package of this name is installed.")
     return spacy.load(model)
+
+
+def _of_captions(subjects: Subjects, encoders: Encoders) -> Features:
+    model = subjects.networks.kept(("entities", encoders.entities), lambda: load_entities(encoders.entities))
+    return model.counts(subjects.captions)
+
+
+FAMILY: Final = Family(
+    "entities",
+    "features.caption_entities",
+    "caption",
+    CODE_VERSION,
+    _of_captions,
+    networks=(("model", "entities"),),
+    note="By the spaCy model of REDPOP_ENTITY_MODEL, once per caption and model; empty without one.",
+)

@@ -17,6 +17,7 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
+from redpop_assets.features.family import Encoders, Family, Features, Subjects
 from redpop_assets.features.past import (
     Flags,
     Floats,
@@ -187,3 +188,34 @@ def _means(vectors: Floats, order: Ints, start: Ints, end: Ints) -> Floats:
     number = np.maximum(end - start, 1)
     mean: Floats = (floating(sums[end - low] - sums[start - low]) / number[:, None]).astype(np.float32)
     return mean
+
+
+def _of_posts(subjects: Subjects, _: Encoders) -> Features:
+    timeline = subjects.timeline
+    posts, images, captions = timeline.here, timeline.image_vectors, timeline.caption_vectors
+    count = int(timeline.due.sum())
+    place = np.cumsum(timeline.due) - 1
+    features = {
+        "level": np.zeros(count, dtype=np.float32),
+        "posts": np.zeros(count, dtype=np.float32),
+        "image_mean": np.zeros((count, images.shape[1]), dtype=np.float32),
+        "caption_mean": np.zeros((count, captions.shape[1]), dtype=np.float32),
+    }
+    for block in environments(posts.post_ids, posts.authors, posts.created_at, images, captions, due=timeline.due):
+        for name, values in features.items():
+            values[place[block.rows]] = getattr(block, name)
+    return features
+
+
+FAMILY: Final = Family(
+    "environment",
+    "features.environments",
+    "post",
+    CODE_VERSION,
+    _of_posts,
+    networks=(("image_encoder", "image"), ("caption_encoder", "caption")),
+    made_from=("features.image_embeddings", "features.caption_embeddings"),
+    past="community",
+    step="picture_history",
+    rows_at_once=8 * ROWS_AT_ONCE,  # some 50 MB of means of EfficientNet's and MiniLM's vectors
+)

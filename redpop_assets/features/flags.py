@@ -6,6 +6,11 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
+from redpop_assets.features.family import Encoders, Family, Features, Subjects
+
+CODE_VERSION: Final = "1"
+"""Raise it whenever the same facts would get other numbers than before."""
+
 COLUMNS: Final[tuple[str, ...]] = (
     "is_gallery",
     "image_count",
@@ -63,3 +68,27 @@ def flag_features(
     if wrong:
         raise ValueError(f"{', '.join(wrong)} must have one entry per post ({len(kinds)})")
     return arrays
+
+
+def _of_posts(subjects: Subjects, _: Encoders) -> Features:
+    facts = subjects.facts
+    return flag_features(
+        facts.kinds,
+        facts.image_counts,
+        facts.crosspost_parents,
+        facts.is_original_content,
+        facts.flairs,
+        facts.over_18,
+        facts.spoiler,
+    )
+
+
+FAMILY: Final = Family(
+    "flags",
+    "features.post_flags",
+    "post",
+    CODE_VERSION,
+    _of_posts,
+    export="flag",
+    note="Gallery, crosspost, original content and flair; maturity and spoiler flags for analysis only.",
+)

@@ -16,6 +16,7 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
+from redpop_assets.features.family import Encoders, Family, Features, Subjects
 from redpop_assets.features.past import (
     LONGEST_PAUSE_DAYS,
     SECONDS_PER_DAY,
@@ -337,3 +338,34 @@ def _sum(values: Doubles) -> Doubles:
     for neighbour in range(values.shape[1]):
         total += values[:, neighbour]
     return total
+
+
+def _of_posts(subjects: Subjects, _: Encoders) -> Features:
+    timeline = subjects.timeline
+    posts = timeline.here
+    return neighbour_features(
+        posts.post_ids,
+        posts.created_at,
+        posts.matured_at,
+        posts.log_score,
+        timeline.image_vectors,
+        timeline.caption_vectors,
+        groups=posts.groups,
+        due=timeline.due,
+    )
+
+
+FAMILY: Final = Family(
+    "neighbours",
+    "features.neighbours",
+    "post",
+    CODE_VERSION,
+    _of_posts,
+    networks=(("image_encoder", "image"), ("caption_encoder", "caption")),
+    made_from=("core.labels", "core.duplicates", "features.image_embeddings", "features.caption_embeddings"),
+    past="community",
+    step="picture_history",
+    content={"picture": "image_", "caption": "caption_"},
+    export="near",
+    note="Exact, by comparing every post with every earlier one.",
+)

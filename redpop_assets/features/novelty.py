@@ -12,6 +12,9 @@ from typing import TYPE_CHECKING, Final
 import numpy as np
 import numpy.typing as npt
 
+from redpop_assets.features.family import Encoders, Family, Features, Subjects
+from redpop_assets.features.tokens import caption_tokens
+
 if TYPE_CHECKING:
     from scipy.sparse import csr_array
 
@@ -189,3 +192,22 @@ def _squared_idf(sizes: npt.NDArray[np.int64], frequency: npt.NDArray[np.int64])
     weights: npt.NDArray[np.float64] = logarithms.take(frequency)
     np.subtract(1.0 + logarithms[sizes], weights, out=weights)
     return np.square(weights, out=weights)
+
+
+def _of_posts(subjects: Subjects, _: Encoders) -> Features:
+    timeline = subjects.timeline
+    posts = timeline.here
+    words = caption_tokens(posts.captions).tokens
+    return timeline.of_due(caption_novelty(posts.post_ids, posts.created_at, words))
+
+
+FAMILY: Final = Family(
+    "novelty",
+    "features.caption_novelty",
+    "post",
+    CODE_VERSION,
+    _of_posts,
+    past="community",
+    step="post_history",
+    content={"caption": ""},
+)

@@ -12,6 +12,7 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
+from redpop_assets.features.family import Encoders, Family, Features, Subjects
 from redpop_assets.features.past import (
     Doubles,
     History,
@@ -192,3 +193,31 @@ def _percentile_at_maturity(posts: Posts, subreddit: Ints) -> Doubles:
     start, end = mature.begin(subreddit), mature.until(subreddit, posts.visible_from)
     ranked = (ordered.below(start, end, place) + ordered.below(start, end, place + 1)) / 2.0
     return np.where(labelled, ratio(ranked, end - start), np.nan)
+
+
+def _of_posts(subjects: Subjects, _: Encoders) -> Features:
+    timeline = subjects.timeline
+    everybody = timeline.everybody
+    features = seen_before_features(
+        everybody.post_ids,
+        everybody.subreddits,
+        everybody.authors,
+        everybody.groups,
+        everybody.created_at,
+        everybody.matured_at,
+        everybody.log_score,
+    )
+    here = everybody.of(timeline.subreddit)
+    return timeline.of_due({name: values[here] for name, values in features.items()})
+
+
+FAMILY: Final = Family(
+    "seen",
+    "features.seen_before",
+    "post",
+    CODE_VERSION,
+    _of_posts,
+    made_from=("core.labels", "core.duplicates"),
+    past="everybody",
+    content={"picture": ""},
+)

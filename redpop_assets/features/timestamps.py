@@ -12,6 +12,8 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
+from redpop_assets.features.family import CHEAP_CHUNK, Encoders, Family, Features, Subjects
+
 Floats = npt.NDArray[np.float32]
 
 CODE_VERSION: Final = "1"
@@ -153,3 +155,19 @@ def _sine_and_cosine(position: npt.NDArray[np.float64], period: float) -> tuple[
 def _one_hot(index: npt.NDArray[np.int64], width: int) -> Floats:
     dummies: Floats = (index[:, None] == np.arange(width)).astype(np.float32)
     return dummies
+
+
+def _of_posts(subjects: Subjects, _: Encoders) -> Features:
+    return timestamp_features(subjects.created_at)
+
+
+FAMILY: Final = Family(
+    "time",
+    "features.timestamp_features",
+    "post",
+    CODE_VERSION,
+    _of_posts,
+    compared=False,  # it drifts with the calendar, by design
+    rows_at_once=CHEAP_CHUNK,
+    note="Hour, weekday and day of the year (UTC) as dummies, on a circle, and as radial bases.",
+)

@@ -10,6 +10,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
+import pyarrow as pa
+
+from redpop_assets.features.family import CHEAP_CHUNK, Encoders, Family, Features, Subjects
+
 CODE_VERSION: Final = "1"
 """Raise it whenever a caption would get other tokens than before, and with it that of `captions` if words change."""
 
@@ -150,3 +154,22 @@ def _tag_names(inside: str, *, is_round: bool) -> list[str]:
     if RESOLUTION.search(inside):
         names.append(RESOLUTION_TAG)
     return [] if is_round and not _ROUND_TAGS.issuperset(names) else names
+
+
+def _of_captions(subjects: Subjects, _: Encoders) -> Features:
+    split = caption_tokens(subjects.captions)
+    strings = pa.list_(pa.string())
+    return {"tokens": pa.array(split.tokens, strings), "tags": pa.array(split.tags, strings)}
+
+
+FAMILY: Final = Family(
+    "tokens",
+    "features.caption_tokens",
+    "caption",
+    CODE_VERSION,
+    _of_captions,
+    step="captions_and_words",
+    block=False,
+    compared=False,
+    rows_at_once=CHEAP_CHUNK,
+)

@@ -7,6 +7,7 @@ the working copy of `pixels`, or on a still smaller square made from it, so that
 
 import itertools
 import math
+import os
 from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import cache
@@ -16,10 +17,19 @@ from typing import TYPE_CHECKING, Final
 import numpy as np
 import numpy.typing as npt
 
+from redpop_assets.features.family import Encoders, Family, Features, Subjects
 from redpop_assets.features.gist import DIMENSION as GIST_DIMENSION
 from redpop_assets.features.gist import EDGE as GIST_EDGE
 from redpop_assets.features.gist import gist
-from redpop_assets.features.pixels import WorkingCopy, hue_counts, measure_pixels, pixel_table, working_copy
+from redpop_assets.features.pixels import CODE_VERSION as PIXELS_VERSION
+from redpop_assets.features.pixels import (
+    WORKING_EDGE,
+    WorkingCopy,
+    hue_counts,
+    measure_pixels,
+    pixel_table,
+    working_copy,
+)
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -381,3 +391,38 @@ def _near_crossings() -> Mask:
     off = np.min([np.abs(place - third) for third in _THIRDS], axis=0)
     near: Mask = np.hypot(off[:, None], off[None, :]) <= _NEAR_CROSSING
     return near
+
+
+def _measured(subjects: Subjects) -> tuple[Features, Features]:
+    """The features of `pixels` and those of this module, from one decoding."""
+    pictures = subjects.pictures(draft_edge=WORKING_EDGE)
+    return describe_images(pictures, subjects.sizes, workers=os.cpu_count() or 1)
+
+
+def _pixels(subjects: Subjects, _: Encoders) -> Features:
+    return subjects.kept(_measured)[0]
+
+
+def _visual(subjects: Subjects, _: Encoders) -> Features:
+    return subjects.kept(_measured)[1]
+
+
+PIXELS: Final = Family(
+    "pixels",
+    "features.image_features",
+    "picture",
+    PIXELS_VERSION,
+    _pixels,
+    step="pixels_and_composition",
+    export="image",
+    note="Size, light, colour, sharpness, clutter and text of each stored picture, once per picture.",
+)
+VISUAL: Final = Family(
+    "visual",
+    "features.image_visual",
+    "picture",
+    CODE_VERSION,
+    _visual,
+    step="pixels_and_composition",
+    note="Texture and composition of each stored picture, once per picture, from the decoding of its pixels.",
+)

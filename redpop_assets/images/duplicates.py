@@ -11,17 +11,20 @@ original is tested on.
 import re
 from collections.abc import Iterator
 from itertools import combinations
-from typing import Final
+from typing import TYPE_CHECKING, Final
 from urllib.parse import SplitResult, urlsplit
 
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
-from scipy.sparse import coo_matrix
-from scipy.sparse.csgraph import connected_components
 
-from redpop_assets.images.decode import ImageInfo
 from redpop_assets.storage.arrow import arrow_table
+
+if TYPE_CHECKING:
+    from redpop_assets.images.decode import ImageInfo
+
+CODE_VERSION: Final = "1"
+"""Raise it when the same posts would be grouped in another way."""
 
 MAX_PHASH_DISTANCE: Final = 6
 """Re-encoding, resizing and greying move a 64-bit pHash by at most 5 bits; unrelated photographs differ in 20."""
@@ -178,6 +181,10 @@ def _codes(values: pa.ChunkedArray) -> Ints:
 
 def _join(sets: Ints, keys: tuple[Ints, ...]) -> Ints:
     """Unite the sets whose members share a key; (n,) numbers of sets in, (n,) numbers of larger sets out."""
+    # scipy is paid for by the step that groups, not by every process that loads the definitions.
+    from scipy.sparse import coo_matrix
+    from scipy.sparse.csgraph import connected_components
+
     n = len(sets)
     if n == 0:
         return sets
@@ -274,7 +281,7 @@ def first_alike(phash: Hashes, dhash: Hashes) -> Ints:
     return group
 
 
-def most_alike(picture: ImageInfo, phashes: pa.ChunkedArray, dhashes: pa.ChunkedArray) -> int | None:
+def most_alike(picture: "ImageInfo", phashes: pa.ChunkedArray, dhashes: pa.ChunkedArray) -> int | None:
     """Which of n pictures shows the same as a new one: the nearest by pHash, as near as members of a group must be.
 
     Args:

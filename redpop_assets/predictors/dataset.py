@@ -10,19 +10,16 @@ from types import MappingProxyType
 import numpy as np
 from numpy.typing import NDArray
 
+from redpop_assets.features.registry import BLOCKS
+
 Floats = NDArray[np.float32]
 Mask = NDArray[np.bool_]
 
 MOST_DEVIATIONS = 4.0
 """Bound of a standardised value."""
 
-BLOCK_NAMES = (
-    *("image", "caption", "text", "time", "author", "flags", "pixels"),
-    *("visual", "objects", "concepts", "agreement", "ratings", "entities", "emotions"),
-    *("novelty", "community", "seen", "neighbours", "environment"),
-)
-"""text holds caption statistics, sentiment and emotions by lexicon; pixels simple measures of the image, visual its
-texture and composition; objects, concepts, agreement and ratings what networks say of it. The last line is history."""
+BLOCK_NAMES = tuple(BLOCKS)
+"""Names of the blocks, in the order of the registry of families."""
 
 EMBEDDINGS = ("image", "caption")
 """Blocks that are vectors of a network; the others are tabular."""

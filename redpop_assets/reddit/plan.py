@@ -6,11 +6,14 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import cached_property
-from typing import Self
+from typing import Final, Self
 
 from redpop_assets.durations import format_duration, parse_duration
 from redpop_assets.errors import SettingsError
 from redpop_assets.reddit.listings import Listing
+
+CODE_VERSION: Final = "2"
+"""Version of the harvest: raise it when it would read or keep something else."""
 
 LONGEST_LISTING = 1000
 """Posts after which Reddit ends every listing, about."""

@@ -5,131 +5,25 @@ The one place that both training and prediction go through, so that a column can
 
 import hashlib
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, fields, replace
-from typing import TYPE_CHECKING, Any, Self
+from contextlib import nullcontext
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from redpop_assets.encoders import zero_shot
-from redpop_assets.encoders.base import CODE_VERSION as ENCODING_VERSION
-from redpop_assets.features import captions, class_families, emotions, entities, pixels, timestamps, visual
+from redpop_assets.features.family import Encoders, Family
+from redpop_assets.features.registry import BLOCKS
 from redpop_assets.predictors.dataset import BLOCK_NAMES, EMBEDDINGS, Block, Dataset
 from redpop_assets.storage.schema import Column, load_schema
 from redpop_assets.storage.warehouse import Reader, Warehouse
-
-if TYPE_CHECKING:
-    from redpop_assets.settings import Settings
-
-
-@dataclass(frozen=True)
-class Source:
-    """Where a block comes from.
-
-    Attributes:
-        table: Its table.
-        key: Column that leads to it, `post_id`, `caption_sha256` or `image_sha256`; `pair` for both of the latter.
-        version: Code version of the rows that count; None where a table has no other rows.
-        networks: Columns that name a network, with the field of `Encoders` that says which one counts.
-        view_of: The table behind it, if it is a view.
-    """
-
-    table: str
-    key: str
-    version: str | None = None
-    networks: tuple[tuple[str, str], ...] = ()
-    view_of: str | None = None
-
-    @property
-    def filled_table(self) -> str:
-        """The table that is filled: its own, or the one behind a view."""
-        return self.view_of or self.table
-
-    @property
-    def join(self) -> str:
-        """SQL from `core.posts AS p` to the rows, alias `f`."""
-        if self.key == "post_id" or self.key == "caption_sha256":
-            return f"JOIN {self.table} AS f USING ({self.key})"
-        keys = "image_sha256" if self.key == "image_sha256" else "caption_sha256, image_sha256"
-        return f"JOIN core.primary_images AS i USING (post_id) JOIN {self.table} AS f USING ({keys})"
-
-
-_BOTH_NETWORKS = (("image_encoder", "image"), ("caption_encoder", "caption"))
-
-SOURCES: Mapping[str, Source] = {
-    "image": Source("features.image_embeddings", "image_sha256", ENCODING_VERSION, (("encoder", "image"),)),
-    "caption": Source("features.caption_embeddings", "caption_sha256", ENCODING_VERSION, (("encoder", "caption"),)),
-    "text": Source("features.caption_features", "caption_sha256", captions.CODE_VERSION),
-    "time": Source("features.timestamp_features", "post_id", timestamps.CODE_VERSION),
-    "author": Source("features.author_features", "post_id"),
-    "flags": Source("features.post_flags", "post_id"),
-    "pixels": Source("features.image_features", "image_sha256", pixels.CODE_VERSION),
-    "visual": Source("features.image_visual", "image_sha256", visual.CODE_VERSION),
-    "objects": Source("features.image_objects", "image_sha256", class_families.CODE_VERSION, (("encoder", "objects"),)),
-    "concepts": Source("features.image_concepts", "image_sha256", zero_shot.CODE_VERSION, (("encoder", "clip"),)),
-    "agreement": Source("features.caption_image_agreement", "pair", zero_shot.CODE_VERSION, (("encoder", "clip"),)),
-    "ratings": Source("features.image_ratings", "image_sha256", view_of="features.image_scores"),
-    "entities": Source("features.caption_entities", "caption_sha256", entities.CODE_VERSION, (("model", "entities"),)),
-    "emotions": Source("features.caption_emotions", "caption_sha256", emotions.CODE_VERSION, (("model", "emotions"),)),
-    "novelty": Source("features.caption_novelty", "post_id"),
-    "community": Source("features.community_features", "post_id"),
-    "seen": Source("features.seen_before", "post_id"),
-    "neighbours": Source("features.neighbours", "post_id", None, _BOTH_NETWORKS),
-    "environment": Source("features.environments", "post_id", None, _BOTH_NETWORKS),
-}
-"""Block name -> where it is read from."""
-
-TABLES: Mapping[str, str] = {block: source.table for block, source in SOURCES.items()}
-"""Block name -> table it is read from."""
-
-OF_PICTURES = frozenset(block for block, source in SOURCES.items() if source.key in {"image_sha256", "pair"})
-"""Blocks that a post without a picture lacks."""
-
-OF_CAPTIONS = frozenset(block for block, source in SOURCES.items() if source.key in {"caption_sha256", "pair"})
-"""Blocks made of the caption."""
 
 _POSTS = "SELECT post_id, created_at, caption, author FROM core.posts AS p WHERE {where} ORDER BY post_id"
 _CHOSEN = "p.post_id IN (SELECT unnest($post_ids::VARCHAR[]))"
 
 
-@dataclass(frozen=True)
-class Encoders:
-    """The networks whose outputs a dataset holds, by name; one that is not named leaves its blocks empty."""
-
-    image: str
-    caption: str
-    clip: str = ""
-    objects: str = ""
-    entities: str = ""
-    emotions: str = ""
-
-    @classmethod
-    def from_settings(cls, settings: "Settings") -> Self:
-        """Those of a deployment."""
-        return cls(
-            image=settings.image_encoder,
-            caption=settings.caption_encoder,
-            clip=settings.clip,
-            objects=settings.object_encoder,
-            entities=settings.entity_model,
-            emotions=settings.emotion_model,
-        )
-
-    def of(self, blocks: Iterable[str]) -> "Encoders":
-        """Only those that made one of these blocks; the others are empty."""
-        needed = {network for block in blocks for _, network in SOURCES[block].networks}
-        return replace(self, **{field.name: "" for field in fields(self) if field.name not in needed})
-
-
-def is_of_picture(block: str, column: str) -> bool:
-    """Whether a column of a block follows from the post's own picture."""
-    return block in OF_PICTURES or block == "seen" or (block == "neighbours" and column.startswith("image_"))
-
-
-def is_of_caption(block: str, column: str) -> bool:
-    """Whether a column of a block follows from the post's own caption."""
-    return block in OF_CAPTIONS or block == "novelty" or (block == "neighbours" and column.startswith("caption_"))
+OF_PICTURES = frozenset(name for name, family in BLOCKS.items() if family.needs_picture)
+"""Blocks that a post without a picture lacks."""
 
 
 def block_columns(block: str) -> tuple[Column, ...]:
@@ -137,10 +31,8 @@ def block_columns(block: str) -> tuple[Column, ...]:
 
     What only became known after the post is refused here, whatever the table offers.
     """
-    table = load_schema()[TABLES[block]]
-    return tuple(
-        column for column in table.columns if column.type.startswith("FLOAT") and column.known_at != "after_post"
-    )
+    table = load_schema()[BLOCKS[block].table]
+    return tuple(column for column in table.columns if column.is_feature and column.known_at != "after_post")
 
 
 def make_block(
@@ -149,7 +41,7 @@ def make_block(
     """Put the columns of one block side by side, in the order of its table.
 
     Args:
-        block: name, as in `TABLES`.
+        block: name, as in `BLOCKS`.
         features: column -> (n,) or (n, k) float32; columns that are no inputs are left out.
         present: (n,) bool, posts that have the block; None for all.
 
@@ -174,7 +66,7 @@ def make_block(
 
 
 def read_dataset(
-    warehouse: Warehouse,
+    warehouse: Reader | Warehouse,
     subreddit: str,
     encoders: Encoders,
     blocks: Iterable[str] = BLOCK_NAMES,
@@ -187,12 +79,12 @@ def read_dataset(
     A post whose picture is not stored, or has no vector of this encoder yet, lacks the blocks made of pictures. An
     encoder that never wrote a vector leaves its block without columns.
     """
-    with warehouse.read() as reader:
+    with nullcontext(warehouse) if isinstance(warehouse, Reader) else warehouse.read() as reader:
         only = [] if chosen is None else [_CHOSEN]
         params = {"subreddit": subreddit} | ({} if chosen is None else {"post_ids": list(chosen)})
         posts = reader.query(_POSTS.format(where=" AND ".join(["p.subreddit = $subreddit", *only])), params)
         encoded = reader.query("SELECT encoder, modality, dimension FROM features.encoders").to_pylist()
-        rows = {block: _rows(reader, SOURCES[block], encoders, block, only, params) for block in blocks}
+        rows = {block: _rows(reader, BLOCKS[block], encoders, only, params) for block in blocks}
     widths = {(row["modality"], row["encoder"]): row["dimension"] for row in encoded}
     post_ids = posts.column("post_id").to_pylist()
     position = {post_id: index for index, post_id in enumerate(post_ids)}
@@ -219,21 +111,24 @@ def read_dataset(
     )
 
 
-def _rows(
-    reader: Reader, source: Source, encoders: Encoders, block: str, only: list[str], params: Mapping[str, Any]
-) -> pa.Table:
-    conditions = ["p.subreddit = $subreddit", *only]
-    params = dict(params)
-    if source.version is not None:
+def _rows(reader: Reader, family: Family, encoders: Encoders, only: list[str], params: Mapping[str, Any]) -> pa.Table:
+    """The post ids and inputs of a family, of the posts that have them."""
+    names = family.named(encoders)
+    conditions = ["p.subreddit = $subreddit", *only, *(f"f.{column} = ${column}" for column in names)]
+    params = {**params, **names}
+    if "code_version" in reader.schema[family.table].column_names:
         conditions.append("f.code_version = $version")
-        params["version"] = source.version
-    for column, network in source.networks:
-        conditions.append(f"f.{column} = ${network}")
-        params[network] = getattr(encoders, network)
-    columns = ", ".join(f"f.{column.name}" for column in block_columns(block))
+        params["version"] = family.version
+    columns = ", ".join(f"f.{column.name}" for column in block_columns(family.name))
     return reader.query(
-        f"SELECT p.post_id, {columns} FROM core.posts AS p {source.join} WHERE {' AND '.join(conditions)}", params
+        f"SELECT p.post_id, {columns} FROM core.posts AS p {join_of(family)} WHERE {' AND '.join(conditions)}", params
     )
+
+
+def join_of(family: Family) -> str:
+    """SQL from `core.posts AS p` to the rows of a family, alias `f`."""
+    pictures = "JOIN core.primary_images AS i USING (post_id) " if family.needs_picture else ""
+    return f"{pictures}JOIN {family.table} AS f USING ({', '.join(family.keys)})"
 
 
 def dataset_digest(data: Dataset) -> str:

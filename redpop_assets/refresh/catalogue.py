@@ -13,8 +13,9 @@ import pyarrow as pa
 
 from redpop_assets.evaluation.bootstrap import author_clusters
 from redpop_assets.evaluation.catalogue import CODE_VERSION, TABLE, feature_catalogue
-from redpop_assets.refresh.blocks import TABLES, Encoders, read_dataset
-from redpop_assets.storage.catalogue_page import is_feature
+from redpop_assets.features.family import Encoders
+from redpop_assets.features.registry import BLOCKS
+from redpop_assets.refresh.blocks import read_dataset
 from redpop_assets.storage.schema import Schema
 from redpop_assets.storage.warehouse import Warehouse
 
@@ -66,9 +67,10 @@ def refresh_catalogue(
 def _measure(warehouse: Warehouse, subreddit: str, encoders: Encoders, seed: int) -> list[dict[str, Any]]:
     """The rows of a community."""
     labelled = {row["post_id"]: row for row in warehouse.query(_LABELLED, {"subreddit": subreddit}).to_pylist()}
-    tried = sum(is_feature(column) for table in TABLES.values() for column in warehouse.schema[table].columns)
+    tried = sum(column.is_feature for family in BLOCKS.values() for column in warehouse.schema[family.table].columns)
     rows: list[dict[str, Any]] = []
-    for name in TABLES:
+    tables = {name: family.table for name, family in BLOCKS.items()}
+    for name in BLOCKS:
         # Another run may clean posts meanwhile, so each block brings its own.
         data = read_dataset(warehouse, subreddit, encoders, [name])
         labels = [labelled[post]["log_score"] if post in labelled else np.nan for post in data.post_ids]
@@ -78,7 +80,7 @@ def _measure(warehouse: Warehouse, subreddit: str, encoders: Encoders, seed: int
             np.array(labels, dtype=np.float64),
             author_clusters(_of(labelled, data.post_ids, "cluster")),
             warehouse.schema,
-            TABLES,
+            tables,
             groups=author_clusters(_of(labelled, data.post_ids, "duplicate_group")),
             tried=tried,
             seed=seed,
@@ -93,5 +95,5 @@ def _of(labelled: Mapping[str, Mapping[str, Any]], post_ids: Sequence[str], colu
 
 def _metrics_version(schema: Schema, seed: int) -> str:
     """What the rows of a community depend on besides its training set."""
-    definitions = "\0".join(schema[table].ddl for table in TABLES.values())
+    definitions = "\0".join(schema[family.table].ddl for family in BLOCKS.values())
     return f"{CODE_VERSION}-{seed}-{hashlib.sha256(definitions.encode()).hexdigest()[:8]}"

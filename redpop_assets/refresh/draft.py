@@ -3,17 +3,17 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from itertools import starmap
 
 import numpy as np
 import numpy.typing as npt
 
 from redpop_assets.errors import NotTrainable
 from redpop_assets.evaluation.metrics import percentile_rank, raw_score
+from redpop_assets.features.family import Content
+from redpop_assets.features.registry import BLOCKS
 from redpop_assets.predictors.dataset import Block, Dataset
 from redpop_assets.predictors.parts import conformal
 from redpop_assets.predictors.registry import load_predictor
-from redpop_assets.refresh.blocks import is_of_caption, is_of_picture
 from redpop_assets.refresh.new_post import NEW, NewPost
 from redpop_assets.refresh.predictors import encoders_of, held_out_residuals
 from redpop_assets.storage.models import ModelStore
@@ -86,15 +86,14 @@ def forecast(warehouse: Warehouse, models: ModelStore, post: NewPost) -> list[Fo
                 authors=(post.author,),
             )
         )
-        looked_at = [(block, column) for block, columns in predictor.columns.items() for column in columns]
         forecasts.append(
             Forecast(
                 predictor=model["predictor"],
                 expected_log_score=float(expected[0]),
                 expected_score=float(raw_score(expected)[0]),
                 percentile=float(percentile_rank(log_scores, expected)[0]),
-                used_image=post.image is not None and any(starmap(is_of_picture, looked_at)),
-                used_caption=predictor.reads_captions or any(starmap(is_of_caption, looked_at)),
+                used_image=post.image is not None and _looks_at("picture", predictor.columns),
+                used_caption=predictor.reads_captions or _looks_at("caption", predictor.columns),
                 test_spearman=model["test_spearman"],
                 test_mae=model["test_mae"],
                 champion_since=model["champion_since"],
@@ -102,6 +101,11 @@ def forecast(warehouse: Warehouse, models: ModelStore, post: NewPost) -> list[Fo
             )
         )
     return sorted(forecasts, key=_champion_and_then_the_best)
+
+
+def _looks_at(content: Content, columns: Mapping[str, tuple[str, ...]]) -> bool:
+    """Whether one of the columns, by block, follows from the post's own picture or caption."""
+    return any(BLOCKS[block].is_of(content, column) for block, names in columns.items() for column in names)
 
 
 def _champion_and_then_the_best(one: Forecast) -> tuple[bool, bool, float]:

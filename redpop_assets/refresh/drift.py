@@ -18,12 +18,11 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from redpop_assets.encoders.base import CODE_VERSION as ENCODING_VERSION
 from redpop_assets.errors import SettingsError
 from redpop_assets.evaluation.drift import Drift, FeatureCheck, Profile, Values, check_features, profile
-from redpop_assets.refresh.blocks import SOURCES, Encoders, Source
+from redpop_assets.features.family import Encoders, Family
+from redpop_assets.features.registry import FAMILIES
 from redpop_assets.storage.arrow import utc_now
-from redpop_assets.storage.catalogue_page import is_feature
 from redpop_assets.storage.schema import Column
 from redpop_assets.storage.warehouse import Reader, Warehouse
 
@@ -36,27 +35,10 @@ MOST_ROWS: Final = 20_000
 MOST_VECTORS: Final = 5_000
 """The same for a table that holds vectors: 50 MB for two of 1,280 numbers each."""
 
-# Features that follow from the creation time alone drift with the calendar, by design.
-_NOT_COMPARED = frozenset({"features.timestamp_features"})
-# The judges of features.image_scores have scales of their own and share a column; the view that predictors read has a
-# column for each. features.image_grids holds bytes, no numbers.
-_COMPARED: Mapping[str, tuple[Source, ...]] = {
-    **{source.filled_table: (source,) for source in SOURCES.values() if source.filled_table not in _NOT_COMPARED},
-    "features.image_embeddings": tuple(
-        Source("features.image_embeddings", "image_sha256", ENCODING_VERSION, (("encoder", network),))
-        for network in ("image", "clip")
-    ),
-    "features.caption_embeddings": tuple(
-        Source("features.caption_embeddings", "caption_sha256", ENCODING_VERSION, (("encoder", network),))
-        for network in ("caption", "clip")
-    ),
-    "features.image_classes": (
-        Source("features.image_classes", "image_sha256", ENCODING_VERSION, (("encoder", "objects"),)),
-    ),
-}
+_COMPARED: Final[Mapping[str, Family]] = {family.filled_table: family for family in FAMILIES if family.compared}
 
 COMPARED_TABLES: Final = frozenset(_COMPARED)
-"""Tables with an asset whose features are compared."""
+"""Tables with an asset whose features are compared, under the name of the table that is filled."""
 
 _MINE = "SELECT DISTINCT {keys} FROM core.posts AS p {pictures} WHERE p.subreddit = $subreddit"
 _COUNT = f"SELECT count(*) FROM {{table}} JOIN ({_MINE}) USING ({{keys}}) WHERE {{current}}"
@@ -104,29 +86,41 @@ def read_sample(reader: Reader | Warehouse, subreddit: str, filled_table: str, e
         filled_table: one of `COMPARED_TABLES`.
         encoders: networks whose rows count.
     """
-    sources = _COMPARED[filled_table]
-    present = {_networks(source, encoders): source for source in sources}
+    family = _COMPARED[filled_table]
+    present = {tuple(names.values()): names for names in _names(family, encoders)}
+    features = [column for column in reader.schema[family.table].columns if column.is_feature]
     columns: dict[str, npt.NDArray[np.float32]] = {}
     embeddings = set()
     rows = compared = 0
-    for networks, source in present.items():
+    for networks, names in present.items():
         if not all(networks):
             continue  # the deployment names none
-        features = [column for column in reader.schema[source.table].columns if is_feature(column)]
-        sql, params = _statement(source, networks, features)
+        sql, params = _statement(reader, family, names, features)
         found = reader.query(_ROWS.format(**sql), {"subreddit": subreddit, **params})
         rows += reader.scalar(_COUNT.format(**sql), {"subreddit": subreddit, **params})
         compared += found.num_rows
         for column in features:
-            name = f"{column.name} ({networks[0]})" if len(sources) > 1 else column.name
+            name = f"{column.name} ({networks[0]})" if family.also_compared else column.name
             columns[name] = _finite(found.column(column.name))
             # Vectors of untrained networks lie close together, and nobody expects anything of them.
-            if source.table.endswith("_embeddings") and not networks[0].endswith("/random"):
+            if family.table.endswith("_embeddings") and not networks[0].endswith("/random"):
                 embeddings.add(name)
-    table = sources[0].table
+    table = family.table
     accepted = read_accepted(reader, subreddit, table)
     columns = {name: values for name, values in columns.items() if name in accepted or not np.isnan(values).all()}
     return Sample(table, columns, frozenset(embeddings & set(columns)), accepted, rows, compared)
+
+
+def accept_renewed(warehouse: Warehouse, looks: Mapping[str, tuple[Sample, FeatureCheck]]) -> None:
+    """Accept what needs no person to do so: new features, and those that look as before and have grown.
+
+    Args:
+        warehouse: where profiles are filed.
+        looks: community -> its features, and how they compare.
+    """
+    for subreddit, (sample, check) in looks.items():
+        if check.renewed:
+            warehouse.merge(TABLE, profile_rows(subreddit, sample.table, check.renewed, utc_now()))
 
 
 def accept_drift(
@@ -222,34 +216,34 @@ def compared_table(name: str) -> str:
         SettingsError: it is none of them.
     """
     qualified = name if "." in name else f"features.{name}"
-    for filled_table, sources in _COMPARED.items():
-        if qualified in {filled_table, *(source.table for source in sources)}:
+    for filled_table, family in _COMPARED.items():
+        if qualified in {filled_table, family.table}:
             return filled_table
     known = ", ".join(sorted(table.removeprefix("features.") for table in _COMPARED))
     raise SettingsError(f"There is no table {name} whose features are compared. Name one of {known}; or none, for all.")
 
 
-def _networks(source: Source, encoders: Encoders) -> tuple[str, ...]:
-    """The networks whose rows of a table count; empty where all rows do."""
-    return tuple(getattr(encoders, field) for _, field in source.networks)
+def _names(family: Family, encoders: Encoders) -> list[dict[str, str]]:
+    """Column -> network whose rows count; several where several networks fill one table."""
+    others = [{column: getattr(encoders, other) for column, _ in family.networks} for other in family.also_compared]
+    return [family.named(encoders), *others]
 
 
 def _statement(
-    source: Source, networks: Sequence[str], features: Sequence[Column]
+    reader: Reader | Warehouse, family: Family, names: Mapping[str, str], features: Sequence[Column]
 ) -> tuple[dict[str, str], dict[str, str]]:
     """What to put into `_ROWS` and `_COUNT`, and the parameters besides the subreddit."""
-    columns = {column: name for (column, _), name in zip(source.networks, networks, strict=True)}
-    if source.version is not None:
-        columns["code_version"] = source.version
-    of_pictures = source.key in {"image_sha256", "pair"}
+    current = dict(names)
+    if "code_version" in reader.schema[family.table].column_names:
+        current["code_version"] = family.version
     return {
-        "table": source.table,
-        "keys": "caption_sha256, image_sha256" if source.key == "pair" else source.key,
-        "pictures": "JOIN core.primary_images USING (post_id)" if of_pictures else "",
-        "current": " AND ".join(f"{column} = ${column}" for column in columns) or "TRUE",
+        "table": family.table,
+        "keys": ", ".join(family.keys),
+        "pictures": "JOIN core.primary_images USING (post_id)" if family.needs_picture else "",
+        "current": " AND ".join(f"{column} = ${column}" for column in current) or "TRUE",
         "columns": ", ".join(column.name for column in features),
         "most": str(MOST_ROWS if all(column.type == "FLOAT" for column in features) else MOST_VECTORS),
-    }, columns
+    }, current
 
 
 def _finite(column: pa.ChunkedArray) -> npt.NDArray[np.float32]:

@@ -13,6 +13,9 @@ from typing import Any, Final
 from redpop_assets.predictors.parts.conformal import LEVELS
 from redpop_assets.storage.warehouse import Warehouse
 
+CODE_VERSION: Final = "1"
+"""Raise it when other forecasts would be written down."""
+
 WAITS_FOR_FEATURES: Final = timedelta(days=1)
 """How old a post gets before it is forecast without a block that the champion would look at: pictures are retried."""
 

@@ -4,13 +4,14 @@ import hashlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cache, lru_cache
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
 from redpop_assets.evaluation.metrics import percentile_rank, raw_score
+from redpop_assets.features.registry import encoders_behind
 from redpop_assets.predictors.dataset import Dataset
 from redpop_assets.predictors.parts import conformal
 from redpop_assets.predictors.registry import load_predictor
@@ -19,6 +20,9 @@ from redpop_assets.refresh.predictors import OF_MODEL, encoders_of, held_out_res
 from redpop_assets.storage.arrow import arrow_table
 from redpop_assets.storage.models import ModelStore
 from redpop_assets.storage.warehouse import Warehouse
+
+CODE_VERSION: Final = "1"
+"""Raise it when the same model would predict something else."""
 
 _TRAINED = "FROM models.predictors WHERE status = 'trained' ORDER BY subreddit, predictor"
 _STALE = """
@@ -101,7 +105,7 @@ def _due(warehouse: Warehouse) -> list[tuple[dict[str, Any], str, list[tuple[str
             subreddit, encoders = model["subreddit"], encoders_of(model)
             chunks.setdefault(subreddit, [])  # all its posts may be gone
             looked_at = [
-                block_digest(subreddit, encoders.of(blocks), blocks)
+                block_digest(subreddit, encoders_behind(encoders, blocks), blocks)
                 for blocks in ((), *((block,) for block in model["blocks"]))
             ]
             residuals = held_out_residuals(warehouse, model)

@@ -14,9 +14,10 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from redpop_assets.errors import ArtifactError, NotTrainable
+from redpop_assets.features.family import Encoders
+from redpop_assets.features.registry import encoders_behind
 from redpop_assets.predictors.base import Progress
 from redpop_assets.predictors.registry import predictor_class
-from redpop_assets.refresh.blocks import Encoders
 from redpop_assets.refresh.training_set import read_parts
 from redpop_assets.storage.arrow import arrow_table, utc_now
 from redpop_assets.storage.models import ModelStore
@@ -90,7 +91,7 @@ def refresh_predictor(
         with models.new(subreddit, name) as model:
             predictor.save(model.folder)
         digest = model.digest
-    used = encoders.of(blocks)
+    used = encoders_behind(encoders, blocks)
     row: dict[str, Any] = {
         "subreddit": subreddit,
         "predictor": name,

@@ -1,10 +1,10 @@
 """The training set of a community: its labelled posts in the one split that all predictors share, with all features."""
 
 import hashlib
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import astuple, dataclass, replace
 from datetime import timedelta
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 import numpy.typing as npt
@@ -12,9 +12,14 @@ import pyarrow as pa
 
 from redpop_assets.errors import NotTrainable
 from redpop_assets.evaluation.splits import time_split
+from redpop_assets.features.family import Encoders
+from redpop_assets.features.registry import BLOCKS
 from redpop_assets.predictors.dataset import BLOCK_NAMES, Dataset
-from redpop_assets.refresh.blocks import TABLES, Encoders, block_columns, dataset_digest, read_dataset
+from redpop_assets.refresh.blocks import block_columns, dataset_digest, read_dataset
 from redpop_assets.storage.warehouse import Warehouse
+
+CODE_VERSION: Final = "1"
+"""Raise it when the same features and labels would be split in another way."""
 
 # Labels of one score scale only, that of most labels: scores before and after December 2016 never meet.
 _LABELLED = """
@@ -66,6 +71,49 @@ class TrainingSet:
     rows: pa.Table
     columns: pa.Table
     snapshot: str
+
+
+def refresh_training_set(
+    warehouse: Warehouse,
+    subreddit: str,
+    encoders: Encoders,
+    *,
+    matured_after: timedelta,
+    test_share: float,
+    validation_share: float,
+    most: int,
+    predictors: Sequence[str],
+) -> TrainingSet:
+    """Write the training set of a community; what the settings name no longer is forgotten.
+
+    Args:
+        warehouse: where features and labels are.
+        subreddit: in lower case.
+        encoders: networks whose outputs count.
+        matured_after: age from which the score of a post counts as known.
+        test_share: share of the labelled posts, the newest, that is the test.
+        validation_share: share that stops the training.
+        most: posts that are learnt from and judged on, the newest ones.
+        predictors: those of the settings; others would be compared on posts they never saw.
+    """
+    built = build_training_set(
+        warehouse,
+        subreddit,
+        encoders,
+        matured_after=matured_after,
+        test_share=test_share,
+        validation_share=validation_share,
+        most=most,
+    )
+    scope = {"subreddit": subreddit}
+    with warehouse.write() as writer:
+        for table, rows in (("models.training_set", built.rows), ("models.training_columns", built.columns)):
+            writer.replace(table, rows, "subreddit = $subreddit", scope)
+        writer.execute(
+            "DELETE FROM models.predictors WHERE subreddit = $subreddit AND NOT list_contains($predictors, predictor)",
+            {**scope, "predictors": list(predictors)},
+        )
+    return built
 
 
 def build_training_set(
@@ -155,7 +203,7 @@ def _column_rows(subreddit: str, block: str, present_rows: int) -> list[dict[str
             "subreddit": subreddit,
             "block": block,
             "column_name": column.name,
-            "source_table": TABLES[block],
+            "source_table": BLOCKS[block].table,
             "known_at": column.known_at,
             "present_rows": present_rows,
         }

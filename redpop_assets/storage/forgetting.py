@@ -24,6 +24,9 @@ from redpop_assets.storage.images import ImageStore
 from redpop_assets.storage.schema import Schema
 from redpop_assets.storage.warehouse import Reader, Warehouse, Writer
 
+CODE_VERSION: Final = "1"
+"""Raise it when something else would be forgotten."""
+
 TOMBSTONES: Final = "raw.tombstones"
 
 FORGOTTEN_REMOVALS: Final = (

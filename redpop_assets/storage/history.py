@@ -7,7 +7,7 @@ from datetime import timedelta
 import numpy as np
 import numpy.typing as npt
 
-from redpop_assets.storage.warehouse import Warehouse
+from redpop_assets.storage.warehouse import Reader, Warehouse
 
 # Labels of one score scale per community, that of most: scores before and after December 2016 never meet.
 _POSTS = """
@@ -54,7 +54,7 @@ class History:
     log_score: npt.NDArray[np.float64]
 
     @classmethod
-    def read(cls, warehouse: Warehouse, subreddit: str | None, *, matured_after: timedelta) -> "History":
+    def read(cls, warehouse: Reader | Warehouse, subreddit: str | None, *, matured_after: timedelta) -> "History":
         """The posts of a subreddit; None for those of all of them.
 
         Args:
@@ -95,7 +95,7 @@ class History:
 
 
 def read_subscribers(
-    warehouse: Warehouse, subreddit: str
+    warehouse: Reader | Warehouse, subreddit: str
 ) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.datetime64]]:
     """Members of the community when each of its posts was first seen, and when that was, in the order of post ids.
 

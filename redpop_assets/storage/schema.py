@@ -32,6 +32,11 @@ class Column:
     description: str
     known_at: str | None
 
+    @property
+    def is_feature(self) -> bool:
+        """Whether it is a number, or a vector of them, that predictors could look at."""
+        return self.type.startswith("FLOAT")
+
 
 @dataclass(frozen=True)
 class Table:

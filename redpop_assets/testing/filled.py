@@ -7,7 +7,8 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from redpop_assets.refresh.blocks import SOURCES, Encoders
+from redpop_assets.features.family import Encoders
+from redpop_assets.features.registry import BLOCKS
 from redpop_assets.storage.arrow import arrow_table
 from redpop_assets.storage.warehouse import Warehouse
 
@@ -118,23 +119,22 @@ def fill_community(
         "level": [None if first == number else "bytes" for number, first in enumerate(original)],
     }
     pictures = sorted({digest for digest, there in zip(image_sha256, stored, strict=True) if there})
-    for block, source in SOURCES.items():
-        definition = warehouse.schema[source.table]
-        if definition.is_view or (not images and source.key in {"image_sha256", "pair"}):
+    for block, family in BLOCKS.items():
+        definition = warehouse.schema[family.table]
+        if definition.is_view or (not images and family.needs_picture):
             continue
         shown = [number for number in range(posts) if stored[number]]
         subjects: dict[str, list[str]] = {
-            "post_id": {"post_id": ids},
-            "caption_sha256": {"caption_sha256": caption_sha256},
-            "image_sha256": {"image_sha256": pictures},
+            "post": {"post_id": ids},
+            "caption": {"caption_sha256": caption_sha256},
+            "picture": {"image_sha256": pictures},
             "pair": {
                 "caption_sha256": [caption_sha256[number] for number in shown],
                 "image_sha256": [image_sha256[number] for number in shown],
             },
-        }[source.key]
+        }[family.grain]
         n = len(next(iter(subjects.values())))
-        networks = {column: getattr(ENCODERS, field) for column, field in source.networks}
-        same = {"subreddit": subreddit, "code_version": source.version, **networks}
+        same = {"subreddit": subreddit, "code_version": family.version, **family.named(ENCODERS)}
         columns: dict[str, Any] = dict(subjects)
         for column in definition.columns:
             if column.name in same:
@@ -147,7 +147,7 @@ def fill_community(
                 columns[column.name] = _FILLERS[column.name](n)
         if block == "text":
             columns["words"] = words
-        tables[source.table] = columns
+        tables[family.table] = columns
     with warehouse.write() as writer:
         for table, columns in tables.items():
             if n := len(next(iter(columns.values()))):

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from redpop_assets.analyses.study import Study, studies
-from redpop_assets.refresh.blocks import Encoders
+from redpop_assets.features.family import Encoders
 from redpop_assets.refresh.predictions import refresh_predictions
 from redpop_assets.refresh.predictors import refresh_predictor
 from redpop_assets.refresh.training_set import build_training_set

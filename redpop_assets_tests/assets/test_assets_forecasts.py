@@ -3,8 +3,8 @@
 from datetime import timedelta
 
 import dagster as dg
-
 from redpop_assets.assets.forecasts import forecast_assets
+
 from redpop_assets.assets.tables import TableAssets, asset_key
 from redpop_assets.partitions import subreddit_partitions
 from redpop_assets.predictors.registry import MEDIAN

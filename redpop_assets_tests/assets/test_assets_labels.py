@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from redpop_assets.assets.core import _LABELS
+from redpop_assets.refresh.labels import _LABELS
 from redpop_assets.sandbox.world import World
 from redpop_assets.storage.schema import load_schema
 

@@ -5,15 +5,12 @@ from datetime import UTC
 import numpy as np
 import pytest
 
-from redpop_assets.assets.tables import TableAssets
 from redpop_assets.images.decode import open_rgb
-from redpop_assets.partitions import subreddit_partitions
 from redpop_assets.predictors.dataset import BLOCK_NAMES
 from redpop_assets.refresh.blocks import block_columns, read_dataset
 from redpop_assets.refresh.new_post import NewPost
-from redpop_assets.resources import judges_of
+from redpop_assets.resources import deployed_encoders, judges_of
 from redpop_assets.storage.images import ImageStore
-from redpop_assets.storage.schema import load_schema
 
 pytestmark = pytest.mark.xdist_group("pipeline")
 
@@ -25,7 +22,7 @@ def stored(pipeline):
     """(warehouse, encoders, dataset of all blocks) of r/pics after its run."""
     deployment = pipeline.deployment
     settings = deployment.settings
-    encoders = TableAssets(settings, load_schema(), subreddit_partitions(settings)).encoders
+    encoders = deployed_encoders(settings)
     return deployment.warehouse, encoders, read_dataset(deployment.warehouse, "pics", encoders)
 
 

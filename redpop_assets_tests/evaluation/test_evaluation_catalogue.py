@@ -17,8 +17,8 @@ from redpop_assets.evaluation.catalogue import (
     rank_correlations,
 )
 from redpop_assets.evaluation.metrics import spearman
+from redpop_assets.features.registry import BLOCKS
 from redpop_assets.predictors.dataset import Block
-from redpop_assets.refresh.blocks import TABLES
 from redpop_assets.storage.schema import Column, Schema, Table, load_schema
 
 
@@ -320,11 +320,11 @@ def test_the_markdown_table_begins_with_what_is_suspicious(catalogue):
 def test_real_blocks_are_described_by_the_real_schema():
     schema = load_schema()
     random = np.random.default_rng(10)
-    names = tuple(each.name for each in schema[TABLES["pixels"]].columns if each.type == "FLOAT")
+    names = tuple(each.name for each in schema[BLOCKS["pixels"].table].columns if each.type == "FLOAT")
     values = random.normal(size=(50, len(names))).astype(np.float32)
     block = Block(values, names, np.ones(50, dtype=bool))
     rows = feature_catalogue(
-        "aww", {"pixels": block}, random.normal(size=50), np.arange(50), schema, TABLES
+        "aww", {"pixels": block}, random.normal(size=50), np.arange(50), schema, {"pixels": BLOCKS["pixels"].table}
     ).to_pylist()
     assert [row["feature"] for row in rows] == list(names)
     assert {row["table_name"] for row in rows} == {"features.image_features"}

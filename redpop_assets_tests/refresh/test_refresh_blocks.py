@@ -3,10 +3,10 @@
 import numpy as np
 import pytest
 
+from redpop_assets.features.family import Encoders
+from redpop_assets.features.registry import BLOCKS
 from redpop_assets.predictors.dataset import BLOCK_NAMES
 from redpop_assets.refresh.blocks import (
-    TABLES,
-    Encoders,
     block_columns,
     dataset_digest,
     make_block,
@@ -23,22 +23,17 @@ def filled(empty_warehouse, fill):
     return empty_warehouse
 
 
-def test_every_block_has_a_table():
-    assert tuple(sorted(TABLES)) == tuple(sorted(BLOCK_NAMES))
-    assert set(TABLES.values()) <= set(load_schema())
-
-
 def test_what_became_known_after_the_post_is_no_input():
     refused = {
         (block, column.name)
-        for block, table in TABLES.items()
+        for block, table in ((name, family.table) for name, family in BLOCKS.items())
         for column in load_schema()[table].columns
         if column.known_at == "after_post"
     }
     assert ("flags", "over_18") in refused  # moderators set it, too
-    offered = {(block, column.name) for block in TABLES for column in block_columns(block)}
+    offered = {(block, column.name) for block in BLOCKS for column in block_columns(block)}
     assert not offered & refused
-    assert {column.known_at for block in TABLES for column in block_columns(block)} <= {"before_post", "at_post"}
+    assert {column.known_at for block in BLOCKS for column in block_columns(block)} <= {"before_post", "at_post"}
 
 
 def test_a_dataset_is_one_community_in_the_order_of_ids(filled, encoders):
@@ -64,7 +59,7 @@ def test_chosen_posts_are_as_they_are_among_all(filled, encoders):
 def test_every_post_has_its_own_values(filled, encoders, block):
     data = read_dataset(filled, "pics", encoders)
     found = data.blocks[block]
-    table = TABLES[block]
+    table = BLOCKS[block].table
     columns = [column.name for column in block_columns(block)]
     keys = load_schema()[table].column_names
     links = [name for name in ("image_sha256", "caption_sha256", "post_id") if name in keys]

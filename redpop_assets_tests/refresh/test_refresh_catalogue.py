@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from redpop_assets.evaluation.catalogue import catalogue_by_subreddit, out_of_fold
+from redpop_assets.features.registry import BLOCKS
 from redpop_assets.refresh import catalogue as feature_catalogue
-from redpop_assets.refresh.blocks import TABLES
 from redpop_assets.refresh.catalogue import refresh_catalogue
 from redpop_assets.refresh.training_set import build_training_set
 from redpop_assets.storage.catalogue_page import is_feature
@@ -44,7 +44,7 @@ def test_every_feature_of_every_community_is_there_and_the_planted_one_is_first(
     rows, measured = refresh(filled, encoders)
     features = {
         (block, column.name)
-        for block, table in TABLES.items()
+        for block, table in ((name, family.table) for name, family in BLOCKS.items())
         for column in load_schema()[table].columns
         if is_feature(column)
     }

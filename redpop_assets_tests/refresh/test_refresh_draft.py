@@ -10,7 +10,8 @@ from PIL import Image
 from redpop_assets.encoders.base import Provenance
 from redpop_assets.encoders.judges import Judges
 from redpop_assets.errors import NotTrainable
-from redpop_assets.refresh.blocks import Encoders, is_of_caption, is_of_picture
+from redpop_assets.features.family import Encoders
+from redpop_assets.features.registry import BLOCKS
 from redpop_assets.refresh.champions import refresh_champion
 from redpop_assets.refresh.draft import forecast
 from redpop_assets.refresh.leaderboard import refresh_comparison
@@ -119,7 +120,7 @@ def test_a_forecast_of_each_predictor(ready, models):
     ],
 )
 def test_what_follows_from_picture_and_caption(block, column, of_picture, of_caption):
-    assert (is_of_picture(block, column), is_of_caption(block, column)) == (of_picture, of_caption)
+    assert (BLOCKS[block].is_of("picture", column), BLOCKS[block].is_of("caption", column)) == (of_picture, of_caption)
 
 
 def test_the_skill_is_that_of_the_leaderboard(ready, models):

@@ -9,8 +9,8 @@ import pytest
 
 from redpop_assets.errors import SettingsError
 from redpop_assets.evaluation.drift import check_features, profile
+from redpop_assets.features.registry import FAMILIES
 from redpop_assets.refresh import drift as feature_drift
-from redpop_assets.refresh.blocks import SOURCES
 from redpop_assets.refresh.drift import (
     COMPARED_TABLES,
     accept,
@@ -47,7 +47,7 @@ def accept_all(warehouse, subreddit, table, encoders):
 
 def test_every_table_of_features_is_compared_but_those_that_follow_from_the_calendar():
     tables = {table.name for table in feature_tables(load_schema())}
-    views = {source.table: source.filled_table for source in SOURCES.values() if source.view_of}
+    views = {family.table: family.filled_table for family in FAMILIES if family.filled}
     assert tables - COMPARED_TABLES == {"features.timestamp_features", *views}
     assert set(views.values()) <= COMPARED_TABLES <= tables
 

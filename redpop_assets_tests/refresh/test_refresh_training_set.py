@@ -5,7 +5,7 @@ from datetime import timedelta
 import numpy as np
 import pytest
 
-from redpop_assets.refresh.blocks import Encoders
+from redpop_assets.features.family import Encoders
 from redpop_assets.refresh.predictors import refresh_predictor
 from redpop_assets.refresh.training_set import build_training_set, read_parts
 from redpop_assets.storage.models import ModelStore

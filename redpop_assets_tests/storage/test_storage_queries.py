@@ -17,7 +17,7 @@ from scipy.stats import rankdata, spearmanr
 
 from redpop_assets.encoders.base import CODE_VERSION as ENCODING_VERSION
 from redpop_assets.features import captions, pixels
-from redpop_assets.refresh.blocks import Encoders
+from redpop_assets.features.family import Encoders
 from redpop_assets.refresh.catalogue import refresh_catalogue
 from redpop_assets.refresh.leaderboard import refresh_comparison
 from redpop_assets.storage.schema import load_schema, warehouse_folder

@@ -1,0 +1,493 @@
+"""Brings feature tables up to date for a community: finds what lacks its features, computes it, writes it by chunks.
+
+Features of content are keyed by that content and by the version (code, network) that made them: an anti-join finds what
+is due, each chunk is written as soon as it is ready, and a run that was killed goes on where it was. Features that look
+at other posts are computed for the whole community; rows that come out equal stay as they are.
+"""
+
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import timedelta
+from functools import cached_property
+from typing import TYPE_CHECKING, overload
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+
+from redpop_assets.encoders.base import CODE_VERSION as ENCODING_VERSION
+from redpop_assets.errors import RedPopError
+from redpop_assets.features.family import (
+    Content,
+    Encoders,
+    Family,
+    Features,
+    Floats,
+    Grain,
+    Networks,
+    PostFacts,
+    Subjects,
+    Timeline,
+)
+from redpop_assets.features.registry import FAMILIES
+from redpop_assets.images.decode import open_rgb
+from redpop_assets.refresh.blocks import read_dataset
+from redpop_assets.storage.arrow import arrow_table
+from redpop_assets.storage.history import History, read_subscribers
+from redpop_assets.storage.images import ImageStore
+from redpop_assets.storage.warehouse import Warehouse
+
+if TYPE_CHECKING:
+    from PIL.Image import Image
+
+_HEADER = 64  # edge to which a picture is decoded to learn whether it can be (pixels)
+
+SUBJECTS: Mapping[Grain, str] = {
+    "picture": "SELECT DISTINCT i.image_sha256, i.path, i.width, i.height FROM core.posts AS p "
+    "JOIN core.primary_images USING (post_id) JOIN core.images AS i USING (image_sha256)",
+    "caption": "SELECT DISTINCT p.caption_sha256, p.caption FROM core.posts AS p",
+    "pair": "SELECT DISTINCT p.caption_sha256, i.image_sha256 FROM core.posts AS p "
+    "JOIN core.primary_images AS i USING (post_id)",
+    "post": "SELECT p.post_id, p.created_at FROM core.posts AS p",
+}
+"""SQL that lists the pictures, captions, pairs of both, and posts of communities, by grain; to be filtered by `p`."""
+
+_FACTS = """
+SELECT kind, len(image_urls) AS image_count, crosspost_parent, is_original_content, flair, over_18, spoiler
+FROM core.posts WHERE post_id IN (SELECT unnest($post_ids::VARCHAR[])) ORDER BY post_id
+"""
+_VERSIONS = {family.filled_table: family.version for family in FAMILIES}
+
+
+@dataclass(frozen=True)
+class Scope:
+    """What features are computed for, and with what.
+
+    Attributes:
+        subreddit: community in lower case.
+        warehouse: where posts are and features go.
+        images: where the pictures are.
+        encoders: networks whose outputs count.
+        networks: the networks themselves, loaded when they are asked.
+        matured_after: age at which the labels of earlier posts are final, of `LabelRule`.
+        chunk_size: rows between two writes.
+        progress: told how far it is.
+        warn: told what was left out.
+    """
+
+    subreddit: str
+    warehouse: Warehouse
+    images: ImageStore
+    encoders: Encoders
+    networks: Networks
+    matured_after: timedelta
+    chunk_size: int
+    progress: Callable[[str], None]
+    warn: Callable[[str], None]
+
+
+@dataclass
+class Cost:
+    """What computing took, told with every table of content.
+
+    Attributes:
+        rows: rows that were computed.
+        changed: rows of tables of posts that came out other than they were.
+        seconds: time, without that of finding what is due.
+    """
+
+    rows: int = 0
+    seconds: float = 0.0
+    changed: dict[str, int] = field(default_factory=dict)
+
+    @property
+    def metadata(self) -> dict[str, float]:
+        """Under the names that every such asset uses."""
+        return {
+            "rows_computed": self.rows,
+            "compute_seconds": round(self.seconds, 3),
+            "rows_per_second": round(self.rows / self.seconds, 1) if self.rows else 0.0,
+        }
+
+
+def refresh_step(families: Sequence[Family], scope: Scope) -> Mapping[str, Mapping[str, float | str]]:
+    """Bring the tables of one step up to date for a community.
+
+    Args:
+        families: of one step: one grain, the same networks.
+        scope: the community.
+
+    Returns:
+        Filled table -> what to say of it.
+
+    Raises:
+        WeightsUnavailable: a network cannot be loaded.
+    """
+    first = families[0]
+    names = first.named(scope.encoders)
+    if first.grain == "post":
+        cost = _refresh_posts(families, scope)
+    elif all(names.values()):
+        cost = _refresh_content(families, scope)
+    else:
+        cost = Cost()
+    shown = {column: name or "none" for column, name in names.items()}
+    changed = {table: {"rows_changed": count} for table, count in cost.changed.items()}
+    return {
+        family.filled_table: {**shown, **cost.metadata, **changed.get(family.filled_table, {})} for family in families
+    }
+
+
+def due_content(
+    warehouse: Warehouse,
+    grain: Grain,
+    subreddit: str,
+    versions: Mapping[str, str],
+    *,
+    made_from: Mapping[str, str] | None = None,
+    **same: str,
+) -> pa.Table:
+    """Content of a subreddit that has no row in one of some tables.
+
+    Args:
+        warehouse: where to look.
+        grain: what the tables are about.
+        subreddit: in lower case.
+        versions: table -> code version of the rows that count.
+        made_from: likewise, tables without whose rows nothing can be computed: content that lacks one is not due yet.
+        same: further columns, such as `encoder`, and the value they have in the rows that count, in the tables that
+            have such a column.
+
+    Returns:
+        The columns of `SUBJECTS[grain]`, in the order of its keys.
+    """
+    params = {"subreddit": subreddit, **same}
+    keys = next(family.keys for family in FAMILIES if family.grain == grain)
+
+    def row_of(table: str, code_version: str) -> str:
+        columns = warehouse.schema[table].column_names
+        params[version := f"version_{len(params)}"] = code_version
+        conditions = [f"t.{key} = s.{key}" for key in keys if key in columns]
+        conditions += [f"t.{name} = ${name}" for name in same if name in columns]
+        return f"EXISTS (FROM {table} AS t WHERE {' AND '.join(conditions)} AND t.code_version = ${version})"
+
+    missing = " OR ".join(f"NOT {row_of(*table)}" for table in versions.items())
+    there = "".join(f" AND {row_of(*table)}" for table in (made_from or {}).items())
+    return warehouse.query(
+        f"FROM ({SUBJECTS[grain]} WHERE p.subreddit = $subreddit) AS s WHERE ({missing}){there} "
+        f"ORDER BY {', '.join(keys)}",
+        params,
+    )
+
+
+def compute_due(
+    scope: Scope, due: pa.Table, compute: Callable[[pa.Table], Mapping[str, pa.Table]], chunk_size: int
+) -> Cost:
+    """Compute the due rows chunk by chunk, each written as it is ready.
+
+    `compute` gets some of the rows of `due` and returns rows by the name of their table.
+    """
+    began = time.perf_counter()
+    for start in range(0, due.num_rows, chunk_size):
+        made = compute(due.slice(start, chunk_size))
+        with scope.warehouse.write() as writer:
+            for table, rows in made.items():
+                writer.merge(table, rows)
+        scope.progress(f"{min(start + chunk_size, due.num_rows)} of {due.num_rows} rows")
+    return Cost(due.num_rows, time.perf_counter() - began)
+
+
+def without_unreadable(
+    scope: Scope, compute: Callable[[pa.Table], Mapping[str, pa.Table]]
+) -> Callable[[pa.Table], Mapping[str, pa.Table]]:
+    """A `compute` for pictures that leaves out those whose files are missing or damaged, and says so.
+
+    One bad file must not hold up the others: `redpop images verify` finds it and fetches it again.
+    """
+
+    def computed(rows: pa.Table) -> Mapping[str, pa.Table]:
+        try:
+            return compute(rows)
+        except (RedPopError, OSError):
+            readable = pa.array([_can_be_opened(scope, path) for path in rows.column("path").to_pylist()], pa.bool_())
+            kept = rows.filter(readable)
+            if kept.num_rows == rows.num_rows:
+                raise
+            return compute(kept) if kept.num_rows else {}
+
+    return computed
+
+
+def keyed(rows: pa.Table, keys: Sequence[str], features: Features, **same: str) -> pa.Table:
+    """Rows of a feature table: the keys of some content, what all rows have in common, and the features."""
+    return arrow_table(
+        {
+            **{key: rows.column(key).to_pylist() for key in keys},
+            **{name: [value] * rows.num_rows for name, value in same.items()},
+            **features,
+        }
+    )
+
+
+def _refresh_content(families: Sequence[Family], scope: Scope) -> Cost:
+    first = families[0]
+    names = first.named(scope.encoders)
+    due = due_content(
+        scope.warehouse,
+        first.grain,
+        scope.subreddit,
+        {family.filled_table: family.version for family in families},
+        made_from={table: _VERSIONS[table] for table in first.made_from},
+        **names,
+    )
+
+    def compute(rows: pa.Table) -> Mapping[str, pa.Table]:
+        subjects = StoredContent(scope, rows)
+        made = {}
+        for family in families:
+            features = family.compute(subjects, scope.encoders)
+            if features is not None:
+                same = {**names, "code_version": family.version}
+                made[family.filled_table] = keyed(rows, family.keys, features, **same)
+        return made
+
+    bounded = without_unreadable(scope, compute) if first.grain == "picture" else compute
+    return compute_due(scope, due, bounded, first.rows_at_once or scope.chunk_size)
+
+
+def _refresh_posts(families: Sequence[Family], scope: Scope) -> Cost:
+    began = time.perf_counter()
+    cost = Cost(changed=dict.fromkeys((family.filled_table for family in families), 0))
+    for posts in _due_posts(families, scope):
+        for family in families:
+            for part in posts.parts(family.rows_at_once):
+                features = family.compute(part, scope.encoders)
+                if features is not None:
+                    merged = scope.warehouse.merge(family.filled_table, part.rows_of(family, features))
+                    cost.changed[family.filled_table] += merged.changed
+        cost.rows += len(posts)
+    for family in families:
+        cost.changed[family.filled_table] += _drop_stale(family, scope)
+    cost.seconds = time.perf_counter() - began
+    return cost
+
+
+def _due_posts(families: Sequence[Family], scope: Scope) -> Iterator["StoredPosts"]:
+    """The posts to compute: those without a row where rows name their code version, else the whole community."""
+    warehouse, subreddit = scope.warehouse, scope.subreddit
+    if all(_has_version(family, warehouse) for family in families):
+        versions = {family.filled_table: family.version for family in families}
+        rows = due_content(warehouse, "post", subreddit, versions)
+    else:
+        rows = warehouse.query(
+            f"{SUBJECTS['post']} WHERE p.subreddit = $subreddit ORDER BY p.post_id", {"subreddit": subreddit}
+        )
+    if all(family.past == "nothing" for family in families):
+        if rows.num_rows:
+            yield StoredPosts(scope, rows.column("post_id").to_pylist(), _seconds(rows.column("created_at")))
+        return
+    timeline = read_timeline(
+        warehouse, subreddit, scope.encoders, scope.matured_after, vectors=any(family.networks for family in families)
+    )
+    yield StoredPosts(scope, timeline.here.post_ids, timeline.here.created_at, timeline)
+
+
+def _drop_stale(family: Family, scope: Scope) -> int:
+    """Remove rows of posts that were rejected since, as when a moderator removes them, and those of other networks."""
+    names = family.named(scope.encoders)
+    other = "".join(f"{column} <> ${column} OR " for column in names)
+    with scope.warehouse.write() as writer:
+        return writer.execute(
+            f"DELETE FROM {family.filled_table} WHERE subreddit = $subreddit AND ({other}post_id NOT IN "
+            "(SELECT post_id FROM core.posts WHERE subreddit = $subreddit))",
+            {"subreddit": scope.subreddit, **names},
+        )
+
+
+def _has_version(family: Family, warehouse: Warehouse) -> bool:
+    return "code_version" in warehouse.schema[family.filled_table].column_names
+
+
+def read_timeline(
+    warehouse: Warehouse, subreddit: str, encoders: Encoders, matured_after: timedelta, *, vectors: bool
+) -> Timeline:
+    """A community's posts in time, all of them wanted, read at one moment.
+
+    Args:
+        warehouse: where they are.
+        subreddit: in lower case.
+        encoders: networks whose vectors count.
+        matured_after: age at which a label is final, of `LabelRule`.
+        vectors: whether the vectors of pictures and captions are read, too.
+    """
+    with warehouse.read() as reader:
+        everybody = History.read(reader, None, matured_after=matured_after)
+        subscribers, seen_at = read_subscribers(reader, subreddit)
+        blocks = read_dataset(reader, subreddit, encoders, ["image", "caption"]).blocks if vectors else {}
+    here = everybody.only(subreddit)
+    none = np.empty((len(here), 0), dtype=np.float32)
+    return Timeline(
+        everybody=everybody,
+        here=here,
+        subreddit=subreddit,
+        due=np.ones(len(here), dtype=np.bool_),
+        subscribers=subscribers,
+        subscribers_seen_at=seen_at,
+        image_vectors=blocks["image"].values if vectors else none,
+        caption_vectors=blocks["caption"].values if vectors else none,
+    )
+
+
+class StoredContent(Subjects):
+    """Captions, pictures or pairs that the warehouse knows.
+
+    Args:
+        scope: where they are.
+        rows: the columns of `SUBJECTS` of their grain.
+    """
+
+    def __init__(self, scope: Scope, rows: pa.Table) -> None:
+        super().__init__(scope.networks)
+        self._scope = scope
+        self._rows = rows
+
+    def __len__(self) -> int:
+        return int(self._rows.num_rows)
+
+    @property
+    def captions(self) -> Sequence[str]:
+        """The texts."""
+        texts: list[str] = self._rows.column("caption").to_pylist()
+        return texts
+
+    def pictures(self, draft_edge: int | None = None) -> "StoredPictures":
+        """The pictures, each opened when it is asked for."""
+        return StoredPictures(self._scope.images, self._rows, draft_edge=draft_edge)
+
+    @property
+    def sizes(self) -> Sequence[tuple[int, int]]:
+        """Widths and heights (pixels)."""
+        return list(zip(self._rows.column("width").to_pylist(), self._rows.column("height").to_pylist(), strict=True))
+
+    def vectors(self, content: Content, encoder: str) -> Floats:
+        """(n, d) stored vectors."""
+        modality = "image" if content == "picture" else "caption"
+        return self._said(f"features.{modality}_embeddings", "embedding", encoder, f"{modality}_sha256")
+
+    def probabilities(self, encoder: str) -> Floats | None:
+        """(n, c) stored probabilities of the encoder's classes."""
+        return self._said("features.image_classes", "probabilities", encoder, "image_sha256")
+
+    def _said(self, table: str, column: str, encoder: str, key: str) -> Floats:
+        """What an encoder said of the content, in the order of the rows."""
+        found = self._scope.warehouse.query(
+            f"SELECT {key} AS key, {column} AS said FROM {table} "
+            f"WHERE encoder = $encoder AND code_version = $version AND {key} IN (SELECT unnest($keys))",
+            {"encoder": encoder, "version": ENCODING_VERSION, "keys": self._rows.column(key).to_pylist()},
+        )
+        said = dict(zip(found.column("key").to_pylist(), found.column("said").to_numpy(), strict=True))
+        return np.stack([said[content] for content in self._rows.column(key).to_pylist()])
+
+
+class StoredPosts(Subjects):
+    """Posts that the warehouse knows, in the order of their ids.
+
+    Args:
+        scope: where they are.
+        post_ids: n ids.
+        created_at: (n,) datetime64[s], UTC.
+        timeline: the posts around them, for families that look at others; these are its wanted ones.
+    """
+
+    def __init__(
+        self,
+        scope: Scope,
+        post_ids: Sequence[str],
+        created_at: npt.NDArray[np.datetime64],
+        timeline: Timeline | None = None,
+    ) -> None:
+        super().__init__(scope.networks)
+        self._scope = scope
+        self._post_ids = post_ids
+        self._created_at = created_at
+        self._timeline = timeline
+
+    def __len__(self) -> int:
+        return len(self._post_ids)
+
+    def parts(self, rows_at_once: int | None) -> Iterator["StoredPosts"]:
+        """The same posts, at most so many at a time; None for all at once."""
+        if rows_at_once is None or len(self) <= rows_at_once:
+            yield self
+            return
+        for start in range(0, len(self), rows_at_once):
+            rows = slice(start, start + rows_at_once)
+            timeline = self._timeline
+            if timeline is not None:
+                due = np.zeros_like(timeline.due)
+                due[np.flatnonzero(timeline.due)[rows]] = True
+                timeline = replace(timeline, due=due)
+            yield StoredPosts(self._scope, self._post_ids[rows], self._created_at[rows], timeline)
+            self._scope.progress(f"{min(start + rows_at_once, len(self))} of {len(self)} posts")
+
+    def rows_of(self, family: Family, features: Features) -> pa.Table:
+        """Rows of the family's table."""
+        same = {"subreddit": self._scope.subreddit, **family.named(self._scope.encoders)}
+        if _has_version(family, self._scope.warehouse):
+            same["code_version"] = family.version
+        columns = {name: [value] * len(self) for name, value in same.items()}
+        return arrow_table({"post_id": self._post_ids, **columns, **features})
+
+    @property
+    def created_at(self) -> npt.NDArray[np.datetime64]:
+        """When they were made."""
+        return self._created_at
+
+    @cached_property
+    def facts(self) -> PostFacts:
+        """What is known of them by themselves."""
+        rows = self._scope.warehouse.query(_FACTS, {"post_ids": list(self._post_ids)})
+        return PostFacts(*(rows.column(name).to_pylist() for name in rows.column_names))
+
+    @property
+    def timeline(self) -> Timeline:
+        """The posts around them."""
+        assert self._timeline is not None
+        return self._timeline
+
+
+class StoredPictures(Sequence["Image"]):
+    """The pictures of rows with `path`, each opened when it is asked for."""
+
+    def __init__(self, store: ImageStore, rows: pa.Table, *, draft_edge: int | None = None) -> None:
+        self._store = store
+        self._paths = rows.column("path").to_pylist()
+        self._draft_edge = draft_edge
+
+    def __len__(self) -> int:
+        return len(self._paths)
+
+    @overload
+    def __getitem__(self, index: int) -> "Image": ...
+    @overload
+    def __getitem__(self, index: slice) -> "Sequence[Image]": ...
+    def __getitem__(self, index: int | slice) -> "Image | Sequence[Image]":
+        """The picture of one row, decoded at a fraction of its size if that keeps twice `draft_edge`."""
+        if isinstance(index, slice):
+            return [self[position] for position in range(*index.indices(len(self)))]
+        return open_rgb(self._store.read(self._paths[index]), draft_edge=self._draft_edge)
+
+
+def _can_be_opened(scope: Scope, path: str) -> bool:
+    try:
+        open_rgb(scope.images.read(path), draft_edge=_HEADER)
+    except (RedPopError, OSError) as error:
+        scope.warn(f"{path} was left out: {error}")
+        return False
+    return True
+
+
+def _seconds(column: pa.ChunkedArray) -> npt.NDArray[np.datetime64]:
+    found: npt.NDArray[np.datetime64] = column.to_numpy().astype("datetime64[s]")
+    return found

@@ -1,0 +1,85 @@
+"""Brings core.labels up to date: what the score of a post was when it had matured, freed from vote fuzzing."""
+
+from dataclasses import dataclass
+from typing import Final
+
+from redpop_assets.labels import LabelRule
+from redpop_assets.storage.warehouse import Warehouse
+
+CODE_VERSION: Final = "2"
+"""Raise it when the same readings would give another label."""
+
+# December 2016: Reddit re-scaled all scores, so readings from before and after never go into one label.
+_LABELS = """
+WITH mature AS (
+    SELECT
+        p.post_id,
+        p.subreddit,
+        p.created_at,
+        o.observed_at,
+        o.score,
+        CASE WHEN o.observed_at < TIMESTAMP '2016-12-01' THEN 'before_2016_12' ELSE 'current' END AS score_scale
+    FROM core.posts AS p
+    JOIN raw.observations AS o USING (post_id)
+    WHERE p.subreddit = $subreddit
+        AND o.observed_at >= p.created_at + $label_age
+        AND o.score IS NOT NULL
+        AND NOT coalesce(o.hide_score, FALSE)
+    WINDOW post AS (PARTITION BY p.post_id ORDER BY o.observed_at)
+    QUALIFY o.observed_at <= first_value(o.observed_at) OVER post + $label_window
+        AND score_scale = first_value(score_scale) OVER post
+),
+estimated AS (
+    SELECT
+        post_id,
+        subreddit,
+        created_at,
+        score_scale,
+        round(median(score))::INTEGER AS score,
+        min(observed_at) AS first_observed_at,
+        max(observed_at) AS observed_at,
+        count(*)::INTEGER AS readings,
+        max(score) - min(score) AS score_spread
+    FROM mature
+    GROUP BY ALL
+)
+SELECT
+    post_id,
+    subreddit,
+    score,
+    sign(score) * ln(1 + abs(score)) AS log_score,
+    (
+        rank() OVER (PARTITION BY score_scale ORDER BY score) - 1
+        + 0.5 * count(*) OVER (PARTITION BY score_scale, score)
+    ) / count(*) OVER (PARTITION BY score_scale) AS percentile,
+    observed_at,
+    epoch(first_observed_at - created_at) / 3600 AS age_at_label_hours,
+    score_scale,
+    first_observed_at,
+    readings,
+    score_spread
+FROM estimated
+"""
+
+
+@dataclass(frozen=True)
+class Labelled:
+    """How many labels came out other than they were, and how many posts have none yet."""
+
+    changed: int
+    too_young: int
+
+
+def refresh_labels(warehouse: Warehouse, subreddit: str, rule: LabelRule) -> Labelled:
+    """Label the matured posts of a community; all of them in one statement, so changed settings take effect at once.
+
+    Args:
+        warehouse: where posts and readings are.
+        subreddit: in lower case.
+        rule: which readings count.
+    """
+    scope = {"subreddit": subreddit}
+    rows = warehouse.query(_LABELS, {**scope, "label_age": rule.age, "label_window": rule.window})
+    changed = warehouse.replace("core.labels", rows, "subreddit = $subreddit", scope).changed
+    posts = warehouse.scalar("SELECT count(*) FROM core.posts WHERE subreddit = $subreddit", scope)
+    return Labelled(changed, posts - rows.num_rows)
