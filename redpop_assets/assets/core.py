@@ -42,6 +42,8 @@ def core_assets(tables: TableAssets) -> list[dg.AssetsDefinition]:
                 code_versions={"core.duplicates": DUPLICATES_VERSION},
                 deps={"core.duplicates": ("core.posts", "core.image_fetches", "core.images")},
                 partitioned=False,
+                # Runs of several communities each make the groups of all: the slower one would undo the other's.
+                pool="duplicates",
             ),
             duplicates,
         ),

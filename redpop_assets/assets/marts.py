@@ -65,6 +65,7 @@ def mart_assets(tables: TableAssets) -> list[dg.AssetsDefinition]:
                     )
                 },
                 partitioned=False,
+                kinds=frozenset({"duckdb"}),
                 resources=("warehouse", "models"),
             ),
             published_warehouse,

@@ -73,7 +73,8 @@ class Work:
     @property
     def subreddit(self) -> str:
         """The community, in lower case."""
-        return self._context.partition_key
+        name: str = self._context.partition_key
+        return name
 
     @property
     def warehouse(self) -> Warehouse:
@@ -245,7 +246,7 @@ class TableAssets:
             automation_condition=(plan.condition or usual) if refreshes_itself else None,
             owners=OWNERS,
             tags=ON_DEMAND_TAGS if plan.on_demand else None,
-            kinds={"python", "duckdb", *plan.kinds},
+            kinds={"python", *(("duckdb",) if known else ()), *plan.kinds},
             partitions_def=self.partitions if plan.partitioned else None,
             freshness_policy=None if plan.partitioned or plan.on_demand else _FRESH_EVERY_DAY,
         )
