@@ -15,6 +15,7 @@ from redpop_assets.storage.models import ModelStore
 from redpop_assets.storage.warehouse import Warehouse
 
 if TYPE_CHECKING:
+    from redpop_assets.images.fetch import FetchPolicy
     from redpop_assets.reddit.client import RedditClient
 
 
@@ -120,6 +121,24 @@ def judges_of(settings: Settings, warehouse: Warehouse) -> Judges:
         clip=settings.clip,
         device=settings.device,
         recorded=recorded,
+    )
+
+
+def fetch_policy(settings: Settings) -> "FetchPolicy":
+    """The limits of a download, as the settings have them."""
+    from redpop_assets.images.decode import StoredForm
+    from redpop_assets.images.fetch import FetchPolicy
+
+    return FetchPolicy(
+        max_bytes=settings.image_max_bytes,
+        max_pixels=settings.image_max_pixels,
+        min_edge=settings.image_min_edge,
+        deadline=settings.image_timeout_seconds,
+        concurrency=settings.image_concurrency,
+        per_host=settings.image_concurrency_per_host,
+        allowed_hosts=frozenset(settings.image_hosts_allowed),
+        user_agent=settings.reddit_user_agent or FetchPolicy.user_agent,
+        store=StoredForm(settings.image_format, settings.image_longest_edge or None, settings.image_quality),
     )
 
 

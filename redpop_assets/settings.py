@@ -15,11 +15,10 @@ from redpop_assets.errors import SettingsError
 from redpop_assets.features.registry import FAMILIES
 from redpop_assets.labels import LabelRule
 from redpop_assets.predictors.registry import MEDIAN, predictor_class, predictor_names
-from redpop_assets.reddit.plan import DEFAULT_PLAN, HarvestPlan, HarvestPlans, Maturation, ObservationAges
+from redpop_assets.reddit.plan import DEFAULT_PLAN, REDDIT, HarvestPlan, HarvestPlans, Maturation, ObservationAges
 
 REDDIT_URL = "https://www.reddit.com"
 OAUTH_URL = "https://oauth.reddit.com"
-REDDIT = "reddit"
 
 CommaSeparated = Annotated[tuple[str, ...], NoDecode]
 

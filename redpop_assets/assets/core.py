@@ -11,6 +11,7 @@ from redpop_assets.reddit.cleaning import CODE_VERSION as CLEANING_VERSION
 from redpop_assets.refresh.labels import CODE_VERSION as LABELS_VERSION
 from redpop_assets.refresh.labels import refresh_labels
 from redpop_assets.refresh.posts import refresh_posts
+from redpop_assets.resources import fetch_policy
 
 
 def core_assets(tables: TableAssets) -> list[dg.AssetsDefinition]:
@@ -82,7 +83,7 @@ def download(work: Work) -> Mapping[str, Metadata]:
     A URL is asked again only while its failure may pass, after the time in next_attempt_at. Stored images are
     checked every REDPOP_IMAGE_RECHECK_DAYS; what its host has removed leaves the warehouse.
     """
-    from redpop_assets.images.download import Downloads, download_images, fetch_policy
+    from redpop_assets.images.download import Downloads, download_images
 
     settings = work.settings
     done = Downloads()

@@ -8,13 +8,12 @@ from typing import Any
 
 import pyarrow as pa
 
-from redpop_assets.images.decode import ImageInfo, StoredForm
+from redpop_assets.images.decode import ImageInfo
 from redpop_assets.images.duplicates import canonical_url
 from redpop_assets.images.fetch import FetchPolicy, FetchResult, Request, fetch
 from redpop_assets.images.orphans import remove_orphans, unnamed
 from redpop_assets.images.placeholders import known_placeholders, learn_placeholders
 from redpop_assets.images.retries import is_removal, next_attempt, next_check
-from redpop_assets.settings import Settings
 from redpop_assets.storage.arrow import naive_utc, utc_now
 from redpop_assets.storage.forgetting import erase_unused_content
 from redpop_assets.storage.images import ImageStore, StoredImage
@@ -124,21 +123,6 @@ class _Chunk:
     rechecked: int = 0
     gone: int = 0
     left: int = 0
-
-
-def fetch_policy(settings: Settings) -> FetchPolicy:
-    """The limits of a download, as the settings have them."""
-    return FetchPolicy(
-        max_bytes=settings.image_max_bytes,
-        max_pixels=settings.image_max_pixels,
-        min_edge=settings.image_min_edge,
-        deadline=settings.image_timeout_seconds,
-        concurrency=settings.image_concurrency,
-        per_host=settings.image_concurrency_per_host,
-        allowed_hosts=frozenset(settings.image_hosts_allowed),
-        user_agent=settings.reddit_user_agent or FetchPolicy.user_agent,
-        store=StoredForm(settings.image_format, settings.image_longest_edge or None, settings.image_quality),
-    )
 
 
 def download_images(

@@ -15,7 +15,7 @@ import pyarrow.compute as pc
 from redpop_assets.errors import RedditError, SettingsError
 from redpop_assets.reddit.client import ITEMS_PER_REQUEST, RedditClient
 from redpop_assets.reddit.listings import InfoPage, Listing, Page
-from redpop_assets.reddit.plan import ONCE_A_DAY, Maturation, PlannedListing, tolerance
+from redpop_assets.reddit.plan import ONCE_A_DAY, REDDIT, Maturation, PlannedListing, tolerance
 from redpop_assets.reddit.records import (
     LISTING_READS,
     PRESENCE,
@@ -28,7 +28,6 @@ from redpop_assets.reddit.records import (
     submission_rows,
 )
 from redpop_assets.reddit.revisions import revised_submissions
-from redpop_assets.settings import REDDIT
 from redpop_assets.storage.arrow import naive_utc
 from redpop_assets.storage.warehouse import Reader, Warehouse, Writer
 

@@ -15,6 +15,9 @@ from redpop_assets.reddit.listings import Listing
 CODE_VERSION: Final = "2"
 """Version of the harvest: raise it when it would read or keep something else."""
 
+REDDIT: Final = "reddit"
+"""Name of the source, in settings and in the warehouse."""
+
 LONGEST_LISTING = 1000
 """Posts after which Reddit ends every listing, about."""
 

@@ -3,8 +3,8 @@
 from datetime import timedelta
 
 import dagster as dg
-from redpop_assets.assets.forecasts import forecast_assets
 
+from redpop_assets.assets.marts import mart_assets
 from redpop_assets.assets.tables import TableAssets, asset_key
 from redpop_assets.partitions import subreddit_partitions
 from redpop_assets.predictors.registry import MEDIAN
@@ -48,7 +48,7 @@ def test_a_post_that_could_have_been_labelled_and_was_not_is_not_forecast(
 
     tables = TableAssets(settings, load_schema(), subreddit_partitions(settings))
     done = dg.materialize(
-        [asset for asset in forecast_assets(tables) if asset_key("marts.forecasts") in asset.keys],
+        [asset for asset in mart_assets(tables) if asset_key("marts.forecasts") in asset.keys],
         resources={"warehouse": empty_warehouse},
     )
     assert done.success

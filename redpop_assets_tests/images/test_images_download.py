@@ -16,8 +16,9 @@ from PIL import Image
 
 from redpop_assets.errors import SettingsError
 from redpop_assets.images.decode import StoredForm
-from redpop_assets.images.download import download_images, fetch_policy
+from redpop_assets.images.download import download_images
 from redpop_assets.images.fetch import FetchPolicy
+from redpop_assets.resources import fetch_policy
 from redpop_assets.settings import Settings, load_settings
 from redpop_assets.storage.forgetting import erase_unused_content
 from redpop_assets.storage.images import ImageStore
