@@ -1,10 +1,11 @@
-"""Running a torch network in OpenVINO, which compiles it for the processor at hand. Nothing is sent anywhere."""
+"""Running a network in OpenVINO, which compiles it for the processor at hand. Nothing is sent anywhere."""
 
 import contextlib
 import sys
 import threading
 import warnings
 from collections.abc import Iterator, Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -21,7 +22,7 @@ class OpenVinoNetwork:
     """A compiled network; may be called from several threads at once.
 
     Args:
-        model: As `converted` returns it.
+        model: As `converted` or `read_network` returns it.
         precision: Numbers it computes with; inputs and outputs stay as they are.
         streams: How many calls run at the same time.
         threads: Cores for all of them together.
@@ -78,6 +79,13 @@ def converted(module: torch.nn.Module, example: Sequence[torch.Tensor]) -> Any:
     }
     model.reshape(shapes)
     return model
+
+
+def read_network(path: Path) -> Any:
+    """The network in a file of ONNX or of OpenVINO's own form; what it says of itself is kept with it."""
+    with _without_telemetry():
+        import openvino
+    return openvino.Core().read_model(path)
 
 
 @contextlib.contextmanager

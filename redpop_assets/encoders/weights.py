@@ -49,13 +49,13 @@ def from_path(path: Path, model: str) -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def from_package(distribution: str) -> Iterator[None]:
-    """A missing package that would carry the weights is weights missing."""
+def from_package(distribution: str, extra: str = "bundled") -> Iterator[None]:
+    """A missing package that would carry the weights, one of an extra of ours, is weights missing."""
     try:
         yield
     except ImportError as error:
         raise WeightsUnavailable(
-            f"the package {distribution} is not installed: pip install 'redpop[bundled]'."
+            f"the package {distribution} is not installed: pip install 'redpop[{extra}]'."
         ) from error
 
 
