@@ -20,6 +20,7 @@ from redpop_assets.assets.tables import asset_key
 from redpop_assets.automation import ANALYSE, KEPT_FRESH, ON_DEMAND, REFRESH
 from redpop_assets.definitions import build_defs
 from redpop_assets.errors import RedPopError, SettingsError
+from redpop_assets.phases import in_phases
 from redpop_assets.settings import Settings
 
 SPLITS = "split_comparison"
@@ -51,8 +52,8 @@ def materialize(
 ) -> list[RunOutcome]:
     """Bring subreddits up to date.
 
-    Of several, first the posts of all, then what is made of them, in a run each: what authors and pictures had been
-    through in one community is a feature in the others. Where the first run of a subreddit failed, there is no second.
+    Several go through the phases of `redpop_assets.phases` together, in a run each. Where the run of one phase failed,
+    there is no next one for that subreddit.
 
     Args:
         settings: the deployment.
@@ -67,16 +68,13 @@ def materialize(
     prepare_instance(settings)
     defs = build_defs(settings)
     keys = selected_keys(defs, select, harvest)
-    of_posts = [key for key in keys if key.path[0] in ("raw", "core")]
-    others = [key for key in keys if key not in of_posts]
-    stages = [of_posts, others] if len(subreddits) > 1 and of_posts and others else [keys]
     outcomes: dict[str, RunOutcome] = {}
     with dg.DagsterInstance.get() as instance:
-        for stage in stages:
+        for part in in_phases(keys, subreddits):
             for subreddit in subreddits:
                 if subreddit in outcomes and outcomes[subreddit].failures:
                     continue
-                result = execute(defs, instance, subreddit, stage, tags={"redpop/source": settings.source})
+                result = execute(defs, instance, subreddit, part, tags={"redpop/source": settings.source})
                 outcomes[subreddit] = RunOutcome(subreddit, result.run_id, tuple(_failures(result)))
     return list(outcomes.values())
 
