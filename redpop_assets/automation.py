@@ -3,10 +3,12 @@
 What an asset does belongs into assets/; here stands only when it is asked to.
 """
 
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import dagster as dg
 
+from redpop_assets.phases import PHASES, POSTS, REST, Phase
 from redpop_assets.settings import Settings
 
 # An update that falls into the same tick as the child's own request is lost by design of `since_last_handled`; the
@@ -51,8 +53,16 @@ def on_new_training_data(nightly_cron: str) -> dg.AutomationCondition[Any]:
 
 
 REFRESH = "refresh"
+REFRESH_OF = {phase: f"refresh_{phase.name}" for phase in PHASES}
+"""Phase -> the job that brings this part of a community up to date."""
+
+NIGHT, PHASE = "redpop/night", "redpop/phase"
+"""Tags of the runs of a night: when it began, and which phase of it they are."""
+
 DISCOVER = "discover"
 ANALYSE = "analyse"
+
+_LONGEST_NIGHT = timedelta(hours=23)
 
 ON_DEMAND_TAGS = {"redpop/refresh": "on_demand"}
 """Tags of the assets that are computed when somebody asks for them, and neither nightly nor by a condition."""
@@ -62,12 +72,21 @@ KEPT_FRESH = dg.AssetSelection.all() - ON_DEMAND
 
 
 def build_jobs() -> list[Any]:  # the type of an asset job has no public name
-    """The nightly refresh, the hourly harvest of what is due, and the analyses that people ask for."""
+    """The refresh, whole and by phases, the hourly harvest of what is due, and the analyses that people ask for."""
     return [
         dg.define_asset_job(
             REFRESH,
             selection=KEPT_FRESH,
             description="Bring one subreddit up to date: harvest, re-observe, recompute what changed, publish.",
+        ),
+        *(
+            dg.define_asset_job(
+                name,
+                selection=KEPT_FRESH & phase.selection,
+                description=f"The layers {', '.join(phase.layers)} of one subreddit. A night has the posts of all of "
+                "them before it begins with what is made of posts.",
+            )
+            for phase, name in REFRESH_OF.items()
         ),
         dg.define_asset_job(
             DISCOVER,
@@ -87,30 +106,30 @@ def build_jobs() -> list[Any]:  # the type of an asset job has no public name
     ]
 
 
-def _requests(settings: Settings, context: dg.ScheduleEvaluationContext) -> list[dg.RunRequest] | dg.SkipReason:
+def _requests(
+    settings: Settings, context: dg.ScheduleEvaluationContext, phase: Phase | None = None
+) -> list[dg.RunRequest] | dg.SkipReason:
     if settings.missing_credentials:
         return dg.SkipReason(
             f"{', '.join(settings.missing_credentials)} not set: `redpop doctor` says how to get and set them."
         )
     tick = f"{context.scheduled_execution_time:%Y-%m-%dT%H:%M}"
-    return [
-        dg.RunRequest(run_key=f"{tick}:{name}", partition_key=name, tags={"redpop/source": settings.source})
-        for name in settings.partitions
-    ]
+    tags = {"redpop/source": settings.source, **({} if phase is None else {NIGHT: tick, PHASE: phase.name})}
+    return [dg.RunRequest(run_key=f"{tick}:{name}", partition_key=name, tags=tags) for name in settings.partitions]
 
 
 def build_schedules(settings: Settings) -> list[dg.ScheduleDefinition]:
     """Both schedules run as soon as there are credentials; until then each tick is skipped with that reason."""
 
     @dg.schedule(
-        job_name=REFRESH,
+        job_name=REFRESH_OF[POSTS],
         cron_schedule=settings.nightly_cron,
         execution_timezone="UTC",
         default_status=dg.DefaultScheduleStatus.RUNNING,
     )
     def nightly_refresh(context: dg.ScheduleEvaluationContext) -> list[dg.RunRequest] | dg.SkipReason:
-        """Bring every community up to date, one run per subreddit."""
-        return _requests(settings, context)
+        """Bring the posts of every community up to date, a run per subreddit; the sensor `night` goes on with them."""
+        return _requests(settings, context, POSTS)
 
     @dg.schedule(
         job_name=DISCOVER,
@@ -125,13 +144,50 @@ def build_schedules(settings: Settings) -> list[dg.ScheduleDefinition]:
     return [nightly_refresh, hourly_discovery]
 
 
-def build_sensors() -> list[dg.SensorDefinition]:
-    """The sensor that evaluates the conditions; Dagster's own is stopped by default."""
+@dg.sensor(
+    job_name=REFRESH_OF[REST],
+    minimum_interval_seconds=60,
+    default_status=dg.DefaultSensorStatus.RUNNING,
+    description="Goes on with a night when the posts of all communities are there; not with those that failed.",
+)
+def night(context: dg.SensorEvaluationContext) -> list[dg.RunRequest] | dg.SkipReason:
+    """Request the second phase of the latest night, once the first one has ended for every community."""
+    first = context.instance.get_runs(
+        dg.RunsFilter(tags={PHASE: POSTS.name}, created_after=datetime.now(UTC) - _LONGEST_NIGHT)
+    )
+    if not first:
+        return dg.SkipReason("No night has begun.")
+    latest = max(run.tags[NIGHT] for run in first)
+    runs = [run for run in first if run.tags[NIGHT] == latest]
+    if waiting := sorted(_community(run) for run in runs if not run.is_finished):
+        return dg.SkipReason(f"The night of {latest} still reads the posts of {', '.join(waiting)}.")
+    there = sorted({_community(run) for run in runs if run.is_success})
     return [
+        dg.RunRequest(
+            run_key=f"{latest}:{REST.name}:{name}",
+            partition_key=name,
+            tags={
+                "redpop/source": next(run.tags["redpop/source"] for run in runs),
+                NIGHT: latest,
+                PHASE: REST.name,
+            },
+        )
+        for name in there
+    ]
+
+
+def _community(run: dg.DagsterRun) -> str:
+    return str(run.tags["dagster/partition"])
+
+
+def build_sensors() -> list[dg.SensorDefinition]:
+    """What goes on with a night, and what evaluates the conditions; Dagster's own sensor is stopped by default."""
+    return [
+        night,
         dg.AutomationConditionSensorDefinition(
             "automation",
             target=dg.AssetSelection.all(),
             default_status=dg.DefaultSensorStatus.RUNNING,
             description="Requests what has new inputs.",
-        )
+        ),
     ]

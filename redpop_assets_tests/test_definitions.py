@@ -17,9 +17,10 @@ import dagster as dg
 import pytest
 
 from redpop_assets.assets.tables import UNPARTITIONED
-from redpop_assets.automation import DISCOVER, REFRESH
+from redpop_assets.automation import DISCOVER, REFRESH_OF
 from redpop_assets.checks import LOOKS_AS_BEFORE
 from redpop_assets.definitions import build_defs
+from redpop_assets.phases import POSTS
 from redpop_assets.predictors.registry import predictor_names
 from redpop_assets.settings import Settings
 from redpop_assets.storage.schema import LAYERS, load_schema
@@ -169,9 +170,10 @@ def test_all_checks_block_but_those_of_what_no_repetition_mends(graph):
 
 def test_schedules_and_sensors_run_by_default(defs):
     repository = defs.get_repository_def()
-    assert {schedule.job_name for schedule in repository.schedule_defs} == {REFRESH, DISCOVER}
+    assert {schedule.job_name for schedule in repository.schedule_defs} == {REFRESH_OF[POSTS], DISCOVER}
     assert all(s.default_status == dg.DefaultScheduleStatus.RUNNING for s in repository.schedule_defs)
-    assert [s.default_status for s in repository.sensor_defs] == [dg.DefaultSensorStatus.RUNNING]
+    assert {s.name for s in repository.sensor_defs} == {"automation", "night"}
+    assert all(s.default_status == dg.DefaultSensorStatus.RUNNING for s in repository.sensor_defs)
 
 
 def test_loading_imports_no_heavy_library(tmp_path):
