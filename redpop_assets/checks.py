@@ -14,8 +14,9 @@ from typing import Any
 
 import dagster as dg
 
+from redpop_assets import markdown
 from redpop_assets.evaluation.drift import FeatureCheck
-from redpop_assets.evaluation.pictures import embedded_png
+from redpop_assets.pages.drift import drift_markdown, evidence_picture
 from redpop_assets.refresh.drift import COMPARED_TABLES, Sample
 from redpop_assets.settings import Settings
 from redpop_assets.storage import forgetting
@@ -364,19 +365,20 @@ def looks_as_before(table: str, looks: Mapping[str, tuple[Sample, FeatureCheck]]
         looks: community -> its features, and how they compare.
     """
     metadata: dict[str, dg.MetadataValue[Any] | int] = {
-        "drifted_columns": sum(drift.drifted for _, check in looks.values() for drift in check.drifts),
+        "drifted_columns": sum(len(check.drifted) for _, check in looks.values()),
         "compared_rows": sum(sample.compared for sample, _ in looks.values()),
         "rows": sum(sample.rows for sample, _ in looks.values()),
     }
     advice = []
     for subreddit, (sample, check) in looks.items():
         place = "" if len(looks) == 1 else f" in r/{subreddit}"
-        metadata[f"columns{place}"] = dg.MetadataValue.md(check.markdown)
-        if check.png is not None:
+        metadata[f"columns{place}"] = dg.MetadataValue.md(drift_markdown(check.drifts))
+        picture = evidence_picture(check.drifted)
+        if picture is not None:
             words = f"{sample.table} in r/{subreddit}: when it was accepted, and now"
-            metadata[f"picture{place}"] = dg.MetadataValue.md(embedded_png(check.png, words))
+            metadata[f"picture{place}"] = dg.MetadataValue.md(markdown.picture(picture, words))
         if not check.passed:
-            drifted = ", ".join(drift.column for drift in check.drifts if drift.drifted)
+            drifted = ", ".join(drift.column for drift in check.drifted)
             advice.append(
                 f"{drifted} drifted{place}. If that is how it should be, accept it: "
                 f"`redpop accept-drift {subreddit} {sample.table}`."

@@ -24,7 +24,7 @@ from rich.table import Table as Grid
 from redpop_assets.errors import RedPopError
 from redpop_assets.evaluation.bootstrap import author_clusters, interval, spearman_of
 from redpop_assets.evaluation.comparison import AMONG_BEST, BEST
-from redpop_assets.refresh.leaderboard import by_spearman, detectable_lines, legend, with_interval
+from redpop_assets.pages.leaderboard import by_spearman, detectable_lines, legend, with_interval
 from redpop_assets.settings import Settings, load_settings
 
 HOME = "warehouse/demo"

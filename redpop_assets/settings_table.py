@@ -5,6 +5,7 @@ from pathlib import Path
 from pydantic import SecretStr
 from pydantic.fields import FieldInfo
 
+from redpop_assets import markdown
 from redpop_assets.settings import Settings
 
 COMMAND = "python -m redpop_assets.settings_table"
@@ -25,13 +26,20 @@ def shown(value: object) -> str:
 
 def render() -> str:
     """One Markdown row per setting: variable, default, meaning."""
-    lines = ["| variable | default | meaning |", "| --- | --- | --- |"]
-    for name, field in Settings.model_fields.items():
-        default = shown(field.default)
-        if len(default) > 60:
-            default = f"{default[:57]}…"
-        lines.append(f"| `{variable_of(name, field)}` | {f'`{default}`' if default else ''} | {field.description} |")
-    return "\n".join(lines)
+    return markdown.table(
+        ("variable", "default", "meaning"),
+        [
+            (f"`{variable_of(name, field)}`", _default(field), field.description)
+            for name, field in Settings.model_fields.items()
+        ],
+    )
+
+
+def _default(field: FieldInfo) -> str:
+    default = shown(field.default)
+    if len(default) > 60:
+        default = f"{default[:57]}…"
+    return f"`{default}`" if default else ""
 
 
 def update(readme: str) -> str:

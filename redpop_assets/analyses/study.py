@@ -14,6 +14,7 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
+from redpop_assets import markdown
 from redpop_assets.errors import NotTrainable, SettingsError
 from redpop_assets.evaluation.bootstrap import Interval, Statistic, author_clusters, interval
 from redpop_assets.features.family import Encoders
@@ -316,7 +317,7 @@ def three(name: str, found: Interval | None) -> Row:
     return dict(zip((name, f"{name}_low", f"{name}_high"), ends, strict=True))
 
 
-def markdown(rows: Sequence[Row], shown: Mapping[str, str], *, most: int = 60) -> str:
+def rows_markdown(rows: Sequence[Row], shown: Mapping[str, str], *, most: int = 60) -> str:
     """Rows as a Markdown table.
 
     Args:
@@ -324,20 +325,16 @@ def markdown(rows: Sequence[Row], shown: Mapping[str, str], *, most: int = 60) -
         shown: column -> title; a column that has `_low` and `_high` beside it is shown with its interval.
         most: rows shown; how many are left out is said.
     """
-    lines = [f"| {' | '.join(shown.values())} |", f"| {' | '.join('---' for _ in shown)} |"]
-    lines += [f"| {' | '.join(cell(row, column).replace('|', '¦') for column in shown)} |" for row in rows[:most]]
-    if len(rows) > most:
-        lines += ["", f"… and {len(rows) - most} more rows."]
-    return "\n".join(lines)
+    table = markdown.table(list(shown.values()), ([cell(row, column) for column in shown] for row in rows[:most]))
+    return table if len(rows) <= most else f"{table}\n\n… and {len(rows) - most} more rows."
 
 
 def cell(row: Row, column: str) -> str:
     """One value for people, with its interval if it has one; a dash where it is undefined."""
     value = row[column]
     if value is None:
-        return "–"
+        return markdown.DASH
     if not isinstance(value, float):
         return ", ".join(map(str, value)) if isinstance(value, list) else str(value)
-    if row.get(f"{column}_low") is None:
-        return f"{value:.3f}"
-    return f"{value:.2f} [{row[f'{column}_low']:.2f}, {row[f'{column}_high']:.2f}]"
+    low, high = (row.get(f"{column}_{end}") for end in ("low", "high"))
+    return markdown.number(value, ".3f") if low is None else markdown.interval(value, low, high)

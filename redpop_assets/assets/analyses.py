@@ -4,10 +4,10 @@ from collections.abc import Mapping
 
 import dagster as dg
 
+from redpop_assets import markdown
 from redpop_assets.analyses.registry import ANALYSES
-from redpop_assets.analyses.study import Analysis, markdown, refresh, studies
+from redpop_assets.analyses.study import Analysis, refresh, rows_markdown, studies
 from redpop_assets.assets.tables import AssetPlan, Metadata, TableAssets, Work
-from redpop_assets.evaluation.pictures import embedded_png
 from redpop_assets.refresh.split_comparison import CODE_VERSION as SPLITS_VERSION
 from redpop_assets.resources import deployed_encoders
 from redpop_assets.storage.figures import FigureStore
@@ -99,8 +99,8 @@ def _analysis_asset(tables: TableAssets, analysis: Analysis) -> dg.AssetsDefinit
                 "communities_measured": outcome.measured,
                 "remarks": "; ".join(outcome.notes),
                 "figures": dg.MetadataValue.path(str(figures.root)),
-                "table": dg.MetadataValue.md(markdown(outcome.rows, analysis.shown)),
-                "pictures": dg.MetadataValue.md("\n\n".join(embedded_png(figures.read(name), name) for name in shown)),
+                "table": dg.MetadataValue.md(rows_markdown(outcome.rows, analysis.shown)),
+                "pictures": dg.MetadataValue.md("\n\n".join(markdown.picture(figures.read(name), name) for name in shown)),
             }
         }
 

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 
 import dagster as dg
 
+from redpop_assets import markdown
 from redpop_assets.assets.tables import AssetPlan, Metadata, TableAssets, Work
 from redpop_assets.images.duplicates import CODE_VERSION as DUPLICATES_VERSION
 from redpop_assets.images.retries import CODE_VERSION as DOWNLOAD_VERSION
@@ -70,10 +71,10 @@ def clean(work: Work) -> Mapping[str, Metadata]:
         chunk_size=work.settings.chunk_size,
         progress=work.progress,
     )
-    table = ["| reason | posts |", "| --- | --- |", *(f"| {reason} | {n} |" for reason, n in cleaned.reasons.items())]
+    reasons = markdown.table(("reason", "posts"), list(cleaned.reasons.items()))
     return {
         "core.posts": {"rows_computed": cleaned.submissions},
-        "core.rejected_posts": {"reasons": dg.MetadataValue.md("\n".join(table))},
+        "core.rejected_posts": {"reasons": dg.MetadataValue.md(reasons)},
     }
 
 

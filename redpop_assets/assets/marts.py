@@ -90,7 +90,8 @@ def leaderboard(work: Work) -> Mapping[str, Metadata]:
     Measured again for a subreddit when a model, a prediction or a label in it changed; who is better than whom is
     tested on the same resamples. What could not be trained is listed with the reason.
     """
-    from redpop_assets.refresh.leaderboard import leaderboard_markdown, refresh_comparison
+    from redpop_assets.pages.leaderboard import leaderboard_markdown
+    from redpop_assets.refresh.leaderboard import refresh_comparison
 
     found = refresh_comparison(work.warehouse, seed=work.settings.seed)
     best = max((row["spearman"] for row in found.rows if row["spearman"] is not None), default=0.0)
@@ -112,7 +113,7 @@ def feature_catalogue(work: Work) -> Mapping[str, Metadata]:
     One row per subreddit and feature; measured again for a subreddit when its training set changed. A feature that
     alone says more than honest ones do is marked as suspicious.
     """
-    from redpop_assets.evaluation.catalogue import catalogue_by_subreddit
+    from redpop_assets.pages.catalogue import catalogue_by_subreddit
     from redpop_assets.refresh.catalogue import refresh_catalogue
 
     settings = work.settings

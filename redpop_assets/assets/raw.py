@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import dagster as dg
 from pydantic import Field
 
+from redpop_assets import markdown
 from redpop_assets.assets.tables import AssetPlan, Metadata, TableAssets, Work
 from redpop_assets.checks import FileCheck
 from redpop_assets.errors import RedditBusy, RedPopError
@@ -228,11 +229,16 @@ def _joined(reading: "ListingRead") -> str:
 
 def _table(readings: "Iterable[ListingRead]") -> str:
     """The readings as a Markdown table."""
-    lines = ["| listing | posts | new | requests | ended by |", "| --- | --- | --- | --- | --- |"]
-    for reading in readings:
-        name = f"{reading.listing}/{reading.time_filter}".removesuffix("/")
-        lines.append(
-            f"| {name} | {reading.posts} | {reading.new_posts} | {reading.requests} | "
-            f"{reading.ended}{_joined(reading)} |"
-        )
-    return "\n".join(lines)
+    return markdown.table(
+        ("listing", "posts", "new", "requests", "ended by"),
+        [
+            (
+                f"{reading.listing}/{reading.time_filter}".removesuffix("/"),
+                reading.posts,
+                reading.new_posts,
+                reading.requests,
+                f"{reading.ended}{_joined(reading)}",
+            )
+            for reading in readings
+        ],
+    )

@@ -24,8 +24,6 @@ Floats = npt.NDArray[np.float32]
 Numbers = npt.NDArray[np.float64]
 Clusters = npt.NDArray[np.int64]
 
-TABLE: Final = "marts.feature_catalogue"
-
 CODE_VERSION: Final = "1"
 """Raise it whenever a number of the catalogue would come out differently."""
 
@@ -275,43 +273,6 @@ def rank_correlations(
             low, high = np.quantile(defined.astype(np.float64), ((1.0 - _LEVEL) / 2.0, (1.0 + _LEVEL) / 2.0))
             found[number] = Correlation(correlation.spearman, float(low), float(high))
     return found
-
-
-def catalogue_markdown(rows: Sequence[Mapping[str, Any]], *, most: int = 20) -> str:
-    """The largest correlations as a Markdown table, suspicious ones first.
-
-    Args:
-        rows: of marts.feature_catalogue, of one subreddit.
-        most: rows to show.
-    """
-    lines = [
-        "| block | feature | known | Spearman (95 %) | posts | missing | leakage |",
-        "|---|---|---|---|---|---|---|",
-    ]
-    order = sorted(
-        rows,
-        key=lambda row: (row["leakage"] != "suspicious", -abs(row["spearman"] or 0.0), row["block"], row["feature"]),
-    )
-    for row in order[:most]:
-        correlation = "–" if row["spearman"] is None else f"{row['spearman']:+.2f}"
-        if row["spearman_low"] is not None:
-            correlation += f" [{row['spearman_low']:+.2f}, {row['spearman_high']:+.2f}]"
-        missing = "–" if row["missing_share"] is None else f"{row['missing_share']:.0%}"
-        lines.append(
-            f"| {row['block']} | {row['feature']} | {row['known_at'] or ''} | {correlation} | {row['labelled_posts']} "
-            f"| {missing} | {row['leakage']} |"
-        )
-    return "\n".join(lines)
-
-
-def catalogue_by_subreddit(rows: Sequence[Mapping[str, Any]], *, most: int = 20) -> str:
-    """`catalogue_markdown` of each subreddit, under its name."""
-    by_subreddit: dict[str, list[Mapping[str, Any]]] = defaultdict(list)
-    for row in rows:
-        by_subreddit[row["subreddit"]].append(row)
-    return "\n\n".join(
-        f"### r/{subreddit}\n\n{catalogue_markdown(members, most=most)}" for subreddit, members in by_subreddit.items()
-    )
 
 
 def _measure(

@@ -10,7 +10,7 @@ Arrays in, verdicts out; what is read and stored belongs into `redpop_assets.ref
 
 import json
 import math
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any, Final
 
@@ -64,8 +64,6 @@ would be compared to the day before only, and a slow drift would never be seen."
 _PSEUDO_COUNT = 0.5  # added to every bin, so that an empty one does not make the PSI infinite
 _SPREAD_ROWS = 2_000  # vectors from which the spread over directions is estimated
 _TESTS = 4  # distances that can raise an alarm, per column: PSI, KS, missing share, centroid
-_WORST = 10  # columns in the table of the evidence
-_PICTURED = 4  # columns in its picture
 
 
 @dataclass(frozen=True, slots=True)
@@ -185,20 +183,22 @@ class FeatureCheck:
     """The verdict on the columns of a table.
 
     Attributes:
-        passed: Whether nothing is wrong.
-        severity: Of a failure: always WARN. Drift is news about the world, not a broken promise of a table.
-        markdown: The worst columns, as a table under a sentence.
-        png: Their picture; None if nothing is wrong or nothing can be drawn.
         drifts: All columns, the worst first.
         renewed: Profiles that are the accepted ones from now on.
     """
 
-    passed: bool
-    severity: str
-    markdown: str
-    png: bytes | None
     drifts: tuple[Drift, ...]
     renewed: Mapping[str, Profile]
+
+    @property
+    def drifted(self) -> tuple[Drift, ...]:
+        """The columns with which anything is wrong, the worst first."""
+        return tuple(drift for drift in self.drifts if drift.drifted)
+
+    @property
+    def passed(self) -> bool:
+        """Whether nothing is wrong with any column."""
+        return not self.drifted
 
 
 def check_features(
@@ -227,19 +227,14 @@ def check_features(
         for name, values in columns.items()
     ]
     drifts.sort(key=lambda drift: (-drift.excess, drift.column))
-    wrong = [drift for drift in drifts if drift.drifted]
+    wrong = any(drift.drifted for drift in drifts)
     renewed = {}
     for drift in drifts:
         known = drift.accepted
         due = known is None or (not wrong and drift.rows >= GROWTH * known.rows)
         if due and not drift.drifted and drift.rows >= MIN_ROWS:
             renewed[drift.column] = profile(columns[drift.column])
-    png = None
-    if wrong:
-        from redpop_assets.evaluation.pictures import evidence_picture
-
-        png = evidence_picture(wrong[:_PICTURED])
-    return FeatureCheck(not wrong, "WARN", drift_markdown(drifts), png, tuple(drifts), renewed)
+    return FeatureCheck(tuple(drifts), renewed)
 
 
 def profile(values: Values) -> Profile:
@@ -435,37 +430,6 @@ def centroid_bound(accepted: Vectors, rows: int, new: Vectors, new_rows: int, al
     return max(CENTROID_BOUND, scale * float(chdtri(degrees, alpha)) / (2.0 * lengths))
 
 
-def drift_markdown(drifts: Sequence[Drift]) -> str:
-    """The worst columns as a Markdown table, under a sentence that says how many of them drifted."""
-    wrong = sum(drift.drifted for drift in drifts)
-    compared = sum(drift.accepted is not None for drift in drifts)
-    lines = [
-        f"{wrong} of {len(drifts)} columns drifted; {compared} have an accepted profile.",
-        "",
-        "| column | rows accepted | rows | PSI (bound) | KS (bound) | mean shift (sd) | missing "
-        "| centroid shift (bound) | mean cosine | verdict |",
-        "|---|---|---|---|---|---|---|---|---|---|",
-    ]
-    for drift in sorted(drifts, key=lambda drift: (-drift.excess, drift.column))[:_WORST]:
-        accepted, bounds = drift.accepted, drift.bounds or {}
-        cells = (
-            drift.column,
-            "–" if accepted is None else str(accepted.rows),
-            str(drift.rows),
-            _bounded(drift.psi, bounds.get("psi"), 2),
-            _bounded(drift.ks, bounds.get("ks"), 2),
-            "–" if drift.mean_shift is None else f"{drift.mean_shift:+.2f}",
-            f"{drift.missing_share:.1%}"
-            if accepted is None
-            else f"{accepted.missing_share:.1%} → {drift.missing_share:.1%}",
-            _bounded(drift.centroid_shift, bounds.get("centroid"), 3),
-            "–" if drift.similarity is None else f"{drift.similarity:.2f}",
-            "; ".join(drift.reasons) or ("first seen" if accepted is None else "within bounds"),
-        )
-        lines.append("| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |")
-    return "\n".join(lines)
-
-
 def _known(values: Values) -> tuple[Floats, Values | None]:
     """The known numbers of a column; of vectors their lengths, to four digits, and the known vectors."""
     values = np.asarray(values)
@@ -561,9 +525,3 @@ def _faults(vectors: Vectors) -> dict[str, str]:
 
 def _width(vectors: Vectors | None) -> int:
     return 1 if vectors is None else vectors.width
-
-
-def _bounded(value: float | None, bound: float | None, digits: int) -> str:
-    if value is None:
-        return "–"
-    return f"{value:.{digits}f}" if bound is None else f"{value:.{digits}f} ({bound:.{digits}f})"

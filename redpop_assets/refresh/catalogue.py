@@ -6,18 +6,20 @@ How a feature is described and measured belongs into `redpop_assets.evaluation.c
 import hashlib
 from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 import pyarrow as pa
 
 from redpop_assets.evaluation.bootstrap import author_clusters
-from redpop_assets.evaluation.catalogue import CODE_VERSION, TABLE, feature_catalogue
+from redpop_assets.evaluation.catalogue import CODE_VERSION, feature_catalogue
 from redpop_assets.features.family import Encoders
 from redpop_assets.features.registry import BLOCKS
 from redpop_assets.refresh.blocks import read_dataset
 from redpop_assets.storage.schema import Schema
 from redpop_assets.storage.warehouse import Warehouse
+
+TABLE: Final = "marts.feature_catalogue"
 
 _SNAPSHOTS = (
     "SELECT subreddit, any_value(snapshot) AS snapshot FROM models.training_set GROUP BY ALL ORDER BY subreddit"

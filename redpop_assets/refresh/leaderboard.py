@@ -1,8 +1,8 @@
-"""The leaderboard: every predictor on the test part of its subreddit, with intervals; and its rendering as a table.
+"""The leaderboard: every predictor on the test part of its subreddit, with intervals.
 
 Three tables are made together: marts.leaderboard (what one looks at first), marts.metrics (all of it) and
 marts.comparisons (who is better than whom). A subreddit is measured again as a whole when a model, a prediction or a
-label in it changed.
+label in it changed. How a leaderboard looks belongs into `redpop_assets.pages.leaderboard`.
 """
 
 from collections.abc import Mapping, Sequence
@@ -13,17 +13,8 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from redpop_assets.evaluation.comparison import AMONG_BEST, BEST, COMPARED, HEADLINE, compare, detectable, standings
-from redpop_assets.evaluation.macro import (
-    MACRO_MEAN,
-    MIN_POSTS,
-    POOLED,
-    SUBREDDIT,
-    WARNING,
-    macro_comparisons,
-    macro_metrics,
-    pooled_metrics,
-)
+from redpop_assets.evaluation.comparison import COMPARED, HEADLINE, compare, detectable, standings
+from redpop_assets.evaluation.macro import SUBREDDIT, macro_comparisons, macro_metrics, pooled_metrics
 from redpop_assets.evaluation.measurement import LEVELS, Expectation, measure
 from redpop_assets.evaluation.targets import Posts
 from redpop_assets.storage.warehouse import Warehouse
@@ -253,104 +244,3 @@ def _pooled(warehouse: Warehouse) -> list[dict[str, Any]]:
         own = said_by == name
         rows += pooled_metrics(str(name), truth[own], expected[own], len(np.unique(subreddit[own])))
     return rows
-
-
-def leaderboard_markdown(rows: Sequence[Mapping[str, Any]], metrics: Sequence[Mapping[str, Any]] = ()) -> str:
-    """The leaderboard as Markdown, best Spearman first within each subreddit, and what its marks mean.
-
-    Args:
-        rows: of marts.leaderboard.
-        metrics: of marts.metrics; from several subreddits, their macro means and pooled values follow.
-    """
-    lines = [
-        "| subreddit | predictor | Spearman (95 %) | MAE | MSE | pair accuracy (95 %) | test posts | pairs |",
-        "| --- | --- | --- | --- | --- | --- | --- | --- |",
-    ]
-    for row in sorted(rows, key=by_spearman):
-        if row["status"] != "trained":
-            lines.append(f"| {row['subreddit']} | {row['predictor']} | not trained: {row['reason']} | | | | | |")
-            continue
-        lines.append(
-            f"| {row['subreddit']} | {marked(row)}{' (untrained weights)' if row['untrained_weights'] else ''} "
-            f"| {with_interval(row, 'spearman')} | {_number(row['mae'])} | {_number(row['mse'])} "
-            f"| {with_interval(row, 'pair_accuracy')} | {row['test_posts']} | {row['pairs']} |"
-        )
-    lines += ["", legend("**Bold**"), "", *(f"{line}  " for line in detectable_lines(rows))]
-    if len({row["subreddit"] for row in rows}) > 1:
-        lines += ["", *_over_subreddits(metrics)]
-    return "\n".join(lines)
-
-
-def legend(best: str) -> str:
-    """What the marks of standings mean; `best` is how the best predictor is marked."""
-    return (
-        f"{best}: better than every other predictor of the subreddit by Spearman, p < 0.05 in paired tests with Holm's "
-        "correction. †: not worse than the highest beyond chance."
-    )
-
-
-def by_spearman(row: Mapping[str, Any]) -> tuple[Any, ...]:
-    """Sort key of rows of marts.leaderboard: best first within each subreddit, those without a correlation last."""
-    undefined = row["spearman"] is None
-    return (
-        row["subreddit"],
-        row["status"] != "trained",
-        undefined,
-        0.0 if undefined else -row["spearman"],
-        row["predictor"],
-    )
-
-
-def marked(row: Mapping[str, Any]) -> str:
-    """The predictor of a leaderboard row, as Markdown with the mark of its standing."""
-    name: str = row["predictor"]
-    return {BEST: f"**{name}**", AMONG_BEST: f"{name} †"}.get(row["standing"], name)
-
-
-def detectable_lines(rows: Sequence[Mapping[str, Any]]) -> list[str]:
-    """For each subreddit a sentence on the smallest difference that its test posts can tell from chance."""
-    lines = {}
-    for row in rows:
-        least = row.get("smallest_detectable")
-        if least is not None:
-            lines[row["subreddit"]] = (
-                f"r/{row['subreddit']}: one test at 5 % is likely to miss differences of Spearman below {least:.2f} "
-                f"({row['test_posts']} test posts in {row['test_clusters']} independent groups)."
-            )
-    return [lines[subreddit] for subreddit in sorted(lines)]
-
-
-def _over_subreddits(metrics: Sequence[Mapping[str, Any]]) -> list[str]:
-    value = {(row["scope"], row["predictor"], row["metric"]): row for row in metrics if row["target"] == "log_score"}
-    lines = [
-        f"Mean over the subreddits with at least {MIN_POSTS} test posts ({WARNING}):",
-        "",
-        "| predictor | mean Spearman (95 %) | mean pair accuracy (95 %) | subreddits | pooled Spearman |",
-        "| --- | --- | --- | --- | --- |",
-    ]
-    means = [row for (scope, _, metric), row in value.items() if (scope, metric) == (MACRO_MEAN, "spearman")]
-    for mean in sorted(
-        means, key=lambda row: (-(row["value"] if row["value"] is not None else -2.0), row["predictor"])
-    ):
-        name = mean["predictor"]
-        accuracy, pooled = value.get((MACRO_MEAN, name, "pair_accuracy")), value.get((POOLED, name, "spearman"))
-        lines.append(
-            f"| {name} | {_bounded(mean)} | {_bounded(accuracy) if accuracy else '–'} | {mean['subreddits']} "
-            f"| {_number(pooled['value']) if pooled else '–'} |"
-        )
-    return lines
-
-
-def with_interval(row: Mapping[str, Any], metric: str) -> str:
-    """A metric of a leaderboard row with its interval, such as `0.41 [0.30, 0.52]`; a dash where it is undefined."""
-    return _bounded({"value": row[metric], "low": row[f"{metric}_low"], "high": row[f"{metric}_high"]})
-
-
-def _bounded(row: Mapping[str, Any]) -> str:
-    if row["value"] is None or row["low"] is None:
-        return _number(row["value"])
-    return f"{_number(row['value'])} [{_number(row['low'])}, {_number(row['high'])}]"
-
-
-def _number(value: float | None) -> str:
-    return "–" if value is None else f"{value:.2f}"

@@ -19,11 +19,12 @@ from redpop_assets.evaluation.measurement import Expectation, measure
 from redpop_assets.evaluation.splits import Split
 from redpop_assets.evaluation.targets import Posts
 from redpop_assets.features.family import Encoders
+from redpop_assets.pages.leaderboard import with_interval
 from redpop_assets.predictors.base import Progress
 from redpop_assets.predictors.dataset import Dataset
 from redpop_assets.predictors.registry import predictor_class, predictor_names
 from redpop_assets.refresh.leaderboard import CODE_VERSION as METRICS_VERSION
-from redpop_assets.refresh.leaderboard import read_posts, with_interval
+from redpop_assets.refresh.leaderboard import read_posts
 from redpop_assets.refresh.training_set import read_split
 from redpop_assets.storage.warehouse import Warehouse
 

@@ -6,6 +6,7 @@ What a comment says of the unit and the source of a feature is read here, for th
 import re
 from pathlib import Path
 
+from redpop_assets import markdown
 from redpop_assets.storage.schema import Column, Schema, Table, load_schema, warehouse_folder
 
 COMMAND = "python -m redpop_assets.storage.catalogue_page"
@@ -94,14 +95,20 @@ def render(schema: Schema) -> str:
     """The whole page, in Markdown."""
     tables = feature_tables(schema)
     columns = sum(is_feature(column) for table in tables for column in table.columns)
-    contents = [
-        f"| [`{table.name}`](#{table.name.replace('.', '')}) | {sum(map(is_feature, table.columns))} "
-        f"| {_cell(table.description)} |\n"
-        for table in tables
-    ]
+    contents = markdown.table(
+        ("table", "features", "what it holds"),
+        [
+            (
+                f"[`{table.name}`](#{table.name.replace('.', '')})",
+                sum(map(is_feature, table.columns)),
+                table.description,
+            )
+            for table in tables
+        ],
+    )
     parts = [
         _INTRODUCTION.format(tables=len(tables), columns=columns),
-        "| table | features | what it holds |\n|---|---|---|\n" + "".join(contents),
+        f"{contents}\n",
         *(_section(table) for table in tables),
     ]
     return "\n".join(parts)
@@ -110,25 +117,21 @@ def render(schema: Schema) -> str:
 def _section(table: Table) -> str:
     key = ", ".join(f"`{name}`" for name in table.key)
     grain = f"One row per {key}." if key else ""
-    lines = [
-        f"## {table.name}\n\n{' '.join(part for part in (table.description, grain) if part)}\n\n",
-        "| feature | type | description | unit | source | known |\n|---|---|---|---|---|---|\n",
-    ]
-    for column in filter(is_feature, table.columns):
-        cells = (
+    rows = [
+        (
             f"`{column.name}`",
             column.type,
             column.description,
-            unit_of(column) or "",
-            source_of(column, table) or "",
-            column.known_at or "",
+            unit_of(column),
+            source_of(column, table),
+            column.known_at,
         )
-        lines.append("| " + " | ".join(_cell(cell) for cell in cells) + " |\n")
-    return "".join(lines)
-
-
-def _cell(text: str) -> str:
-    return text.replace("|", "\\|").replace("\n", " ")
+        for column in filter(is_feature, table.columns)
+    ]
+    return (
+        f"## {table.name}\n\n{' '.join(part for part in (table.description, grain) if part)}\n\n"
+        f"{markdown.table(('feature', 'type', 'description', 'unit', 'source', 'known'), rows)}\n"
+    )
 
 
 def page() -> Path:

@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+from redpop_assets import markdown
 from redpop_assets.storage.schema import LAYERS, Schema, Table, load_schema, warehouse_folder
 
 COMMAND = "python -m redpop_assets.storage.readme"
@@ -58,33 +59,36 @@ def render(schema: Schema, queries: Path) -> str:
             parts.append(f"## {layer}\n\n{_LAYERS[layer]}\n")
             parts.extend(_table(table) for table in sorted(tables, key=lambda table: table.name))
     if files := sorted(queries.glob("*.sql")):
-        rows = [f"| [`{file.name}`](queries/{file.name}) | {_cell(_question(file))} |\n" for file in files]
-        parts.append("## Queries to start from\n\n| file | question |\n|---|---|\n" + "".join(rows))
+        rows = [(f"[`{file.name}`](queries/{file.name})", _question(file)) for file in files]
+        parts.append(f"## Queries to start from\n\n{markdown.table(('file', 'question'), rows)}\n")
     return "\n".join(parts)
 
 
 def _contents(schema: Schema) -> str:
-    rows = [
-        f"| [`{table.name}`](#{table.name.replace('.', '')}) | {_cell(table.description)} |\n"
-        for table in schema.values()
-    ]
-    return "| table | what it holds |\n|---|---|\n" + "".join(rows)
+    rows = [(f"[`{table.name}`](#{table.name.replace('.', '')})", table.description) for table in schema.values()]
+    return f"{markdown.table(('table', 'what it holds'), rows)}\n"
 
 
 def _table(table: Table) -> str:
     key = ", ".join(f"`{name}`" for name in table.key)
     grain = f"One row per {key}." if key else ""
     kind = "A view." if table.is_view else ""
-    lines = [f"### {table.name}\n\n{' '.join(part for part in (kind, table.description, grain) if part)}\n\n"]
-    known = any(column.known_at for column in table.columns)
-    lines.append(
-        f"| column | type | description |{' known |' if known else ''}\n|---|---|---|{'---|' if known else ''}\n"
+    headers = ["column", "type", "description"]
+    rows = [
+        [
+            f"`{column.name}`",
+            column.type if column.nullable or table.is_view else f"{column.type} NOT NULL",
+            column.description,
+        ]
+        for column in table.columns
+    ]
+    if any(column.known_at for column in table.columns):
+        headers.append("known")
+        rows = [[*row, column.known_at or ""] for row, column in zip(rows, table.columns, strict=True)]
+    return (
+        f"### {table.name}\n\n{' '.join(part for part in (kind, table.description, grain) if part)}\n\n"
+        f"{markdown.table(headers, rows)}\n"
     )
-    for column in table.columns:
-        type_ = column.type if column.nullable or table.is_view else f"{column.type} NOT NULL"
-        known_at = f" {column.known_at or ''} |" if known else ""
-        lines.append(f"| `{column.name}` | {type_} | {_cell(column.description)} |{known_at}\n")
-    return "".join(lines)
 
 
 def _question(file: Path) -> str:
@@ -95,10 +99,6 @@ def _question(file: Path) -> str:
             break
         words.append(line.removeprefix("--").strip())
     return " ".join(word for word in words if word)
-
-
-def _cell(text: str) -> str:
-    return text.replace("|", "\\|").replace("\n", " ")
 
 
 def main() -> None:

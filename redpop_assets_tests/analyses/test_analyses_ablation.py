@@ -11,7 +11,7 @@ from scipy import stats
 from redpop_assets.analyses import ablation, shuffled_labels
 from redpop_assets.analyses.ablation import ABLATION
 from redpop_assets.analyses.shuffled_labels import SHUFFLED_LABELS, mean_interval
-from redpop_assets.analyses.study import markdown, refresh
+from redpop_assets.analyses.study import refresh, rows_markdown
 from redpop_assets.predictors.registry import predictor_class
 from redpop_assets.storage.figures import FigureStore
 
@@ -136,7 +136,7 @@ def test_the_interval_of_a_mean_is_students(values):
 
 def test_tables_for_people_show_intervals_and_dashes(ablated):
     rows = ablated[1].rows
-    lines = markdown(rows, ABLATION.shown, most=3).splitlines()
+    lines = rows_markdown(rows, ABLATION.shown, most=3).splitlines()
     assert lines[0].startswith("| subreddit | predictor | blocks |")
     assert len({line.count("|") for line in lines[:5]}) == 1
     assert lines[-1] == f"… and {len(rows) - 3} more rows."

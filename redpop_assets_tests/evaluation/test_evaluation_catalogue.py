@@ -9,7 +9,6 @@ from hypothesis.extra.numpy import arrays
 from redpop_assets.evaluation.bootstrap import interval, spearman_of
 from redpop_assets.evaluation.catalogue import (
     SUSPICIOUS,
-    catalogue_markdown,
     feature_catalogue,
     feature_values,
     missing_flag,
@@ -307,14 +306,6 @@ def test_a_hundred_and_fifty_features_take_a_few_seconds():
     started = perf_counter()
     rank_correlations(features, truth, clusters, resamples=1_000)
     assert perf_counter() - started < 4  # a fifth of them; about 0.4 s on an idle core
-
-
-def test_the_markdown_table_begins_with_what_is_suspicious(catalogue):
-    lines = catalogue_markdown(list(catalogue.values()), most=4).splitlines()
-    assert len(lines) == 2 + 4
-    assert lines[2].startswith("| plain | leaky | at_post | +0.9")
-    assert lines[2].endswith("| 500 | 0% | suspicious |")
-    assert {line.count("|") for line in lines} == {8}
 
 
 def test_real_blocks_are_described_by_the_real_schema():

@@ -16,7 +16,6 @@ from redpop_assets.evaluation.drift import (
     Profile,
     check_features,
     compare,
-    drift_markdown,
     ks,
     profile,
     psi,
@@ -264,7 +263,7 @@ def test_what_a_check_accepts_and_what_it_waits_for():
     first = {"a": random.normal(size=100), "e": embeddings(100), "few": random.normal(size=MIN_ROWS - 1)}
     check = check_features(first, {}, unit_vectors={"e"})
     assert check.passed
-    assert check.png is None
+    assert check.drifted == ()
     assert set(check.renewed) == {"a", "e"}
     accepted = dict(check.renewed)
 
@@ -274,32 +273,17 @@ def test_what_a_check_accepts_and_what_it_waits_for():
 
     drifted = {"a": random.normal(3, size=200), "e": embeddings(200, 1), "new": random.normal(size=200)}
     check = check_features(drifted, accepted, unit_vectors={"e"})
-    assert (check.passed, check.severity, set(check.renewed)) == (False, "WARN", {"new"})
-    assert check.drifts[0].column == "a"
-    assert check.png.startswith(b"\x89PNG")
-    assert "1 of 3 columns drifted; 2 have an accepted profile." in check.markdown
+    assert (check.passed, set(check.renewed)) == (False, {"new"})
+    assert [drift.column for drift in check.drifted] == [check.drifts[0].column] == ["a"]
     assert check_features(drifted, {**accepted, **check.renewed}).passed is False
 
 
 def test_a_sick_embedding_is_never_accepted_by_itself_and_silent_once_a_person_did():
     sick = {"e": np.ones((100, 32), dtype=np.float32) / np.float32(np.sqrt(32))}
     check = check_features(sick, {}, unit_vectors={"e"})
-    assert (check.passed, dict(check.renewed), check.png) == (False, {}, None)
+    assert (check.passed, dict(check.renewed)) == (False, {})
     assert check.drifts[0].excess == np.inf
     assert check_features(sick, {"e": profile(sick["e"])}, unit_vectors={"e"}).passed
-
-
-def test_the_table_lists_the_ten_worst_columns():
-    random = np.random.default_rng(11)
-    drifts = [
-        compare(profile(random.normal(size=300)), random.normal(0.1 * n, size=300), column=f"c|{n}") for n in range(14)
-    ]
-    lines = drift_markdown(drifts).splitlines()
-    assert lines[0].endswith("of 14 columns drifted; 14 have an accepted profile.")
-    assert len(lines) == 4 + 10
-    assert lines[4].startswith("| c\\|13 | 300 | 300 | ")
-    assert "PSI" in lines[4].split(" | ")[-1]
-    assert {line.replace("\\|", "").count("|") for line in lines[2:]} == {11}
 
 
 def test_a_profile_says_what_it_is_of():

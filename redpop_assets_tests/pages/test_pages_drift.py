@@ -1,4 +1,3 @@
-import base64
 import io
 
 import numpy as np
@@ -6,7 +5,7 @@ import pytest
 from PIL import Image
 
 from redpop_assets.evaluation.drift import compare, profile
-from redpop_assets.evaluation.pictures import embedded_png, evidence_picture
+from redpop_assets.pages.drift import drift_markdown, evidence_picture
 
 
 def drifts(count):
@@ -36,6 +35,15 @@ def test_a_picture_of_the_evidence_opens_and_is_small(count):
     assert len(colours) > 3
 
 
+def test_what_was_never_accepted_is_listed_and_not_drawn():
+    sick = compare(None, np.ones((100, 32)) / np.sqrt(32), column="e", embeddings=True)
+    assert evidence_picture([sick]) is None
+    text = drift_markdown([sick, compare(None, np.arange(60.0), column="new")])
+    assert text.startswith("1 of 2 columns drifted; 0 have an accepted profile.\n\n| column | rows accepted |")
+    assert text.splitlines()[4].startswith("| e | – | 100 | – | – | – | 0.0% | – | 1.00 | collapsed")
+    assert text.splitlines()[5] == "| new | – | 60 | – | – | – | 0.0% | – | – | first seen |"
+
+
 def test_the_same_evidence_makes_the_same_picture():
     assert evidence_picture(drifts(4)) == evidence_picture(drifts(4))
     assert evidence_picture(drifts(4)) != evidence_picture(drifts(3))
@@ -56,9 +64,14 @@ def test_drawing_leaves_no_open_figure():
     assert not _pylab_helpers.Gcf.get_all_fig_managers()
 
 
-def test_markdown_carries_the_picture_in_itself():
-    png = evidence_picture(drifts(1))
-    text = embedded_png(png, "what [drifted]")
-    head, data = text.removesuffix(")").split("base64,")
-    assert head == "![what (drifted)](data:image/png;"
-    assert base64.b64decode(data) == png
+def test_the_table_lists_the_ten_worst_columns():
+    random = np.random.default_rng(11)
+    drifts = [
+        compare(profile(random.normal(size=300)), random.normal(0.1 * n, size=300), column=f"c|{n}") for n in range(14)
+    ]
+    lines = drift_markdown(drifts).splitlines()
+    assert lines[0].endswith("of 14 columns drifted; 14 have an accepted profile.")
+    assert len(lines) == 4 + 10
+    assert lines[4].startswith("| c\\|13 | 300 | 300 | ")
+    assert "PSI" in lines[4].split(" | ")[-1]
+    assert {line.replace("\\|", "").count("|") for line in lines[2:]} == {11}
