@@ -1,7 +1,7 @@
 """Captions as weighted counts of their words and pairs of words, fitted on the captions of the train part.
 
-Term frequency times inverse document frequency (Salton & Buckley 1988), smoothed as in scikit-learn: the column of a
-term is its count times ln((1 + n) / (1 + captions with it)) + 1, and a row has length 1.
+Term frequency times inverse document frequency (Salton & Buckley 1988), smoothed, by scikit-learn: the column of a term
+is its count times ln((1 + n) / (1 + captions with it)) + 1, and a row has length 1.
 """
 
 from collections import Counter
@@ -17,6 +17,7 @@ from redpop_assets.features.tokens import caption_tokens
 
 if TYPE_CHECKING:
     from scipy.sparse import csr_array
+    from sklearn.feature_extraction.text import TfidfVectorizer
 
 CODE_VERSION: Final = f"1.{TOKENS_VERSION}"
 """Raise its first number whenever the same captions would get other numbers."""
@@ -39,7 +40,6 @@ class TfIdf:
     def __init__(self, terms: Sequence[str], inverse_frequency: npt.NDArray[np.float64]) -> None:
         self.terms = tuple(terms)
         self.inverse_frequency = inverse_frequency
-        self._columns = {term: column for column, term in enumerate(self.terms)}
 
     @classmethod
     def fit(cls, captions: Sequence[str], *, least: int = LEAST_CAPTIONS) -> Self:
@@ -49,31 +49,32 @@ class TfIdf:
             captions: n titles of the train part.
             least: captions that must have a term.
         """
-        having = Counter(term for terms in _terms(captions) for term in dict.fromkeys(terms))
+        terms = _terms(captions)
+        having = Counter(term for own in terms for term in dict.fromkeys(own))
         frequent = sorted((term for term, count in having.items() if count >= least), key=lambda t: (-having[t], t))
         kept = sorted(frequent[:MOST_TERMS])
-        counts = np.array([having[term] for term in kept], dtype=np.float64)
-        return cls(kept, np.log((1 + len(captions)) / (1 + counts)) + 1)
+        return cls(kept, _vectorizer(kept).fit(terms).idf_ if kept else np.zeros(0))
 
     def transform(self, captions: Sequence[str]) -> "csr_array":
         """(n, v) float64, rows of length 1, or 0 where a caption has no term of the vocabulary."""
         from scipy.sparse import csr_array
 
-        columns: list[int] = []
-        counts: list[float] = []
-        starts = [0]
-        for terms in _terms(captions):
-            found = Counter(self._columns[term] for term in terms if term in self._columns)
-            columns.extend(found)
-            counts.extend(found.values())
-            starts.append(len(columns))
-        at = np.array(columns, dtype=np.int64)
-        values = np.array(counts, dtype=np.float64) * self.inverse_frequency[at]
-        rows = np.repeat(np.arange(len(captions)), np.diff(starts))
-        lengths = np.sqrt(np.bincount(rows, values**2, minlength=len(captions)))
-        matrix = csr_array((values / lengths[rows], at, np.array(starts)), shape=(len(captions), len(self.terms)))
-        matrix.sort_indices()
-        return matrix
+        if not self.terms:
+            return csr_array((len(captions), 0), dtype=np.float64)
+        vectorizer = _vectorizer(self.terms)
+        vectorizer.idf_ = self.inverse_frequency
+        return csr_array(vectorizer.transform(_terms(captions)))
+
+
+def _vectorizer(terms: Sequence[str]) -> "TfidfVectorizer":
+    """scikit-learn's, for captions that are lists of terms.
+
+    The vocabulary is given: its own `max_features` keeps the terms that occur most, not those that most captions have,
+    and cuts ties as they come.
+    """
+    from sklearn.feature_extraction.text import TfidfVectorizer
+
+    return TfidfVectorizer(analyzer=list, vocabulary=terms)
 
 
 def _terms(captions: Sequence[str]) -> list[list[str]]:

@@ -112,15 +112,38 @@ def test_the_authors_mean_is_mapped_by_a_line_through_the_train_part(small, fitt
             predictor_class("author_past_mean")().fit(train, validation)
 
 
-def test_terms_weigh_as_in_scikit_learn():
-    from sklearn.feature_extraction.text import TfidfVectorizer
+CAPTIONS = ["my cat and my dog", "a cat", "my cat sleeps", "fog over the lake at dawn", "the lake", "my cat"]
 
-    captions = ["my cat and my dog", "a cat", "my cat sleeps", "fog over the lake at dawn", "the lake", "my cat"]
-    mine = TfIdf.fit(captions, least=2)
-    theirs = TfidfVectorizer(ngram_range=(1, 2), min_df=2, token_pattern=r"\S+").fit(captions)
-    assert list(mine.terms) == list(theirs.get_feature_names_out())
-    unseen = [*captions, "my lake my cat", "", "unheard of"]
-    np.testing.assert_allclose(mine.transform(unseen).toarray(), theirs.transform(unseen).toarray(), atol=1e-12)
+
+def test_terms_weigh_as_the_formula_says():
+    fitted = TfIdf.fit(CAPTIONS, least=2)
+    having = {"cat": 4, "lake": 2, "my": 3, "my cat": 3, "the": 2, "the lake": 2}
+    assert fitted.terms == tuple(having)
+    weights = {term: np.log(7 / (1 + captions)) + 1 for term, captions in having.items()}
+    np.testing.assert_allclose(fitted.inverse_frequency, list(weights.values()), rtol=1e-12)
+    counts = {"my": 2, "lake": 1, "cat": 1, "my cat": 1}
+    row = np.array([counts.get(term, 0) * weight for term, weight in weights.items()])
+    found = fitted.transform(["my lake my cat", "", "unheard of"]).toarray()
+    np.testing.assert_allclose(found, [row / np.linalg.norm(row), 0 * row, 0 * row], rtol=1e-12)
+
+
+def test_a_stored_vocabulary_weighs_as_the_fitted_one():
+    fitted = TfIdf.fit(CAPTIONS, least=2)
+    stored = TfIdf(list(fitted.terms), fitted.inverse_frequency.copy())
+    np.testing.assert_array_equal(stored.transform(CAPTIONS).toarray(), fitted.transform(CAPTIONS).toarray())
+
+
+def test_the_vocabulary_keeps_what_most_captions_have(monkeypatch):
+    monkeypatch.setattr("redpop_assets.features.tfidf.MOST_TERMS", 3)
+    # "again" occurs most often, but in two captions only; of the three that two captions have, the first by name stays.
+    captions = ["again again again", "again again", "cat", "cat", "cat dog", "bird dog", "bird"]
+    assert TfIdf.fit(captions, least=2).terms == ("again", "bird", "cat")
+
+
+def test_captions_that_share_nothing_have_no_terms():
+    fitted = TfIdf.fit(["one", "two"])
+    assert fitted.terms == ()
+    assert fitted.transform(["one", "two", "three"]).shape == (3, 0)
 
 
 def test_terms_come_from_the_train_part(small, fitted):
