@@ -160,16 +160,6 @@ def novelty(captions: list[str], random: np.random.Generator) -> tuple[Callable[
     return lambda: caption_novelty(post_ids, created, tokens), products
 
 
-def topics(captions: list[str]) -> tuple[Callable[[], object], Callable[[], object]]:
-    """`TopicModel.transform` beside scikit-learn's estimator on counts that are ready."""
-    from redpop_assets.features.tokens import caption_tokens
-    from redpop_assets.features.topics import TopicModel
-
-    model = TopicModel.fit(captions[:2_000])
-    counts, estimator = model._counts(caption_tokens(captions).tokens), model._trained()
-    return lambda: model.transform(captions), lambda: estimator.transform(counts)
-
-
 def dictionaries(captions: list[str], random: np.random.Generator) -> tuple[Callable[[], object], Callable[[], object]]:
     """`TargetDictionary.fit`, which learns six dictionaries, beside summing up one in plain Python."""
     from redpop_assets.features.dictionaries import TargetDictionary
@@ -202,7 +192,6 @@ def main() -> None:
         ("features", "str.split and VADER", len(many), features(many)),
         ("tokens", "lower case and str.split", len(many), token_sequences(many)),
         ("novelty", "unweighted sparse products", len(many), novelty(many, random)),
-        ("topics", "LDA on ready counts", len(many), topics(many)),
         ("dictionaries", "one dictionary in Python", len(many), dictionaries(many, random)),
         ("entities", "nlp.pipe, ner alone", len(few), entities(few)),
         ("emotions", "padded batches of 32", len(few), emotions(few)),

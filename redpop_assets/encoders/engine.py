@@ -52,7 +52,6 @@ class Engine:
         batch_size: Items per forward pass to begin with.
         batch_sizes: Others to try.
         precision: None for float32, on CUDA float16.
-        compiled: Whether torch.compile makes the network, which takes minutes and pays off after many thousand items.
     """
 
     def __init__(
@@ -64,12 +63,10 @@ class Engine:
         batch_size: int,
         batch_sizes: Sequence[int] = (),
         precision: Precision | None = None,
-        compiled: bool = False,
     ) -> None:
         self.module = module.eval()
         self._example = example
         self._devices = [torch.device(device) for device in devices]
-        self._compiled = compiled
         self._on_cpu = self._devices[0].type == "cpu"
         self.cores = torch.get_num_threads()
         self._batches = ShrinkingBatches(batch_size)
@@ -120,7 +117,7 @@ class Engine:
         replicas = [self.module, *(copy.deepcopy(self.module) for _ in self._devices[1:])]
         return _Spread(
             [
-                TorchNetwork(module, way.precision, device, compiled=self._compiled)
+                TorchNetwork(module, way.precision, device)
                 for module, device in zip(replicas, self._devices, strict=True)
             ]
         )
@@ -182,9 +179,7 @@ class TorchNetwork:
     are of that type too, in a copy: autocast there would convert them in every pass.
     """
 
-    def __init__(
-        self, module: torch.nn.Module, precision: Precision, device: torch.device, *, compiled: bool = False
-    ) -> None:
+    def __init__(self, module: torch.nn.Module, precision: Precision, device: torch.device) -> None:
         self._device = device
         self._cast = torch.float16 if precision == "float16" else torch.bfloat16
         self._autocast = precision == "float16" or (precision == "bfloat16" and device.type == "cuda")
@@ -192,7 +187,7 @@ class TorchNetwork:
             module = copy.deepcopy(module)
             module.network.bfloat16()
         module = module.to(device)
-        self._run: Callable[..., tuple[torch.Tensor, ...]] = torch.compile(module) if compiled else module
+        self._run = module
         self._own = threading.local()
 
     def __call__(self, *inputs: torch.Tensor) -> Outputs:

@@ -23,9 +23,6 @@ if TYPE_CHECKING:
 CODE_VERSION: Final = "1"
 """Raise it when the same picture and weights would get another score."""
 
-COLUMNS: Final[tuple[str, ...]] = ("score", "spread")
-"""Columns of `ImageScorer.score`, all scalars."""
-
 RANDOM: Final = "random"
 """Written instead of a path, it stands for an untrained network."""
 
@@ -55,8 +52,8 @@ class ImageScorer(Protocol):
         """Scores of the images, in their order.
 
         Returns:
-            The columns of `COLUMNS`, each (n,) float32 and finite: `score`, higher is better liked, and `spread`, the
-            standard deviation of the ratings the judge expects, 0 from a judge that gives a number only.
+            Two columns, each (n,) float32 and finite: `score`, higher is better liked, and `spread`, the standard
+            deviation of the ratings the judge expects, 0 from a judge that gives a number only.
 
         Raises:
             RedPopError: An image cannot be read or its score is not finite; the message names its index.
@@ -68,7 +65,7 @@ class VectorHead(Protocol):
     """A small head on the vectors of an encoder."""
 
     def __call__(self, vectors: npt.NDArray[np.float32]) -> dict[str, npt.NDArray[np.float32]]:
-        """(n, d) L2-normalised vectors to the columns of `COLUMNS`."""
+        """(n, d) L2-normalised vectors to `score` and `spread`, as in `ImageScorer`."""
         ...
 
 
@@ -82,7 +79,7 @@ class VectorScorer:
         self._head = head
 
     def score_vectors(self, vectors: npt.NDArray[np.float32]) -> dict[str, npt.NDArray[np.float32]]:
-        """Scores from (n, d) vectors of the encoder, L2-normalised: the columns of `COLUMNS`, as in `ImageScorer`.
+        """Scores from (n, d) vectors of the encoder, L2-normalised: `score` and `spread`, as in `ImageScorer`.
 
         Raises:
             ValueError: The vectors have another dimension.

@@ -59,7 +59,6 @@ class ImageNetwork:
         batch_size: Images per forward pass, None to choose.
         distribution: Python package that defines the network.
         half: Whether the forward pass runs in float16; None means on CUDA only.
-        compiled: Whether torch.compile makes the network.
     """
 
     def __init__(
@@ -73,7 +72,6 @@ class ImageNetwork:
         batch_size: int | None,
         distribution: str,
         half: bool | None = None,
-        compiled: bool = False,
     ) -> None:
         self.name = str(name)
         self.preprocessing = Preprocessing(transform)
@@ -86,7 +84,6 @@ class ImageNetwork:
             batch_size=batch_size or (_BATCH_ON_CPU if devices[0] == "cpu" else _BATCH_ON_GPU),
             batch_sizes=(4, 16),
             precision=None if half is None else "float16" if half else "float32",
-            compiled=compiled,
         )
         self.dimension = int(self.engine.run(_tensors, self._grey[None])[0].shape[1])
         self.provenance = describe(name, "image", self.dimension, state, distribution)

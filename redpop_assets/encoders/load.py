@@ -17,7 +17,6 @@ def load_image_encoder(
     batch_size: int | None = None,
     grids: bool = False,
     probabilities: bool = False,
-    compiled: bool = False,
 ) -> "ImageNetwork":
     """Load an image encoder of open_clip or timm.
 
@@ -27,7 +26,6 @@ def load_image_encoder(
         batch_size: Images per forward pass; None chooses for the device. Halved when memory runs out.
         grids: Whether it also gives the features before pooling, if the network has them in a grid (timm).
         probabilities: Whether it also gives the probabilities of its classes, if it has a classifier (timm).
-        compiled: Whether torch.compile makes the network.
 
     Raises:
         SettingsError: No such encoder or device.
@@ -40,13 +38,11 @@ def load_image_encoder(
             case "open_clip":
                 from redpop_assets.encoders.open_clip_encoder import load_clip_images
 
-                return load_clip_images(parsed, devices, batch_size, compiled=compiled)
+                return load_clip_images(parsed, devices, batch_size)
             case "timm":
                 from redpop_assets.encoders.timm_encoder import load_timm_images
 
-                return load_timm_images(
-                    parsed, devices, batch_size, grids=grids, probabilities=probabilities, compiled=compiled
-                )
+                return load_timm_images(parsed, devices, batch_size, grids=grids, probabilities=probabilities)
             case _:
                 raise SettingsError(
                     f"{name} encodes text. Set REDPOP_IMAGE_ENCODER to an encoder of open_clip or timm, "
@@ -56,16 +52,13 @@ def load_image_encoder(
         raise _with_advice(error, parsed, "REDPOP_IMAGE_ENCODER", "timm:tf_efficientnet_lite0/bundled") from error
 
 
-def load_text_encoder(
-    name: str, *, device: str = "auto", batch_size: int | None = None, compiled: bool = False
-) -> "TextNetwork":
+def load_text_encoder(name: str, *, device: str = "auto", batch_size: int | None = None) -> "TextNetwork":
     """Load a text encoder of sentence_transformers or transformers, or the text half of an open_clip model.
 
     Args:
         name: As `EncoderName.parse` reads it.
         device: auto, cpu, cuda or cuda:<n>; auto takes all GPUs there are.
         batch_size: Texts per forward pass; None chooses for the device. Halved when memory runs out.
-        compiled: Whether torch.compile makes the network.
 
     Raises:
         SettingsError: No such encoder or device.
@@ -78,11 +71,11 @@ def load_text_encoder(
             case "open_clip":
                 from redpop_assets.encoders.open_clip_encoder import load_clip_texts
 
-                return load_clip_texts(parsed, devices, batch_size, compiled=compiled)
+                return load_clip_texts(parsed, devices, batch_size)
             case "sentence_transformers" | "transformers":
                 from redpop_assets.encoders.sentence_transformers_encoder import load_sentences
 
-                return load_sentences(parsed, devices, batch_size, compiled=compiled)
+                return load_sentences(parsed, devices, batch_size)
             case "timm":
                 raise SettingsError(
                     f"{name} encodes images. Set REDPOP_CAPTION_ENCODER to an encoder of sentence_transformers, "

@@ -3,14 +3,13 @@
 Two forms, both ending in ten numbers under a softmax:
 
 * a whole network, a backbone of timm with its classifier replaced by a linear layer of ten outputs (`load_nima`);
-* the last layer alone, on the vectors of an encoder (`load_nima_head`), which `fit_nima_head` trains on pictures one
-  has ratings of.
+* the last layer alone, on the vectors of an encoder (`load_nima_head`), trained elsewhere on pictures one has ratings
+  of; the paper's loss is the mean squared difference of the cumulative shares (eq. 1 with r = 2, without its root).
 """
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib.metadata import version
-from pathlib import Path
 from typing import Final
 
 import numpy as np
@@ -48,36 +47,6 @@ def rating_moments(distributions: npt.NDArray[np.floating]) -> dict[str, npt.NDA
     mean = shares @ _RATINGS
     variance = (shares * (_RATINGS - mean[:, None]) ** 2).sum(axis=1)
     return {"score": mean.astype(np.float32), "spread": np.sqrt(variance).astype(np.float32)}
-
-
-def earth_movers_distance(
-    first: npt.NDArray[np.floating], second: npt.NDArray[np.floating], r: float = 2
-) -> npt.NDArray[np.float64]:
-    """Distance of two distributions over ordered ratings, row by row (Talebi & Milanfar 2018, eq. 1).
-
-    EMD = (mean over the ratings of |CDF_first - CDF_second|^r)^(1/r). The CDFs are cumulative sums: the same formula on
-    the bare shares forgets that 9 is nearer to 10 than 1 is, and a network trained on it says about 5 to everything.
-
-    Args:
-        first: (n, 10), rows that sum to 1.
-        second: As `first`.
-        r: 2 in training; 1 is the earth mover's distance in the narrow sense, over ten.
-
-    Returns:
-        (n,) float64, 0 to 0.9^(1/r).
-    """
-    gaps = np.abs(np.cumsum(first, axis=1, dtype=np.float64) - np.cumsum(second, axis=1, dtype=np.float64))
-    distances: npt.NDArray[np.float64] = (gaps**r).mean(axis=1) ** (1 / r)
-    return distances
-
-
-def squared_emd_loss(predicted: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
-    """Mean of the squared `earth_movers_distance` (r = 2) of (n, 10) distributions: eq. 1 without its root.
-
-    The root has no gradient where a prediction is perfect; the minimum is the same.
-    """
-    gaps = torch.cumsum(predicted, dim=1) - torch.cumsum(target, dim=1)
-    return gaps.square().mean()
 
 
 class NimaNetwork:
@@ -160,11 +129,10 @@ def load_nima(
 
 @dataclass(frozen=True)
 class NimaHead:
-    """The last layer of NIMA: `weight` (10, d), `bias` (10,), and the loss after each step of its training."""
+    """The last layer of NIMA: `weight` (10, d) and `bias` (10,)."""
 
     weight: npt.NDArray[np.float32]
     bias: npt.NDArray[np.float32]
-    losses: tuple[float, ...] = ()
 
     def distributions(self, vectors: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
         """Shares of the ratings 1 to 10 for (n, d) vectors: (n, 10) float32."""
@@ -177,18 +145,12 @@ class NimaHead:
         """Mean and standard deviation of the expected ratings; see `rating_moments`."""
         return rating_moments(self.distributions(vectors))
 
-    def save(self, path: Path) -> None:
-        """Write the two tensors as safetensors, for `load_nima_head`."""
-        from safetensors.numpy import save_file
-
-        save_file({"weight": np.ascontiguousarray(self.weight), "bias": np.ascontiguousarray(self.bias)}, path)
-
 
 def load_nima_head(weights: str, encoder: Provenance) -> VectorScorer:
     """Load the last layer alone, for the vectors of an encoder.
 
     Args:
-        weights: Path of a file with `weight` (10, d) and `bias` (10,), as `NimaHead.save` writes it; or random.
+        weights: Path of a file with the tensors `weight` (10, d) and `bias` (10,), safetensors or torch; or random.
         encoder: The encoder on whose vectors it was trained, as features.encoders records it.
 
     Raises:
@@ -204,43 +166,3 @@ def load_nima_head(weights: str, encoder: Provenance) -> VectorScorer:
         state = read_weights(weights, SETTING, model, lambda state: require_shapes(state, shapes))
     head = NimaHead(state["weight"].float().numpy(), state["bias"].float().numpy())
     return VectorScorer(encoder.dimension, head, vector_provenance("nima", weights, state, encoder))
-
-
-def fit_nima_head(
-    vectors: npt.NDArray[np.float32],
-    ratings: npt.NDArray[np.floating],
-    *,
-    steps: int = 300,
-    learning_rate: float = 0.05,
-    weight_decay: float = 1e-4,
-) -> NimaHead:
-    """Train the last layer on rated pictures: `squared_emd_loss`, AdamW on the whole set, from zero, so deterministic.
-
-    Args:
-        vectors: (n, d) vectors of an encoder, L2-normalised.
-        ratings: (n, 10), how many people gave each rating 1 to 10, or their shares.
-        steps: Steps of the optimiser.
-        learning_rate: Of Adam.
-        weight_decay: L2 penalty, decoupled.
-
-    Raises:
-        ValueError: Shapes do not fit, or a picture has no rating or a negative one.
-    """
-    if ratings.ndim != 2 or ratings.shape != (len(vectors), BINS) or not len(vectors):
-        raise ValueError(f"ratings of shape {ratings.shape} came where ({len(vectors)}, {BINS}), not empty, is needed")
-    totals = ratings.sum(axis=1, keepdims=True)
-    if not (np.isfinite(ratings).all() and (ratings >= 0).all() and (totals > 0).all()):
-        raise ValueError("each picture needs ratings that are not negative, and at least one")
-    inputs = torch.from_numpy(vectors.astype(np.float32))
-    targets = torch.from_numpy((ratings / totals).astype(np.float32))
-    weight = torch.zeros(BINS, inputs.shape[1], requires_grad=True)
-    bias = torch.zeros(BINS, requires_grad=True)
-    optimiser = torch.optim.AdamW([weight, bias], lr=learning_rate, weight_decay=weight_decay)
-    losses = []
-    for _ in range(steps):
-        optimiser.zero_grad()
-        loss = squared_emd_loss(torch.softmax(inputs @ weight.T + bias, dim=1), targets)
-        loss.backward()  # type: ignore[no-untyped-call]
-        optimiser.step()
-        losses.append(loss.item())
-    return NimaHead(weight.detach().numpy(), bias.detach().numpy(), tuple(losses))

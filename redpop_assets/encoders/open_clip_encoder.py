@@ -60,9 +60,7 @@ class _TextTower(torch.nn.Module):
         return (projection(pooled) if isinstance(projection, torch.nn.Module) else pooled @ projection,)
 
 
-def load_clip_images(
-    name: EncoderName, devices: Sequence[str], batch_size: int | None, *, compiled: bool = False
-) -> ImageNetwork:
+def load_clip_images(name: EncoderName, devices: Sequence[str], batch_size: int | None) -> ImageNetwork:
     """Load the image half of an open_clip model; the text half is not kept.
 
     Raises:
@@ -78,13 +76,10 @@ def load_clip_images(
         devices=devices,
         batch_size=batch_size,
         distribution=_DISTRIBUTION,
-        compiled=compiled,
     )
 
 
-def load_clip_texts(
-    name: EncoderName, devices: Sequence[str], batch_size: int | None, *, compiled: bool = False
-) -> TextNetwork:
+def load_clip_texts(name: EncoderName, devices: Sequence[str], batch_size: int | None) -> TextNetwork:
     """Load the text half of an open_clip model; the image half is not kept.
 
     Raises:
@@ -110,7 +105,6 @@ def load_clip_texts(
         devices=devices,
         batch_size=batch_size,
         distribution=_DISTRIBUTION,
-        compiled=compiled,
     )
 
 

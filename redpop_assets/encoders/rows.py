@@ -172,24 +172,6 @@ def tune_captions(encoder: TextNetwork, rows: pa.Table, folder: Path | None) -> 
     return tune(encoder, sample, due=rows.num_rows, folder=folder)
 
 
-def embed_images(encoder: ImageNetwork, store: ImageStore, rows: pa.Table) -> pa.Table:
-    """Rows of features.image_embeddings for rows with `image_sha256` and `path` (in the store).
-
-    Raises:
-        RedPopError: As `image_chunks`, and when a picture cannot be read.
-    """
-    chunks = list(image_chunks([encoder], store, rows))
-    if unreadable := [picture for chunk in chunks for picture in chunk.unreadable]:
-        raise RedPopError(f"{len(unreadable)} pictures cannot be read, such as: {unreadable[0].detail}")
-    return _vectors(chunks, IMAGE_EMBEDDINGS, encoder.provenance, "image_sha256")
-
-
-def embed_captions(encoder: TextNetwork, rows: pa.Table) -> pa.Table:
-    """Rows of features.caption_embeddings for rows with `caption_sha256` and `caption`."""
-    chunks = list(caption_chunks(encoder, rows))
-    return _vectors(chunks, CAPTION_EMBEDDINGS, encoder.provenance, "caption_sha256")
-
-
 def record_encoder(warehouse: Warehouse, provenance: Provenance, choice: Choice | None = None) -> None:
     """Enter an encoder into features.encoders when it first writes a vector, and how it runs, if that was chosen."""
     how = {name: getattr(choice, name, None) for name in _CHOSEN}
@@ -263,12 +245,6 @@ def _image_tables(provenance: Provenance, keys: Sequence[str], outputs: ImageOut
 
 def _embeddings(provenance: Provenance, key: str, keys: Sequence[str], vectors: npt.NDArray[np.float32]) -> pa.Table:
     return pa.table({**_key(provenance, key, keys), "embedding": _lists(vectors)})
-
-
-def _vectors(chunks: Sequence[Chunk], table: str, provenance: Provenance, key: str) -> pa.Table:
-    """All rows of an embedding table, which may be none."""
-    none = _embeddings(provenance, key, [], np.empty((0, provenance.dimension), np.float32))
-    return pa.concat_tables([none, *(chunk.tables[table] for chunk in chunks)])
 
 
 def _key(provenance: Provenance, key: str, keys: Sequence[str]) -> dict[str, pa.Array]:

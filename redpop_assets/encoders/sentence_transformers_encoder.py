@@ -35,9 +35,7 @@ class _Sentence(torch.nn.Module):
         return (self.network(features)["sentence_embedding"],)
 
 
-def load_sentences(
-    name: EncoderName, devices: Sequence[str], batch_size: int | None, *, compiled: bool = False
-) -> TextNetwork:
+def load_sentences(name: EncoderName, devices: Sequence[str], batch_size: int | None) -> TextNetwork:
     """Load a sentence encoder.
 
     Raises:
@@ -67,7 +65,6 @@ def load_sentences(
         devices=devices,
         batch_size=batch_size,
         distribution="sentence-transformers",
-        compiled=compiled,
     )
 
 

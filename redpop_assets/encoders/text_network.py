@@ -86,7 +86,6 @@ class TextNetwork:
         devices: As `resolve_devices` returns them.
         batch_size: Captions per forward pass, None to choose.
         distribution: Python package that defines the network.
-        compiled: Whether torch.compile makes the network.
     """
 
     def __init__(
@@ -99,7 +98,6 @@ class TextNetwork:
         devices: Sequence[str],
         batch_size: int | None,
         distribution: str,
-        compiled: bool = False,
     ) -> None:
         self.name = str(name)
         self.outputs: tuple[str, ...] = ("vectors",)
@@ -111,7 +109,6 @@ class TextNetwork:
             devices,
             batch_size=batch_size or (_BATCH_ON_CPU if devices[0] == "cpu" else _BATCH_ON_GPU),
             batch_sizes=(16, 64),
-            compiled=compiled,
         )
         self.dimension = int(self.engine.run(probe.take, np.arange(1))[0].shape[1])
         self.provenance = describe(name, "caption", self.dimension, state, distribution)

@@ -45,7 +45,6 @@ def load_timm_images(
     *,
     grids: bool = False,
     probabilities: bool = False,
-    compiled: bool = False,
 ) -> ImageNetwork:
     """Load a timm model with `num_classes=0`, preprocessed as its data configuration says.
 
@@ -78,7 +77,6 @@ def load_timm_images(
         devices=devices,
         batch_size=batch_size,
         distribution="timm",
-        compiled=compiled,
     )
 
 

@@ -23,23 +23,14 @@ import numpy as np
 import numpy.typing as npt
 
 import redpop_assets.features
-from redpop_assets.encoders.base import ImageEncoder, TextEncoder, unit_rows
-from redpop_assets.encoders.names import EncoderName
-from redpop_assets.errors import RedPopError, SettingsError, WeightsUnavailable
+from redpop_assets.encoders.base import TextEncoder, unit_rows
 
 CODE_VERSION: Final = "1"
 """Raise it when the same vectors would get other numbers than before, and when a list or a template changes."""
 
-SETTING: Final = "REDPOP_CLIP_ENCODER"
 LOGIT_SCALE: Final = 100.0
 
 LISTS: Final[tuple[str, ...]] = ("anp", "people", "medium", "scene", "style", "quality")
-CONCEPT_COLUMNS: Final[tuple[str, ...]] = (*LISTS, "valence", "people_share")
-"""Columns of `concept_scores`; those of `LISTS` have a number per concept."""
-
-AGREEMENT_COLUMNS: Final[tuple[str, ...]] = ("agreement", "inconsistency")
-"""Columns of `caption_image_agreement`, all scalars."""
-
 _DATA = Path(redpop_assets.features.__path__[0]) / "data"
 _NOBODY = "nobody"
 _TEMPLATES: Mapping[str, tuple[str, ...]] = {
@@ -97,42 +88,6 @@ def concept_lists() -> Mapping[str, ConceptList]:
         opposites = tuple(_filled(name, [row["opposite"] for row in of[concept]]) for concept in concepts)
         found[name] = ConceptList(concepts, prompts, opposites if all(row["opposite"] for row in own) else ())
     return found
-
-
-def load_clip(name: str, *, device: str = "auto", batch_size: int | None = None) -> tuple[ImageEncoder, TextEncoder]:
-    """Both halves of one CLIP, whose vectors may be compared.
-
-    Args:
-        name: An encoder of open_clip, as `EncoderName.parse` reads it.
-        device: auto, cpu, cuda or cuda:<n>.
-        batch_size: Items per forward pass; None chooses for the device.
-
-    Raises:
-        SettingsError: No such encoder or device, or one of another library.
-        WeightsUnavailable: Its weights cannot be had.
-    """
-    from redpop_assets.encoders.load import load_image_encoder, load_text_encoder
-
-    parsed = EncoderName.parse(name)
-    if parsed.library != "open_clip":
-        raise SettingsError(
-            f"{name} does not compare pictures with sentences: set {SETTING} to an encoder of open_clip, such as "
-            "open_clip:ViT-B-32/laion2b_s34b_b79k."
-        )
-    try:
-        images = load_image_encoder(name, device=device, batch_size=batch_size)
-        texts = load_text_encoder(name, device=device, batch_size=batch_size)
-    except WeightsUnavailable as error:
-        raise WeightsUnavailable(
-            f"The weights of {name} cannot be had: {error.__cause__ or error} Load it once where the model hub can be "
-            f"reached, or set {SETTING} to a path after the slash (open_clip:{parsed.model}//data/clip.safetensors)."
-        ) from error
-    if images.dimension != texts.dimension:
-        raise RedPopError(
-            f"The halves of {name} give vectors of {images.dimension} and {texts.dimension} numbers: it is no CLIP. "
-            f"Change {SETTING}."
-        )
-    return images, texts
 
 
 def concept_vectors(encoder: TextEncoder, lists: Mapping[str, ConceptList]) -> dict[str, Prototypes]:
@@ -203,8 +158,8 @@ def caption_image_agreement(
         image_vectors: (n, d), L2-normalised, from the image half of the same CLIP; row i belongs to caption i.
 
     Returns:
-        The columns of `AGREEMENT_COLUMNS`, (n,) float32: `agreement`, the cosine, -1 to 1, and `inconsistency`, 1 -
-        cosine, 0 to 2 (Hsu et al. 2024).
+        Two columns, (n,) float32: `agreement`, the cosine, -1 to 1, and `inconsistency`, 1 - cosine, 0 to 2 (Hsu et
+        al. 2024).
 
     Raises:
         ValueError: The arrays differ in shape or are not L2-normalised.

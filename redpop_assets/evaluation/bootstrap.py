@@ -159,25 +159,20 @@ def paired_difference(
     return Difference(bounds, min(1.0, 2.0 * (smaller + 1) / (len(defined) + 1)))
 
 
-def spearman_of(
-    truth: npt.ArrayLike, prediction: npt.ArrayLike, rows: npt.NDArray[np.int64] | None = None
-) -> Statistic:
+def spearman_of(truth: npt.ArrayLike, prediction: npt.ArrayLike) -> Statistic:
     """Spearman's rank correlation with average ranks, as `metrics.spearman`, as a statistic.
 
     Args:
         truth: (n,) log scores.
         prediction: (n,) predictions.
-        rows: row numbers of the posts to look at, for example those of one subreddit; None: all.
 
     Returns:
         The statistic; NaN where truth or prediction is constant, and for fewer than `MIN_POSTS` posts.
     """
-    chosen = slice(None) if rows is None else rows
-    rank_truth = _weighted_ranks(np.asarray(truth, dtype=np.float64)[chosen])
-    rank_prediction = _weighted_ranks(np.asarray(prediction, dtype=np.float64)[chosen])
+    rank_truth = _weighted_ranks(np.asarray(truth, dtype=np.float64))
+    rank_prediction = _weighted_ranks(np.asarray(prediction, dtype=np.float64))
 
-    def statistic(weights: Weights) -> npt.NDArray[np.float64]:
-        drawn = weights[:, chosen]
+    def statistic(drawn: Weights) -> npt.NDArray[np.float64]:
         middle = (drawn.sum(axis=1, keepdims=True) + 1.0) / 2.0
         a, b = rank_truth(drawn) - middle, rank_prediction(drawn) - middle
         covariance = np.einsum("ij,ij,ij->i", drawn, a, b)
@@ -190,16 +185,10 @@ def spearman_of(
     return statistic
 
 
-def mean_of(values: npt.ArrayLike, rows: npt.NDArray[np.int64] | None = None) -> Statistic:
-    """Mean of one value per post, for example of absolute errors, as a statistic; `rows` as in `spearman_of`."""
-    chosen = slice(None) if rows is None else rows
-    each = np.asarray(values, dtype=np.float64)[chosen]
-
-    def statistic(weights: Weights) -> npt.NDArray[np.float64]:
-        drawn = weights[:, chosen]
-        return ratio(drawn @ each, drawn.sum(axis=1))
-
-    return statistic
+def mean_of(values: npt.ArrayLike) -> Statistic:
+    """Mean of one value per post, for example of absolute errors, as a statistic."""
+    each = np.asarray(values, dtype=np.float64)
+    return lambda drawn: ratio(drawn @ each, drawn.sum(axis=1))
 
 
 def pair_accuracy_of(pairs: npt.NDArray[np.int64], outcomes: npt.NDArray[np.float64]) -> Statistic:

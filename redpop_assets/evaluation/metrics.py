@@ -84,28 +84,11 @@ def r2(truth: npt.ArrayLike, prediction: npt.ArrayLike) -> float | None:
     return float(1.0 - ((true - predicted) ** 2).sum() / ((true - true.mean()) ** 2).sum())
 
 
-def median_absolute_error(truth: npt.ArrayLike, prediction: npt.ArrayLike) -> float | None:
-    """Median absolute error in points: both sides are brought back from the log scale with `raw_score` first.
-
-    Returns:
-        Points, at least 0; None without posts.
-
-    Raises:
-        ValueError: lengths differ or a value is not finite.
-    """
-    true, predicted = _checked(truth, prediction)
-    return float(np.median(np.abs(raw_score(true) - raw_score(predicted)))) if len(true) else None
-
-
-def relative_hits(truth: npt.ArrayLike, prediction: npt.ArrayLike, tolerance: float = 0.1) -> npt.NDArray[np.bool_]:
+def relative_hits(truth: npt.ArrayLike, prediction: npt.ArrayLike) -> npt.NDArray[np.bool_]:
     """Which predictions are right to 10 %: |p - y| <= 0.1 |y|, in whole points.
 
     The hit rate of Paul et al., who do not say how they round (choice): both sides are brought back from the log scale
     and rounded, as a score is a whole number. A score of 0 is hit by 0 only.
-
-    Args:
-        truth, prediction: (n,) log scores.
-        tolerance: share of the true score.
 
     Returns:
         (n,) bool.
@@ -114,7 +97,7 @@ def relative_hits(truth: npt.ArrayLike, prediction: npt.ArrayLike, tolerance: fl
         ValueError: lengths differ or a value is not finite.
     """
     true, predicted = (np.rint(raw_score(side)) for side in _checked(truth, prediction))
-    hits: npt.NDArray[np.bool_] = np.abs(predicted - true) <= tolerance * np.abs(true) + 1e-9
+    hits: npt.NDArray[np.bool_] = np.abs(predicted - true) <= 0.1 * np.abs(true) + 1e-9
     return hits
 
 
@@ -152,18 +135,6 @@ def covered(truth: npt.ArrayLike, low: npt.ArrayLike, high: npt.ArrayLike) -> np
         raise ValueError(f"{int((upper < lower).sum())} intervals end below their beginning")
     within: npt.NDArray[np.bool_] = (lower <= true) & (true <= upper)
     return within
-
-
-def coverage(truth: npt.ArrayLike, low: npt.ArrayLike, high: npt.ArrayLike) -> float | None:
-    """Share of the posts within their prediction intervals; None without posts. Arguments and errors as `covered`."""
-    within = covered(truth, low, high)
-    return float(within.mean()) if len(within) else None
-
-
-def mean_width(low: npt.ArrayLike, high: npt.ArrayLike) -> float | None:
-    """Mean width of prediction intervals on the log scale; None without posts. Raises ValueError as `spearman`."""
-    lower, upper = _checked(low, high)
-    return float((upper - lower).mean()) if len(lower) else None
 
 
 def log_score(score: npt.ArrayLike) -> npt.NDArray[np.float64]:

@@ -9,27 +9,20 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from PIL import Image
+from safetensors.numpy import save_file as save_numpy_file
 from safetensors.torch import save_file
 
 from redpop_assets.encoders.aesthetic import load_aesthetic
-from redpop_assets.encoders.heads import COLUMNS, ScorerProvenance
+from redpop_assets.encoders.heads import ScorerProvenance
 from redpop_assets.encoders.iipa import IntrinsicPopularity, load_iipa
 from redpop_assets.encoders.load import load_image_encoder
-from redpop_assets.encoders.nima import (
-    NimaHead,
-    NimaNetwork,
-    earth_movers_distance,
-    fit_nima_head,
-    load_nima,
-    load_nima_head,
-    rating_moments,
-    squared_emd_loss,
-)
+from redpop_assets.encoders.nima import NimaHead, NimaNetwork, load_nima, load_nima_head, rating_moments
 from redpop_assets.errors import RedPopError, SettingsError, WeightsUnavailable
 from redpop_assets.features.class_families import families, object_features
 from redpop_assets.storage.schema import load_schema
 
 RATINGS = np.arange(1, 11)
+COLUMNS = ("score", "spread")
 SMALL = "test_resnet"
 RANDOM = ScorerProvenance("test", "test", "random", "", "")
 
@@ -185,47 +178,7 @@ def test_no_images_give_no_scores():
     assert {name: values.shape for name, values in found.items()} == {"score": (0,), "spread": (0,)}
 
 
-# NIMA: the distance.
-
-
-@pytest.mark.parametrize(
-    ("first", "second", "squared"),
-    [(1, 10, 0.9), (1, 2, 0.1), (5, 8, 0.3), (4, 4, 0)],
-)
-def test_the_distance_between_certain_ratings_by_hand(first, second, squared):
-    """The CDFs of two certain ratings differ by 1 at as many of the ten ratings as lie between them."""
-    assert earth_movers_distance(all_on(first), all_on(second))[0] == pytest.approx(squared**0.5)
-    assert earth_movers_distance(all_on(first), all_on(second), r=1)[0] == pytest.approx(squared)
-
-
-def test_the_distance_of_spread_ratings_by_hand():
-    flat, middle = np.full((1, 10), 0.1), (all_on(5) + all_on(6)) / 2
-    # CDF of flat: 0.1 .. 1; of middle: 0 0 0 0 0.5 1 1 1 1 1; the gaps: 0.1 0.2 0.3 0.4 0 0.4 0.3 0.2 0.1 0
-    assert earth_movers_distance(flat, middle)[0] == pytest.approx((2 * (0.01 + 0.04 + 0.09 + 0.16) / 10) ** 0.5)
-
-
-def test_without_the_cumulative_sum_far_would_equal_near():
-    target = all_on(1)
-    for rating in (2, 10):
-        bare = ((all_on(rating) - target) ** 2).mean()
-        assert bare == pytest.approx(0.2)
-    near, far = (earth_movers_distance(all_on(rating), target)[0] ** 2 for rating in (2, 10))
-    assert far == pytest.approx(9 * near)
-    assert near != pytest.approx(0.2)
-
-
-@given(distributions, distributions)
-def test_the_loss_is_the_mean_squared_distance(first, second):
-    loss = squared_emd_loss(torch.from_numpy(first), torch.from_numpy(second)).item()
-    assert loss == pytest.approx((earth_movers_distance(first, second) ** 2).mean(), abs=1e-12)
-
-
-@given(distributions, distributions, distributions)
-def test_the_distance_is_a_metric(first, second, third):
-    there, back = earth_movers_distance(first, second), earth_movers_distance(second, first)
-    np.testing.assert_allclose(there, back)
-    assert (earth_movers_distance(first, third) <= there + earth_movers_distance(second, third) + 1e-12).all()
-    assert earth_movers_distance(first, first).max() == 0
+# NIMA: the moments.
 
 
 @given(distributions)
@@ -297,64 +250,23 @@ def test_nima_sees_the_whole_picture():
     assert shares[0, 1] > 2 * shares[0, 0]
 
 
-# NIMA: its last layer, trained on rated pictures.
+# NIMA: its last layer.
 
 
-@pytest.fixture(scope="module")
-def rated():
-    """Vectors whose direction decides what raters say: shares peak at 2, 5 or 9, each rating by 60 people."""
-    random = np.random.default_rng(4)
-    centres = np.linalg.qr(random.normal(size=(16, 3)))[0].T
-    kinds = random.integers(0, 3, 120)
-    vectors = (centres[kinds] + 0.1 * random.normal(size=(120, 16))).astype(np.float32)
-    vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
-    peaks = np.array([2, 5, 9])[kinds]
-    shares = np.exp(-((RATINGS - peaks[:, None]) ** 2) / 2)
-    counts = np.stack([random.multinomial(60, row / row.sum()) for row in shares])
-    return vectors, counts, peaks
-
-
-def test_training_the_last_layer_lowers_the_loss_and_separates_the_scores(rated):
-    vectors, counts, peaks = rated
-    head = fit_nima_head(vectors[:80], counts[:80])
-    assert head.losses[-1] < 0.1 * head.losses[0]
-    scores = head(vectors[80:])["score"]
-    means = {peak: scores[peaks[80:] == peak].mean() for peak in (2, 5, 9)}
-    assert means[2] < 3.2 < 4.2 < means[5] < 6 < 8 < means[9]
-    given_to_them = counts[80:] / counts[80:].sum(axis=1, keepdims=True)
-    assert earth_movers_distance(head.distributions(vectors[80:]), given_to_them).mean() < 0.1
-
-
-def test_training_is_deterministic_and_leaves_the_random_state(rated):
-    vectors, counts, _ = rated
-    torch.manual_seed(2)
-    expected = torch.rand(1)
-    torch.manual_seed(2)
-    first = fit_nima_head(vectors, counts, steps=20)
-    assert torch.rand(1) == expected
-    second = fit_nima_head(vectors, counts / counts.sum(axis=1, keepdims=True), steps=20)
-    np.testing.assert_allclose(first.weight, second.weight, atol=1e-5)
-
-
-@pytest.mark.parametrize("ratings", [np.ones((3, 9)), np.ones((2, 10)), np.zeros((3, 10)), -np.ones((3, 10))])
-def test_ratings_that_are_none_are_refused(ratings):
-    with pytest.raises(ValueError, match="rating"):
-        fit_nima_head(np.eye(3, dtype=np.float32), ratings)
-
-
-def test_a_trained_layer_comes_back_from_its_file(tmp_path, encoder):
+def test_a_trained_layer_comes_from_its_file(tmp_path, encoder):
     greys = [Image.new("RGB", (8, 8), (v, v, v)) for v in range(0, 256, 15)]
     vectors = encoder.encode(greys)
-    ratings = np.stack([all_on(1 + 9 * i // (len(greys) - 1))[0] for i in range(len(greys))])
-    head = fit_nima_head(vectors, ratings)
-    head.save(tmp_path / "head.safetensors")
+    weight = np.outer(RATINGS, [-3.0, 2.0, 0.0, 0.0]).astype(np.float32)  # brighter is rated higher
+    bias = np.linspace(0.5, -0.5, 10).astype(np.float32)
+    save_numpy_file({"weight": weight, "bias": bias}, tmp_path / "head.safetensors")
     scorer = load_nima_head(str(tmp_path / "head.safetensors"), encoder.provenance)
     made = scorer.provenance
     assert (scorer.name, made.weights, made.network) == ("nima", "path", encoder.provenance.encoder)
     found = scorer.score_vectors(vectors)
-    np.testing.assert_array_equal(found["score"], head(vectors)["score"])
-    np.testing.assert_array_equal(found["spread"], head(vectors)["spread"])
-    assert (np.diff(found["score"]) > 0).all(), "brighter was rated higher"
+    expected = rating_moments(torch.softmax(torch.from_numpy(vectors @ weight.T + bias), dim=1).numpy())
+    np.testing.assert_allclose(found["score"], expected["score"], rtol=1e-5)
+    np.testing.assert_allclose(found["spread"], expected["spread"], rtol=1e-4)
+    assert (np.diff(found["score"]) > 0).all()
     with pytest.raises(WeightsUnavailable, match=r"the tensor weight is of shape \(10, 4\) where \(10, 5\)"):
         load_nima_head(str(tmp_path / "head.safetensors"), replace(encoder.provenance, dimension=5))
 
@@ -421,7 +333,7 @@ def test_scores_fit_the_table_of_the_warehouse():
     assert table.key == ("image_sha256", "scorer", "weights_sha256", "code_version")
 
 
-def test_a_head_is_a_head_without_losses():
+def test_the_bias_of_a_head_alone_decides_without_weights():
     head = NimaHead(np.zeros((10, 3), np.float32), np.log(all_on(7)[0] * 0.9 + 0.01).astype(np.float32))
     np.testing.assert_allclose(head.distributions(np.eye(3, dtype=np.float32))[:, 6], 0.91, rtol=1e-5)
 

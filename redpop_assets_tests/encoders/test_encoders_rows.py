@@ -16,8 +16,6 @@ from redpop_assets.encoders.rows import (
     IMAGE_EMBEDDINGS,
     IMAGE_GRIDS,
     caption_chunks,
-    embed_captions,
-    embed_images,
     image_chunks,
     record_encoder,
     tune_captions,
@@ -99,6 +97,16 @@ def vectors_of(table):
     return np.array(table.column("embedding").to_pylist(), np.float32)
 
 
+def embedded_images(encoder, store, rows):
+    """All rows of features.image_embeddings."""
+    return pa.concat_tables(chunk.tables[IMAGE_EMBEDDINGS] for chunk in image_chunks([encoder], store, rows))
+
+
+def embedded_captions(encoder, rows):
+    """All rows of features.caption_embeddings."""
+    return pa.concat_tables(chunk.tables[CAPTION_EMBEDDINGS] for chunk in caption_chunks(encoder, rows))
+
+
 def cosines(a, b):
     return (a * b).sum(axis=1)
 
@@ -128,7 +136,7 @@ def test_a_chunk_ends_with_a_batch(grids, stored, store, chunk_size, sizes):
 
 def test_vectors_are_close_to_those_of_pictures_decoded_in_full(classifier, stored, store):
     rows = stored[1]
-    vectors = vectors_of(embed_images(classifier, store, rows))
+    vectors = vectors_of(embedded_images(classifier, store, rows))
     full = classifier.encode([open_rgb(store.read(path)) for path in rows.column("path").to_pylist()])
     assert cosines(vectors, full).min() > 0.999
 
@@ -142,7 +150,7 @@ def test_several_encoders_in_one_pass_equal_single_passes(classifier, grids, sto
     together = chunk.tables[IMAGE_EMBEDDINGS]
     assert together.num_rows == 44
     for encoder in (classifier, grids):
-        alone = embed_images(encoder, store, stored[1])
+        alone = embedded_images(encoder, store, stored[1])
         own = together.filter(pc.equal(together.column("encoder"), encoder.name))
         assert own.column("image_sha256").equals(alone.column("image_sha256"))
         assert cosines(vectors_of(own), vectors_of(alone)).min() > 0.9999
@@ -188,8 +196,6 @@ def test_what_cannot_be_read_is_listed_and_the_rest_is_complete(tmp_path, grids,
     assert found == [(image.sha256, image.path, reason) for image, reason in zip(bad, reasons, strict=True)]
     assert "is missing" in chunk.unreadable[0].detail
     assert "is damaged" in chunk.unreadable[1].detail
-    with pytest.raises(RedPopError, match=r"4 pictures cannot be read, such as: The image .* is missing"):
-        embed_images(grids, own, rows)
 
 
 def test_pictures_that_are_all_missing_make_a_chunk_without_rows(tmp_path, grids, stored):
@@ -198,13 +204,11 @@ def test_pictures_that_are_all_missing_make_a_chunk_without_rows(tmp_path, grids
     assert sum(len(chunk.unreadable) for chunk in chunks) == 22
 
 
-def test_no_pictures_and_no_captions_give_no_chunks_and_empty_tables(grids, bundled_texts, stored, store):
+def test_no_pictures_and_no_captions_give_no_chunks(grids, bundled_texts, stored, store):
     rows = stored[1].slice(0, 0)
     assert list(image_chunks([grids], store, rows)) == []
-    assert embed_images(grids, store, rows).num_rows == 0
     captions = pa.table({"caption_sha256": pa.array([], pa.string()), "caption": pa.array([], pa.string())})
     assert list(caption_chunks(bundled_texts, captions)) == []
-    assert embed_captions(bundled_texts, captions).num_rows == 0
 
 
 def test_closing_early_ends_the_threads_and_reads_no_further(grids, stored, store):
@@ -258,7 +262,7 @@ def test_caption_chunks_equal_encode(bundled_texts, captions):
 
 def test_captions_beyond_the_window_are_all_there(bundled_texts, captions, monkeypatch):
     monkeypatch.setattr("redpop_assets.encoders.rows._WINDOW", 64)
-    keys = embed_captions(bundled_texts, captions).column("caption_sha256").to_pylist()
+    keys = embedded_captions(bundled_texts, captions).column("caption_sha256").to_pylist()
     assert sorted(keys) == captions.column("caption_sha256").to_pylist()
 
 
@@ -336,9 +340,9 @@ def test_missing_pictures_do_not_disturb_the_measurement(tmp_path, stored):
 
 def test_captions_that_are_due_tune_their_encoder(tmp_path, tiny_bert, captions):
     encoder = load_text_encoder(f"transformers:tiny/{tiny_bert}", device="cpu")
-    before = embed_captions(encoder, captions).sort_by("caption_sha256")
+    before = embedded_captions(encoder, captions).sort_by("caption_sha256")
     assert tune_captions(encoder, captions, tmp_path) is None
     choice = tune_captions(encoder, pa.concat_tables([captions] * 2), tmp_path)
     assert choice == encoder.engine.choice
-    after = embed_captions(encoder, captions).sort_by("caption_sha256")
+    after = embedded_captions(encoder, captions).sort_by("caption_sha256")
     assert cosines(vectors_of(before), vectors_of(after)).min() > 0.999

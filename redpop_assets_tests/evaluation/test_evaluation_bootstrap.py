@@ -17,6 +17,7 @@ from redpop_assets.evaluation.bootstrap import (
 )
 from redpop_assets.evaluation.metrics import mae, spearman
 from redpop_assets.evaluation.pairs import pair_accuracy, pair_outcomes
+from redpop_assets.evaluation.weighted_metrics import of_rows
 
 VALUES = st.integers(-4, 4).map(float)
 
@@ -125,7 +126,7 @@ def test_undefined_is_none():
     assert interval(spearman_of(truth, prediction), np.zeros(20, dtype=np.int64)) is None
     assert interval(spearman_of(truth[:2], prediction[:2]), np.arange(2)) is None
     assert interval(mean_of([]), np.zeros(0, dtype=np.int64)) is None
-    assert interval(spearman_of(truth, prediction, np.zeros(0, dtype=np.int64)), clusters) is None
+    assert interval(of_rows(np.zeros(0, dtype=np.int64), spearman_of([], [])), clusters) is None
     assert paired_difference(spearman_of(truth, prediction), spearman_of(truth, np.zeros(20)), clusters) is None
     no_pairs = np.zeros((0, 2), dtype=np.int64)
     assert interval(pair_accuracy_of(no_pairs, np.zeros(0)), clusters) is None
