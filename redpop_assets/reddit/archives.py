@@ -516,6 +516,11 @@ def _document_rows(source: OpenArchive, skip: int, wanted: frozenset[str] | None
 class _Document:
     """One JSON text, read value by value through a window that need not hold more than one of them.
 
+    ijson (3.6 with yajl2_c) was tried in its place. It knows no limit to the length of a value, and takes memory that
+    grows with the square of its depth: 970 MB for 20,000 nested arrays, a file of 40 kB. It makes a question mark of a
+    lone surrogate, and a document ends for it at an integer of more than 64 bits or a byte order mark. It is slower,
+    too: 86 MB of submissions per second of a processor, where this reads 118.
+
     Every method raises `_BrokenDocumentError` where the text is no JSON, or ends too early.
     """
 
