@@ -100,7 +100,9 @@ def _analysis_asset(tables: TableAssets, analysis: Analysis) -> dg.AssetsDefinit
                 "remarks": "; ".join(outcome.notes),
                 "figures": dg.MetadataValue.path(str(figures.root)),
                 "table": dg.MetadataValue.md(rows_markdown(outcome.rows, analysis.shown)),
-                "pictures": dg.MetadataValue.md("\n\n".join(markdown.picture(figures.read(name), name) for name in shown)),
+                "pictures": dg.MetadataValue.md(
+                    "\n\n".join(markdown.picture(figures.read(name), name) for name in shown)
+                ),
             }
         }
 

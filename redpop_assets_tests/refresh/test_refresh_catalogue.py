@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from redpop_assets.evaluation.catalogue import out_of_fold
-from redpop_assets.pages.catalogue import catalogue_by_subreddit
 from redpop_assets.features.registry import BLOCKS
+from redpop_assets.pages.catalogue import catalogue_by_subreddit
 from redpop_assets.refresh import catalogue as feature_catalogue
 from redpop_assets.refresh.catalogue import refresh_catalogue
 from redpop_assets.refresh.training_set import build_training_set
