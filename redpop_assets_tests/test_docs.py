@@ -1,0 +1,276 @@
+"""The pages that people read: what they point at is there, what they name exists, what they tell to do works."""
+
+import importlib
+import json
+import re
+import shlex
+import sys
+import tomllib
+from pathlib import Path
+from types import ModuleType
+
+import numpy as np
+import pytest
+from typer.core import TyperCommand, TyperGroup
+from typer.main import get_command
+
+from redpop_assets.predictors.base import Predictor
+from redpop_assets.predictors.registry import predictor_class, predictor_names, predictor_variants
+from redpop_assets.settings import Settings
+from redpop_assets.settings_table import variable_of
+from redpop_assets.storage.schema import LAYERS, load_schema
+from redpop_assets.testing.planted import make_planted
+
+ROOT = Path(__file__).resolve().parents[1]
+WRITTEN = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md"))]
+PAGES = [*WRITTEN, ROOT / "warehouse" / "README.md"]
+MADE_BY_RUNS = (
+    "warehouse/redpop.duckdb",
+    "warehouse/demo",
+    "warehouse/author.key",
+    "warehouse/images",
+    "warehouse/models",
+)
+
+_FENCE = re.compile(r"^( *)```(\w*)\n(.*?)^\1```$", re.M | re.S)
+_CODE = re.compile(r"(?<!`)`([^`\n]+)`(?!`)")
+_LINK = re.compile(r"!?\[[^\]]*\]\(([^)\s]+)\)")
+_TABLE = re.compile(rf"(?<![\w./])({'|'.join(LAYERS)})\.([a-z_]+)\b(?!\.py)")
+
+
+def _name(page: Path) -> str:
+    return str(page.relative_to(ROOT))
+
+
+def _prose(page: Path) -> str:
+    """The page without its blocks of code."""
+    return _FENCE.sub("", page.read_text(encoding="utf-8"))
+
+
+def _code(page: Path) -> list[str]:
+    """Every line of code in the page: those of blocks, without `$ ` and comments, and what stands in backticks."""
+    text = page.read_text(encoding="utf-8")
+    blocks = [line.strip() for _, _, block in _FENCE.findall(text) for line in block.splitlines()]
+    lines = [line for line in blocks if not line.startswith("#")]
+    return [line.strip().removeprefix("$ ") for line in [*lines, *_CODE.findall(_FENCE.sub("", text))]]
+
+
+def _anchors(page: Path) -> set[str]:
+    """The anchors of the headings of a page, as GitHub makes them."""
+    found: dict[str, int] = {}
+    anchors = set()
+    for heading in re.findall(r"^#+ (.+)$", _prose(page), re.M):
+        slug = re.sub(r"[^\w\- ]", "", heading.strip().lower()).replace(" ", "-")
+        times = found.get(slug, 0)
+        found[slug] = times + 1
+        anchors.add(f"{slug}-{times}" if times else slug)
+    return anchors
+
+
+def _broken_links(page: Path) -> list[str]:
+    broken = []
+    for target in _LINK.findall(_prose(page)):
+        if re.match(r"[a-z]+:", target):
+            continue
+        path, _, anchor = target.partition("#")
+        pointed = page.parent / path if path else page
+        if not pointed.exists() or (anchor and anchor not in _anchors(pointed)):
+            broken.append(target)
+    return broken
+
+
+def _commands(line: str, program: str) -> list[list[str]]:
+    """The words after each call of a program in a line of code."""
+    found = []
+    for call in re.findall(rf"(?:^|[\s/]){program} ([^|]+)", line):
+        lexer = shlex.shlex(call, posix=True, punctuation_chars=True)
+        lexer.whitespace_split = True
+        found.append(list(lexer))
+    return found
+
+
+def _command_line() -> TyperGroup:
+    """What `redpop` is, by the entry point of the package."""
+    entry = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]["scripts"]["redpop"]
+    command = get_command(importlib.import_module(entry.partition(":")[0]).app)
+    assert isinstance(command, TyperGroup)
+    return command
+
+
+def _wrong_in_call(words: list[str], group: TyperGroup) -> str | None:
+    """What of a call of `redpop` there is not; None if it is right."""
+    command: TyperCommand | TyperGroup = group
+    while isinstance(command, TyperGroup) and words and not words[0].startswith("-"):
+        if words[0] not in command.commands:
+            return None if command is not group and command.params else f"no command {words[0]}"
+        command, words = command.commands[words[0]], words[1:]
+    options = {option for parameter in command.params for option in (*parameter.opts, *parameter.secondary_opts)}
+    unknown = [word for word in words if re.fullmatch(r"--?[a-z][a-z-]*", word) and word not in options | {"--help"}]
+    return f"{command.name} has no option {unknown[0]}" if unknown else None
+
+
+def test_the_readme_is_short():
+    assert len((ROOT / "README.md").read_bytes()) <= 10_000
+
+
+@pytest.mark.parametrize("page", PAGES, ids=_name)
+def test_links_point_at_something(page):
+    assert not _broken_links(page)
+
+
+@pytest.mark.parametrize("page", WRITTEN, ids=_name)
+def test_pages_are_found_from_the_readme(page):
+    """Nothing is written that nobody is sent to."""
+    reached, todo = set(), [ROOT / "README.md"]
+    while todo:
+        here = todo.pop()
+        if here in reached:
+            continue
+        reached.add(here)
+        links = (target.partition("#")[0] for target in _LINK.findall(_prose(here)))
+        todo += [(here.parent / link).resolve() for link in links if link.endswith(".md") and ":" not in link]
+    assert page in reached
+
+
+@pytest.mark.parametrize("page", PAGES, ids=_name)
+def test_targets_of_make_exist(page):
+    makefile = (ROOT / "Makefile").read_text(encoding="utf-8")
+    targets = set(re.findall(r"^([a-z][\w-]*):", makefile, re.M))
+    called = [word for line in _code(page) for words in _commands(line, "make") for word in words if "=" not in word]
+    assert not set(called) - targets
+
+
+@pytest.mark.parametrize("page", PAGES, ids=_name)
+def test_commands_and_options_of_redpop_exist(page):
+    group = _command_line()
+    calls = [words for line in _code(page) for words in _commands(line, "redpop")]
+    assert not [wrong for words in calls if (wrong := _wrong_in_call(words, group))]
+
+
+@pytest.mark.parametrize("page", WRITTEN, ids=_name)
+def test_files_settings_and_tables_that_are_named_exist(page):
+    """But for the files that a recipe makes, and those that runs make."""
+    text = "\n".join(_code(page))
+    schema = load_schema()
+    made = {"redpop_assets/features/questions.py", "redpop_assets/predictors/systems/hour_mean.py"}
+    made |= {"warehouse/schema/features/questions.sql"}
+    paths = re.findall(
+        r"(?<![\w./<-])((?:redpop_assets(?:_tests)?|warehouse|benchmarks|docs)/[\w./-]*)(?![\w<*])", text
+    )
+    missing = {path for path in paths if not path.startswith(MADE_BY_RUNS) and not (ROOT / path).exists()}
+    assert not missing - made
+    variables = {variable_of(name, field) for name, field in Settings.model_fields.items()} | {"REDPOP_WRITE_SNAPSHOT"}
+    assert not set(re.findall(r"\bRED(?:POP|DIT)_[A-Z_]+\b", text)) - variables
+    tables = {".".join(found) for found in _TABLE.findall(text)}
+    assert not tables - set(schema) - {"marts.published_warehouse", "features.questions"}
+
+
+def test_every_predictor_is_described_with_what_it_needs():
+    page = (ROOT / "docs" / "predictors.md").read_text(encoding="utf-8")
+    rows = dict(re.findall(r"^\| `(\w+)` \| .* \| ([^|]*) \|$", page, re.M))
+    expected = {}
+    for name in [name for system in predictor_names() for name in (system, *predictor_variants(system))]:
+        kind = predictor_class(name)
+        needs = [*sorted(kind.requires), *(["words"] if kind.reads_captions else [])]
+        expected[name] = ", ".join(needs) or "–"
+    assert rows == expected
+
+
+def test_imports_go_down_the_rooms_of_the_architecture():
+    page = (ROOT / "docs" / "architecture.md").read_text(encoding="utf-8")
+    (drawing,) = [block for _, _, block in _FENCE.findall(page) if "faces " in block]
+    rows: list[list[str]] = []
+    for line in drawing.partition(" apart ")[0].splitlines():
+        head, rooms = line[:12].strip(), line[12:56].split()
+        if head:
+            rows.append(rooms)
+        elif rooms:
+            rows[-1] += rooms
+    level = {room: number for number, row in enumerate(rows) for room in row}
+    packages = {path.name for path in (ROOT / "redpop_assets").iterdir() if (path / "__init__.py").exists()}
+    assert packages - {"sandbox", "testing"} <= set(level)
+    upwards = set()
+    for file in (ROOT / "redpop_assets").rglob("*.py"):
+        room = file.relative_to(ROOT / "redpop_assets").parts[0].removesuffix(".py")
+        for imported in re.findall(r"^\s*from redpop_assets\.(\w+)", file.read_text(encoding="utf-8"), re.M):
+            if level.get(imported, len(rows)) < level.get(room, 0):
+                upwards.add(f"{room} imports {imported}")
+    assert not upwards
+
+
+@pytest.fixture
+def recipe(tmp_path):
+    """Makes a module of the block of code on the architecture page that says something."""
+    text = (ROOT / "docs" / "architecture.md").read_text(encoding="utf-8")
+    loaded = []
+
+    def block(holding: str) -> str:
+        (found,) = [
+            "\n".join(line.removeprefix(indent) for line in code.splitlines())
+            for indent, _, code in _FENCE.findall(text)
+            if holding in code
+        ]
+        return found
+
+    def module(holding: str) -> ModuleType:
+        name = f"recipe_{len(loaded)}_{tmp_path.name.replace('-', '_')}"
+        (tmp_path / f"{name}.py").write_text(block(holding), encoding="utf-8")
+        sys.path.insert(0, str(tmp_path))
+        loaded.append(name)
+        try:
+            return importlib.import_module(name)
+        finally:
+            sys.path.remove(str(tmp_path))
+
+    yield block, module
+    for name in loaded:
+        del sys.modules[name]
+
+
+def test_the_recipe_of_a_feature_fits_its_table(recipe, tmp_path):
+    block, module = recipe
+    (tmp_path / "schema" / "features").mkdir(parents=True)
+    (tmp_path / "schema" / "features" / "questions.sql").write_text(block("CREATE TABLE"), encoding="utf-8")
+    table = load_schema(tmp_path / "schema")["features.questions"]
+    questions = module("question_features(")
+    features = questions.question_features(["Why?", "A lake", "Who? Me"])
+    assert (questions.FAMILY.table, set(questions.FAMILY.keys)) == (table.name, set(table.key) - {"code_version"})
+    assert {column.name for column in table.columns if column.is_feature} == set(features)
+    assert {column.known_at for column in table.columns if column.is_feature} == {"before_post"}
+    np.testing.assert_array_equal(features["question_marks"], [1, 0, 1])
+    np.testing.assert_array_equal(features["ends_with_question"], [1, 0, 0])
+
+
+def test_the_recipe_of_a_predictor_learns(recipe, tmp_path):
+    kind = recipe[1]("class HourMean").HourMean
+    assert issubclass(kind, Predictor)
+    planted = make_planted(seed=3)
+    fitted = kind(seed=7)
+    report = fitted.fit(planted.train, planted.validation)
+    assert report.blocks == ("time",)
+    fitted.save(tmp_path / "model")
+    expected = fitted.predict(planted.test)
+    assert np.ptp(expected) > 0
+    np.testing.assert_array_equal(kind.load(tmp_path / "model").predict(planted.test), expected)
+
+
+def test_the_recipe_of_a_source_is_read_as_a_post(recipe, tmp_path):
+    from redpop_assets.reddit.archives import read
+
+    file = tmp_path / "posts.ndjson"
+    file.write_text(recipe[0]('"observed_at"') + "\n", encoding="utf-8")
+    (chunk,) = read(file, subreddits=["pics"])
+    (post,) = chunk.rows
+    assert post.observed_at_rule == "observed_at"
+    assert post.submission["title"] == json.loads(file.read_text(encoding="utf-8"))["data"]["title"]
+
+
+def test_a_page_with_mistakes_is_noticed(tmp_path):
+    page = tmp_path / "page.md"
+    page.write_text("# One\n\n[a](#one) [b](#two) [c](gone.md) `redpop nothing` `make dinner`\n", encoding="utf-8")
+    assert _broken_links(page) == ["#two", "gone.md"]
+    group = _command_line()
+    assert _commands("make dinner", "make") == [["dinner"]]
+    assert _wrong_in_call(["nothing"], group) == "no command nothing"
+    assert _wrong_in_call(["sandbox", "advance", "8d", "--sideways"], group) == "advance has no option --sideways"
+    assert _wrong_in_call(["export", "--to", "out", "-r", "pics"], group) is None

@@ -1,0 +1,88 @@
+"""What `redpop predict` says: the champion in words, what is not known, and the same for programs."""
+
+import io
+import json
+from dataclasses import replace
+from datetime import datetime
+
+import pytest
+from rich.console import Console
+
+from redpop_assets.forecast_page import as_json, print_forecasts, standing
+from redpop_assets.refresh.draft import Forecast
+
+CHAMPION = Forecast(
+    predictor="fusion_lightgbm",
+    expected_log_score=7.1,
+    expected_score=1234.4,
+    percentile=0.876,
+    used_image=True,
+    used_caption=True,
+    test_spearman=0.412,
+    test_mae=0.7,
+    champion_since=datetime(2026, 6, 1),
+    intervals={50: (900.0, 1500.0), 80: (-0.7, 2600.2), 90: None},
+)
+OTHER = replace(
+    CHAMPION,
+    predictor="subreddit_median",
+    champion_since=None,
+    test_spearman=None,
+    used_image=False,
+    used_caption=False,
+    intervals={50: (900.0, 1500.0), 80: None, 90: None},
+)
+
+
+def shown(*forecasts):
+    text = io.StringIO()
+    print_forecasts(forecasts, "EarthPorn", "A [OC]", 7, Console(file=text, width=120))
+    return text.getvalue()
+
+
+def test_the_champion_speaks_in_words():
+    said = shown(CHAMPION, OTHER)
+    assert "r/EarthPorn: A [OC]\n" in said
+    assert "Expected   1,234 points after 7 days" in said
+    assert "Range      0 to 2,600 points, for 80 of 100 posts" in said  # Reddit shows nothing below 0
+    assert "Standing   in the top quarter: 88 % of the posts there score less" in said
+    assert "Seen       picture and title" in said
+    assert "fusion_lightgbm, the champion of r/EarthPorn since 2026-06-01" in said
+    assert "off by a factor of 2.0" in said
+    rows = [line.split() for line in said.splitlines() if line.startswith((" fusion", " subreddit"))]
+    assert [(row[0], row[-1]) for row in rows] == [("fusion_lightgbm", "0.41"), ("subreddit_median", "–")]
+
+
+def test_what_is_not_known_is_said():
+    said = shown(replace(OTHER, test_mae=None))
+    assert "Range      unknown: too few posts were held out" in said
+    assert "subreddit_median, which ranked unseen posts best; a champion is named by `redpop materialize`" in said
+    assert "factor" not in said
+    assert "neither picture nor title" in said
+
+
+def test_it_says_what_of_the_post_was_looked_at():
+    for image, caption, words in ((True, True, "picture and title"), (True, False, "picture"), (False, True, "title")):
+        said = shown(replace(CHAMPION, used_image=image, used_caption=caption), OTHER)
+        assert f"Seen       {words}\n" in said
+
+
+def test_programs_get_the_same():
+    found = json.loads(as_json([CHAMPION, OTHER], "earthporn", 7))
+    assert (found["subreddit"], found["label_age_days"]) == ("earthporn", 7)
+    first, second = found["forecasts"]
+    assert (first["champion"], second["champion"]) == (True, False)
+    assert first["intervals"] == {"50": [900.0, 1500.0], "80": [-0.7, 2600.2], "90": None}
+    assert (first["expected_score"], first["test_mae"], second["test_spearman"]) == (1234.4, 0.7, None)
+
+
+@pytest.mark.parametrize(
+    ("percentile", "words"),
+    [
+        *((1.0, "in the top tenth"), (0.9, "in the top tenth"), (0.89, "in the top quarter")),
+        *((0.6, "above the middle"), (0.5, "in the middle"), (0.3, "below the middle")),
+        *((0.2, "in the bottom quarter"), (0.0, "in the bottom quarter")),
+    ],
+)
+def test_a_percentile_in_words(percentile, words):
+    assert standing(percentile) == words
