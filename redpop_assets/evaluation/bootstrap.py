@@ -240,15 +240,32 @@ def _weighted_ranks(values: npt.NDArray[np.float64]) -> Callable[[Weights], npt.
 
 def resampled_weights(clusters: npt.NDArray[np.int64], resamples: int, seed: int) -> Iterator[Weights]:
     """Weights (b, n) of n posts on `resamples` resamples of their clusters, some at a time."""
-    labels, cluster = np.unique(clusters, return_inverse=True)
-    count = len(labels)
-    at_once = max(1, min(resamples, _CELLS_AT_ONCE // len(clusters)))
+    cluster = np.unique(clusters, return_inverse=True)[1]
+    for times in drawn_clusters(clusters, resamples, seed, cells=_CELLS_AT_ONCE):
+        yield times[:, cluster].astype(np.float64)
+
+
+def drawn_clusters(
+    clusters: npt.NDArray[np.int64], resamples: int, seed: int, *, cells: int
+) -> Iterator[npt.NDArray[np.int64]]:
+    """How often each cluster is drawn on each resample; the same for a seed, however many resamples come at a time.
+
+    Args:
+        clusters: (n,) cluster number of each post.
+        resamples: number of resamples.
+        seed: of the drawing.
+        cells: most weights of posts, b times n, that the caller wants to hold at a time.
+
+    Yields:
+        (b, g) for the g clusters in ascending order.
+    """
+    count = len(np.unique(clusters))
+    at_once = max(1, min(resamples, cells // len(clusters)))
     random = np.random.default_rng(seed)
     for start in range(0, resamples, at_once):
         size = min(at_once, resamples - start)
         drawn = random.integers(count, size=(size, count)) + np.arange(size)[:, None] * count
-        times = np.bincount(drawn.ravel(), minlength=size * count).reshape(size, count)
-        yield times[:, cluster].astype(np.float64)
+        yield np.bincount(drawn.ravel(), minlength=size * count).reshape(size, count)
 
 
 def _check_level(level: float) -> None:

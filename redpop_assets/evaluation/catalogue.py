@@ -16,6 +16,7 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
+from redpop_assets.evaluation.bootstrap import drawn_clusters
 from redpop_assets.evaluation.metrics import spearman
 from redpop_assets.storage.catalogue_page import is_feature, source_of, unit_of
 from redpop_assets.storage.schema import Column, Schema, Table
@@ -407,15 +408,11 @@ class _Ties:
 
 def _resampled(clusters: Clusters, resamples: int, seed: int) -> Iterator[tuple[int, Floats]]:
     """Position of the first of some resamples, and (n, b) how often each post is drawn on each of them."""
-    labels, cluster = np.unique(clusters, return_inverse=True)
-    count = len(labels)
-    at_once = max(1, min(resamples, _CELLS_AT_ONCE // len(clusters)))
-    random = np.random.default_rng(seed)
-    for start in range(0, resamples, at_once):
-        size = min(at_once, resamples - start)
-        drawn = random.integers(count, size=(size, count)) + np.arange(size)[:, None] * count
-        times = np.bincount(drawn.ravel(), minlength=size * count).reshape(size, count)
-        yield start, np.ascontiguousarray(times.T.astype(np.float32)[cluster])
+    cluster = np.unique(clusters, return_inverse=True)[1]
+    first = 0
+    for times in drawn_clusters(clusters, resamples, seed, cells=_CELLS_AT_ONCE):
+        yield first, np.ascontiguousarray(times.T.astype(np.float32)[cluster])
+        first += len(times)
 
 
 _SCHEMA: Final = pa.schema(

@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any, Final
 
-from redpop_assets.predictors.parts.conformal import LEVELS
+from redpop_assets.evaluation.measurement import LEVELS
 from redpop_assets.storage.warehouse import Warehouse
 
 CODE_VERSION: Final = "1"

@@ -7,7 +7,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from redpop_assets.predictors.parts.conformal import COLUMNS, FEWEST_IN_A_BIN, LEVELS, MOST_BINS, Calibration, tail_rank
+from redpop_assets.evaluation.measurement import LEVELS
+from redpop_assets.predictors.parts.conformal import COLUMNS, FEWEST_IN_A_BIN, MOST_BINS, Calibration, tail_rank
 
 NUMBERS = st.floats(-20, 20, allow_nan=False)
 

@@ -15,8 +15,9 @@ Choices:
   newest `MOST_ROWS` posts, because the cost grows with the cube of their number.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -31,6 +32,8 @@ MOST_ROWS_TUNING = 800
 MOST_ROWS = 4000
 SQUARED_LENGTH_SCALE = 0.5
 AT_ONCE = 2000
+
+_PARTS = ("mean", "deviation", "components")
 
 
 @dataclass(frozen=True, eq=False)
@@ -69,6 +72,20 @@ class Projection:
             scores[some] = block.part(some).standardised(self.mean, self.deviation) @ self.components
         scores[~block.present] = np.nan
         return scores
+
+
+def projection_arrays(projections: Mapping[str, Projection]) -> dict[str, Floats]:
+    """All arrays of projections, as files name them: `mean.<block>`, `deviation.<block>`, `components.<block>`."""
+    return {
+        f"{part}.{name}": np.ascontiguousarray(getattr(projection, part))
+        for name, projection in projections.items()
+        for part in _PARTS
+    }
+
+
+def projections_from(arrays: Mapping[str, NDArray[Any]], names: Iterable[str]) -> dict[str, Projection]:
+    """The projections of these blocks, from what `projection_arrays` made of them."""
+    return {name: Projection(*(arrays[f"{part}.{name}"] for part in _PARTS)) for name in names}
 
 
 @dataclass(frozen=True, eq=False)

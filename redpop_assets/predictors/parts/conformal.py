@@ -25,13 +25,12 @@ from typing import Final, Self
 import numpy as np
 from numpy.typing import NDArray
 
+from redpop_assets.evaluation.measurement import LEVELS
+
 Doubles = NDArray[np.float64]
 
 CODE_VERSION: Final = "1"
 """Raise it whenever an interval would come out differently."""
-
-LEVELS: Final = (50, 80, 90)
-"""Coverages aimed at, in percent."""
 
 POSTS_A_BIN: Final = 40
 MOST_BINS: Final = 5

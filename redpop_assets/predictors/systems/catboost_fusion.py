@@ -29,7 +29,7 @@ from redpop_assets.features.tfidf import CODE_VERSION as TFIDF_VERSION
 from redpop_assets.features.tfidf import TfIdf
 from redpop_assets.predictors.base import Doubles, Predictor, Training
 from redpop_assets.predictors.dataset import BLOCK_NAMES, Dataset
-from redpop_assets.predictors.parts.additive_kernel import Projection
+from redpop_assets.predictors.parts.additive_kernel import Projection, projection_arrays, projections_from
 from redpop_assets.predictors.parts.contributions import Contributions
 from redpop_assets.predictors.parts.ridge import Ridge
 from redpop_assets.predictors.parts.title_words import TitleWords
@@ -158,11 +158,7 @@ class CatBoostFusion(Predictor):
     def _save_files(self, folder: Path) -> list[str]:
         from safetensors.numpy import save_file
 
-        tensors: dict[str, np.ndarray[Any, Any]] = {}
-        for name, projection in self.projections.items():
-            tensors[f"mean.{name}"] = projection.mean
-            tensors[f"deviation.{name}"] = projection.deviation
-            tensors[f"components.{name}"] = np.ascontiguousarray(projection.components)
+        tensors: dict[str, np.ndarray[Any, Any]] = dict(projection_arrays(self.projections))
         for name, ridge in self.ridges.items():
             tensors[f"centre.{name}"] = ridge.centre
             tensors[f"coefficients.{name}"] = np.ascontiguousarray(ridge.coefficients)
@@ -183,11 +179,7 @@ class CatBoostFusion(Predictor):
 
         tensors = load_file(folder / TENSORS)
         details = json.loads((folder / DETAILS).read_text(encoding="utf-8"))
-        self.projections = {
-            name: Projection(tensors[f"mean.{name}"], tensors[f"deviation.{name}"], tensors[f"components.{name}"])
-            for name in WIDE
-            if name in self.columns
-        }
+        self.projections = projections_from(tensors, [name for name in WIDE if name in self.columns])
         self.ridges = {
             name: Ridge(tensors[f"centre.{name}"], tensors[f"coefficients.{name}"], intercept, penalty)
             for name, (intercept, penalty) in details["ridges"].items()

@@ -32,7 +32,13 @@ from numpy.typing import NDArray
 
 from redpop_assets.predictors.base import Doubles, Predictor, Training
 from redpop_assets.predictors.dataset import BLOCK_NAMES, EMBEDDINGS, Dataset, Floats
-from redpop_assets.predictors.parts.additive_kernel import AdditiveKernel, Projection, sum_of
+from redpop_assets.predictors.parts.additive_kernel import (
+    AdditiveKernel,
+    Projection,
+    projection_arrays,
+    projections_from,
+    sum_of,
+)
 from redpop_assets.predictors.parts.contributions import Contributions
 from redpop_assets.predictors.parts.trees import Rows, binned, predicted
 
@@ -191,12 +197,9 @@ class FusionLightGBM(Predictor):
     def _save_files(self, folder: Path) -> list[str]:
         from safetensors.numpy import save_file
 
-        tensors: dict[str, np.ndarray[Any, Any]] = {"dual": self.kernel.dual}
-        for name, projection in self.projections.items():
-            tensors[f"mean.{name}"] = projection.mean
-            tensors[f"deviation.{name}"] = projection.deviation
-            tensors[f"components.{name}"] = np.ascontiguousarray(projection.components)
-            tensors[f"centres.{name}"] = np.ascontiguousarray(self.kernel.centres[name])
+        tensors: dict[str, NDArray[Any]] = {"dual": self.kernel.dual, **projection_arrays(self.projections)}
+        for name, centres in self.kernel.centres.items():
+            tensors[f"centres.{name}"] = np.ascontiguousarray(centres)
         save_file(tensors, folder / TENSORS)
         boosters = [f"trees-{member}.txt" for member in range(len(self.boosters))]
         details = {
@@ -217,11 +220,7 @@ class FusionLightGBM(Predictor):
 
         tensors = load_file(folder / TENSORS)
         details = json.loads((folder / DETAILS).read_text(encoding="utf-8"))
-        self.projections = {
-            name: Projection(tensors[f"mean.{name}"], tensors[f"deviation.{name}"], tensors[f"components.{name}"])
-            for name in BLOCK_NAMES
-            if name in self.columns
-        }
+        self.projections = projections_from(tensors, [name for name in BLOCK_NAMES if name in self.columns])
         self.kernel = AdditiveKernel(
             weights={name: tuple(pair) for name, pair in details["weights"].items()},
             noise=details["noise"],

@@ -25,7 +25,7 @@ import numpy as np
 
 from redpop_assets.predictors.base import Doubles, Predictor, Training
 from redpop_assets.predictors.dataset import BLOCK_NAMES, Block, Dataset, Floats
-from redpop_assets.predictors.parts.additive_kernel import Projection
+from redpop_assets.predictors.parts.additive_kernel import Projection, projection_arrays, projections_from
 from redpop_assets.predictors.parts.networks import NetworkRegressor, Recipe
 
 if TYPE_CHECKING:
@@ -101,10 +101,7 @@ class MultimodalMLP(Predictor):
         from safetensors.numpy import save_file
 
         arrays: dict[str, np.ndarray[Any, Any]] = {"mean": self.mean, "deviation": self.deviation}
-        for name, projection in self.projections.items():
-            arrays[f"mean.{name}"] = projection.mean
-            arrays[f"deviation.{name}"] = projection.deviation
-            arrays[f"components.{name}"] = np.ascontiguousarray(projection.components)
+        arrays |= projection_arrays(self.projections)
         for number, member in enumerate(self.members):
             arrays |= member.arrays(f"member{number}")
         save_file(arrays, folder / FILE)
@@ -115,11 +112,7 @@ class MultimodalMLP(Predictor):
 
         arrays = load_file(folder / FILE)
         self.mean, self.deviation = arrays["mean"], arrays["deviation"]
-        self.projections = {
-            name: Projection(arrays[f"mean.{name}"], arrays[f"deviation.{name}"], arrays[f"components.{name}"])
-            for name in REDUCED
-            if name in self.columns
-        }
+        self.projections = projections_from(arrays, [name for name in REDUCED if name in self.columns])
         self.members = [NetworkRegressor(build_network, RECIPE) for _ in range(MEMBERS)]
         for number, member in enumerate(self.members):
             member.load_arrays(arrays, f"member{number}")
