@@ -212,20 +212,15 @@ def materialize(home: Path, table: str) -> dict[str, dict[str, float]]:
     import dagster as dg
 
     from redpop_assets.definitions import build_defs
-    from redpop_assets.runs import execute, prepare_instance
+    from redpop_assets.instance import open_instance
+    from redpop_assets.runs import execute
     from redpop_assets.settings import load_settings
 
-    os.environ |= {
-        "REDPOP_HOME": str(home),
-        "REDPOP_SOURCE": "benchmark",
-        "REDPOP_SUBREDDITS": ",".join(COMMUNITIES),
-        **{f"REDPOP_{modality.upper()}_ENCODER": name for modality, name in ENCODERS.items()},
-    }
-    settings = load_settings()
-    prepare_instance(settings)
+    encoders = {f"{modality}_encoder": name for modality, name in ENCODERS.items()}
+    settings = load_settings(home=home, source="benchmark", subreddits=COMMUNITIES, **encoders)
     defs = build_defs(settings)
     asset = defs.resolve_asset_graph().get(dg.AssetKey(["features", table]))
-    with dg.DagsterInstance.get() as instance:
+    with open_instance(settings) as instance:
         result = execute(defs, instance, COMMUNITIES[0], sorted(asset.execution_set_asset_keys), tags={})
         if not result.success:
             raise RuntimeError(f"features.{table} failed: see the log above")

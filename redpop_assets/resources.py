@@ -1,15 +1,13 @@
-"""Dagster's face of the domain objects: each resource only builds one. What they do lives in storage/ and reddit/."""
+"""The domain objects of a deployment, made from its settings. What they do lives in storage/, reddit/ and encoders/."""
 
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
-
-import dagster as dg
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from redpop_assets.encoders.base import Provenance
 from redpop_assets.encoders.judges import Judges
 from redpop_assets.features.family import Encoders, Family
 from redpop_assets.features.registry import FAMILIES
-from redpop_assets.settings import Settings, load_settings
+from redpop_assets.settings import Settings
 from redpop_assets.storage.images import ImageStore
 from redpop_assets.storage.models import ModelStore
 from redpop_assets.storage.warehouse import Warehouse
@@ -19,44 +17,11 @@ if TYPE_CHECKING:
     from redpop_assets.reddit.client import RedditClient
 
 
-class WarehouseResource(dg.ConfigurableResource[Any]):
-    """The DuckDB warehouse of one home directory."""
+@dataclass(frozen=True)
+class RedditResource:
+    """How a step gets to Reddit. Credentials stay with the settings, in memory: in no run configuration and no log."""
 
-    home: str
-    source: str
-    lock_timeout_seconds: float
-
-    def create_resource(self, context: dg.InitResourceContext) -> Warehouse:  # noqa: ARG002
-        """Hand out the plain warehouse."""
-        return Warehouse(Path(self.home), source=self.source, lock_timeout=self.lock_timeout_seconds)
-
-
-class ImageStoreResource(dg.ConfigurableResource[Any]):
-    """The image files of one home directory."""
-
-    root: str
-
-    def create_resource(self, context: dg.InitResourceContext) -> ImageStore:  # noqa: ARG002
-        """Hand out the plain store."""
-        return ImageStore(Path(self.root))
-
-
-class ModelStoreResource(dg.ConfigurableResource[Any]):
-    """The model files of one home directory."""
-
-    root: str
-
-    def create_resource(self, context: dg.InitResourceContext) -> ModelStore:  # noqa: ARG002
-        """Hand out the plain store."""
-        return ModelStore(Path(self.root))
-
-
-class RedditResource(dg.ConfigurableResource[Any]):
-    """The Reddit API. Credentials are read when a step connects, so that they stand in no run configuration."""
-
-    reddit_url: str
-    oauth_url: str
-    timeout_seconds: float
+    settings: Settings
 
     def connect(self) -> "RedditClient":
         """Log in, read-only.
@@ -68,20 +33,20 @@ class RedditResource(dg.ConfigurableResource[Any]):
         from redpop_assets.reddit.budget import RequestBudget
         from redpop_assets.reddit.client import RedditClient
 
-        settings = load_settings()
+        settings = self.settings
         return RedditClient(
             client_id=settings.reddit_client_id,
             client_secret=settings.reddit_client_secret.get_secret_value(),
             user_agent=settings.reddit_user_agent,
-            reddit_url=self.reddit_url,
-            oauth_url=self.oauth_url,
-            timeout=self.timeout_seconds,
-            budget=RequestBudget.of(settings.reddit_client_id, self.oauth_url, settings.budget_folder),
+            reddit_url=settings.reddit_url,
+            oauth_url=settings.oauth_url,
+            timeout=settings.reddit_timeout_seconds,
+            budget=RequestBudget.of(settings.reddit_client_id, settings.oauth_url, settings.budget_folder),
         )
 
 
 def open_warehouse(settings: Settings) -> Warehouse:
-    """The warehouse of a deployment, for work outside of Dagster."""
+    """The warehouse of a deployment."""
     return Warehouse(settings.home, source=settings.source, lock_timeout=settings.lock_timeout_seconds)
 
 
@@ -143,16 +108,13 @@ def fetch_policy(settings: Settings) -> "FetchPolicy":
 
 
 def build_resources(settings: Settings) -> dict[str, object]:
-    """The resources of a deployment, by the names the assets ask for."""
+    """The domain objects of a deployment, by the names the assets ask for.
+
+    They are made from the settings once, and nothing of them can be changed by the configuration of a run.
+    """
     return {
-        "warehouse": WarehouseResource(
-            home=str(settings.home), source=settings.source, lock_timeout_seconds=settings.lock_timeout_seconds
-        ),
-        "images": ImageStoreResource(root=str(settings.home / "images")),
-        "models": ModelStoreResource(root=str(settings.home / "models")),
-        "reddit": RedditResource(
-            reddit_url=settings.reddit_url,
-            oauth_url=settings.oauth_url,
-            timeout_seconds=settings.reddit_timeout_seconds,
-        ),
+        "warehouse": open_warehouse(settings),
+        "images": ImageStore(settings.home / "images"),
+        "models": ModelStore(settings.home / "models"),
+        "reddit": RedditResource(settings),
     }

@@ -3,13 +3,9 @@
 A run is recorded in the same instance that the UI shows. Inside one process its steps share what is expensive to load.
 """
 
-import os
-import socket
 import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
-from importlib import resources
-from pathlib import Path
 from typing import Any
 
 import dagster as dg
@@ -20,6 +16,7 @@ from redpop_assets.assets.tables import asset_key
 from redpop_assets.automation import ANALYSE, KEPT_FRESH, ON_DEMAND, REFRESH
 from redpop_assets.definitions import build_defs
 from redpop_assets.errors import RedPopError, SettingsError
+from redpop_assets.instance import end_dead_runs, open_instance, tags_of_this_process
 from redpop_assets.phases import in_phases
 from redpop_assets.settings import Settings
 
@@ -34,17 +31,6 @@ class RunOutcome:
     subreddit: str
     run_id: str
     failures: tuple[str, ...]
-
-
-def prepare_instance(settings: Settings) -> Path:
-    """Write `dagster.yaml` and `workspace.yaml` into `<home>/.dagster`, point DAGSTER_HOME there, return the folder."""
-    folder = settings.home / ".dagster"
-    folder.mkdir(parents=True, exist_ok=True)
-    instance = _template("dagster.yaml").replace("warehouse/.dagster", str(folder))
-    (folder / "dagster.yaml").write_text(instance, encoding="utf-8")
-    (folder / "workspace.yaml").write_text(_template("workspace.yaml"), encoding="utf-8")
-    os.environ["DAGSTER_HOME"] = str(folder)
-    return folder
 
 
 def materialize(
@@ -65,17 +51,16 @@ def materialize(
     Raises:
         SettingsError: the selection is empty or is no selection.
     """
-    prepare_instance(settings)
     defs = build_defs(settings)
     keys = selected_keys(defs, select, harvest)
     outcomes: dict[str, RunOutcome] = {}
-    with dg.DagsterInstance.get() as instance:
+    with open_instance(settings) as instance:
         for part in in_phases(keys, subreddits):
             for subreddit in subreddits:
                 if subreddit in outcomes and outcomes[subreddit].failures:
                     continue
                 result = execute(defs, instance, subreddit, part, tags={"redpop/source": settings.source})
-                outcomes[subreddit] = RunOutcome(subreddit, result.run_id, tuple(_failures(result)))
+                outcomes[subreddit] = RunOutcome(subreddit, result.run_id, tuple(failures_of(result)))
     return list(outcomes.values())
 
 
@@ -94,25 +79,24 @@ def analyse(settings: Settings, *, subreddit: str, predictor: str, only: Sequenc
     tables = {name: analysis.table for name, analysis in ANALYSES.items()} | {SPLITS: f"marts.{SPLITS}"}
     if unknown := sorted(set(only) - set(tables)):
         raise SettingsError(f"There is no analysis {unknown[0]!r}; there are {', '.join(tables)}.")
-    prepare_instance(settings)
     defs = build_defs(settings)
     keys = [asset_key(tables[name]) for name in only or ANALYSES]
     asked = {"config": {"subreddit": subreddit, "predictor": predictor}}
     ops = {key.to_python_identifier(): asked for key in keys}
-    with dg.DagsterInstance.get() as instance:
-        _end_dead_runs(instance)
+    with open_instance(settings) as instance:
+        end_dead_runs(instance)
         result = defs.resolve_job_def(ANALYSE).execute_in_process(
             instance=instance,
             asset_selection=keys,
             run_config={"loggers": {"terminal": {}}, "ops": ops},
             raise_on_error=False,
-            tags={**_of_this_process(), "redpop/source": settings.source},
+            tags={**tags_of_this_process(), "redpop/source": settings.source},
         )
-        failures = _failures(result)
+        failures = failures_of(result)
         if result.get_asset_materialization_events():
             published = [asset_key("marts.published_warehouse")]
             tags = {"redpop/source": settings.source}
-            failures += _failures(execute(defs, instance, settings.partitions[0], published, tags=tags))
+            failures += failures_of(execute(defs, instance, settings.partitions[0], published, tags=tags))
     return RunOutcome(subreddit, result.run_id, tuple(failures))
 
 
@@ -122,9 +106,8 @@ def report_import(settings: Settings, subreddit: str, file: str) -> None:
     Raises:
         RedPopError: a check of the raw tables failed.
     """
-    prepare_instance(settings)
     defs = build_defs(settings)
-    with dg.DagsterInstance.get() as instance:
+    with open_instance(settings) as instance:
         result = execute(
             defs,
             instance,
@@ -134,7 +117,7 @@ def report_import(settings: Settings, subreddit: str, file: str) -> None:
             tags={"redpop/source": settings.source, "redpop/import": file},
         )
     if not result.success:
-        raise RedPopError("The import is stored, but:\n" + "\n".join(_failures(result)))
+        raise RedPopError("The import is stored, but:\n" + "\n".join(failures_of(result)))
 
 
 def execute(
@@ -156,41 +139,15 @@ def execute(
         tags: of the run.
         config: run configuration, as in Dagster's launchpad.
     """
-    _end_dead_runs(instance)
+    end_dead_runs(instance)
     return defs.resolve_job_def(REFRESH).execute_in_process(
         instance=instance,
         partition_key=subreddit,
         asset_selection=list(keys),
         run_config={"loggers": {"terminal": {}}, **(config or {})},
         raise_on_error=False,
-        tags={**_of_this_process(), **tags},
+        tags={**tags_of_this_process(), **tags},
     )
-
-
-def _of_this_process() -> dict[str, str]:
-    """Tags that tell whose run it is."""
-    return {"redpop/host": socket.gethostname(), "redpop/pid": str(os.getpid())}
-
-
-def _end_dead_runs(instance: dg.DagsterInstance) -> None:
-    """Give back what runs hold whose process was killed: their place in a pool, for which the next run would wait."""
-    unfinished = dg.RunsFilter(statuses=[dg.DagsterRunStatus.STARTED], tags={"redpop/host": socket.gethostname()})
-    for run in instance.get_runs(unfinished):
-        pid = int(run.tags["redpop/pid"])
-        # In a container every process may have the same id; and this process has not begun a run.
-        if pid == os.getpid() or not _is_running(pid):
-            instance.report_run_failed(run, "The process of this run was killed.")
-            instance.event_log_storage.free_concurrency_slots_for_run(run.run_id)
-
-
-def _is_running(pid: int) -> bool:
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    except PermissionError:
-        return True  # of another user
-    return True
 
 
 def selected_keys(defs: dg.Definitions, select: str | None, harvest: bool) -> list[dg.AssetKey]:
@@ -224,7 +181,7 @@ def selected_keys(defs: dg.Definitions, select: str | None, harvest: bool) -> li
     return sorted(keys)
 
 
-def _failures(result: dg.ExecuteInProcessResult) -> list[str]:
+def failures_of(result: dg.ExecuteInProcessResult) -> list[str]:
     """One message per failed step: RedPop's own message if that is what stopped it, else the whole error."""
     messages = []
     for event in result.filter_events(lambda event: event.is_step_failure):
@@ -239,11 +196,3 @@ def _failures(result: dg.ExecuteInProcessResult) -> list[str]:
         else:
             messages.append(f"{event.step_key}: {error.to_string() if error else ''}")
     return messages
-
-
-def _template(name: str) -> str:
-    """A configuration file of the repository's root, or the copy that the wheel carries."""
-    packaged = resources.files("redpop_assets") / f"_{name}"
-    if packaged.is_file():
-        return packaged.read_text(encoding="utf-8")
-    return (Path(__file__).resolve().parents[1] / name).read_text(encoding="utf-8")

@@ -1,5 +1,7 @@
 """Every setting of the platform, typed, from the environment or a `.env` file in the working directory."""
 
+import json
+import os
 from collections.abc import Callable
 from datetime import timedelta
 from pathlib import Path
@@ -19,6 +21,12 @@ from redpop_assets.reddit.plan import DEFAULT_PLAN, REDDIT, HarvestPlan, Harvest
 
 REDDIT_URL = "https://www.reddit.com"
 OAUTH_URL = "https://oauth.reddit.com"
+
+HANDED_OVER = "REDPOP_SETTINGS"
+"""All settings of one process for another that it starts: see `Settings.handed_over`.
+
+One variable, because the programs of Dagster put the lines of a `.env` over the variables that they were started with.
+"""
 
 CommaSeparated = Annotated[tuple[str, ...], NoDecode]
 
@@ -321,6 +329,15 @@ class Settings(BaseSettings):
             )
         return self
 
+    def handed_over(self) -> dict[str, str]:
+        """The variable by which a process that is started reads these very settings, whatever else it finds.
+
+        Secrets stand in it: give it to the environment of that process and to nothing else.
+        """
+        fields = type(self).model_fields.items()
+        values = {field.validation_alias or name: written(getattr(self, name)) for name, field in fields}
+        return {HANDED_OVER: json.dumps(values)}
+
     @property
     def predictor_names(self) -> tuple[str, ...]:
         """The predictors that are trained and compared."""
@@ -404,14 +421,36 @@ class Settings(BaseSettings):
         return tuple(name for name, value in values.items() if not value)
 
 
-def load_settings() -> Settings:
-    """Read the settings.
+def variable_of(setting: str) -> str:
+    """The environment variable of a setting."""
+    return str(Settings.model_fields[setting].validation_alias or f"REDPOP_{setting.upper()}")
+
+
+def written(value: object) -> str:
+    """A value as it is written into the environment, secrets included."""
+    if isinstance(value, SecretStr):
+        return value.get_secret_value()
+    return ",".join(map(str, value)) if isinstance(value, tuple) else str(value)
+
+
+def shown(value: object) -> str:
+    """A value as it is written into the environment; secrets only as set or not."""
+    if isinstance(value, SecretStr):
+        return "set" if value.get_secret_value() else ""
+    return written(value)
+
+
+def load_settings(**chosen: object) -> Settings:
+    """Read the settings: those that the process was handed over if there are any, else from environment and `.env`.
+
+    Args:
+        chosen: values that hold whatever is found there, by field, credentials by variable.
 
     Raises:
         SettingsError: a value is not acceptable; the message names each variable.
     """
     try:
-        return Settings()
+        return Settings(**{**json.loads(os.environ.get(HANDED_OVER, "{}")), **chosen})
     except ValidationError as error:
         lines = []
         for problem in error.errors():

@@ -2,26 +2,13 @@
 
 from pathlib import Path
 
-from pydantic import SecretStr
 from pydantic.fields import FieldInfo
 
 from redpop_assets import markdown
-from redpop_assets.settings import Settings
+from redpop_assets.settings import Settings, shown, variable_of
 
 COMMAND = "python -m redpop_assets.settings_table"
 BEGIN, END = "<!-- settings: begin -->", "<!-- settings: end -->"
-
-
-def variable_of(name: str, field: FieldInfo) -> str:
-    """The environment variable of a setting."""
-    return str(field.validation_alias or f"REDPOP_{name.upper()}")
-
-
-def shown(value: object) -> str:
-    """A value as it would be written into the environment; secrets only as set or not."""
-    if isinstance(value, SecretStr):
-        return "set" if value.get_secret_value() else ""
-    return ",".join(map(str, value)) if isinstance(value, tuple) else str(value)
 
 
 def render() -> str:
@@ -29,7 +16,7 @@ def render() -> str:
     return markdown.table(
         ("variable", "default", "meaning"),
         [
-            (f"`{variable_of(name, field)}`", _default(field), field.description)
+            (f"`{variable_of(name)}`", _default(field), field.description)
             for name, field in Settings.model_fields.items()
         ],
     )

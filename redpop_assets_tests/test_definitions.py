@@ -209,24 +209,3 @@ def test_every_way_to_load_names_the_same_module_and_location():
     assert entry["python_module"]["location_name"] == "redpop"
     assert project["directory_type"] == "project"
     assert project["project"]["root_module"] == "redpop_assets"
-
-
-def test_the_instance_template_is_one_that_dagster_takes(tmp_path, only):
-    import yaml
-
-    from redpop_assets.runs import prepare_instance
-
-    template = yaml.safe_load((ROOT / "dagster.yaml").read_text(encoding="utf-8"))
-    assert template["telemetry"] == {"enabled": False}
-    with only({}, tmp_path):
-        folder = prepare_instance(Settings(_env_file=None, home=tmp_path / "home"))
-        written = (folder / "dagster.yaml").read_text(encoding="utf-8")
-        assert "warehouse/.dagster" not in written
-        assert os.environ["DAGSTER_HOME"] == str(folder)
-        with dg.DagsterInstance.get() as instance:
-            assert instance.telemetry_enabled is False
-            assert instance.get_concurrency_config().pool_config.default_pool_limit == 1
-            assert instance.run_retries_enabled is True
-            assert instance.run_monitoring_enabled is True
-        strays = [path for path in tmp_path.rglob("*") if path.is_file() and not path.is_relative_to(folder)]
-        assert strays == []

@@ -12,9 +12,9 @@ import duckdb
 import pytest
 from typer.testing import CliRunner
 
-from redpop_assets import cli
+from redpop_assets.cli.app import app
 from redpop_assets.reddit.records import AuthorKey
-from redpop_assets.runs import _failures
+from redpop_assets.runs import failures_of
 from redpop_assets.sandbox.clock import Clock
 from redpop_assets.sandbox.server import running
 from redpop_assets.sandbox.world import World
@@ -37,7 +37,7 @@ class Scene:
         self.clock.advance(timedelta(**advance))
         for subreddit in self.deployment.settings.partitions:
             run = self.deployment.run(subreddit, UP_TO_THE_FEATURES)
-            assert run.success, _failures(run.result)
+            assert run.success, failures_of(run.result)
             # Weeks later a young community looks different, of which it warns.
             assert {name for _, name in run.failed_checks} <= {"looks_as_before"}
         assert self.deployment.run("pics", 'key:"marts/published_warehouse"').success
@@ -142,15 +142,15 @@ def test_forgetting_by_hand(scene):
     post, other = chosen(scene, 5), chosen(scene, 7)
     author = scene.people[other["post_id"]]
     with scene.deployment.environment():
-        asked = CliRunner().invoke(cli.app, ["forget", post["post_id"]], input="n\n")
+        asked = CliRunner().invoke(app, ["forget", post["post_id"]], input="n\n")
         assert asked.exit_code == 1
         assert scene.places(post["post_id"])
         done = CliRunner().invoke(
-            cli.app, ["forget", f"https://www.reddit.com/r/pics/comments/{post['post_id']}/x/", "--yes"]
+            app, ["forget", f"https://www.reddit.com/r/pics/comments/{post['post_id']}/x/", "--yes"]
         )
         assert done.exit_code == 0, done.output
         assert "1 posts forgotten, 1 image files removed" in done.output
-        by_author = CliRunner().invoke(cli.app, ["forget", "--author", f"u/{author}", "--yes"])
+        by_author = CliRunner().invoke(app, ["forget", "--author", f"u/{author}", "--yes"])
         assert by_author.exit_code == 0, by_author.output
     for found in (post, other):
         assert scene.places(found["post_id"], found["caption"]) == []
@@ -169,7 +169,7 @@ def test_the_key_can_be_replaced(scene):
     before = dict(scene.published("SELECT post_id, author FROM core.posts WHERE author IS NOT NULL"))
     old = (scene.deployment.home / "author.key").read_bytes()
     with scene.deployment.environment():
-        done = CliRunner().invoke(cli.app, ["new-author-key", "--yes"])
+        done = CliRunner().invoke(app, ["new-author-key", "--yes"])
         assert done.exit_code == 0, done.output
     after = dict(scene.published("SELECT post_id, author FROM core.posts WHERE author IS NOT NULL"))
     assert (scene.deployment.home / "author.key").read_bytes() != old
@@ -191,7 +191,7 @@ def test_the_key_can_be_replaced(scene):
 )
 def test_what_cannot_be_forgotten_is_explained(scene, arguments, message):
     with scene.deployment.environment():
-        result = CliRunner().invoke(cli.app, ["forget", *arguments, "--yes"])
+        result = CliRunner().invoke(app, ["forget", *arguments, "--yes"])
     assert result.exit_code != 0
     assert message in str(result.exception)
 
@@ -199,6 +199,6 @@ def test_what_cannot_be_forgotten_is_explained(scene, arguments, message):
 def test_nothing_is_made_where_there_is_no_warehouse(deploy, tmp_path: Path):
     deployment = deploy("http://127.0.0.1:9", REDPOP_HOME=str(tmp_path / "empty"))
     with deployment.environment():
-        result = CliRunner().invoke(cli.app, ["forget", "1abc", "--yes"])
+        result = CliRunner().invoke(app, ["forget", "1abc", "--yes"])
     assert "There is no warehouse" in str(result.exception)
     assert not (tmp_path / "empty").exists()

@@ -11,7 +11,7 @@ import dagster as dg
 import pytest
 
 from redpop_assets.errors import SettingsError
-from redpop_assets.runs import materialize, prepare_instance
+from redpop_assets.runs import materialize
 from redpop_assets.sandbox.clock import Clock
 from redpop_assets.sandbox.server import running
 from redpop_assets.sandbox.world import World
@@ -220,17 +220,6 @@ def test_a_community_without_posts_runs_to_its_end(deploy):
     rows = deployment.rows("SELECT status, reason FROM marts.leaderboard")
     assert {row["status"] for row in rows} == {"not_trained"}
     assert all(row["reason"] for row in rows)
-
-
-def test_the_instance_lives_in_the_home(only, tmp_path):
-    from redpop_assets.settings import Settings
-
-    with only({}, tmp_path):
-        settings = Settings(_env_file=None, home=tmp_path / "some where")
-        folder = prepare_instance(settings)
-        assert folder == tmp_path / "some where" / ".dagster"
-        with dg.DagsterInstance.get() as instance:
-            assert instance.root_directory == str(folder)
 
 
 def test_what_is_no_selection_is_refused_before_anything_runs(start):

@@ -1,5 +1,6 @@
 """Settings: what the environment says, what is refused, and that each refusal names its variable."""
 
+import os
 from datetime import timedelta
 from pathlib import Path
 
@@ -10,7 +11,7 @@ from redpop_assets.errors import SettingsError
 from redpop_assets.labels import LabelRule
 from redpop_assets.predictors.registry import predictor_names
 from redpop_assets.reddit.plan import DEFAULT_PLAN
-from redpop_assets.settings import Settings, load_settings
+from redpop_assets.settings import Settings, load_settings, variable_of
 
 
 @pytest.fixture
@@ -111,6 +112,54 @@ def test_the_home_is_absolute(load, tmp_path):
     assert load(REDPOP_HOME="some/home").home == tmp_path / "some" / "home"
     assert load(REDPOP_HOME="~/redpop").home == Path.home() / "redpop"
     assert load(REDPOP_HOME="/data/redpop").home == Path("/data/redpop")
+
+
+def test_chosen_settings_hold_whatever_the_environment_says(only, tmp_path):
+    with only({"REDPOP_SEED": "3", "REDPOP_CHUNK_SIZE": "5", "REDDIT_CLIENT_ID": "of the environment"}, tmp_path):
+        before = dict(os.environ)
+        settings = load_settings(seed=4, subreddits=("cats",), REDDIT_CLIENT_ID="chosen", home="here")
+        with pytest.raises(SettingsError, match="REDPOP_HARVEST_PLAN: "):
+            load_settings(harvest_plan="newest")
+        assert dict(os.environ) == before
+    assert (settings.seed, settings.chunk_size, settings.reddit_client_id) == (4, 5, "chosen")
+    assert (settings.subreddits, settings.home) == (("cats",), tmp_path / "here")
+
+
+UNUSUAL = {
+    "home": "/data/red pop",
+    "source": "sandbox",
+    "subreddits": "cats,Aww",
+    "REDDIT_CLIENT_ID": "an id",
+    "REDDIT_CLIENT_SECRET": "a 'secret' = \"with\" $signs#",
+    "REDDIT_USER_AGENT": "linux:redpop:0.1 (by /u/somebody)",
+    "oauth_url": "http://127.0.0.1:8765",
+    "harvest_plan": "new@90m,top/week:200",
+    "harvest_plans": '{"Cats": "hot@2h,rising:100"}',
+    "observation_ages": "",
+    "recheck_hours": 1 / 3,
+    "allow_over_18": True,
+    "fetch_images": False,
+    "image_hosts_allowed": "127.0.0.1:81,127.0.0.1:82",
+    "image_format": "webp",
+    "image_longest_edge": 512,
+    "image_encoder": "timm:resnet10t/random",
+    "extra_image_encoders": "timm:resnet10t/random,open_clip:ViT-S-32-alt/random",
+    "nima_weights": "mobilenetv2_100//data/nima.pth",
+    "predictors": "stack,tfidf_ridge",
+    "nightly_cron": "5 5 * * *",
+}
+
+
+@pytest.mark.parametrize("chosen", [{}, UNUSUAL], ids=["usual", "unusual"])
+def test_another_process_reads_the_same_settings_from_the_environment_it_is_given(only, tmp_path, chosen):
+    """Whatever else it finds there and in its `.env`."""
+    with only({}, tmp_path):
+        settings = load_settings(**chosen)
+    (tmp_path / ".env").write_text("REDPOP_SEED=79\nREDPOP_HOME=elsewhere\nREDDIT_USER_AGENT=x\n", encoding="utf-8")
+    other = {variable_of(name): "of the environment" for name in Settings.model_fields}
+    with only({**other, **settings.handed_over()}, tmp_path):
+        assert load_settings() == settings
+        assert load_settings(seed=80).seed == 80
 
 
 def test_settings_do_not_change(load):

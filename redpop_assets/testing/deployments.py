@@ -11,8 +11,9 @@ from typing import Any
 import dagster as dg
 
 from redpop_assets.definitions import build_defs
+from redpop_assets.instance import open_instance
 from redpop_assets.resources import open_warehouse
-from redpop_assets.runs import execute, prepare_instance, selected_keys
+from redpop_assets.runs import execute, selected_keys
 from redpop_assets.settings import Settings, load_settings
 from redpop_assets.storage.warehouse import Warehouse
 
@@ -133,10 +134,8 @@ class Deployment:
     @contextmanager
     def instance(self) -> Iterator[tuple[Settings, dg.DagsterInstance]]:
         """A block in which this process sees the deployment, with the Dagster instance of its home."""
-        with self.environment() as settings:
-            prepare_instance(settings)
-            with dg.DagsterInstance.get() as instance:
-                yield settings, instance
+        with self.environment() as settings, open_instance(settings) as instance:
+            yield settings, instance
 
     def run(self, subreddit: str, select: str | None = None) -> Run:
         """Run the graph, or a selection of it, in this process."""

@@ -1,15 +1,13 @@
 """Analyses as people ask for them: through Dagster, on demand and never otherwise, and on the command line."""
 
-import io
 import sys
 
 import duckdb
 import pytest
-from rich.console import Console
 
-from redpop_assets import cli
 from redpop_assets.analyses.registry import ANALYSES
 from redpop_assets.automation import KEPT_FRESH, ON_DEMAND, REFRESH
+from redpop_assets.cli.app import main
 from redpop_assets.definitions import build_defs
 from redpop_assets.errors import SettingsError
 from redpop_assets.runs import analyse, selected_keys
@@ -41,11 +39,10 @@ def variables(community, tmp_path):
 def redpop(only, variables, tmp_path, monkeypatch, capfd):
     def run(*arguments):
         monkeypatch.setattr(sys, "argv", ["redpop", *arguments])
-        shown = io.StringIO()
-        monkeypatch.setattr(cli, "_console", Console(file=shown, width=240))
-        with only(variables, tmp_path), pytest.raises(SystemExit) as end:
-            cli.main()
-        return int(end.value.code or 0), shown.getvalue(), capfd.readouterr().err
+        with only({"COLUMNS": "240", **variables}, tmp_path), pytest.raises(SystemExit) as end:
+            main()
+        captured = capfd.readouterr()
+        return int(end.value.code or 0), captured.out, captured.err
 
     return run
 

@@ -7,9 +7,9 @@ import dagster as dg
 import duckdb
 import pytest
 
-from redpop_assets import cli
 from redpop_assets.analyses.registry import ANALYSES
 from redpop_assets.checks import LOOKS_AS_BEFORE
+from redpop_assets.cli.app import app
 from redpop_assets.refresh.drift import COMPARED_TABLES
 from redpop_assets.storage.forgetting import FORGOTTEN_REMOVALS
 from redpop_assets.storage.schema import load_schema
@@ -533,7 +533,7 @@ def test_a_feature_that_looks_different_is_a_warning_with_evidence_until_it_is_a
     assert deployment.run("pics", select).failed_checks == {LOOKS}
 
     with deployment.environment():
-        cli.app(["accept-drift", "pics", "image_features"], standalone_mode=False)
+        app(["accept-drift", "pics", "image_features"], standalone_mode=False)
     assert deployment.run("pics", select).failed_checks == set()
     assert deployment.run("earthporn", select).failed_checks == {LOOKS}  # nobody accepted it there
 

@@ -19,7 +19,7 @@ from filelock import FileLock
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from redpop_assets.doctor import _budget
+from redpop_assets.cli.diagnosis import request_budget
 from redpop_assets.errors import RedPopError
 from redpop_assets.reddit.budget import (
     GRACE,
@@ -307,6 +307,7 @@ def variables(server, tmp_path):
         "REDPOP_SOURCE": "sandbox",
         "REDPOP_REDDIT_URL": server.url,
         "REDPOP_OAUTH_URL": server.url,
+        "REDPOP_REDDIT_TIMEOUT_SECONDS": "5",
         "REDDIT_CLIENT_ID": "an-id",
         "REDDIT_CLIENT_SECRET": "secret",
         "REDDIT_USER_AGENT": "linux:redpop-tests:0.1 (by /u/redpop_tests)",
@@ -333,14 +334,14 @@ def test_a_deployment_keeps_its_budget_and_doctor_shows_it(only, tmp_path, serve
     )
     with only(variables, tmp_path):
         settings = load_settings()
-        assert "not known yet" in _budget(settings)
+        assert "not known yet" in request_budget(settings)
         for _ in range(2):  # each with its login
-            with RedditResource(reddit_url=server.url, oauth_url=server.url, timeout_seconds=5).connect() as client:
+            with RedditResource(settings).connect() as client:
                 list(client.info(["p1"]))
                 assert client.requests_remaining == 896
-        text = _budget(settings)
+        text = request_budget(settings)
         RequestBudget.of("an-id", server.url, tmp_path / "home").hold(50)
-        held = _budget(settings)
+        held = request_budget(settings)
     assert re.match(r"896 of 1000 requests left until \d\d:\d\d:\d\d UTC, 0 under way; shared in ", text)
     assert str(tmp_path / "home") in text
     assert re.search(r"Reddit asks to wait (50|49) s more", held)
@@ -350,7 +351,7 @@ def test_a_deployment_keeps_its_budget_and_doctor_shows_it(only, tmp_path, serve
 def test_doctor_says_what_to_do_about_a_folder_that_cannot_be_written(only, tmp_path, variables):
     (tmp_path / "home").write_text("not a folder")
     with only(variables, tmp_path), pytest.raises(RedPopError, match="REDPOP_BUDGET_DIR"):
-        _budget(load_settings())
+        request_budget(load_settings())
 
 
 # --- several processes ---

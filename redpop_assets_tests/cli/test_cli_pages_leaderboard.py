@@ -4,7 +4,7 @@ import io
 
 from rich.console import Console
 
-from redpop_assets.demo import print_leaderboard
+from redpop_assets.cli.pages.leaderboard import print_leaderboard
 
 
 def row(predictor, spearman, standing, **more):

@@ -1,12 +1,9 @@
 """`redpop accept-drift` as people type it."""
 
-import io
-import sys
+from functools import partial
 
 import pytest
-from rich.console import Console
 
-from redpop_assets import cli
 from redpop_assets.refresh.drift import profile_rows, read_accepted, read_sample
 from redpop_assets.storage.arrow import utc_now
 from redpop_assets.storage.warehouse import Warehouse
@@ -15,26 +12,15 @@ PIXELS = "features.image_features"
 
 
 @pytest.fixture
-def redpop(only, tmp_path, monkeypatch, capfd, encoders):
-    """Run `redpop …` on the home directory `home`; returns exit code and output."""
-
-    def run(*arguments):
-        monkeypatch.setattr(sys, "argv", ["redpop", *arguments])
-        monkeypatch.setattr(sys, "stdin", io.StringIO())
-        monkeypatch.setattr(cli, "_console", Console(width=200))
-        variables = {
-            "REDPOP_HOME": str(tmp_path / "home"),
-            "REDPOP_SUBREDDITS": "pics,EarthPorn",
-            "REDPOP_IMAGE_ENCODER": encoders.image,
-            "REDPOP_CAPTION_ENCODER": encoders.caption,
-        }
-        with only(variables, tmp_path), pytest.raises(SystemExit) as end:
-            cli.main()
-        captured = capfd.readouterr()
-        assert "Traceback" not in captured.out + captured.err
-        return int(end.value.code or 0), " ".join((captured.out + captured.err).split())
-
-    return run
+def redpop(redpop, tmp_path, encoders):
+    """On the home directory `home`."""
+    return partial(
+        redpop,
+        REDPOP_HOME=str(tmp_path / "home"),
+        REDPOP_SUBREDDITS="pics,EarthPorn",
+        REDPOP_IMAGE_ENCODER=encoders.image,
+        REDPOP_CAPTION_ENCODER=encoders.caption,
+    )
 
 
 @pytest.fixture
@@ -52,34 +38,34 @@ def drifted(tmp_path, fill, encoders):
 
 
 def test_one_table_is_accepted_and_the_others_go_on_warning(redpop, drifted, encoders):
-    code, output = redpop("accept-drift", "r/EarthPorn", "image_features")
-    assert code == 0
-    assert f"{PIXELS}, sharpness: PSI " in output
-    assert f"Accepted for r/earthporn: {PIXELS}." in output
-    assert "redpop materialize" in output
+    answer = redpop("accept-drift", "r/EarthPorn", "image_features")
+    assert answer.code == 0
+    assert f"{PIXELS}, sharpness: PSI " in answer.output
+    assert f"Accepted for r/earthporn: {PIXELS}." in answer.output
+    assert "redpop materialize" in answer.output
     assert read_sample(drifted, "earthporn", PIXELS, encoders).check().passed
     assert not read_sample(drifted, "earthporn", "features.caption_features", encoders).check().passed
 
 
 def test_without_a_table_everything_that_drifted_is_accepted_once(redpop, drifted, encoders):
-    code, output = redpop("accept-drift", "earthporn")
-    assert code == 0
-    assert f"{PIXELS}, sharpness: " in output
-    assert "features.caption_features, words: " in output
+    answer = redpop("accept-drift", "earthporn")
+    assert answer.code == 0
+    assert f"{PIXELS}, sharpness: " in answer.output
+    assert "features.caption_features, words: " in answer.output
     for table in (PIXELS, "features.caption_features"):
         assert read_sample(drifted, "earthporn", table, encoders).check().passed
     before = drifted.fingerprint("features.profiles")
-    code, output = redpop("accept-drift", "earthporn")
-    assert code == 0
-    assert "Nothing to accept: all features of r/earthporn look as before." in output
+    answer = redpop("accept-drift", "earthporn")
+    assert answer.code == 0
+    assert "Nothing to accept: all features of r/earthporn look as before." in answer.output
     assert drifted.fingerprint("features.profiles") == before
 
 
 def test_a_table_that_looks_as_before_is_left_alone(redpop, drifted):
     before = read_accepted(drifted, "earthporn", PIXELS)
-    code, output = redpop("accept-drift", "earthporn", "features.post_flags")
-    assert code == 0
-    assert "Nothing to accept: features.post_flags of r/earthporn" in output
+    answer = redpop("accept-drift", "earthporn", "features.post_flags")
+    assert answer.code == 0
+    assert "Nothing to accept: features.post_flags of r/earthporn" in answer.output
     assert read_accepted(drifted, "earthporn", PIXELS) == before
 
 
@@ -93,12 +79,12 @@ def test_a_table_that_looks_as_before_is_left_alone(redpop, drifted):
 )
 def test_unknown_names_are_errors_that_list_the_known_ones(redpop, drifted, arguments, message):
     before = drifted.fingerprint("features.profiles")
-    code, output = redpop("accept-drift", *arguments)
-    assert (code, message in output) == (1, True)
+    answer = redpop("accept-drift", *arguments)
+    assert (answer.code, message in answer.output) == (1, True)
     assert drifted.fingerprint("features.profiles") == before
 
 
 def test_without_a_warehouse_it_says_where_one_would_be(redpop):
-    code, output = redpop("accept-drift", "pics")
-    assert code == 1
-    assert "There is no warehouse at" in output
+    answer = redpop("accept-drift", "pics")
+    assert answer.code == 1
+    assert "There is no warehouse at" in answer.output

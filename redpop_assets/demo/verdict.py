@@ -1,39 +1,17 @@
-"""The demo with chaos: eleven days of a sandbox in which everything goes wrong, and what was lost by then.
+"""The verdict of the demo with chaos: what the warehouse has, compared with the sandbox's own truth."""
 
-The verdict compares the warehouse with the sandbox's own truth. A run that fails is started again, as the next nightly
-one would be; nothing else is done for the platform that it would not have to do at Reddit.
-"""
-
-import json
-import os
-import time
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 from PIL import Image
-from rich.box import SIMPLE_HEAD
-from rich.console import Console
-from rich.markup import escape
-from rich.table import Table as Grid
 
-from redpop_assets.demo import advance_clock, ask_sandbox, demo_settings, sandbox_process
-from redpop_assets.resources import open_warehouse
-from redpop_assets.settings import Settings
 from redpop_assets.storage import forgetting
 from redpop_assets.storage.warehouse import Warehouse
 
-HOME = "warehouse/demo-chaos"
-STEPS = (timedelta(0), timedelta(hours=2), timedelta(days=8), timedelta(hours=30), timedelta(hours=30))
-"""How much time passes before each harvest. The last three are far enough apart to call a missing post gone."""
-
-RUNS_PER_STEP = 4
 _GPS = 0x8825  # the part of a file's EXIF data that holds the place
-_UNTIL_CLEAN = "group:raw or group:core"
-
 # By what has befallen a picture: these have to be stored, of those nothing may be kept. Between them are pictures that
 # were there for a while, and animations, which the rules refuse.
 _SOUND = frozenset({None, "wrong-types", "rotated-images"})
@@ -64,88 +42,6 @@ class Report:
     def lost_nothing(self) -> bool:
         """The verdict."""
         return not any(self.checks.values())
-
-
-def chaos_settings(port: int) -> Settings:
-    """The settings of the demo with chaos: it waits less long than one would at Reddit, and trains few predictors."""
-    return demo_settings(
-        port,
-        HOME,
-        REDPOP_REDDIT_TIMEOUT_SECONDS="4",
-        REDPOP_IMAGE_TIMEOUT_SECONDS="4",
-        REDPOP_PREDICTORS="subreddit_median,metadata_boosting,redpop_thesis,fusion_lightgbm",
-    )
-
-
-def run_chaos_demo(settings: Settings, *, port: int, posts: int, console: Console) -> bool:
-    """Harvest, let time pass, harvest again, and say what was thrown and what was lost; returns whether nothing was.
-
-    Raises:
-        RedPopError: the sandbox does not start.
-    """
-    began = time.perf_counter()
-    report = Report()
-    url = f"http://127.0.0.1:{port}"
-    with sandbox_process(settings, port, posts=posts, options=("--chaos", "--budget", "100000")):
-        before = switch_chaos(url, on=["all"])
-        for number, pause in enumerate(STEPS):
-            now = advance_clock(url, pause)
-            if number:
-                _let_pauses_pass(open_warehouse(settings), pause)
-            console.print(f"[bold]Harvest {number + 1} of {len(STEPS)}[/], world time {now}", highlight=False)
-            everything = number in (0, len(STEPS) - 1)
-            _run_until_done(settings, report, console, select=None if everything else _UNTIL_CLEAN)
-            for name in settings.subreddits:
-                report.listed.update(json.loads(ask_sandbox(f"{url}/sandbox/listed?subreddit={name}")))
-            if report.unfinished:
-                break  # what keeps four runs from finishing is no accident
-        lines = ask_sandbox(f"{url}/sandbox/truth").splitlines()
-        truth = {row["id"]: row for row in map(json.loads, lines) if "id" in row}
-        after = switch_chaos(url)
-    print_situations(
-        {name: {**row, "thrown": row["thrown"] - before[name]["thrown"]} for name, row in after.items()}, console
-    )
-    examine(open_warehouse(settings), settings.home / "images", truth, report)
-    _print(report, console)
-    console.print(
-        f"Done in {time.perf_counter() - began:.0f} s. The warehouse: {os.path.relpath(settings.home)}/redpop.duckdb",
-        highlight=False,
-    )
-    return report.lost_nothing
-
-
-def switch_chaos(url: str, *, on: Iterable[str] = (), off: Iterable[str] = ()) -> dict[str, dict[str, Any]]:
-    """Switch situations in a running sandbox; returns all of them, as they are now.
-
-    Raises:
-        RedPopError: no sandbox answers there, or there is no such situation.
-    """
-    body = {"on": list(on), "off": list(off)}
-    situations: dict[str, dict[str, Any]] = json.loads(
-        ask_sandbox(f"{url}/sandbox/chaos", body if body["on"] or body["off"] else None)
-    )
-    return situations
-
-
-def delete_in_sandbox(url: str, what: Mapping[str, str]) -> list[str]:
-    """Delete a post (`post_id`, `reason`) or close an account (`author`) in a running sandbox; returns the posts' ids.
-
-    Raises:
-        RedPopError: no sandbox answers there, or it has no such post or account.
-    """
-    posts: list[str] = json.loads(ask_sandbox(f"{url}/sandbox/delete", dict(what)))["posts"]
-    return posts
-
-
-def print_situations(situations: Mapping[str, Mapping[str, Any]], console: Console) -> None:
-    """Print what may go wrong, whether it does, and how often it did."""
-    grid = Grid(title="What goes wrong", title_justify="left", box=SIMPLE_HEAD, pad_edge=False)
-    for name in ("situation", "what", "rate", "thrown"):
-        grid.add_column(name, justify="right" if name in ("rate", "thrown") else "left", no_wrap=name != "what")
-    for name, row in situations.items():
-        rate = f"{row['rate']:g}" if row["on"] else "off"
-        grid.add_row(name, escape(row["what"]), rate, str(row["thrown"]), style=None if row["on"] else "dim")
-    console.print(grid)
 
 
 def examine(warehouse: Warehouse, images: Path, truth: Mapping[str, Mapping[str, Any]], report: Report) -> None:
@@ -254,48 +150,6 @@ def _examine_deletions(
         f"{len(gone & (raw | buried))} stored posts were deleted or went missing: {len(buried)} posts are forgotten, "
         f"{len(gone & missed & raw)} missing ones are watched; {closed} stored posts have no author any more."
     )
-
-
-def _run_until_done(settings: Settings, report: Report, console: Console, *, select: str | None) -> None:
-    from redpop_assets.runs import materialize
-
-    waiting: Sequence[str] = settings.partitions
-    for attempt in range(RUNS_PER_STEP):
-        outcomes = materialize(settings, waiting, select=select)
-        report.runs += len(outcomes)
-        waiting = [outcome.subreddit for outcome in outcomes if outcome.failures]
-        for outcome in outcomes:
-            for failure in outcome.failures:
-                report.failures += 1
-                words = " ".join(failure.split())
-                console.print(f"[yellow]r/{outcome.subreddit}:[/] {escape(words)}", highlight=False, soft_wrap=True)
-        if not waiting:
-            return
-        if attempt + 1 < RUNS_PER_STEP:
-            console.print(f"The next run goes on with {', '.join(f'r/{name}' for name in waiting)}.", highlight=False)
-    report.unfinished += [f"r/{name}" for name in waiting]
-
-
-def _let_pauses_pass(warehouse: Warehouse, passed: timedelta) -> None:
-    """Let the world's time pass for image hosts as well: when they are asked again goes by the machine's clock."""
-    if not warehouse.live.exists():
-        return
-    with warehouse.write() as writer:
-        writer.execute("UPDATE core.image_fetches SET next_attempt_at = next_attempt_at - $passed", {"passed": passed})
-
-
-def _print(report: Report, console: Console) -> None:
-    console.print(f"{report.runs} runs; {report.failures} failures, after which they went on.", highlight=False)
-    for note in report.notes:
-        console.print(escape(note), highlight=False, soft_wrap=True)
-    grid = Grid(title="What was lost", title_justify="left", box=SIMPLE_HEAD, pad_edge=False)
-    for name in ("check", "number", "for example"):
-        grid.add_column(name, justify="right" if name == "number" else "left")
-    for check, cases in report.checks.items():
-        style = "bold red" if cases else None
-        grid.add_row(check, str(len(cases)), escape(", ".join(cases[:3])), style=style)
-    console.print(grid)
-    console.print("[green]Nothing was lost.[/]" if report.lost_nothing else "[bold red]Something was lost.[/]")
 
 
 def _column(warehouse: Warehouse, statement: str) -> set[str]:

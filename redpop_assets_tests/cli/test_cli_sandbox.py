@@ -11,30 +11,13 @@ import urllib.request
 from datetime import timedelta
 
 import pytest
-from rich.console import Console
 
-from redpop_assets import cli
-from redpop_assets.demo import ask_sandbox
+from redpop_assets.demo.sandbox import ask_sandbox, truth
 from redpop_assets.errors import RedPopError
 from redpop_assets.sandbox.chaos import SITUATIONS
 from redpop_assets.sandbox.clock import Clock
 from redpop_assets.sandbox.server import running
 from redpop_assets.sandbox.world import World
-
-
-@pytest.fixture
-def redpop(only, tmp_path, monkeypatch, capfd):
-    """Run `redpop …` in an empty folder; returns its exit code and all that it printed."""
-
-    def run(*arguments):
-        monkeypatch.setattr(sys, "argv", ["redpop", *arguments])
-        monkeypatch.setattr(cli, "_console", Console(width=200))
-        with only({}, tmp_path), pytest.raises(SystemExit) as end:
-            cli.main()
-        captured = capfd.readouterr()
-        return int(end.value.code or 0), captured.out + captured.err
-
-    return run
 
 
 @pytest.fixture
@@ -47,10 +30,10 @@ def sandbox():
 
 def test_situations_are_shown_and_switched(redpop, sandbox):
     _, url, port = sandbox
-    code, output = redpop("sandbox", "chaos", "--port", port)
-    assert code == 0
-    assert all(name in output for name in SITUATIONS)
-    assert "every post by [deleted]" in output
+    answer = redpop("sandbox", "chaos", "--port", port)
+    assert answer.code == 0
+    assert all(name in answer.output for name in SITUATIONS)
+    assert "every post by [deleted]" in answer.output
     redpop("sandbox", "chaos", "--on", "all", "--off", "resets", "--port", port)
     redpop("sandbox", "chaos", "--off", "resets", "--off", "timeouts", "--port", port)
     rows = json.loads(ask_sandbox(f"{url}/sandbox/chaos"))
@@ -59,21 +42,21 @@ def test_situations_are_shown_and_switched(redpop, sandbox):
 
 def test_an_unknown_situation_names_those_that_there_are(redpop, sandbox):
     for arguments in (("chaos", "--on", "thunder", "--port", sandbox[2]), ("--with", "thunder")):
-        code, output = redpop("sandbox", *arguments)
-        assert code == 1
-        assert "'thunder'" in output
-        assert "rate-limits" in output
+        answer = redpop("sandbox", *arguments)
+        assert answer.code == 1
+        assert "'thunder'" in answer.output
+        assert "rate-limits" in answer.output
 
 
 def test_a_post_and_an_account_are_deleted(redpop, sandbox):
     world, url, port = sandbox
     post = next(post for post in world.posts("pics", world.epoch.timestamp()) if post.kind == "image")
-    code, output = redpop("sandbox", "delete", post.id, "--reason", "missing", "--port", port)
-    assert (code, post.id in output) == (0, True)
-    code, output = redpop("sandbox", "delete", "--author", post.author, "--port", port)
-    assert code == 0
-    truth = {row["id"]: row for row in map(json.loads, ask_sandbox(f"{url}/sandbox/truth").splitlines()) if "id" in row}
-    assert (truth[post.id]["missing"], truth[post.id]["author_gone"]) == (True, True)
+    answer = redpop("sandbox", "delete", post.id, "--reason", "missing", "--port", port)
+    assert (answer.code, post.id in answer.output) == (0, True)
+    answer = redpop("sandbox", "delete", "--author", post.author, "--port", port)
+    assert answer.code == 0
+    known = truth(url)
+    assert (known[post.id]["missing"], known[post.id]["author_gone"]) == (True, True)
 
 
 @pytest.mark.parametrize(
@@ -86,22 +69,38 @@ def test_a_post_and_an_account_are_deleted(redpop, sandbox):
     ],
 )
 def test_a_wrong_deletion_says_so(redpop, sandbox, arguments, words):
-    code, output = redpop("sandbox", "delete", *arguments, "--port", sandbox[2])
-    assert code == 1
-    assert words in output
+    answer = redpop("sandbox", "delete", *arguments, "--port", sandbox[2])
+    assert answer.code == 1
+    assert words in answer.output
 
 
 def test_a_sandbox_that_is_not_there(redpop):
     for arguments in (("chaos",), ("delete", "1abc")):
-        code, output = redpop("sandbox", *arguments, "--port", "1")
-        assert code == 1
-        assert "start one with `redpop sandbox`" in output
+        answer = redpop("sandbox", *arguments, "--port", "1")
+        assert answer.code == 1
+        assert "start one with `redpop sandbox`" in answer.output
+
+
+def test_advancing_a_sandbox_that_is_not_there(redpop):
+    answer = redpop("sandbox", "advance", "8d", "--port", "1")
+    assert answer.code == 1
+    assert "redpop sandbox" in answer.output
+
+
+def test_advancing_a_sandbox(redpop):
+    world = World(posts_per_subreddit=10)
+    clock = Clock(world.epoch)
+    with running(world, clock) as url:
+        answer = redpop("sandbox", "advance", "8d", "--port", url.rpartition(":")[2])
+    assert answer.code == 0
+    assert "2026-06-09" in answer.output
+    assert (clock.now() - world.epoch).days == 8
 
 
 def test_the_demo_with_chaos_lets_time_pass_by_itself(redpop):
-    code, output = redpop("demo", "--chaos", "--advance", "8d")
-    assert code == 1
-    assert "leave --advance out" in output
+    answer = redpop("demo", "--chaos", "--advance", "8d")
+    assert answer.code == 1
+    assert "leave --advance out" in answer.output
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,7 @@ from datetime import datetime
 import pytest
 from rich.console import Console
 
-from redpop_assets.forecast_page import as_json, print_forecasts, standing
+from redpop_assets.cli.pages.forecast import as_json, print_forecasts, standing
 from redpop_assets.refresh.draft import Forecast
 
 CHAMPION = Forecast(

@@ -8,7 +8,8 @@ import pytest
 from PIL import Image
 from rich.console import Console
 
-from redpop_assets.chaos_demo import Report, _print, examine
+from redpop_assets.cli.pages.chaos import print_report
+from redpop_assets.demo.verdict import Report, examine
 from redpop_assets.storage.arrow import arrow_table
 
 SEEN = datetime(2026, 6, 12)
@@ -103,7 +104,7 @@ def place(empty_warehouse, tmp_path):
 
 def printed(report):
     out = io.StringIO()
-    _print(report, Console(file=out, width=200))
+    print_report(report, Console(file=out, width=200))
     return out.getvalue()
 
 

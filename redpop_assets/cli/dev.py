@@ -1,0 +1,31 @@
+"""`redpop dev`: the UI of Dagster, with everything that refreshes itself."""
+
+from typing import Annotated
+
+import typer
+
+from redpop_assets.cli.arguments import SANDBOX_PORT, Port
+from redpop_assets.cli.console import say
+from redpop_assets.cli.programs import foreground, program
+
+
+def dev(
+    demo: Annotated[bool, typer.Option("--demo", help="On the demo's home, with its sandbox running beside.")] = False,
+    port: Annotated[int, typer.Option(help="Port of the UI.", min=1, max=65535)] = 3000,
+    sandbox_port: Port = SANDBOX_PORT,
+) -> None:
+    """Open the Dagster UI with schedules and sensors running; stop it with Ctrl-C."""
+    from redpop_assets.demo.sandbox import sandbox_process
+    from redpop_assets.demo.settings import demo_settings
+    from redpop_assets.instance import dagster_environment, prepare_instance
+    from redpop_assets.settings import load_settings
+
+    settings = demo_settings(sandbox_port) if demo else load_settings()
+    workspace = prepare_instance(settings) / "workspace.yaml"
+    environment = dagster_environment(settings)
+    command = [program("dagster"), "dev", "-w", str(workspace), "-p", str(port), "--log-level", "warning"]
+    say(f"Home {settings.home}. The UI: http://localhost:{port}")
+    if demo:
+        with sandbox_process(sandbox_port, state=settings.home / "sandbox", subreddits=settings.subreddits):
+            raise typer.Exit(foreground(command, environment))
+    raise typer.Exit(foreground(command, environment))

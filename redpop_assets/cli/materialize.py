@@ -1,0 +1,33 @@
+"""`redpop materialize`: communities brought up to date."""
+
+from typing import Annotated
+
+import typer
+from rich.markup import escape
+
+from redpop_assets.cli.arguments import Subreddits, chosen
+from redpop_assets.cli.console import say
+
+
+def materialize(
+    subreddit: Subreddits = None,
+    select: Annotated[
+        str | None, typer.Option(help="Assets in Dagster's selection syntax, such as group:features. Default: all.")
+    ] = None,
+    harvest: Annotated[bool, typer.Option(help="Ask Reddit for posts; --no-harvest uses those that are there.")] = True,
+) -> None:
+    """Bring communities up to date, as the nightly schedule does, and publish the result."""
+    from redpop_assets.runs import materialize as run
+    from redpop_assets.settings import load_settings
+
+    settings = load_settings()
+    outcomes = run(settings, chosen(settings, subreddit), select=select, harvest=harvest)
+    for outcome in outcomes:
+        if not outcome.failures:
+            say(f"r/{outcome.subreddit}: up to date (run {outcome.run_id[:8]})")
+        for failure in outcome.failures:
+            say(f"[red]r/{outcome.subreddit}: {escape(failure)}[/]")
+    if any(outcome.failures for outcome in outcomes):
+        say("What was finished is kept; the same command goes on from there. The log of a run: `redpop dev`.")
+        raise typer.Exit(1)
+    say('Next: `redpop leaderboard`, `redpop sql "FROM marts.leaderboard"`, or `redpop dev` for the UI.')

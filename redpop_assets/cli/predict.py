@@ -1,0 +1,64 @@
+"""`redpop predict`: what the predictors expect of a post that is not made yet."""
+
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from redpop_assets.cli.arguments import moment
+from redpop_assets.cli.console import console
+from redpop_assets.cli.published import published_rows
+from redpop_assets.errors import SettingsError
+
+
+def predict(
+    subreddit: Annotated[str, typer.Option("--subreddit", "-r", help="Where it would be posted.")],
+    title: Annotated[str, typer.Option("--title", "-t", help="Its title.")],
+    image: Annotated[Path | None, typer.Option("--image", "-i", help="The picture: JPEG, PNG, WebP or GIF.")] = None,
+    at: Annotated[
+        str, typer.Option(help="When it would be posted (UTC), such as 2026-12-24T18:00. Default: now.")
+    ] = "",
+    author: Annotated[str, typer.Option(help="Who would post it; a known author's past counts.")] = "",
+    to_json: Annotated[bool, typer.Option("--json", help="For programs: one JSON object.")] = False,
+) -> None:
+    """Expected score of a picture and a title that are not posted yet, its range, and where that stands."""
+    from redpop_assets.cli.pages.forecast import as_json, print_forecasts
+    from redpop_assets.images.decode import ImageRejected, open_rgb
+    from redpop_assets.reddit.records import AuthorKey
+    from redpop_assets.refresh.draft import forecast
+    from redpop_assets.refresh.new_post import NewPost
+    from redpop_assets.resources import judges_of, open_warehouse
+    from redpop_assets.settings import load_settings
+    from redpop_assets.storage.models import ModelStore
+
+    settings = load_settings()
+    subreddit = subreddit.removeprefix("r/")
+    if image is not None and not image.is_file():
+        raise SettingsError(f"There is no picture {image}.")
+    if not title.strip():
+        raise SettingsError("The title is empty; Reddit takes no post without one.")
+    posted_at = moment(at) if at else datetime.now(UTC)
+    try:
+        picture = open_rgb(image) if image else None
+    except ImageRejected as error:
+        raise SettingsError(f"{image} is no picture that can be used: {error}") from error
+    # Asking changes nothing, so any warehouse may be asked, whoever filled it.
+    source = published_rows(settings, "SELECT source FROM raw.source")[0]["source"]
+    warehouse = open_warehouse(settings.model_copy(update={"source": source}))
+    post = NewPost(
+        warehouse,
+        subreddit.lower(),
+        title.strip(),
+        picture,
+        posted_at=posted_at,
+        author=AuthorKey.load_or_create(settings.home / "author.key").digest(author) if author else None,
+        matured_after=settings.label_rule.final_age,
+        device=settings.device,
+        judges=judges_of(settings, warehouse),
+    )
+    forecasts = forecast(warehouse, ModelStore(settings.home / "models"), post)
+    if to_json:
+        typer.echo(as_json(forecasts, subreddit.lower(), settings.label_age_days))
+    else:
+        print_forecasts(forecasts, subreddit, title, settings.label_age_days, console())

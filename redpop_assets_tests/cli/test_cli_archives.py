@@ -1,0 +1,112 @@
+"""`redpop import` as people type it."""
+
+import csv
+import json
+
+from redpop_assets.reddit import imports
+
+BORN = 1_600_000_000
+
+
+def dump(path, *posts):
+    path.write_text(
+        "".join(
+            json.dumps(
+                {
+                    "id": f"a{number}",
+                    "title": f"Post {number}",
+                    "created_utc": BORN + number,
+                    "score": number,
+                    "url": f"https://i.redd.it/a{number}.jpg",
+                    "retrieved_on": BORN + 10_000_000,
+                }
+                | ({"subreddit": subreddit} if subreddit else {})
+            )
+            + "\n"
+            for number, subreddit in enumerate(posts)
+        ),
+        encoding="utf-8",
+    )
+
+
+def test_all_communities_of_the_settings_are_imported_in_one_pass(redpop, tmp_path):
+    dump(tmp_path / "RS.ndjson", "pics", "earthporn", "pics", "cats", "aww")
+    answer = redpop("import", "RS.ndjson", REDPOP_SUBREDDITS="pics,EarthPorn,aww,dogs")
+    assert answer.code == 0, answer.output
+    for words in ("2 posts of r/pics", "1 posts of r/earthporn", "1 posts of r/aww", "1 posts of other communities"):
+        assert words in answer.output
+    assert "r/dogs" not in answer.output
+    assert "redpop materialize --no-harvest --subreddit aww --subreddit earthporn --subreddit pics" in answer.output
+
+
+def test_some_communities(redpop, tmp_path):
+    dump(tmp_path / "RS.ndjson", "pics", "earthporn", "pics", "cats")
+    variables = {"REDPOP_SUBREDDITS": "pics,EarthPorn,cats,dogs"}
+    answer = redpop("import", "RS.ndjson", "-r", "cats", "-r", "r/EarthPorn", **variables)
+    assert answer.code == 0, answer.output
+    assert "2 posts of other communities were left out" in answer.output
+    answer = redpop("import", "RS.ndjson", "-r", "dogs", **variables)
+    assert (answer.code, "No post of r/dogs is in RS.ndjson" in answer.output) == (0, True)
+    assert "Next:" not in answer.output
+
+
+def test_a_file_that_names_no_community(redpop, tmp_path):
+    dump(tmp_path / "RS.ndjson", None, None)
+    answer = redpop("import", "RS.ndjson")
+    assert answer.code == 1
+    assert "import the file for that one alone" in answer.output
+    answer = redpop("import", "RS.ndjson", "-r", "pics")
+    assert (answer.code, "2 posts of r/pics" in answer.output) == (0, True)
+
+
+def test_an_interrupted_import_says_where_it_goes_on(redpop, tmp_path, monkeypatch):
+    dump(tmp_path / "RS.ndjson", *["pics"] * 50)
+    monkeypatch.setattr(imports, "_CHUNK_SIZE", 20)
+    store = imports._Pass.store
+    stored = []
+
+    def stop(self, chunk, warehouse, key):
+        if stored:
+            raise KeyboardInterrupt
+        stored.append(store(self, chunk, warehouse, key))
+
+    with monkeypatch.context() as patch:
+        patch.setattr(imports._Pass, "store", stop)
+        assert redpop("import", "RS.ndjson").code != 0
+    answer = redpop("import", "RS.ndjson")
+    assert answer.code == 0, answer.output
+    assert "it went on after line 20" in answer.output
+    assert "50 posts of r/pics in RS.ndjson: 50 new posts" in answer.output
+
+
+def test_importing_a_file_that_is_not_there(redpop):
+    answer = redpop("import", "nothing.csv", "-r", "pics")
+    assert answer.code == 1
+    assert "nothing.csv" in answer.output
+
+
+def test_importing_what_is_no_archive(redpop, tmp_path):
+    (tmp_path / "letter.csv").write_text("Dear friends,\nall is well.\n", encoding="utf-8")
+    answer = redpop("import", "letter.csv", "-r", "pics")
+    assert answer.code == 1
+    assert "created_utc" in answer.output
+
+
+def test_importing_a_table_twice(redpop, tmp_path):
+    with (tmp_path / "posts.csv").open("w", encoding="utf-8", newline="") as file:
+        table = csv.writer(file)
+        table.writerow(["id", "title", "created_utc", "score", "url"])
+        for number in range(5):
+            table.writerow(
+                [f"a{number}", f"Post {number}", 1_375_000_000 + number, number, f"http://i.imgur.com/{number}.jpg"]
+            )
+        table.writerow(["", "no id", "x", 1, "http://i.imgur.com/9.jpg"])
+    arguments = ("import", "posts.csv", "-r", "Pics", "--observed-at", "2013-09-01")
+    answer = redpop(*arguments)
+    assert answer.code == 0, answer.output
+    assert "5 posts of r/pics in posts.csv: 5 new posts, 5 new readings of scores." in answer.output
+    assert "1 broken lines were left out" in answer.output
+    assert "redpop materialize --no-harvest --subreddit pics" in answer.output
+    again = redpop(*arguments)
+    assert again.code == 0
+    assert "0 new posts, 0 new readings" in again.output
