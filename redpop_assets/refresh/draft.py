@@ -8,6 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from redpop_assets.errors import NotTrainable
+from redpop_assets.evaluation.measurement import LEVELS
 from redpop_assets.evaluation.metrics import percentile_rank, raw_score
 from redpop_assets.features.family import Content
 from redpop_assets.features.registry import BLOCKS
@@ -117,7 +118,7 @@ def _in_points(
 ) -> dict[int, tuple[float, float] | None]:
     """Intervals of one post by level."""
     found = {name: float(raw_score(values)[0]) for name, values in calibration.intervals(expected).items()}
-    bounds = {level: (found[f"low_{level}"], found[f"high_{level}"]) for level in conformal.LEVELS}
+    bounds = {level: (found[f"low_{level}"], found[f"high_{level}"]) for level in LEVELS}
     return {level: None if np.isnan(low) else (low, high) for level, (low, high) in bounds.items()}
 
 
