@@ -7,7 +7,7 @@ clip it there (section 2.5). So a number says which concept of its list fits bes
 `quality` is made of pairs of opposites; its numbers are the probability of the first of each pair, as in CLIP-IQA
 (Wang et al. 2023).
 
-The lists are RedPop's own and lie in `redpop_assets/features/data`: `sentiment_concepts.csv` holds adjective-noun pairs
+The lists are RedPop's own and lie in `redpop_assets/encoders/data`: `sentiment_concepts.csv` holds adjective-noun pairs
 in the spirit of SentiBank (Borth et al. 2013) with a valence of -1, 0 or 1, `zero_shot_concepts.csv` the others. The
 valences were given by hand and rated by no panel. The spelling is American.
 """
@@ -22,7 +22,6 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
-import redpop_assets.features
 from redpop_assets.encoders.base import TextEncoder, unit_rows
 
 CODE_VERSION: Final = "1"
@@ -31,7 +30,7 @@ CODE_VERSION: Final = "1"
 LOGIT_SCALE: Final = 100.0
 
 LISTS: Final[tuple[str, ...]] = ("anp", "people", "medium", "scene", "style", "quality")
-_DATA = Path(redpop_assets.features.__path__[0]) / "data"
+_DATA = Path(__file__).parent / "data"
 _NOBODY = "nobody"
 _TEMPLATES: Mapping[str, tuple[str, ...]] = {
     "anp": ("a photo of {}",),

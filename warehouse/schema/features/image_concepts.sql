@@ -15,7 +15,7 @@ COMMENT ON TABLE features.image_concepts IS 'What CLIP says an image shows, with
 COMMENT ON COLUMN features.image_concepts.image_sha256 IS 'SHA-256 of the image file. known_at=before_post';
 COMMENT ON COLUMN features.image_concepts.encoder IS 'The CLIP whose two halves were compared, such as open_clip:ViT-B-32/laion2b_s34b_b79k. known_at=before_post';
 COMMENT ON COLUMN features.image_concepts.code_version IS 'Version of the code and of the lists of concepts. known_at=before_post';
-COMMENT ON COLUMN features.image_concepts.anp IS 'Probability of each adjective-noun pair, summing to 1, in the order of redpop_assets/features/data/sentiment_concepts.csv (in the spirit of SentiBank, Borth et al. 2013). known_at=before_post';
+COMMENT ON COLUMN features.image_concepts.anp IS 'Probability of each adjective-noun pair, summing to 1, in the order of redpop_assets/encoders/data/sentiment_concepts.csv (in the spirit of SentiBank, Borth et al. 2013). known_at=before_post';
 COMMENT ON COLUMN features.image_concepts.people IS 'Probability of nobody, one person, face, group, crowd; sums to 1. known_at=before_post';
 COMMENT ON COLUMN features.image_concepts.medium IS 'Probability of photograph, painting, drawing, digital art, comic, meme, screenshot, text, chart, collage; sums to 1. known_at=before_post';
 COMMENT ON COLUMN features.image_concepts.scene IS 'Probability of landscape, water, forest, sky, space, city, street, building, interior, food, pet, animal, plant, vehicle, sport, event, portrait, object, handmade; sums to 1. known_at=before_post';
