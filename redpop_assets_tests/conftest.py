@@ -4,6 +4,7 @@ import os
 from collections.abc import Callable, Iterator
 from typing import Any
 
+import hypothesis
 import pytest
 from dagster._core.storage.event_log.sqlite import sqlite_event_log
 from dagster._core.storage.runs.sqlite import sqlite_run_storage
@@ -22,6 +23,10 @@ ON_THE_PIPELINE = (
     *("test_assets_pipeline.py", "test_assets_systems.py", "test_assets_new_post.py"),
     *("test_checks.py", "test_automation.py"),
 )
+
+# How long an example takes says what else the machine does, not what is wrong.
+hypothesis.settings.register_profile("redpop", deadline=None)
+hypothesis.settings.load_profile("redpop")
 
 
 @pytest.hookimpl(optionalhook=True)

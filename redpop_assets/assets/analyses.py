@@ -52,7 +52,8 @@ def split_comparison(work: Work) -> Mapping[str, Metadata]:
     One row per subreddit, predictor and split; trained only if the training set, the code or the seed changed.
     Takes as long as four trainings of all predictors.
     """
-    from redpop_assets.refresh.split_comparison import refresh_split_comparison, split_markdown
+    from redpop_assets.pages.split_comparison import split_markdown
+    from redpop_assets.refresh.split_comparison import refresh_split_comparison
 
     settings, asked = work.settings, work.config(Asked)
     rows, trained = refresh_split_comparison(

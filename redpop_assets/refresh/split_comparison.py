@@ -19,7 +19,6 @@ from redpop_assets.evaluation.measurement import Expectation, measure
 from redpop_assets.evaluation.splits import Split
 from redpop_assets.evaluation.targets import Posts
 from redpop_assets.features.family import Encoders
-from redpop_assets.pages.leaderboard import with_interval
 from redpop_assets.predictors.base import Progress
 from redpop_assets.predictors.dataset import Dataset
 from redpop_assets.predictors.registry import predictor_class, predictor_names
@@ -232,33 +231,3 @@ def refresh_split_comparison(
             trained += sum(row["status"] == "trained" for row in rows)
             progress(f"{predictor} trained under {len(due)} splits of r/{name}")
     return warehouse.query(f"SELECT * FROM {TABLE} ORDER BY ALL").to_pylist(), trained
-
-
-def split_markdown(rows: Sequence[Mapping[str, Any]]) -> str:
-    """Spearman under each split, a row per subreddit and predictor, as Markdown; best by time first."""
-    found: dict[tuple[str, str], dict[str, Mapping[str, Any]]] = {}
-    for row in rows:
-        found.setdefault((row["subreddit"], row["predictor"]), {})[row["split"]] = row
-    lines = [
-        f"| subreddit | predictor | {' | '.join(SPLITS)} | unseen authors by time |",
-        "| --- | --- |" + " --- |" * (len(SPLITS) + 1),
-    ]
-
-    def order(entry: tuple[tuple[str, str], Mapping[str, Mapping[str, Any]]]) -> tuple[str, float, str]:
-        value = entry[1].get("time", {}).get("spearman")
-        return entry[0][0], 2.0 if value is None else -value, entry[0][1]
-
-    for (subreddit, predictor), by_split in sorted(found.items(), key=order):
-        cells = [_cell(by_split.get(split)) for split in SPLITS]
-        share = by_split.get("time", {}).get("unseen_author_share")
-        unseen = "–" if share is None else f"{share:.0%}"
-        lines.append(f"| {subreddit} | {predictor} | {' | '.join(cells)} | {unseen} |")
-    lines += ["", "Spearman with 95 % intervals. Each split has a test part of its own; only that by time says how the "
-              "next posts would do."]  # fmt: skip
-    return "\n".join(lines)
-
-
-def _cell(row: Mapping[str, Any] | None) -> str:
-    if row is None:
-        return "–"
-    return with_interval(row, "spearman") if row["status"] == "trained" else "not trained"

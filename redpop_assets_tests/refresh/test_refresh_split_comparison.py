@@ -8,6 +8,7 @@ import pytest
 from redpop_assets.errors import SettingsError
 from redpop_assets.evaluation import splits
 from redpop_assets.evaluation.targets import Posts
+from redpop_assets.pages.split_comparison import split_markdown
 from redpop_assets.predictors.dataset import Block, Dataset
 from redpop_assets.refresh import split_comparison
 from redpop_assets.refresh.leaderboard import read_posts
@@ -16,7 +17,6 @@ from redpop_assets.refresh.split_comparison import (
     TABLE,
     compare_splits,
     refresh_split_comparison,
-    split_markdown,
     split_trials,
 )
 from redpop_assets.refresh.training_set import build_training_set
