@@ -16,8 +16,7 @@ from typer.main import get_command
 
 from redpop_assets.predictors.base import Predictor
 from redpop_assets.predictors.registry import predictor_class, predictor_names, predictor_variants
-from redpop_assets.settings import Settings
-from redpop_assets.settings_table import variable_of
+from redpop_assets.settings import Settings, variable_of
 from redpop_assets.storage.schema import LAYERS, load_schema
 from redpop_assets.testing.planted import make_planted
 
@@ -159,7 +158,7 @@ def test_files_settings_and_tables_that_are_named_exist(page):
     )
     missing = {path for path in paths if not path.startswith(MADE_BY_RUNS) and not (ROOT / path).exists()}
     assert not missing - made
-    variables = {variable_of(name, field) for name, field in Settings.model_fields.items()} | {"REDPOP_WRITE_SNAPSHOT"}
+    variables = set(map(variable_of, Settings.model_fields)) | {"REDPOP_WRITE_SNAPSHOT"}
     assert not set(re.findall(r"\bRED(?:POP|DIT)_[A-Z_]+\b", text)) - variables
     tables = {".".join(found) for found in _TABLE.findall(text)}
     assert not tables - set(schema) - {"marts.published_warehouse", "features.questions"}
