@@ -132,11 +132,13 @@ def test_pages_are_found_from_the_readme(page):
 
 
 @pytest.mark.parametrize("page", PAGES, ids=_name)
-def test_targets_of_make_exist(page):
+def test_targets_and_variables_of_make_exist(page):
     makefile = (ROOT / "Makefile").read_text(encoding="utf-8")
     targets = set(re.findall(r"^([a-z][\w-]*):", makefile, re.M))
-    called = [word for line in _code(page) for words in _commands(line, "make") for word in words if "=" not in word]
-    assert not set(called) - targets
+    words = {word for line in _code(page) for call in _commands(line, "make") for word in call}
+    variables = {word.partition("=")[0] for word in words if "=" in word}
+    assert not {word for word in words if "=" not in word} - targets
+    assert not {name for name in variables if f"$({name})" not in makefile}
 
 
 @pytest.mark.parametrize("page", PAGES, ids=_name)
