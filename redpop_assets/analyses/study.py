@@ -4,7 +4,6 @@ An analysis asks one question of one community at a time. Its table says what it
 while nothing changed costs a look at the warehouse. Analyses are computed when somebody asks, not every night.
 """
 
-import hashlib
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import astuple, dataclass, field
 from functools import cached_property
@@ -22,7 +21,8 @@ from redpop_assets.predictors.base import Predictor
 from redpop_assets.predictors.dataset import Dataset
 from redpop_assets.predictors.registry import load_predictor, predictor_class
 from redpop_assets.refresh.predictors import encoders_of
-from redpop_assets.refresh.training_set import read_split
+from redpop_assets.refresh.snapshot import ALL, Snapshot
+from redpop_assets.refresh.training_set import read_split, training_sets
 from redpop_assets.storage.figures import FigureStore
 from redpop_assets.storage.images import ImageStore
 from redpop_assets.storage.models import ModelStore
@@ -214,19 +214,17 @@ def studies(
         predictor_class(predictor)
     except ValueError as error:
         raise SettingsError(f"REDPOP_ANALYSED_PREDICTOR, or --predictor: {error}.") from error
-    found = warehouse.query(
-        "SELECT subreddit, any_value(snapshot) AS snapshot FROM models.training_set GROUP BY ALL ORDER BY ALL"
-    ).to_pylist()
-    chosen = [row for row in found if subreddit in ("", row["subreddit"])]
+    found = training_sets(warehouse)
+    chosen = {name: snapshot for name, snapshot in found.items() if subreddit in ("", name)}
     if subreddit and not chosen:
-        known = ", ".join(row["subreddit"] for row in found) or "none yet"
+        known = ", ".join(found) or "none yet"
         raise NotTrainable(
             f"r/{subreddit} has no training set: run `redpop materialize -r {subreddit}` first. There is one for: "
             f"{known}."
         )
     return [
-        Study(warehouse, models, images, encoders, row["subreddit"], row["snapshot"], predictor, seed, progress)
-        for row in chosen
+        Study(warehouse, models, images, encoders, name, snapshot, predictor, seed, progress)
+        for name, snapshot in chosen.items()
     ]
 
 
@@ -235,11 +233,11 @@ def refresh(analysis: Analysis, asked: Sequence[Study], warehouse: Warehouse) ->
     figures = FigureStore.of(warehouse)
     measured, notes = 0, []
     for study in asked:
-        measured_on = _measured_on(analysis, study)
-        if _is_current(analysis, study, measured_on, figures):
+        made_from = _made_from(analysis, study)
+        if _is_current(analysis, study, made_from, figures):
             continue
         finding = analysis.measure(study)
-        _store(analysis, study, finding, measured_on, figures)
+        _store(analysis, study, finding, made_from, figures)
         notes += [f"r/{study.subreddit}: {note}" for note in finding.notes]
         measured += 1
         remarks = f" ({'; '.join(finding.notes)})" if finding.notes else ""
@@ -249,15 +247,20 @@ def refresh(analysis: Analysis, asked: Sequence[Study], warehouse: Warehouse) ->
     return Outcome(rows, measured, tuple(notes), tuple(there))
 
 
-def _measured_on(analysis: Analysis, study: Study) -> str:
-    """Digest of what the rows depend on."""
-    parts: list[object] = [analysis.version, study.seed, study.snapshot, *astuple(study.encoders)]
+def _made_from(analysis: Analysis, study: Study) -> Snapshot:
+    """What the rows depend on."""
+    parts: dict[str, object] = {
+        "code": analysis.version,
+        "seed": study.seed,
+        "training set": study.snapshot,
+        "networks": astuple(study.encoders),
+    }
     if analysis.of_one_predictor:
-        parts += [study.predictor, predictor_class(study.predictor).code_version]
+        parts["predictor"] = (study.predictor, predictor_class(study.predictor).code_version)
     with study.warehouse.read() as reader:
         for table in analysis.sources:
-            parts.append(reader.fingerprint(table, "subreddit = $subreddit", {"subreddit": study.subreddit}))
-    return hashlib.sha256(repr(parts).encode()).hexdigest()[:16]
+            parts[table] = reader.fingerprint(table, "subreddit = $subreddit", {"subreddit": study.subreddit})
+    return Snapshot(parts, {"snapshot": "training set", "measured_on": ALL})
 
 
 def _scope(analysis: Analysis, study: Study) -> tuple[str, dict[str, str]]:
@@ -269,10 +272,12 @@ def _scope(analysis: Analysis, study: Study) -> tuple[str, dict[str, str]]:
     return condition, {**params, "predictor": study.predictor, "snapshot": study.snapshot}
 
 
-def _is_current(analysis: Analysis, study: Study, measured_on: str, figures: FigureStore) -> bool:
+def _is_current(analysis: Analysis, study: Study, made_from: Snapshot, figures: FigureStore) -> bool:
     condition, params = _scope(analysis, study)
-    found = study.warehouse.query(f"SELECT DISTINCT measured_on FROM {analysis.table} WHERE {condition}", params)
-    if found.column("measured_on").to_pylist() != [measured_on]:
+    found = study.warehouse.query(
+        f"SELECT DISTINCT {', '.join(made_from.kept)} FROM {analysis.table} WHERE {condition}", params
+    ).to_pylist()
+    if not found or not all(map(made_from.is_of, found)):
         return False
     return not analysis.draws or bool(_drawn(analysis, study, figures))
 
@@ -284,14 +289,14 @@ def _drawn(analysis: Analysis, study: Study, figures: FigureStore) -> list[str]:
     return [name for name in figures.names(study.subreddit) if name == own or name.startswith(others or ("\0",))]
 
 
-def _store(analysis: Analysis, study: Study, finding: Finding, measured_on: str, figures: FigureStore) -> None:
+def _store(analysis: Analysis, study: Study, finding: Finding, made_from: Snapshot, figures: FigureStore) -> None:
     """Write the rows, then the figures.
 
     Posts may have been forgotten while the analysis ran: their rows are not stored, nor a figure that shows one. A
     figure is written while nobody else can write to the warehouse, after the rows that name it, and removed before they
     change: whatever happens, forgetting finds it.
     """
-    same = {"subreddit": study.subreddit, "snapshot": study.snapshot, "measured_on": measured_on}
+    same = {"subreddit": study.subreddit, **made_from.columns}
     rows = [{**row, **same} for row in finding.rows]
     paths = {name: figures.relative(study.subreddit, name) for name in finding.figures}
     with study.warehouse.write() as writer:

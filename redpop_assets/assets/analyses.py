@@ -8,7 +8,9 @@ from redpop_assets import markdown
 from redpop_assets.analyses.registry import ANALYSES
 from redpop_assets.analyses.study import Analysis, refresh, rows_markdown, studies
 from redpop_assets.assets.tables import AssetPlan, Metadata, TableAssets, Work
+from redpop_assets.pages.split_comparison import split_markdown
 from redpop_assets.refresh.split_comparison import CODE_VERSION as SPLITS_VERSION
+from redpop_assets.refresh.split_comparison import refresh_split_comparison
 from redpop_assets.resources import deployed_encoders
 from redpop_assets.storage.figures import FigureStore
 
@@ -52,9 +54,6 @@ def split_comparison(work: Work) -> Mapping[str, Metadata]:
     One row per subreddit, predictor and split; trained only if the training set, the code or the seed changed.
     Takes as long as four trainings of all predictors.
     """
-    from redpop_assets.pages.split_comparison import split_markdown
-    from redpop_assets.refresh.split_comparison import refresh_split_comparison
-
     settings, asked = work.settings, work.config(Asked)
     rows, trained = refresh_split_comparison(
         work.warehouse,

@@ -6,12 +6,19 @@ import dagster as dg
 
 from redpop_assets.assets.tables import AssetPlan, Metadata, TableAssets, Work
 from redpop_assets.evaluation.catalogue import CODE_VERSION as CATALOGUE_VERSION
+from redpop_assets.pages.catalogue import catalogue_by_subreddit
+from redpop_assets.pages.leaderboard import leaderboard_markdown
+from redpop_assets.refresh.catalogue import refresh_catalogue
 from redpop_assets.refresh.forecasts import CODE_VERSION as FORECASTS_VERSION
+from redpop_assets.refresh.forecasts import accuracy_markdown, make_forecasts
 from redpop_assets.refresh.leaderboard import CODE_VERSION as LEADERBOARD_VERSION
+from redpop_assets.refresh.leaderboard import refresh_leaderboard
 from redpop_assets.refresh.predictions import CODE_VERSION as PREDICTIONS_VERSION
+from redpop_assets.refresh.predictions import refresh_predictions
 from redpop_assets.refresh.published import CODE_VERSION as PUBLISHED_VERSION
 from redpop_assets.refresh.published import refresh_published
 from redpop_assets.resources import deployed_encoders
+from redpop_assets.storage.arrow import utc_now
 
 _COMPARISON = ("marts.leaderboard", "marts.metrics", "marts.comparisons")
 
@@ -78,8 +85,6 @@ def predictions(work: Work) -> Mapping[str, Metadata]:
 
     One row per post and predictor; computed again for a subreddit when its model or its features changed.
     """
-    from redpop_assets.refresh.predictions import refresh_predictions
-
     computed = refresh_predictions(work.warehouse, work.models, progress=work.progress)
     return {"marts.predictions": {"rows_computed": computed}}
 
@@ -90,10 +95,7 @@ def leaderboard(work: Work) -> Mapping[str, Metadata]:
     Measured again for a subreddit when a model, a prediction or a label in it changed; who is better than whom is
     tested on the same resamples. What could not be trained is listed with the reason.
     """
-    from redpop_assets.pages.leaderboard import leaderboard_markdown
-    from redpop_assets.refresh.leaderboard import refresh_comparison
-
-    found = refresh_comparison(work.warehouse, seed=work.settings.seed)
+    found = refresh_leaderboard(work.warehouse, seed=work.settings.seed, progress=work.progress)
     best = max((row["spearman"] for row in found.rows if row["spearman"] is not None), default=0.0)
     significant = sum(row["p_holm"] is not None and row["p_holm"] < 0.05 for row in found.comparisons)
     work.progress(f"{len(found.rows)} rows, best Spearman {best:.3f}, {found.measured} communities measured")
@@ -113,9 +115,6 @@ def feature_catalogue(work: Work) -> Mapping[str, Metadata]:
     One row per subreddit and feature; measured again for a subreddit when its training set changed. A feature that
     alone says more than honest ones do is marked as suspicious.
     """
-    from redpop_assets.pages.catalogue import catalogue_by_subreddit
-    from redpop_assets.refresh.catalogue import refresh_catalogue
-
     settings = work.settings
     rows, measured = refresh_catalogue(
         work.warehouse, deployed_encoders(settings), seed=settings.seed, progress=work.progress
@@ -135,9 +134,6 @@ def forecasts(work: Work) -> Mapping[str, Metadata]:
     One row per post, never changed; marts.forecast_outcomes and marts.forecast_accuracy score it when the post has
     matured. A post waits up to a day for its picture and features.
     """
-    from redpop_assets.refresh.forecasts import accuracy_markdown, make_forecasts
-    from redpop_assets.storage.arrow import utc_now
-
     made = make_forecasts(work.warehouse, label_age=work.settings.label_rule.age, made_at=utc_now())
     work.progress(f"{made} new forecasts")
     accuracy = work.warehouse.query("FROM marts.forecast_accuracy").to_pylist()

@@ -8,7 +8,10 @@ from redpop_assets.assets.tables import AssetPlan, Metadata, TableAssets, Work
 from redpop_assets.automation import on_new_training_data
 from redpop_assets.predictors.registry import predictor_class
 from redpop_assets.refresh.champions import CODE_VERSION as CHAMPIONS_VERSION
+from redpop_assets.refresh.champions import history_markdown, refresh_champion
+from redpop_assets.refresh.predictors import PredictorState, refresh_predictor
 from redpop_assets.refresh.training_set import CODE_VERSION as TRAINING_VERSION
+from redpop_assets.refresh.training_set import refresh_training_set
 from redpop_assets.resources import deployed_encoders, deployed_families
 
 _TRAINING = ("models.training_set", "models.training_columns")
@@ -56,8 +59,6 @@ def training_set(work: Work) -> Mapping[str, Metadata]:
     All of train and validation had matured when the test part began, and no picture is on both sides.
     Columns that became known only after the post are refused.
     """
-    from redpop_assets.refresh.training_set import refresh_training_set
-
     settings = work.settings
     built = refresh_training_set(
         work.warehouse,
@@ -69,9 +70,7 @@ def training_set(work: Work) -> Mapping[str, Metadata]:
         most=settings.training_posts,
         predictors=settings.predictor_names,
     )
-    parts = built.rows.column("split").to_pylist()
-    names = ("train", "validation", "test", "embargo", "seen_before")
-    counts = {f"{part}_posts": parts.count(part) for part in names}
+    counts = {f"{part}_posts": posts for part, posts in built.sizes.items()}
     return {"models.training_set": {"snapshot": built.snapshot, **counts}, "models.training_columns": {}}
 
 
@@ -80,8 +79,6 @@ def _predictor_asset(tables: TableAssets, name: str) -> dg.AssetsDefinition:
     table = f"models.{name}"
 
     def predictor(work: Work) -> tuple[Metadata, str]:
-        from redpop_assets.refresh.predictors import refresh_predictor
-
         state = refresh_predictor(
             name,
             work.subreddit,
@@ -91,20 +88,8 @@ def _predictor_asset(tables: TableAssets, name: str) -> dg.AssetsDefinition:
             seed=work.settings.seed,
             progress=work.progress,
         )
-        row = state.row
-        outcome = row["status"] if row["reason"] is None else f"{row['status']}: {row['reason']}"
-        work.progress(outcome if state.trained_now else f"{outcome} (nothing new)")
-        metadata: Metadata = {
-            "status": row["status"],
-            "reason": row["reason"] or "",
-            "blocks": ", ".join(row["blocks"]),
-            "notes": "; ".join(row["notes"]),
-            "train_rows": row["train_rows"],
-            "train_seconds": row["train_seconds"],
-            "trained_now": state.trained_now,
-            "snapshot": row["snapshot"],
-        }
-        return metadata, f"{row['snapshot']}-{row['digest']}"
+        work.progress(state.outcome if state.trained_now else f"{state.outcome} (nothing new)")
+        return _described(state), state.version
 
     return tables.artifact(
         AssetPlan(
@@ -124,16 +109,28 @@ def _predictor_asset(tables: TableAssets, name: str) -> dg.AssetsDefinition:
     )
 
 
+def _described(state: PredictorState) -> Metadata:
+    row = state.row
+    return {
+        **{name: row[name] for name in ("status", "train_rows", "train_seconds", "snapshot")},
+        "reason": row["reason"] or "",
+        "blocks": ", ".join(row["blocks"]),
+        "notes": "; ".join(row["notes"]),
+        "trained_now": state.trained_now,
+        "trained_because": state.trained_because or "",
+    }
+
+
 def champions(work: Work) -> Mapping[str, Metadata]:
     """Which predictor speaks for a subreddit, and the evidence: every judgement, the last one holds.
 
     Candidates are chosen on the validation part and judged on the test part: nobody who loses to the median is
     champion, and one that is gives way only to what is better beyond chance. A new row when a model changed.
     """
-    from redpop_assets.refresh.champions import history_markdown, refresh_champion
-
     settings, warehouse, subreddit = work.settings, work.warehouse, work.subreddit
-    row, judged_now = refresh_champion(warehouse, work.models, subreddit, settings.predictor_names, seed=settings.seed)
+    row, judged_now = refresh_champion(
+        warehouse, work.models, subreddit, settings.predictor_names, seed=settings.seed, progress=work.progress
+    )
     champion = (row["predictor"] if row else None) or "nobody"
     work.progress(f"{champion}: {row['reason'] if row else 'nothing is trained yet'}")
     history = warehouse.query("FROM models.champions WHERE subreddit = $subreddit", {"subreddit": subreddit})

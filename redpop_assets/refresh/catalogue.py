@@ -16,14 +16,14 @@ from redpop_assets.evaluation.catalogue import CODE_VERSION, feature_catalogue
 from redpop_assets.features.family import Encoders
 from redpop_assets.features.registry import BLOCKS
 from redpop_assets.refresh.blocks import read_dataset
+from redpop_assets.refresh.snapshot import Snapshot
+from redpop_assets.refresh.training_set import training_sets
 from redpop_assets.storage.schema import Schema
 from redpop_assets.storage.warehouse import Warehouse
 
 TABLE: Final = "marts.feature_catalogue"
 
-_SNAPSHOTS = (
-    "SELECT subreddit, any_value(snapshot) AS snapshot FROM models.training_set GROUP BY ALL ORDER BY subreddit"
-)
+_KEPT = {"snapshot": "training set", "metrics_version": ("code", "seed", "definitions")}
 _LABELLED = """
 SELECT post_id, cluster, duplicate_group, log_score FROM models.training_set WHERE subreddit = $subreddit
 """
@@ -46,19 +46,21 @@ def refresh_catalogue(
     Returns:
         All rows of the catalogue, and the number of communities that were measured.
     """
-    version = _metrics_version(warehouse.schema, seed)
-    known: dict[tuple[str, str, str], list[dict[str, Any]]] = defaultdict(list)
+    stored: dict[str, list[dict[str, Any]]] = defaultdict(list)
     for row in warehouse.query(f"SELECT * FROM {TABLE} ORDER BY ALL").to_pylist():
-        known[row["subreddit"], row["snapshot"], row["metrics_version"]].append(row)
+        stored[row["subreddit"]].append(row)
     rows: list[dict[str, Any]] = []
     measured = 0
-    for subreddit, snapshot in ((row["subreddit"], row["snapshot"]) for row in warehouse.query(_SNAPSHOTS).to_pylist()):
-        found = known.get((subreddit, snapshot, version))
-        if found is None:
-            same = {"snapshot": snapshot, "metrics_version": version}
-            found = [{**row, **same} for row in _measure(warehouse, subreddit, encoders, seed)]
+    definitions = _definitions(warehouse.schema)
+    for subreddit, snapshot in training_sets(warehouse).items():
+        parts = {"code": CODE_VERSION, "seed": seed, "definitions": definitions, "training set": snapshot}
+        made_from = Snapshot(parts, _KEPT)
+        found = stored[subreddit]
+        if not found or not all(map(made_from.is_of, found)):
+            why = made_from.because(found[0] if found else None)
+            found = [{**row, **made_from.columns} for row in _measure(warehouse, subreddit, encoders, seed)]
             measured += 1
-            progress(f"{len(found)} features of r/{subreddit} measured")
+            progress(f"{len(found)} features of r/{subreddit} measured because {why}")
         rows += found
     with warehouse.write() as writer:
         empty = writer.query(f"SELECT * FROM {TABLE} LIMIT 0")
@@ -95,7 +97,7 @@ def _of(labelled: Mapping[str, Mapping[str, Any]], post_ids: Sequence[str], colu
     return [labelled[post][column] if post in labelled else post for post in post_ids]
 
 
-def _metrics_version(schema: Schema, seed: int) -> str:
-    """What the rows of a community depend on besides its training set."""
+def _definitions(schema: Schema) -> str:
+    """Digest of the definitions of all features: what they mean is in the catalogue."""
     definitions = "\0".join(schema[family.table].ddl for family in BLOCKS.values())
-    return f"{CODE_VERSION}-{seed}-{hashlib.sha256(definitions.encode()).hexdigest()[:8]}"
+    return hashlib.sha256(definitions.encode()).hexdigest()[:8]

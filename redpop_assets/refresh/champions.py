@@ -16,7 +16,6 @@ Every training brings a new judgement, on a test part that overlaps with the las
 and an interval that just leaves 0 out is weaker evidence than it looks. What a champion is worth, its forecasts tell.
 """
 
-import hashlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any, Final
@@ -28,6 +27,7 @@ from redpop_assets.evaluation.bootstrap import Difference, author_clusters, mean
 from redpop_assets.predictors.registry import MEDIAN, load_predictor
 from redpop_assets.refresh.blocks import read_dataset
 from redpop_assets.refresh.predictors import VALIDATION, encoders_of
+from redpop_assets.refresh.snapshot import ALL, Snapshot
 from redpop_assets.storage.arrow import arrow_table, utc_now
 from redpop_assets.storage.models import ModelStore
 from redpop_assets.storage.warehouse import Warehouse
@@ -137,7 +137,13 @@ def judge(present: str | None, bench: Bench) -> Verdict:
 
 
 def refresh_champion(
-    warehouse: Warehouse, models: ModelStore, subreddit: str, names: Sequence[str], *, seed: int
+    warehouse: Warehouse,
+    models: ModelStore,
+    subreddit: str,
+    names: Sequence[str],
+    *,
+    seed: int,
+    progress: Callable[[str], None],
 ) -> tuple[dict[str, Any] | None, bool]:
     """Judge anew if a model, the training set or the rules changed since the last judgement, and add it to the history.
 
@@ -147,6 +153,7 @@ def refresh_champion(
         subreddit: in lower case.
         names: the predictors in use.
         seed: of the bootstrap.
+        progress: told why there is a new judgement.
 
     Returns:
         The last row of models.champions for the subreddit, None if nothing was ever trained; whether it is new.
@@ -161,11 +168,14 @@ def refresh_champion(
         for model in warehouse.query(_MODELS, scope).to_pylist()
         if model["predictor"] in names and model["snapshot"] == snapshot and not model["untrained_weights"]
     ]
-    inputs = _inputs(trained, snapshot, seed)
+    digests = sorted((model["predictor"], model["digest"]) for model in trained)
+    parts = {"rules": CODE_VERSION, "models": digests, "training set": snapshot, "seed": seed}
+    made_from = Snapshot(parts, {"snapshot": "training set", "inputs": ALL})
     if last is None and not trained:
         return None, False
-    if last is not None and last["inputs"] == inputs:
+    if made_from.is_of(last):
         return last, False
+    progress(f"The champion of r/{subreddit} is judged because {made_from.because(last)}")
 
     split = np.array(labelled["split"])
     log_score = np.array(labelled["log_score"], dtype=np.float64)
@@ -195,8 +205,7 @@ def refresh_champion(
         "test_posts": int(test.sum()),
         "median_mae": float(median_errors.mean()) if len(median_errors) else None,
         "validation_mae": champion["validation_mae"] if champion else None,
-        "snapshot": snapshot,
-        "inputs": inputs,
+        **made_from.columns,
     }
     warehouse.append(TABLE, arrow_table({name: [value] for name, value in row.items()}))
     return row, True
@@ -255,11 +264,6 @@ def _expected(warehouse: Warehouse, models: ModelStore, model: Mapping[str, Any]
     data = read_dataset(warehouse, model["subreddit"], encoders_of(model), model["blocks"], post_ids)
     folder = models.folder(model["subreddit"], model["predictor"], model["digest"])
     return load_predictor(folder).predict(data)
-
-
-def _inputs(trained: Sequence[Mapping[str, Any]], snapshot: str, seed: int) -> str:
-    models = sorted((model["predictor"], model["digest"]) for model in trained)
-    return hashlib.sha256(repr((CODE_VERSION, models, snapshot, seed)).encode()).hexdigest()[:16]
 
 
 def _number(value: float | None) -> str:

@@ -5,7 +5,7 @@ marts.comparisons (who is better than whom). A subreddit is measured again as a 
 label in it changed. How a leaderboard looks belongs into `redpop_assets.pages.leaderboard`.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -17,6 +17,7 @@ from redpop_assets.evaluation.comparison import COMPARED, HEADLINE, compare, det
 from redpop_assets.evaluation.macro import SUBREDDIT, macro_comparisons, macro_metrics, pooled_metrics
 from redpop_assets.evaluation.measurement import LEVELS, Expectation, measure
 from redpop_assets.evaluation.targets import Posts
+from redpop_assets.refresh.snapshot import Snapshot
 from redpop_assets.storage.warehouse import Warehouse
 
 CODE_VERSION: Final = "2"
@@ -34,6 +35,13 @@ _STATES = """
 SELECT * EXCLUDE (code_version, seed, notes, validation_rows, train_seconds, trained_at)
 FROM models.predictors ORDER BY ALL
 """
+_KEPT = {
+    "status": "status",
+    "reason": "reason",
+    "snapshot": "training set",
+    "digest": "model",
+    "metrics_version": ("code", "seed", "predictions"),
+}
 # What a predictor is judged by, whatever else changes: unlabelled posts come every hour.
 _JUDGED = f"""
 SELECT m.subreddit, m.predictor,
@@ -87,32 +95,32 @@ class Leaderboard:
     measured: int
 
 
-def refresh_comparison(warehouse: Warehouse, *, seed: int) -> Leaderboard:
+def refresh_leaderboard(warehouse: Warehouse, *, seed: int, progress: Callable[[str], None]) -> Leaderboard:
     """Measure and compare the predictors of every subreddit in which anything changed, and store all three tables.
 
     Args:
         warehouse: with models.predictors, models.training_set and marts.predictions.
         seed: of the bootstrap.
+        progress: told which community is measured, and why.
 
     Returns:
         All rows, those of unchanged subreddits included.
     """
     stored = _stored(warehouse)
-    versions = {
-        (row["subreddit"], row["predictor"]): f"{CODE_VERSION}-{seed}-{row['judged']}"
-        for row in warehouse.query(_JUDGED).to_pylist()
-    }
-    states: dict[str, list[dict[str, Any]]] = {}
+    judged = {(row["subreddit"], row["predictor"]): row["judged"] for row in warehouse.query(_JUDGED).to_pylist()}
+    states: dict[str, dict[str, dict[str, Any]]] = {}
     for state in warehouse.query(_STATES).to_pylist():
-        version = versions.get((state["subreddit"], state["predictor"]), f"{CODE_VERSION}-{seed}")
-        states.setdefault(state["subreddit"], []).append({**state, "metrics_version": version})
+        states.setdefault(state["subreddit"], {})[state["predictor"]] = state
     found: dict[str, list[dict[str, Any]]] = {name: [] for name in TABLES}
     measured = 0
     for subreddit, members in states.items():
         known = {name: [row for row in rows if row["subreddit"] == subreddit] for name, rows in stored.items()}
-        if _states_of(known["rows"]) != _states_of(members):
-            known = _measure(warehouse, subreddit, members, seed)
+        made_from = {name: _made_from(state, judged.get((subreddit, name)), seed) for name, state in members.items()}
+        if why := _what_changed(made_from, {row["predictor"]: row for row in known["rows"]}):
+            states_now = [{**state, **made_from[name].columns} for name, state in members.items()]
+            known = _measure(warehouse, subreddit, states_now, seed)
             measured += 1
+            progress(f"r/{subreddit} is measured because {why}")
         for name, rows in known.items():
             found[name] += rows
     gone = {row["subreddit"] for row in stored["rows"]} - states.keys()
@@ -136,9 +144,39 @@ def _stored(warehouse: Warehouse) -> dict[str, list[dict[str, Any]]]:
         return {name: reader.query(f"SELECT * FROM {table} ORDER BY ALL").to_pylist() for name, table in TABLES.items()}
 
 
-def _states_of(rows: Sequence[Mapping[str, Any]]) -> set[tuple[Any, ...]]:
-    names = ("predictor", "status", "reason", "snapshot", "digest", "metrics_version")
-    return {tuple(row[name] for name in names) for row in rows}
+def _made_from(state: Mapping[str, Any], judged: str | None, seed: int) -> Snapshot:
+    """What the row of a predictor is made from.
+
+    Args:
+        state: its row of models.predictors.
+        judged: digest of what it says of labelled posts; None if it says nothing.
+        seed: of the bootstrap.
+    """
+    parts = {
+        "status": state["status"],
+        "reason": state["reason"],
+        "training set": state["snapshot"],
+        "model": state["digest"],
+        "code": CODE_VERSION,
+        "seed": seed,
+    }
+    if judged is None:
+        return Snapshot(parts, {**_KEPT, "metrics_version": ("code", "seed")})
+    return Snapshot({**parts, "predictions": judged}, _KEPT)
+
+
+def _what_changed(made_from: Mapping[str, Snapshot], stored: Mapping[str, Mapping[str, Any]]) -> str:
+    """Why a community is measured again, as the end of a sentence; empty if nothing changed.
+
+    Args:
+        made_from: predictor -> what its row would be made from now.
+        stored: predictor -> its row of marts.leaderboard.
+    """
+    for name, snapshot in made_from.items():
+        if not snapshot.is_of(stored.get(name)):
+            return f"of {name} {snapshot.because(stored.get(name))}"
+    gone = stored.keys() - made_from.keys()
+    return f"there is no {min(gone)} any more" if gone else ""
 
 
 def _measure(

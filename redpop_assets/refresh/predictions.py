@@ -1,6 +1,5 @@
 """What every trained predictor expects of every post of its community, kept up to date."""
 
-import hashlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cache, lru_cache
@@ -17,13 +16,18 @@ from redpop_assets.predictors.parts import conformal
 from redpop_assets.predictors.registry import load_predictor
 from redpop_assets.refresh.blocks import dataset_digest, read_dataset
 from redpop_assets.refresh.predictors import OF_MODEL, encoders_of, held_out_residuals
+from redpop_assets.refresh.snapshot import ALL, Snapshot, digest
 from redpop_assets.storage.arrow import arrow_table
 from redpop_assets.storage.models import ModelStore
 from redpop_assets.storage.warehouse import Warehouse
 
-CODE_VERSION: Final = "1"
-"""Raise it when the same model would predict something else."""
+CODE_VERSION: Final = f"1.{conformal.CODE_VERSION}"
+"""Raise the first number whenever a row would come out differently."""
 
+POSTS_AT_ONCE: Final = 10_000
+"""Posts whose blocks are in memory together."""
+
+_KEPT = {"digest": "model", "inputs": ALL}
 _TRAINED = "FROM models.predictors WHERE status = 'trained' ORDER BY subreddit, predictor"
 _STALE = """
 DELETE FROM marts.predictions AS p WHERE NOT EXISTS (
@@ -37,19 +41,20 @@ SELECT count(*) FROM marts.predictions
 WHERE subreddit = $subreddit AND predictor = $predictor AND digest = $digest AND inputs = $inputs
 """
 
-POSTS_AT_ONCE = 10_000
-"""Posts whose blocks are in memory together."""
-
 
 def refresh_predictions(warehouse: Warehouse, models: ModelStore, *, progress: Callable[[str], None]) -> int:
-    """Bring marts.predictions up to date with models, posts and features; returns the number of rows computed."""
+    """Bring marts.predictions up to date with models, posts and features; returns the number of rows computed.
+
+    A model predicts all posts of its community again when one is new or one feature changed, and whether that is so
+    takes reading all features that it looks at: both grow with the posts that there are.
+    """
     with warehouse.write() as writer:
         writer.execute(_STALE)
     read = lru_cache(maxsize=1)(
         lambda subreddit, encoders, blocks, chunk: read_dataset(warehouse, subreddit, encoders, blocks, chunk)
     )
     computed = 0
-    for model, inputs, chunks in _due(warehouse):
+    for model, made_from, chunks in _due(warehouse):
         subreddit, name = model["subreddit"], model["predictor"]
         labels = _Labels.read(warehouse, subreddit)
         calibration = conformal.Calibration.fit(*held_out_residuals(warehouse, model))
@@ -58,7 +63,7 @@ def refresh_predictions(warehouse: Warehouse, models: ModelStore, *, progress: C
         for chunk in chunks:
             data = read(subreddit, encoders_of(model), tuple(model["blocks"]), chunk)
             expected = predictor.predict(data)
-            same = {"predictor": name, "subreddit": subreddit, "digest": model["digest"], "inputs": inputs}
+            same = {"predictor": name, "subreddit": subreddit, **made_from.columns}
             rows = arrow_table(
                 {
                     "post_id": list(data.post_ids),
@@ -78,15 +83,15 @@ def refresh_predictions(warehouse: Warehouse, models: ModelStore, *, progress: C
     return computed
 
 
-def _due(warehouse: Warehouse) -> list[tuple[dict[str, Any], str, list[tuple[str, ...]]]]:
+def _due(warehouse: Warehouse) -> list[tuple[dict[str, Any], Snapshot, list[tuple[str, ...]]]]:
     """Trained models, as rows of models.predictors, that have yet to predict a post.
 
-    Each with a digest of what it looks at, and the ids of the posts of its subreddit in chunks. Each block is read
-    once, whatever number of models looks at it.
+    Each with what its predictions are made from, and the ids of the posts of its subreddit in chunks. Each block is
+    read once, whatever number of models looks at it.
     """
     chunks: dict[str, list[tuple[str, ...]]] = {}
     block_digest = cache(
-        lambda subreddit, encoders, blocks: _digest(
+        lambda subreddit, encoders, blocks: digest(
             *(
                 dataset_digest(read_dataset(warehouse, subreddit, encoders, blocks, chunk))
                 for chunk in chunks[subreddit]
@@ -104,17 +109,22 @@ def _due(warehouse: Warehouse) -> list[tuple[dict[str, Any], str, list[tuple[str
         for model in reader.query(_TRAINED).to_pylist():
             subreddit, encoders = model["subreddit"], encoders_of(model)
             chunks.setdefault(subreddit, [])  # all its posts may be gone
-            looked_at = [
-                block_digest(subreddit, encoders_behind(encoders, blocks), blocks)
+            looked_at = {
+                " ".join(("posts", *blocks)): block_digest(subreddit, encoders_behind(encoders, blocks), blocks)
                 for blocks in ((), *((block,) for block in model["blocks"]))
-            ]
-            residuals = held_out_residuals(warehouse, model)
-            inputs = _digest(
-                *looked_at, label_digest(subreddit), conformal.CODE_VERSION, *(part.tobytes() for part in residuals)
-            )
-            done = reader.scalar(_DONE, {**{name: model[name] for name in OF_MODEL}, "inputs": inputs})
+            }
+            expected, came = held_out_residuals(warehouse, model)
+            parts = {
+                "model": model["digest"],
+                "code": CODE_VERSION,
+                **looked_at,
+                "labels": label_digest(subreddit),
+                "held-out posts": (expected.tobytes(), came.tobytes()),
+            }
+            made_from = Snapshot(parts, _KEPT)
+            done = reader.scalar(_DONE, {**{name: model[name] for name in OF_MODEL}, **made_from.columns})
             if done != sum(map(len, chunks[subreddit])):
-                due.append((model, inputs, chunks[subreddit]))
+                due.append((model, made_from, chunks[subreddit]))
     return due
 
 
@@ -133,11 +143,7 @@ class _Labels:
             {"subreddit": subreddit},
         ).to_pydict()
         split = dict(zip(rows["post_id"], rows["split"], strict=True))
-        return cls(split, np.array(rows["log_score"], dtype=np.float64), _digest(rows))
-
-
-def _digest(*parts: object) -> str:
-    return hashlib.sha256(repr(parts).encode()).hexdigest()[:16]
+        return cls(split, np.array(rows["log_score"], dtype=np.float64), digest(rows))
 
 
 def _missing_blocks(data: Dataset) -> list[list[str]]:

@@ -18,7 +18,8 @@ from redpop_assets.features.family import Encoders
 from redpop_assets.features.registry import encoders_behind
 from redpop_assets.predictors.base import Progress
 from redpop_assets.predictors.registry import predictor_class
-from redpop_assets.refresh.training_set import read_parts
+from redpop_assets.refresh.snapshot import Snapshot
+from redpop_assets.refresh.training_set import read_parts, training_sets
 from redpop_assets.storage.arrow import arrow_table, utc_now
 from redpop_assets.storage.models import ModelStore
 from redpop_assets.storage.warehouse import Warehouse
@@ -37,12 +38,31 @@ VALIDATION = "models.validation_predictions"
 OF_MODEL = ("subreddit", "predictor", "digest")
 
 
+_KEPT = {"snapshot": "training set", "code_version": "code", "seed": "seed"}
+
+
 @dataclass(frozen=True)
 class PredictorState:
-    """One row of models.predictors; `trained_now` tells whether this call made it."""
+    """One row of models.predictors; `trained_because` says why this call made it, None if it did not."""
 
     row: dict[str, Any]
-    trained_now: bool
+    trained_because: str | None = None
+
+    @property
+    def trained_now(self) -> bool:
+        """Whether this call made the row."""
+        return self.trained_because is not None
+
+    @property
+    def version(self) -> str:
+        """Equal for models that were learnt from one training set and have the same files."""
+        return f"{self.row['snapshot']}-{self.row['digest']}"
+
+    @property
+    def outcome(self) -> str:
+        """What came of it, in a sentence."""
+        status, reason = self.row["status"], self.row["reason"]
+        return str(status) if reason is None else f"{status}: {reason}"
 
 
 def refresh_predictor(
@@ -55,23 +75,32 @@ def refresh_predictor(
     seed: int,
     progress: Progress | None = None,
 ) -> PredictorState:
-    """Train a predictor unless it has been trained on this snapshot with this code and seed; record the outcome.
+    """Train a predictor unless it has been trained on this training set with this code and seed; record the outcome.
 
     What cannot be trained, for want of posts or of a block, is recorded as not trained with the reason.
+
+    Args:
+        name: of the predictor, as in the registry.
+        subreddit: in lower case.
+        warehouse: with models.training_set and the features.
+        models: where the trained predictor is put.
+        encoders: networks whose outputs it may learn from.
+        seed: of the training.
+        progress: told why it is trained, and what it says of its training.
     """
     kind = predictor_class(name)
-    scope = {"subreddit": subreddit}
-    with warehouse.read() as reader:
-        snapshot = reader.scalar(
-            "SELECT any_value(snapshot) FROM models.training_set WHERE subreddit = $subreddit", scope
-        )
-        found = reader.query(
-            "SELECT * FROM models.predictors WHERE subreddit = $subreddit AND predictor = $predictor",
-            {**scope, "predictor": name},
-        ).to_pylist()
-    calibrated = bool(found) and (found[0]["digest"] is None or bool(len(held_out_residuals(warehouse, found[0])[0])))
-    if calibrated and _is_current(found[0], snapshot or "", kind.code_version, seed, models):
-        return PredictorState(found[0], trained_now=False)
+    scope = {"subreddit": subreddit, "predictor": name}
+    snapshot = training_sets(warehouse).get(subreddit, "")
+    found = warehouse.query(
+        "FROM models.predictors WHERE subreddit = $subreddit AND predictor = $predictor", scope
+    ).to_pylist()
+    stored = found[0] if found else None
+    made_from = Snapshot({"training set": snapshot, "code": kind.code_version, "seed": seed}, _KEPT)
+    why = _lost(stored, warehouse, models) if stored and made_from.is_of(stored) else made_from.because(stored)
+    if stored and why is None:
+        return PredictorState(stored)
+    if progress is not None:
+        progress(f"{name} is trained in r/{subreddit} because {why}")
 
     train, validation = read_parts(warehouse, subreddit, encoders, sorted(kind.uses))
     predictor = kind(seed=seed, progress=progress)
@@ -93,13 +122,10 @@ def refresh_predictor(
         digest = model.digest
     used = encoders_behind(encoders, blocks)
     row: dict[str, Any] = {
-        "subreddit": subreddit,
-        "predictor": name,
+        **scope,
         "status": "not_trained" if digest is None else "trained",
         "reason": reason,
-        "snapshot": snapshot or "",
-        "code_version": kind.code_version,
-        "seed": seed,
+        **made_from.columns,
         "digest": digest,
         "blocks": list(blocks),
         "notes": list(notes),
@@ -122,9 +148,9 @@ def refresh_predictor(
                 }
             ),
             "subreddit = $subreddit AND predictor = $predictor",
-            {**scope, "predictor": name},
+            scope,
         )
-    return PredictorState(row, trained_now=True)
+    return PredictorState(row, trained_because=why)
 
 
 def encoders_of(model: Mapping[str, Any]) -> Encoders:
@@ -152,16 +178,16 @@ def held_out_residuals(
     return rows.column("expected_log_score").to_numpy(), rows.column("log_score").to_numpy()
 
 
-def _is_current(row: dict[str, Any], snapshot: str, code_version: str, seed: int, models: ModelStore) -> bool:
-    if (row["snapshot"], row["code_version"], row["seed"]) != (snapshot, code_version, seed):
-        return False
+def _lost(row: Mapping[str, Any], warehouse: Warehouse, models: ModelStore) -> str | None:
+    """What a trained predictor lacks though nothing changed, and so is made again for; None if nothing."""
     if row["digest"] is None:
-        return True
+        return None
     try:
         models.folder(row["subreddit"], row["predictor"], row["digest"])
     except ArtifactError:
-        return False  # lost or damaged files are made again
-    return True
+        return "its files are lost or damaged"
+    expected, _ = held_out_residuals(warehouse, row)
+    return None if len(expected) else "nothing says what it expected of posts that it had not learnt from"
 
 
 def _any_random(warehouse: Warehouse, used: Encoders, judged: bool) -> bool:

@@ -24,7 +24,8 @@ from redpop_assets.predictors.dataset import Dataset
 from redpop_assets.predictors.registry import predictor_class, predictor_names
 from redpop_assets.refresh.leaderboard import CODE_VERSION as METRICS_VERSION
 from redpop_assets.refresh.leaderboard import read_posts
-from redpop_assets.refresh.training_set import read_split
+from redpop_assets.refresh.snapshot import Snapshot
+from redpop_assets.refresh.training_set import read_split, training_sets
 from redpop_assets.storage.warehouse import Warehouse
 
 TABLE: Final = "marts.split_comparison"
@@ -32,16 +33,14 @@ TABLE: Final = "marts.split_comparison"
 SPLITS: Final = ("time", "author", "random", "one_per_author", "one_author")
 """The splits compared, that of all other results first."""
 
-CODE_VERSION: Final = "2"
-"""Raise it whenever a split or a row would come out differently."""
+CODE_VERSION: Final = f"2-{METRICS_VERSION}"
+"""Raise the first number whenever a split or a row would come out differently."""
 
+_KEPT: Final = {"snapshot": "training set", "split_digest": "split", "version": ("code", "predictor", "seed")}
 _COLUMNS: Final[Mapping[str, tuple[str, str]]] = {
     **{name: ("log_score", name) for name in ("spearman", "kendall", "mae", "rmse", "r2", "pair_accuracy")},
     "pr_auc": ("top_quarter", "pr_auc"),
 }
-_SNAPSHOTS = (
-    "SELECT subreddit, any_value(snapshot) AS snapshot FROM models.training_set GROUP BY ALL ORDER BY subreddit"
-)
 
 
 @dataclass(frozen=True, eq=False)
@@ -190,7 +189,7 @@ def refresh_split_comparison(
         SettingsError: the subreddit has no training set.
         ValueError: there is no such predictor.
     """
-    snapshots = {row["subreddit"]: row["snapshot"] for row in warehouse.query(_SNAPSHOTS).to_pylist()}
+    snapshots = training_sets(warehouse)
     if subreddit and subreddit not in snapshots:
         known = ", ".join(snapshots) or "none yet: run `redpop materialize`"
         raise SettingsError(f"r/{subreddit} has no training set. Subreddits that have one: {known}.")
@@ -201,8 +200,8 @@ def refresh_split_comparison(
             {"subreddits": list(snapshots), "predictors": [*predictor_names(), *predictors]},
         )
         empty = writer.query(f"SELECT * FROM {TABLE} LIMIT 0")
-    done = {
-        (row["subreddit"], row["predictor"], row["split"], row["split_digest"], row["snapshot"], row["version"])
+    stored = {
+        (row["subreddit"], row["predictor"], row["split"]): row
         for row in warehouse.query(f"SELECT * FROM {TABLE}").to_pylist()
     }
     trained = 0
@@ -214,20 +213,24 @@ def refresh_split_comparison(
         digests = {trial.name: splits.digest(post_ids.tolist(), trial.split) for trial in trials}
         for predictor in predictors:
             kind = predictor_class(predictor)
-            same = {
-                "snapshot": snapshots[name],
-                "version": f"{CODE_VERSION}-{METRICS_VERSION}-{kind.code_version}-{seed}",
+            parts = {
+                "code": CODE_VERSION,
+                "predictor": kind.code_version,
+                "seed": seed,
+                "training set": snapshots[name],
             }
-            due = [
-                trial
-                for trial in trials
-                if (name, predictor, trial.name, digests[trial.name], *same.values()) not in done
-            ]
+            made_from = {split: Snapshot({**parts, "split": found}, _KEPT) for split, found in digests.items()}
+            before = {trial.name: stored.get((name, predictor, trial.name)) for trial in trials}
+            due = [trial for trial in trials if not made_from[trial.name].is_of(before[trial.name])]
             if not due:
                 continue
             data, _ = read_split(warehouse, name, encoders, sorted(kind.uses))
-            rows = [{**row, **same} for row in compare_splits(name, predictor, data, posts, due, seed=seed)]
+            rows = [
+                {**row, **made_from[row["split"]].columns}
+                for row in compare_splits(name, predictor, data, posts, due, seed=seed)
+            ]
             warehouse.merge(TABLE, pa.Table.from_pylist(rows, schema=empty.schema))
             trained += sum(row["status"] == "trained" for row in rows)
-            progress(f"{predictor} trained under {len(due)} splits of r/{name}")
+            why = made_from[due[0].name].because(before[due[0].name])
+            progress(f"{predictor} trained under {len(due)} splits of r/{name} because {why}")
     return warehouse.query(f"SELECT * FROM {TABLE} ORDER BY ALL").to_pylist(), trained

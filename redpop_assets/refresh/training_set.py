@@ -19,7 +19,7 @@ from redpop_assets.refresh.blocks import block_columns, dataset_digest, read_dat
 from redpop_assets.storage.warehouse import Warehouse
 
 CODE_VERSION: Final = "1"
-"""Raise it when the same features and labels would be split in another way."""
+"""Raise it whenever a row would come out differently. Predictors learn again only if one did."""
 
 # Labels of one score scale only, that of most labels: scores before and after December 2016 never meet.
 _LABELLED = """
@@ -72,6 +72,12 @@ class TrainingSet:
     columns: pa.Table
     snapshot: str
 
+    @property
+    def sizes(self) -> dict[str, int]:
+        """Part of the split -> its posts."""
+        split = self.rows.column("split").to_pylist()
+        return {part: split.count(part) for part in ("train", "validation", "test", "embargo", "seen_before")}
+
 
 def refresh_training_set(
     warehouse: Warehouse,
@@ -84,17 +90,15 @@ def refresh_training_set(
     most: int,
     predictors: Sequence[str],
 ) -> TrainingSet:
-    """Write the training set of a community; what the settings name no longer is forgotten.
+    """Build the training set of a community and store it; rows that come out equal are left alone.
+
+    Its snapshot is a digest of all features of its posts, so it is built each time: that reads them all, block by
+    block, and grows with the labelled posts up to `most`. Predictors other than these lose their state: they would be
+    compared on posts that they never saw.
 
     Args:
-        warehouse: where features and labels are.
-        subreddit: in lower case.
-        encoders: networks whose outputs count.
-        matured_after: age from which the score of a post counts as known.
-        test_share: share of the labelled posts, the newest, that is the test.
-        validation_share: share that stops the training.
-        most: posts that are learnt from and judged on, the newest ones.
-        predictors: those of the settings; others would be compared on posts they never saw.
+        warehouse, subreddit, encoders, matured_after, test_share, validation_share, most: as for `build_training_set`.
+        predictors: names of those in use.
     """
     built = build_training_set(
         warehouse,
@@ -130,6 +134,15 @@ def build_training_set(
 
     Posts of one picture never straddle the parts. A label counts as known once its post has the age `matured_after`, at
     which it is final if it is read on time: when it was read really, as from an archive, does not matter.
+
+    Args:
+        warehouse: with core.posts, core.labels, core.duplicates and the features.
+        subreddit: in lower case.
+        encoders: networks whose outputs are features.
+        matured_after: age at which a label is final, of `LabelRule`: posts younger than it at the first test post
+            teach nobody.
+        test_share, validation_share: of the posts, as for `time_split`.
+        most: labelled posts.
     """
     labelled = warehouse.query(_LABELLED, {"subreddit": subreddit, "most": most})
     created_at = labelled.column("created_at").to_numpy().astype("datetime64[s]")
@@ -151,7 +164,7 @@ def build_training_set(
             data = _read_labelled(warehouse, subreddit, encoders, [block], labelled)
             digests.append(dataset_digest(data))
             columns += _column_rows(subreddit, block, int(data.blocks[block].present.sum()))
-    snapshot = _snapshot(digests, encoders, labelled, split)
+    snapshot = _content(digests, encoders, labelled, split)
     n = len(post_ids)
     rows = labelled.append_column("subreddit", pa.array([subreddit] * n, pa.string()))
     rows = rows.append_column("split", pa.array(split.tolist(), pa.string()))
@@ -165,6 +178,14 @@ def _read_labelled(
     """Some blocks of the posts of a table with post_id and log_score, ordered by post id, and these labels."""
     data = read_dataset(warehouse, subreddit, encoders, blocks, labelled.column("post_id").to_pylist())
     return replace(data, log_score=labelled.column("log_score").to_numpy().astype(np.float32))
+
+
+def training_sets(warehouse: Warehouse) -> dict[str, str]:
+    """Community -> snapshot of its training set, of all that have one, by name."""
+    found = warehouse.query(
+        "SELECT subreddit, any_value(snapshot) AS snapshot FROM models.training_set GROUP BY ALL ORDER BY subreddit"
+    ).to_pydict()
+    return dict(zip(found["subreddit"], found["snapshot"], strict=True))
 
 
 def read_parts(
@@ -190,7 +211,8 @@ def read_split(
     return data, np.array(stored.column("split").to_pylist(), dtype=np.str_)
 
 
-def _snapshot(digests: list[str], encoders: Encoders, labelled: pa.Table, split: npt.NDArray[np.str_]) -> str:
+def _content(digests: list[str], encoders: Encoders, labelled: pa.Table, split: npt.NDArray[np.str_]) -> str:
+    """Digest of all that is learnt from and judged by; the code that made it does not count, only what it made."""
     parts = [*digests, *astuple(encoders), *split.tolist()]
     # The intervals of the leaderboard depend on them.
     parts += [*labelled.column("cluster").to_pylist(), *labelled.column("duplicate_group").to_pylist()]

@@ -25,7 +25,10 @@ WITHOUT_REASON_TO_HAVE_ANY = {"raw.imports", "raw.tombstones", "core.placeholder
 # Nobody asked.
 WITHOUT_REASON_TO_HAVE_ANY |= {"marts.split_comparison", *(analysis.table for analysis in ANALYSES.values())}
 
-PREDICTOR = {"status", "reason", "blocks", "notes", "train_rows", "train_seconds", "trained_now", "snapshot"}
+PREDICTOR = {"status", "reason", "blocks", "notes", "train_rows", "train_seconds", "snapshot"} | {
+    "trained_now",
+    "trained_because",
+}
 COUNTS = {"dagster/row_count", "dagster/partition_row_count"}
 TOOK = {"rows_computed", "compute_seconds", "rows_per_second"}
 ENCODED = {"encoders", "device_seconds", "unreadable", "ways"}

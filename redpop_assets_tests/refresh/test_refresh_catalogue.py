@@ -10,34 +10,22 @@ from redpop_assets.features.registry import BLOCKS
 from redpop_assets.pages.catalogue import catalogue_by_subreddit
 from redpop_assets.refresh import catalogue as feature_catalogue
 from redpop_assets.refresh.catalogue import refresh_catalogue
-from redpop_assets.refresh.training_set import build_training_set
 from redpop_assets.storage.catalogue_page import is_feature
 from redpop_assets.storage.schema import load_schema
 
-
-def train(warehouse, subreddit, encoders):
-    built = build_training_set(
-        warehouse,
-        subreddit,
-        encoders,
-        matured_after=timedelta(days=9),
-        test_share=0.15,
-        validation_share=0.15,
-        most=1000,
-    )
-    warehouse.replace("models.training_set", built.rows, "subreddit = $s", {"s": subreddit})
+FINAL_AGE = timedelta(days=9)
 
 
-def refresh(warehouse, encoders, seed=0):
-    rows, measured = refresh_catalogue(warehouse, encoders, seed=seed, progress=str)
+def refresh(warehouse, encoders, seed=0, progress=str):
+    rows, measured = refresh_catalogue(warehouse, encoders, seed=seed, progress=progress)
     return {(row["subreddit"], row["block"], row["feature"]): row for row in rows}, measured
 
 
 @pytest.fixture
-def filled(empty_warehouse, fill, encoders):
+def filled(empty_warehouse, fill, learn_from):
     for subreddit in ("pics", "aww"):
         fill(empty_warehouse, subreddit, posts=120)
-        train(empty_warehouse, subreddit, encoders)
+        learn_from(empty_warehouse, subreddit, matured_after=FINAL_AGE, test_share=0.15)
     return empty_warehouse
 
 
@@ -75,17 +63,23 @@ def test_nothing_new_measures_and_writes_nothing(filled, encoders, monkeypatch):
     assert not filled.publish().changed
 
 
-def test_only_the_community_that_changed_is_measured_again(filled, encoders):
+def test_only_the_community_that_changed_is_measured_again(filled, encoders, learn_from, monkeypatch):
+    said = []
     before, _ = refresh(filled, encoders)
     with filled.write() as writer:
         writer.execute("UPDATE core.labels SET log_score = log_score + random() WHERE subreddit = 'aww'")
     assert refresh(filled, encoders)[1] == 0  # predictors have not seen that either
-    train(filled, "aww", encoders)
-    after, measured = refresh(filled, encoders)
+    learn_from(filled, "aww", matured_after=FINAL_AGE, test_share=0.15)
+    after, measured = refresh(filled, encoders, progress=said.append)
     assert measured == 1
+    assert said == [f"{len(after) // 2} features of r/aww measured because the training set changed"]
     assert after["pics", "text", "words"] == before["pics", "text", "words"]
     assert after["aww", "text", "words"]["spearman"] < before["aww", "text", "words"]["spearman"]
     assert refresh(filled, encoders, seed=1)[1] == 2
+    assert refresh(filled, encoders, seed=1)[1] == 0
+    monkeypatch.setattr(feature_catalogue, "CODE_VERSION", "another")
+    assert refresh(filled, encoders, seed=1, progress=said.append)[1] == 2
+    assert said[-1].endswith("because the code, the seed or the definitions changed")
 
 
 def test_a_community_that_is_gone_leaves_the_catalogue(filled, encoders):

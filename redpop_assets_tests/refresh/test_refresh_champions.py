@@ -1,7 +1,5 @@
 """Who is champion: the rules on errors of which the better one is known, and the history on a real warehouse."""
 
-from datetime import timedelta
-
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -10,7 +8,7 @@ from hypothesis import strategies as st
 from redpop_assets.evaluation.bootstrap import author_clusters, mean_of, paired_difference
 from redpop_assets.refresh.champions import FEWEST_POSTS, MEDIAN, Bench, history_markdown, judge, refresh_champion
 from redpop_assets.refresh.predictors import refresh_predictor
-from redpop_assets.refresh.training_set import build_training_set, read_parts
+from redpop_assets.refresh.training_set import read_parts
 from redpop_assets.storage.models import ModelStore
 
 SEED = 7
@@ -121,28 +119,15 @@ def test_whoever_comes_out_is_fit_and_is_confirmed_when_asked_again(means, prese
 NAMES = ("subreddit_median", "metadata_boosting", "tfidf_ridge")
 
 
-@pytest.fixture
-def models(tmp_path):
-    return ModelStore(tmp_path / "models")
-
-
-def store(warehouse, encoders, subreddit="pics"):
-    week = timedelta(days=7)
-    built = build_training_set(
-        warehouse, subreddit, encoders, matured_after=week, test_share=0.2, validation_share=0.15, most=1000
-    )
-    warehouse.replace("models.training_set", built.rows, "subreddit = $s", {"s": subreddit})
-
-
 def train(warehouse, models, encoders, names=NAMES, seed=SEED):
     for name in names:
         assert refresh_predictor(name, "pics", warehouse, models, encoders, seed=seed).row["status"] == "trained"
 
 
 @pytest.fixture(scope="module")
-def trained(prepared, encoders):
+def trained(prepared, encoders, learn_from):
     folder, warehouse, models = prepared
-    store(warehouse, encoders)
+    learn_from(warehouse)
     train(warehouse, models, encoders)
     return folder
 
@@ -152,8 +137,8 @@ def ready(trained, copy_of):
     return copy_of(trained)
 
 
-def champion(warehouse, models, names=NAMES):
-    return refresh_champion(warehouse, models, "pics", names, seed=SEED)
+def champion(warehouse, models, names=NAMES, seed=SEED, progress=str):
+    return refresh_champion(warehouse, models, "pics", names, seed=seed, progress=progress)
 
 
 def history(warehouse):
@@ -215,6 +200,21 @@ def test_a_champion_that_was_trained_again_is_judged_again_and_stays(ready, mode
     assert history(ready) == [first, second]
 
 
+def test_other_rules_or_another_seed_judge_again(ready, models, monkeypatch):
+    said = []
+    champion(ready, models, progress=said.append)
+    champion(ready, models, seed=8, progress=said.append)
+    monkeypatch.setattr("redpop_assets.refresh.champions.CODE_VERSION", "another")
+    row, new = champion(ready, models, seed=8, progress=said.append)
+    assert new
+    assert (row["judgement"], row["predictor"]) == (3, "metadata_boosting")
+    assert champion(ready, models, seed=8, progress=said.append) == (row, False)
+    assert said == [
+        "The champion of r/pics is judged because there is none yet",
+        *["The champion of r/pics is judged because the rules, the models or the seed changed"] * 2,
+    ]
+
+
 def test_a_champion_out_of_use_is_replaced_with_the_reason(ready, models):
     champion(ready, models)
     row, new = champion(ready, models, ["subreddit_median", "tfidf_ridge"])
@@ -273,7 +273,7 @@ def test_a_model_without_held_out_predictions_is_trained_again(ready, models, en
     with ready.write() as writer:
         writer.execute("DELETE FROM models.validation_predictions WHERE predictor = 'metadata_boosting'")
     again = refresh_predictor("metadata_boosting", "pics", ready, models, encoders, seed=SEED)
-    assert again.trained_now
+    assert again.trained_because == "nothing says what it expected of posts that it had not learnt from"
     assert not refresh_predictor("metadata_boosting", "pics", ready, models, encoders, seed=SEED).trained_now
 
 

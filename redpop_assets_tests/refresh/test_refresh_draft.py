@@ -14,12 +14,10 @@ from redpop_assets.features.family import Encoders
 from redpop_assets.features.registry import BLOCKS
 from redpop_assets.refresh.champions import refresh_champion
 from redpop_assets.refresh.draft import forecast
-from redpop_assets.refresh.leaderboard import refresh_comparison
+from redpop_assets.refresh.leaderboard import refresh_leaderboard
 from redpop_assets.refresh.new_post import NewPost
 from redpop_assets.refresh.predictions import refresh_predictions
 from redpop_assets.refresh.predictors import refresh_predictor
-from redpop_assets.refresh.training_set import build_training_set
-from redpop_assets.storage.models import ModelStore
 
 WEEK = timedelta(days=7)
 NAMES = ("subreddit_median", "metadata_boosting")
@@ -28,23 +26,18 @@ HOW_IT_RUNS = ("backend", "precision", "batch_size", "items_per_second", "min_co
 """Columns of features.encoders that are empty where nothing was measured."""
 
 
-def train(warehouse, models, encoders, subreddit="pics", names=NAMES):
-    built = build_training_set(
-        warehouse, subreddit, encoders, matured_after=WEEK, test_share=0.2, validation_share=0.15, most=1000
-    )
-    with warehouse.write() as writer:
-        writer.replace("models.training_set", built.rows, "subreddit = $s", {"s": subreddit})
-    for name in names:
-        assert refresh_predictor(name, subreddit, warehouse, models, encoders, seed=7).row["status"] == "trained"
+@pytest.fixture(scope="session")
+def train(learn_from):
+    def train(warehouse, models, encoders, subreddit="pics", names=NAMES):
+        learn_from(warehouse, subreddit, networks=encoders)
+        for name in names:
+            assert refresh_predictor(name, subreddit, warehouse, models, encoders, seed=7).row["status"] == "trained"
 
-
-@pytest.fixture
-def models(tmp_path):
-    return ModelStore(tmp_path / "models")
+    return train
 
 
 @pytest.fixture(scope="module")
-def trained(prepared, encoders):
+def trained(prepared, encoders, train):
     folder, warehouse, models = prepared
     train(warehouse, models, encoders)
     return folder
@@ -125,7 +118,7 @@ def test_what_follows_from_picture_and_caption(block, column, of_picture, of_cap
 
 def test_the_skill_is_that_of_the_leaderboard(ready, models):
     predict_all(ready, models)
-    board = {row["predictor"]: row["spearman"] for row in refresh_comparison(ready, seed=7).rows}
+    board = {row["predictor"]: row["spearman"] for row in refresh_leaderboard(ready, seed=7, progress=str).rows}
     found = ask(ready, models)
     assert {name: one.test_spearman for name, one in found.items()} == board
     assert board["metadata_boosting"] > 0.3
@@ -133,10 +126,10 @@ def test_the_skill_is_that_of_the_leaderboard(ready, models):
 
 def test_the_champion_comes_first_and_the_others_as_they_rank(ready, models):
     predict_all(ready, models)
-    refresh_comparison(ready, seed=7)
+    refresh_leaderboard(ready, seed=7, progress=str)
     names = [one.predictor for one in forecast(ready, models, new_post(ready))]
     assert names == ["metadata_boosting", "subreddit_median"]  # who orders nothing is last
-    row, _ = refresh_champion(ready, models, "pics", ["subreddit_median"], seed=7)
+    row, _ = refresh_champion(ready, models, "pics", ["subreddit_median"], seed=7, progress=str)
     found = forecast(ready, models, new_post(ready))
     assert [one.predictor for one in found] == names[::-1]
     assert [one.champion_since for one in found] == [row["promoted_at"], None]
@@ -214,7 +207,7 @@ def test_picture_and_caption_are_embedded_as_in_the_graph(seen, ready):
     assert new_post(ready).block("image", seen) is None
 
 
-def test_a_predictor_of_pictures_answers_with_and_without_one(empty_warehouse, fill, models, seen):
+def test_a_predictor_of_pictures_answers_with_and_without_one(empty_warehouse, fill, models, seen, train):
     """Vectors of the real width stand in the tables, so that those of the forecast fit them."""
     from redpop_assets.storage.arrow import arrow_table
 

@@ -10,28 +10,18 @@ from redpop_assets.refresh.champions import refresh_champion
 from redpop_assets.refresh.forecasts import accuracy_markdown, make_forecasts
 from redpop_assets.refresh.predictions import refresh_predictions
 from redpop_assets.refresh.predictors import refresh_predictor
-from redpop_assets.refresh.training_set import build_training_set
 from redpop_assets.storage import forgetting
 from redpop_assets.storage.images import ImageStore
-from redpop_assets.storage.models import ModelStore
 
 WEEK = timedelta(days=7)
 NAMES = ("subreddit_median", "metadata_boosting")
 NOW, LATER = datetime(2026, 9, 1), datetime(2026, 9, 2)
 
 
-@pytest.fixture
-def models(tmp_path):
-    return ModelStore(tmp_path / "models")
-
-
 @pytest.fixture(scope="module")
-def trained(prepared, encoders):
+def trained(prepared, encoders, learn_from):
     folder, warehouse, models = prepared
-    built = build_training_set(
-        warehouse, "pics", encoders, matured_after=WEEK, test_share=0.2, validation_share=0.15, most=1000
-    )
-    warehouse.replace("models.training_set", built.rows, "subreddit = $s", {"s": "pics"})
+    learn_from(warehouse)
     refresh(warehouse, models, encoders)
     return folder
 
@@ -45,7 +35,7 @@ def refresh(warehouse, models, encoders, seed=7, names=NAMES):
     for name in names:
         refresh_predictor(name, "pics", warehouse, models, encoders, seed=seed)
     refresh_predictions(warehouse, models, progress=str)
-    return refresh_champion(warehouse, models, "pics", names, seed=seed)[0]
+    return refresh_champion(warehouse, models, "pics", names, seed=seed, progress=str)[0]
 
 
 def make(warehouse, at=NOW, label_age=WEEK):

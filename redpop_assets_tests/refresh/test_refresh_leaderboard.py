@@ -6,7 +6,7 @@ import pytest
 from scipy.stats import spearmanr
 
 from redpop_assets.evaluation.macro import WARNING
-from redpop_assets.refresh.leaderboard import TABLES, refresh_comparison
+from redpop_assets.refresh.leaderboard import TABLES, refresh_leaderboard
 from redpop_assets.refresh.predictors import NETWORK_COLUMNS
 from redpop_assets.storage.arrow import arrow_table
 
@@ -92,7 +92,7 @@ def put(warehouse, subreddit, predictors, seed=0, snapshot="s1", split=SPLIT, in
 
 def test_metrics_are_those_of_the_test_part_alone(empty_warehouse):
     truth, expected = put(empty_warehouse, "pics", {"good": 0.5, "bad": 5.0})
-    rows = rank(refresh_comparison(empty_warehouse, seed=7).rows)
+    rows = rank(refresh_leaderboard(empty_warehouse, seed=7, progress=str).rows)
     test = np.array(SPLIT) == "test"
     for name in ("good", "bad"):
         row = rows["pics", name]
@@ -109,13 +109,13 @@ def test_metrics_are_those_of_the_test_part_alone(empty_warehouse):
 
 def test_what_is_returned_is_what_is_stored(empty_warehouse):
     put(empty_warehouse, "pics", {"good": 0.5, "none": None})
-    rows = rank(refresh_comparison(empty_warehouse, seed=7).rows)
+    rows = rank(refresh_leaderboard(empty_warehouse, seed=7, progress=str).rows)
     assert rank(empty_warehouse.query("FROM marts.leaderboard").to_pylist()) == rows
 
 
 def test_a_constant_and_an_untrained_one_have_no_rank(empty_warehouse):
     put(empty_warehouse, "pics", {"constant": 99, "none": None})
-    rows = rank(refresh_comparison(empty_warehouse, seed=7).rows)
+    rows = rank(refresh_leaderboard(empty_warehouse, seed=7, progress=str).rows)
     constant, none = rows["pics", "constant"], rows["pics", "none"]
     assert constant["spearman"] is None
     assert constant["mae"] > 0
@@ -127,12 +127,12 @@ def test_a_constant_and_an_untrained_one_have_no_rank(empty_warehouse):
 def test_nothing_new_measures_and_writes_nothing(empty_warehouse, monkeypatch):
     put(empty_warehouse, "pics", {"good": 0.5, "constant": 99, "none": None})
     put(empty_warehouse, "earthporn", {"good": 1.5, "bad": 4.0})
-    first = refresh_comparison(empty_warehouse, seed=7)
+    first = refresh_leaderboard(empty_warehouse, seed=7, progress=str)
     assert first.measured == 2
     before = [empty_warehouse.fingerprint(table) for table in TABLES.values()]
     written = []
     monkeypatch.setattr(type(empty_warehouse), "write", lambda self: written.append(self))
-    second = refresh_comparison(empty_warehouse, seed=7)
+    second = refresh_leaderboard(empty_warehouse, seed=7, progress=str)
     assert (second.rows, second.metrics, second.comparisons) == (first.rows, first.metrics, first.comparisons)
     assert (second.measured, written) == (0, [])
     assert [empty_warehouse.fingerprint(table) for table in TABLES.values()] == before
@@ -141,12 +141,12 @@ def test_nothing_new_measures_and_writes_nothing(empty_warehouse, monkeypatch):
 def test_only_the_community_that_changed_is_measured(empty_warehouse):
     put(empty_warehouse, "pics", {"good": 0.5, "bad": 4.0})
     put(empty_warehouse, "earthporn", {"good": 1.5, "bad": 4.0}, seed=3)
-    first = refresh_comparison(empty_warehouse, seed=7)
+    first = refresh_leaderboard(empty_warehouse, seed=7, progress=str)
     with empty_warehouse.write() as writer:
         writer.execute(
             "UPDATE marts.predictions SET expected_log_score = 1 WHERE subreddit = 'pics' AND predictor = 'bad'"
         )
-    second = refresh_comparison(empty_warehouse, seed=7)
+    second = refresh_leaderboard(empty_warehouse, seed=7, progress=str)
     assert second.measured == 1
     for table in ("rows", "metrics", "comparisons"):
         old, new = ([r for r in getattr(board, table) if r["subreddit"] == "earthporn"] for board in (first, second))
@@ -157,47 +157,60 @@ def test_only_the_community_that_changed_is_measured(empty_warehouse):
 
 def test_unlabelled_posts_are_no_reason_to_measure(empty_warehouse):
     put(empty_warehouse, "pics", {"good": 0.5})
-    refresh_comparison(empty_warehouse, seed=7)
+    refresh_leaderboard(empty_warehouse, seed=7, progress=str)
     with empty_warehouse.write() as writer:
         writer.execute(
             "INSERT INTO marts.predictions BY NAME SELECT * REPLACE ('new' AS post_id, 'unlabelled' AS split) "
             "FROM marts.predictions LIMIT 1"
         )
-    assert refresh_comparison(empty_warehouse, seed=7).measured == 0
+    assert refresh_leaderboard(empty_warehouse, seed=7, progress=str).measured == 0
+
+
+def test_other_metrics_are_measured_again(empty_warehouse, monkeypatch):
+    said = []
+    put(empty_warehouse, "pics", {"good": 0.5, "none": None})
+    assert refresh_leaderboard(empty_warehouse, seed=7, progress=said.append).measured == 1
+    monkeypatch.setattr("redpop_assets.refresh.leaderboard.CODE_VERSION", "another")
+    assert refresh_leaderboard(empty_warehouse, seed=7, progress=said.append).measured == 1
+    assert refresh_leaderboard(empty_warehouse, seed=7, progress=said.append).measured == 0
+    assert said == [
+        "r/pics is measured because of good there is none yet",
+        "r/pics is measured because of good the code, the seed or the predictions changed",
+    ]
 
 
 @pytest.mark.parametrize("change", ["snapshot", "model", "seed"])
 def test_another_model_snapshot_or_seed_is_measured_again(empty_warehouse, change):
     put(empty_warehouse, "pics", {"good": 0.5})
-    (first,) = refresh_comparison(empty_warehouse, seed=7).rows
+    (first,) = refresh_leaderboard(empty_warehouse, seed=7, progress=str).rows
     if change != "seed":
         put(empty_warehouse, "pics", {"good": 0.5 if change == "snapshot" else 1.5}, snapshot="s2", seed=1)
-    (second,) = refresh_comparison(empty_warehouse, seed=8 if change == "seed" else 7).rows
+    (second,) = refresh_leaderboard(empty_warehouse, seed=8 if change == "seed" else 7, progress=str).rows
     assert second["spearman_low"] != first["spearman_low"]
     assert empty_warehouse.scalar("SELECT count(*) FROM marts.leaderboard") == 1
 
 
 def test_communities_are_never_pooled(empty_warehouse):
     put(empty_warehouse, "pics", {"good": 0.5})
-    (alone,) = refresh_comparison(empty_warehouse, seed=7).rows
+    (alone,) = refresh_leaderboard(empty_warehouse, seed=7, progress=str).rows
     put(empty_warehouse, "earthporn", {"good": 3.0}, seed=9)
-    rows = rank(refresh_comparison(empty_warehouse, seed=7).rows)
+    rows = rank(refresh_leaderboard(empty_warehouse, seed=7, progress=str).rows)
     assert rows["pics", "good"] == alone
     assert set(rows) == {("pics", "good"), ("earthporn", "good")}
 
 
 def test_a_predictor_that_is_gone_leaves_the_board(empty_warehouse):
     put(empty_warehouse, "pics", {"good": 0.5, "old": 1.0})
-    refresh_comparison(empty_warehouse, seed=7)
+    refresh_leaderboard(empty_warehouse, seed=7, progress=str)
     with empty_warehouse.write() as writer:
         writer.execute("DELETE FROM models.predictors WHERE predictor = 'old'")
-    assert set(rank(refresh_comparison(empty_warehouse, seed=7).rows)) == {("pics", "good")}
+    assert set(rank(refresh_leaderboard(empty_warehouse, seed=7, progress=str).rows)) == {("pics", "good")}
     assert empty_warehouse.scalar("SELECT count(*) FROM marts.leaderboard") == 1
 
 
 def test_a_community_without_test_posts(empty_warehouse):
     put(empty_warehouse, "pics", {"good": 0.5}, split=["train"] * 30)
-    (row,) = refresh_comparison(empty_warehouse, seed=7).rows
+    (row,) = refresh_leaderboard(empty_warehouse, seed=7, progress=str).rows
     assert row["test_posts"] == row["pairs"] == 0
     assert row["spearman"] is row["mae"] is row["pair_accuracy"] is None
 
@@ -205,13 +218,13 @@ def test_a_community_without_test_posts(empty_warehouse):
 def test_without_predictors_the_board_is_empty(empty_warehouse):
     with empty_warehouse.write():
         pass
-    assert refresh_comparison(empty_warehouse, seed=7).rows == []
+    assert refresh_leaderboard(empty_warehouse, seed=7, progress=str).rows == []
 
 
 def test_nobody_is_best_without_significance(empty_warehouse):
     """Two predictors that are equally good, a bad one and a constant."""
     put(empty_warehouse, "pics", {"one": 0.7, "other": 0.7, "bad": 6.0, "constant": 99})
-    found = refresh_comparison(empty_warehouse, seed=7)
+    found = refresh_leaderboard(empty_warehouse, seed=7, progress=str)
     rows = rank(found.rows)
     assert {name: rows["pics", name]["standing"] for name in ("one", "other", "bad", "constant")} == {
         "one": "among_best", "other": "among_best", "bad": "worse", "constant": None,
@@ -229,7 +242,7 @@ def test_nobody_is_best_without_significance(empty_warehouse):
 
 def test_every_metric_of_every_target_is_stored(empty_warehouse):
     put(empty_warehouse, "pics", {"good": 0.5, "constant": 99}, intervals=(50, 80, 90))
-    found = refresh_comparison(empty_warehouse, seed=7)
+    found = refresh_leaderboard(empty_warehouse, seed=7, progress=str)
     of_one = {
         (row["target"], row["metric"]): row
         for row in found.metrics
@@ -253,7 +266,7 @@ def test_every_metric_of_every_target_is_stored(empty_warehouse):
 
 def test_predictions_without_intervals_have_no_coverage(empty_warehouse):
     put(empty_warehouse, "pics", {"good": 0.5}, intervals=(90,))
-    metrics = {row["metric"] for row in refresh_comparison(empty_warehouse, seed=7).metrics}
+    metrics = {row["metric"] for row in refresh_leaderboard(empty_warehouse, seed=7, progress=str).metrics}
     assert {"coverage_90", "width_90"} <= metrics
     assert not {"coverage_50", "coverage_80"} & metrics
 
@@ -262,7 +275,7 @@ def test_missing_predictions_are_said_and_not_compared(empty_warehouse):
     put(empty_warehouse, "pics", {"good": 0.5, "partly": 0.5})
     with empty_warehouse.write() as writer:
         writer.execute("DELETE FROM marts.predictions WHERE predictor = 'partly' AND post_id LIKE '%229'")
-    found = refresh_comparison(empty_warehouse, seed=7)
+    found = refresh_leaderboard(empty_warehouse, seed=7, progress=str)
     row = rank(found.rows)["pics", "partly"]
     assert (row["spearman"], row["test_posts"]) == (None, 99)
     assert row["note"] == "1 of 220 posts have no prediction: refresh marts.predictions"
@@ -273,7 +286,7 @@ def test_macro_means_weigh_communities_alike_and_pooling_is_marked(empty_warehou
     put(empty_warehouse, "pics", {"good": 0.5, "bad": 4.0})
     put(empty_warehouse, "earthporn", {"good": 1.5, "bad": 3.0}, seed=3)
     put(empty_warehouse, "tiny", {"good": 0.1, "bad": 3.0}, seed=4, split=["train"] * 100 + ["test"] * 20)
-    found = refresh_comparison(empty_warehouse, seed=7)
+    found = refresh_leaderboard(empty_warehouse, seed=7, progress=str)
     rows = rank(found.rows)
     by_scope = {
         (row["scope"], row["predictor"]): row
@@ -296,10 +309,10 @@ def test_macro_means_weigh_communities_alike_and_pooling_is_marked(empty_warehou
 def test_a_community_that_is_gone_leaves_all_tables(empty_warehouse):
     put(empty_warehouse, "pics", {"good": 0.5, "bad": 4.0})
     put(empty_warehouse, "earthporn", {"good": 1.5, "bad": 3.0}, seed=3)
-    refresh_comparison(empty_warehouse, seed=7)
+    refresh_leaderboard(empty_warehouse, seed=7, progress=str)
     with empty_warehouse.write() as writer:
         writer.execute("DELETE FROM models.predictors WHERE subreddit = 'earthporn'")
-    found = refresh_comparison(empty_warehouse, seed=7)
+    found = refresh_leaderboard(empty_warehouse, seed=7, progress=str)
     assert {row["subreddit"] for row in (*found.rows, *found.metrics, *found.comparisons)} == {"pics", ""}
     macro = [row for row in found.metrics if row["scope"] == "macro_mean"]
     assert {row["subreddits"] for row in macro} <= {0, 1}

@@ -10,30 +10,23 @@ from redpop_assets.predictors.parts.conformal import COLUMNS, Calibration
 from redpop_assets.refresh.blocks import OF_PICTURES
 from redpop_assets.refresh.predictions import refresh_predictions
 from redpop_assets.refresh.predictors import refresh_predictor
-from redpop_assets.refresh.training_set import build_training_set
-from redpop_assets.storage.models import ModelStore
 
 WEEK = timedelta(days=7)
 NAMES = ("subreddit_median", "metadata_boosting")
 
 
-def train(warehouse, models, encoders, subreddit="pics", names=NAMES):
-    built = build_training_set(
-        warehouse, subreddit, encoders, matured_after=WEEK, test_share=0.2, validation_share=0.15, most=1000
-    )
-    with warehouse.write() as writer:
-        writer.replace("models.training_set", built.rows, "subreddit = $s", {"s": subreddit})
-    for name in names:
-        assert refresh_predictor(name, subreddit, warehouse, models, encoders, seed=7).row["status"] == "trained"
+@pytest.fixture(scope="session")
+def train(learn_from):
+    def train(warehouse, models, encoders, subreddit="pics", names=NAMES):
+        learn_from(warehouse, subreddit, networks=encoders)
+        for name in names:
+            assert refresh_predictor(name, subreddit, warehouse, models, encoders, seed=7).row["status"] == "trained"
 
-
-@pytest.fixture
-def models(tmp_path):
-    return ModelStore(tmp_path / "models")
+    return train
 
 
 @pytest.fixture(scope="module")
-def trained(prepared, encoders):
+def trained(prepared, encoders, train):
     folder, warehouse, models = prepared
     train(warehouse, models, encoders)
     return folder
@@ -111,7 +104,7 @@ def test_intervals_are_those_of_the_held_out_residuals(ready, models):
         assert all(row["low_80"] < row["low_50"] < row["high_50"] < row["high_80"] for row in rows)
 
 
-def test_test_posts_are_covered_as_often_as_promised(empty_warehouse, fill, encoders, models):
+def test_test_posts_are_covered_as_often_as_promised(empty_warehouse, fill, encoders, models, train):
     """Within three standard errors, on posts that neither the fit nor the calibration has seen."""
     fill(empty_warehouse, posts=900)
     train(empty_warehouse, models, encoders)
@@ -143,7 +136,7 @@ def test_too_few_held_out_posts_promise_nothing(ready, models):
         assert row["low_80"] < row["low_50"] < row["high_50"] < row["high_80"]
 
 
-def test_a_post_without_a_picture_says_which_blocks_it_lacks(ready, models, encoders):
+def test_a_post_without_a_picture_says_which_blocks_it_lacks(ready, models, encoders, train):
     train(ready, models, encoders, names=("fusion_lightgbm",))
     predict_all(ready, models)
     rows = {row["post_id"]: row for row in rows_of(ready) if row["predictor"] == "fusion_lightgbm"}
@@ -181,6 +174,16 @@ def test_other_inputs_are_predicted_again(ready, models, change, expected):
     assert predict_all(ready, models)[0] == 0
 
 
+def test_another_code_version_predicts_again(ready, models, monkeypatch):
+    predict_all(ready, models)
+    before = rows_of(ready)
+    monkeypatch.setattr("redpop_assets.refresh.predictions.CODE_VERSION", "another")
+    assert predict_all(ready, models)[0] == 480
+    assert predict_all(ready, models)[0] == 0
+    for row, one in zip(rows_of(ready), before, strict=True):
+        assert row | {"inputs": one["inputs"]} == one
+
+
 def test_a_new_post_is_predicted_and_a_rejected_one_leaves(ready, models):
     predict_all(ready, models)
     with ready.write() as writer:
@@ -202,7 +205,7 @@ def test_a_predictor_that_is_no_longer_trained_takes_its_predictions_along(ready
     assert {row["predictor"] for row in rows_of(ready)} == {"subreddit_median"}
 
 
-def test_communities_do_not_mix(ready, models, fill, encoders):
+def test_communities_do_not_mix(ready, models, fill, encoders, train):
     predict_all(ready, models)
     before = rows_of(ready)
     fill(ready, "earthporn", seed=5)

@@ -8,7 +8,7 @@ import pytest
 
 from redpop_assets.predictors.registry import load_predictor, predictor_class
 from redpop_assets.refresh.predictors import refresh_predictor
-from redpop_assets.refresh.training_set import build_training_set, read_parts
+from redpop_assets.refresh.training_set import read_parts
 from redpop_assets.storage.models import ModelStore
 
 WEEK = timedelta(days=7)
@@ -21,26 +21,8 @@ def filled(empty_warehouse, fill):
 
 
 @pytest.fixture
-def models(tmp_path):
-    return ModelStore(tmp_path / "models")
-
-
-def build(warehouse, encoders, subreddit="pics", **changes):
-    options = {"matured_after": WEEK, "test_share": 0.2, "validation_share": 0.15, "most": 1000, **changes}
-    return build_training_set(warehouse, subreddit, encoders, **options)
-
-
-def store(warehouse, encoders, subreddit="pics", **changes):
-    built = build(warehouse, encoders, subreddit, **changes)
-    with warehouse.write() as writer:
-        for table, rows in (("models.training_set", built.rows), ("models.training_columns", built.columns)):
-            writer.replace(table, rows, "subreddit = $s", {"s": subreddit})
-    return built
-
-
-@pytest.fixture
-def ready(filled, encoders):
-    store(filled, encoders)
+def ready(filled, learn_from):
+    learn_from(filled)
     return filled
 
 
@@ -60,7 +42,8 @@ def test_a_trained_predictor_is_recorded_and_stored(ready, models, encoders):
     assert row["code_version"] == predictor_class("metadata_boosting").code_version
     assert row["blocks"]
     assert row["train_seconds"] > 0
-    assert said
+    assert said[0] == "metadata_boosting is trained in r/pics because there is none yet"
+    assert len(said) > 1  # what it says of its training
     loaded = load_predictor(models.folder("pics", "metadata_boosting", row["digest"]))
     train, _ = read_parts(ready, "pics", encoders)
     assert np.corrcoef(loaded.predict(train), train.labels)[0, 1] > 0.6
@@ -75,14 +58,15 @@ def test_nothing_new_trains_nothing(ready, models, encoders):
     assert ready.fingerprint("models.predictors") == before
 
 
-def test_a_new_snapshot_or_seed_trains_again(ready, models, encoders):
+def test_a_new_snapshot_or_seed_trains_again(ready, models, encoders, learn_from):
     first = refresh(ready, models, encoders)
-    assert refresh(ready, models, encoders, seed=8).trained_now
+    assert first.trained_because == "there is none yet"
+    assert refresh(ready, models, encoders, seed=8).trained_because == "the seed changed"
     with ready.write() as writer:
         writer.execute("UPDATE core.labels SET log_score = log_score + 1 WHERE post_id < 'pi00100'")
-    store(ready, encoders)
+    learn_from(ready)
     second = refresh(ready, models, encoders)
-    assert second.trained_now
+    assert second.trained_because == "the training set and the seed changed"
     assert second.row["digest"] != first.row["digest"]
     assert ready.scalar("SELECT count(*) FROM models.predictors") == 1
 
@@ -97,7 +81,7 @@ def test_lost_and_damaged_files_are_made_again(ready, models, encoders):
     first = refresh(ready, models, encoders)
     folder = models.folder("pics", "metadata_boosting", first.row["digest"])
     (folder / "predictor.json").write_text("{}", encoding="utf-8")
-    assert refresh(ready, models, encoders).trained_now
+    assert refresh(ready, models, encoders).trained_because == "its files are lost or damaged"
     assert models.folder("pics", "metadata_boosting", first.row["digest"]) == folder
     shutil.rmtree(folder)
     assert refresh(ready, models, encoders).trained_now
@@ -108,7 +92,7 @@ def test_another_code_version_trains_again(ready, models, encoders):
     refresh(ready, models, encoders)
     with ready.write() as writer:
         writer.execute("UPDATE models.predictors SET code_version = '0'")
-    assert refresh(ready, models, encoders).trained_now
+    assert refresh(ready, models, encoders).trained_because == "the code changed"
 
 
 def test_only_encoders_that_are_used_are_named_and_random_ones_are_marked(ready, models, encoders):
@@ -120,9 +104,11 @@ def test_only_encoders_that_are_used_are_named_and_random_ones_are_marked(ready,
     assert fusion["untrained_weights"] is True
 
 
-def test_without_images_the_others_are_trained_and_the_reason_is_recorded(empty_warehouse, fill, models, encoders):
+def test_without_images_the_others_are_trained_and_the_reason_is_recorded(
+    empty_warehouse, fill, models, encoders, learn_from
+):
     fill(empty_warehouse, images=False)
-    store(empty_warehouse, encoders)
+    learn_from(empty_warehouse)
     thesis = refresh(empty_warehouse, models, encoders, "redpop_thesis").row
     assert thesis["status"] == "not_trained"
     assert "needs images" in thesis["reason"]
@@ -132,21 +118,21 @@ def test_without_images_the_others_are_trained_and_the_reason_is_recorded(empty_
     assert not {"image", "pixels"} & set(fusion["blocks"])
 
 
-def test_what_could_not_be_trained_is_tried_again_with_more_posts(empty_warehouse, fill, models, encoders):
+def test_what_could_not_be_trained_is_tried_again_with_more_posts(empty_warehouse, fill, models, encoders, learn_from):
     fill(empty_warehouse, posts=80)
-    store(empty_warehouse, encoders)
+    learn_from(empty_warehouse)
     assert refresh(empty_warehouse, models, encoders).row["status"] == "not_trained"
     assert refresh(empty_warehouse, models, encoders).trained_now is False
     fill(empty_warehouse, posts=260)
-    store(empty_warehouse, encoders)
+    learn_from(empty_warehouse)
     state = refresh(empty_warehouse, models, encoders)
     assert state.trained_now
     assert (state.row["status"], state.row["reason"]) == ("trained", None)
 
 
-def test_a_community_without_posts_is_not_trained_either(empty_warehouse, encoders, fill, models):
+def test_a_community_without_posts_is_not_trained_either(empty_warehouse, encoders, fill, models, learn_from):
     fill(empty_warehouse, posts=30)
-    built = store(empty_warehouse, encoders, "aww")
+    built = learn_from(empty_warehouse, "aww")
     assert built.rows.num_rows == 0
     state = refresh_predictor("subreddit_median", "aww", empty_warehouse, models, encoders, seed=7)
     assert state.row["status"] == "not_trained"

@@ -10,6 +10,7 @@ from redpop_assets.evaluation import splits
 from redpop_assets.evaluation.targets import Posts
 from redpop_assets.pages.split_comparison import split_markdown
 from redpop_assets.predictors.dataset import Block, Dataset
+from redpop_assets.predictors.registry import predictor_class
 from redpop_assets.refresh import split_comparison
 from redpop_assets.refresh.leaderboard import read_posts
 from redpop_assets.refresh.split_comparison import (
@@ -120,11 +121,24 @@ def test_only_what_changed_is_trained(filled, encoders, fill):
     rows, trained, _ = refresh(filled, encoders, ["subreddit_median"])
     assert trained == 5
     assert {name for name, *_ in rows} == {"pics", "earthporn"}
-    assert refresh(filled, encoders, ["subreddit_median"], seed=8, subreddit="pics")[1] == 5
+    _, trained, said = refresh(filled, encoders, ["subreddit_median"], seed=8, subreddit="pics")
+    assert (trained, len(said)) == (5, 1)
+    # By time and for one author, no seed decides who is in which part.
+    assert said[0].endswith("trained under 5 splits of r/pics because the code, the predictor or the seed changed")
     with filled.write() as writer:
         writer.execute("DELETE FROM models.training_set WHERE subreddit = 'pics'")
     rows, trained, _ = refresh(filled, encoders, ["subreddit_median"])
     assert ({name for name, *_ in rows}, trained) == ({"earthporn"}, 0)
+
+
+def test_another_version_of_splits_or_predictor_trains_again(filled, encoders, monkeypatch):
+    names = ["subreddit_median"]
+    refresh(filled, encoders, names)
+    monkeypatch.setattr(split_comparison, "CODE_VERSION", "another")
+    assert refresh(filled, encoders, names)[1] == 5
+    monkeypatch.setattr(predictor_class("subreddit_median"), "code_version", "another")
+    assert refresh(filled, encoders, names)[1] == 5
+    assert refresh(filled, encoders, names)[1] == 0
 
 
 def test_a_variant_that_is_compared_stays(filled, encoders):

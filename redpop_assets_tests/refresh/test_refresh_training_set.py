@@ -8,7 +8,6 @@ import pytest
 from redpop_assets.features.family import Encoders
 from redpop_assets.refresh.predictors import refresh_predictor
 from redpop_assets.refresh.training_set import build_training_set, read_parts
-from redpop_assets.storage.models import ModelStore
 
 WEEK = timedelta(days=7)
 
@@ -19,27 +18,14 @@ def filled(empty_warehouse, fill):
     return empty_warehouse
 
 
-@pytest.fixture
-def models(tmp_path):
-    return ModelStore(tmp_path / "models")
-
-
 def build(warehouse, encoders, subreddit="pics", **changes):
     options = {"matured_after": WEEK, "test_share": 0.2, "validation_share": 0.15, "most": 1000, **changes}
     return build_training_set(warehouse, subreddit, encoders, **options)
 
 
-def store(warehouse, encoders, subreddit="pics", **changes):
-    built = build(warehouse, encoders, subreddit, **changes)
-    with warehouse.write() as writer:
-        for table, rows in (("models.training_set", built.rows), ("models.training_columns", built.columns)):
-            writer.replace(table, rows, "subreddit = $s", {"s": subreddit})
-    return built
-
-
 @pytest.fixture
-def ready(filled, encoders):
-    store(filled, encoders)
+def ready(filled, learn_from):
+    learn_from(filled)
     return filled
 
 
@@ -65,10 +51,10 @@ def test_train_and_validation_were_mature_before_the_test_began(filled, encoders
     assert len(parts["test"]) == pytest.approx(0.2 * len(rows), abs=3)
 
 
-def test_of_other_communities_only_earlier_posts_of_their_train_parts_are_known(ready, encoders, fill):
+def test_of_other_communities_only_earlier_posts_of_their_train_parts_are_known(ready, encoders, fill, learn_from):
     assert len(read_parts(ready, "pics", encoders, [])[0].elsewhere) == 0
     fill(ready, "aww", seed=1, days=90)
-    store(ready, encoders, "aww")
+    learn_from(ready, "aww")
     newest = ready.scalar("SELECT max(created_at) FROM models.training_set WHERE subreddit = 'aww' AND split = 'train'")
     train, _ = read_parts(ready, "aww", encoders, [])
     known = "FROM models.training_set WHERE subreddit = 'pics' AND split = 'train' AND created_at <= $newest"
@@ -77,9 +63,9 @@ def test_of_other_communities_only_earlier_posts_of_their_train_parts_are_known(
     np.testing.assert_allclose(train.elsewhere, expected, rtol=1e-6)
 
 
-def test_scores_of_another_scale_are_no_scores_of_elsewhere(ready, encoders, fill):
+def test_scores_of_another_scale_are_no_scores_of_elsewhere(ready, encoders, fill, learn_from):
     fill(ready, "aww", seed=1, label_scale="before December 2016")
-    store(ready, encoders, "aww")
+    learn_from(ready, "aww")
     assert len(read_parts(ready, "aww", encoders, [])[0].elsewhere) == 0
     assert len(read_parts(ready, "pics", encoders, [])[0].elsewhere) == 0
 
@@ -154,9 +140,9 @@ def test_the_snapshot_knows_split_and_encoders(filled, encoders):
     assert len(snapshots) == 3
 
 
-def test_a_community_without_a_past_has_no_split_and_no_predictor(empty_warehouse, encoders, fill, models):
+def test_a_community_without_a_past_has_no_split_and_no_predictor(empty_warehouse, encoders, fill, models, learn_from):
     fill(empty_warehouse, posts=30, days=10)
-    built = store(empty_warehouse, encoders)
+    built = learn_from(empty_warehouse)
     assert {row["split"] for row in built.rows.to_pylist()} == {"train"}
     for name in ("subreddit_median", "fusion_lightgbm"):
         state = refresh_predictor(name, "pics", empty_warehouse, models, encoders, seed=7)

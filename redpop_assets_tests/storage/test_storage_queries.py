@@ -19,7 +19,7 @@ from redpop_assets.encoders.base import CODE_VERSION as ENCODING_VERSION
 from redpop_assets.features import captions, pixels
 from redpop_assets.features.family import Encoders
 from redpop_assets.refresh.catalogue import refresh_catalogue
-from redpop_assets.refresh.leaderboard import refresh_comparison
+from redpop_assets.refresh.leaderboard import refresh_leaderboard
 from redpop_assets.storage.schema import load_schema, warehouse_folder
 from redpop_assets.storage.warehouse import Warehouse
 
@@ -143,7 +143,7 @@ def answers(world: World, tmp_path_factory: pytest.TempPathFactory) -> Answers:
     """Rows of a query by its name, from the published file of a filled warehouse."""
     warehouse = Warehouse(tmp_path_factory.mktemp("filled"), source="sandbox", lock_timeout=60)
     fill(warehouse, world)
-    refresh_comparison(warehouse, seed=1)
+    refresh_leaderboard(warehouse, seed=1, progress=str)
     refresh_catalogue(warehouse, Encoders(image="", caption=""), seed=1, progress=str)
     return answers_of(warehouse).__getitem__
 

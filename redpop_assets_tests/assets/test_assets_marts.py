@@ -1,4 +1,4 @@
-"""The asset of the forecasts, on a community that needs no graph: which age of the label rule it goes by."""
+"""Assets of the marts on a community that needs no graph: which age of the label rule forecasts go by."""
 
 from datetime import timedelta
 
@@ -11,7 +11,7 @@ from redpop_assets.predictors.registry import MEDIAN
 from redpop_assets.refresh.champions import refresh_champion
 from redpop_assets.refresh.predictions import refresh_predictions
 from redpop_assets.refresh.predictors import refresh_predictor
-from redpop_assets.refresh.training_set import build_training_set
+from redpop_assets.refresh.training_set import refresh_training_set
 from redpop_assets.settings import Settings
 from redpop_assets.storage.models import ModelStore
 from redpop_assets.storage.schema import load_schema
@@ -32,7 +32,7 @@ def test_a_post_that_could_have_been_labelled_and_was_not_is_not_forecast(
         assert lost
         writer.execute("DELETE FROM core.labels WHERE list_contains($lost, post_id)", {"lost": lost})
     models = ModelStore(tmp_path / "models")
-    built = build_training_set(
+    refresh_training_set(
         empty_warehouse,
         "pics",
         encoders,
@@ -40,11 +40,11 @@ def test_a_post_that_could_have_been_labelled_and_was_not_is_not_forecast(
         test_share=0.2,
         validation_share=0.15,
         most=1000,
+        predictors=[MEDIAN],
     )
-    empty_warehouse.replace("models.training_set", built.rows, "TRUE")
     refresh_predictor(MEDIAN, "pics", empty_warehouse, models, encoders, seed=7)
     refresh_predictions(empty_warehouse, models, progress=str)
-    refresh_champion(empty_warehouse, models, "pics", [MEDIAN], seed=7)
+    refresh_champion(empty_warehouse, models, "pics", [MEDIAN], seed=7, progress=str)
 
     tables = TableAssets(settings, load_schema(), subreddit_partitions(settings))
     done = dg.materialize(
