@@ -177,26 +177,18 @@ def test_every_predictor_is_described_with_what_it_needs():
     assert rows == expected
 
 
-def test_imports_go_down_the_rooms_of_the_architecture():
+def test_the_rooms_of_the_architecture_are_those_of_the_contract():
     page = (ROOT / "docs" / "architecture.md").read_text(encoding="utf-8")
-    (drawing,) = [block for _, _, block in _FENCE.findall(page) if "faces " in block]
-    rows: list[list[str]] = []
-    for line in drawing.partition(" apart ")[0].splitlines():
-        head, rooms = line[:12].strip(), line[12:56].split()
-        if head:
-            rows.append(rooms)
-        elif rooms:
-            rows[-1] += rooms
-    level = {room: number for number, row in enumerate(rows) for room in row}
-    packages = {path.name for path in (ROOT / "redpop_assets").iterdir() if (path / "__init__.py").exists()}
-    assert packages - {"sandbox", "testing"} <= set(level)
-    upwards = set()
-    for file in (ROOT / "redpop_assets").rglob("*.py"):
-        room = file.relative_to(ROOT / "redpop_assets").parts[0].removesuffix(".py")
-        for imported in re.findall(r"^\s*from redpop_assets\.(\w+)", file.read_text(encoding="utf-8"), re.M):
-            if level.get(imported, len(rows)) < level.get(room, 0):
-                upwards.add(f"{room} imports {imported}")
-    assert not upwards
+    (drawing,) = [block for _, _, block in _FENCE.findall(page) if " faces " in block]
+    drawn = [line[12:56].split() for line in drawing.partition(" apart ")[0].splitlines()]
+    contracts = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["tool"]["importlinter"][
+        "contracts"
+    ]
+    (floors,) = [contract["layers"] for contract in contracts if contract.get("containers") == ["redpop_assets"]]
+    level = {room: number for number, floor in enumerate(floors) for room in re.findall(r"\w+", floor)}
+    order = [room for row in drawn for room in row]
+    assert set(order) == set(level) - {"sandbox", "testing"}
+    assert [level[room] for room in order] == sorted(level[room] for room in order)
 
 
 @pytest.fixture
