@@ -1,0 +1,133 @@
+"""A home that an older version wrote is opened by this one: nothing is lost, and nothing sets it apart afterwards."""
+
+import hashlib
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import pytest
+
+from redpop_assets.predictors.registry import load_predictor, predictor_class
+from redpop_assets.storage.images import ImageStore
+from redpop_assets.storage.migrations import load_migrations
+from redpop_assets.storage.models import ModelStore
+from redpop_assets.storage.schema import LAYERS
+from redpop_assets.storage.warehouse import Merged, Warehouse
+from redpop_assets_tests.storage import old_homes
+
+CHANGED: dict[str, str] = {}
+"""Tables that a migration meant to change, and how."""
+
+
+@pytest.fixture(params=old_homes.NAMES)
+def home(request, tmp_path) -> Path:
+    return old_homes.unpack(request.param, tmp_path / "home")
+
+
+@pytest.fixture
+def warehouse(home) -> Warehouse:
+    return Warehouse(home, source="sandbox", lock_timeout=60)
+
+
+def content(file: Path, columns: dict[str, list[str]] | None = None) -> dict[str, tuple[int, int, list[str]]]:
+    """Of each table of the layers: number of rows, and a digest of them over these of its columns, by default all."""
+    with duckdb.connect(file, read_only=True) as conn:
+        if columns is None:
+            columns = {}
+            for table, column in conn.execute(
+                "SELECT schema_name || '.' || table_name, column_name FROM duckdb_columns() "
+                "SEMI JOIN duckdb_tables() USING (schema_name, table_name) WHERE schema_name != 'main' ORDER BY ALL"
+            ).fetchall():
+                columns.setdefault(table, []).append(column)
+        found = {}
+        for table, names in columns.items():
+            row = ", ".join(f'"{name}"' for name in names)
+            sql = f"SELECT count(*), coalesce(sum(hash(row({row}))::HUGEINT), 0) FROM {table}"
+            found[table] = (*conn.execute(sql).fetchall()[0], names)
+        return found
+
+
+def structure(file: Path) -> dict[str, list[Any]]:
+    """All that the catalogue says of tables, views and columns, comments included; the order of columns is free."""
+    with duckdb.connect(file, read_only=True) as conn:
+        return {
+            "tables": conn.execute(
+                "SELECT schema_name, table_name, comment FROM duckdb_tables() ORDER BY ALL"
+            ).fetchall(),
+            "views": conn.execute(
+                "SELECT schema_name, view_name, comment, sql FROM duckdb_views() WHERE NOT internal ORDER BY ALL"
+            ).fetchall(),
+            "columns": conn.execute(
+                "SELECT schema_name, table_name, column_name, data_type, is_nullable, column_default, comment "
+                "FROM duckdb_columns() WHERE NOT internal ORDER BY ALL"
+            ).fetchall(),
+        }
+
+
+def file_digests(home: Path) -> dict[str, str]:
+    return {
+        path.relative_to(home).as_posix(): hashlib.sha256(path.read_bytes()).hexdigest()
+        for path in sorted(home.rglob("*"))
+        if path.is_file() and path.suffix != ".duckdb"
+    }
+
+
+def test_nothing_is_lost(home, warehouse):
+    before, files = content(warehouse.live), file_digests(home)
+    assert {layer for layer, _, _ in (name.partition(".") for name in before)} == set(LAYERS)
+    assert warehouse.scalar("SELECT count(*) FROM raw.submissions") == before["raw.submissions"][0] > 0
+    with duckdb.connect(warehouse.live, read_only=True) as conn:
+        now: dict[str, list[str]] = {}
+        for table, column in conn.execute(
+            "SELECT schema_name || '.' || table_name, column_name FROM duckdb_columns() ORDER BY ALL"
+        ).fetchall():
+            now.setdefault(table, []).append(column)
+    kept = {name: columns for name, (_, _, columns) in before.items() if name not in CHANGED}
+    assert {name: [c for c in columns if c in now[name]] for name, columns in kept.items()} == kept
+    after = content(warehouse.live, kept)
+    assert after == {name: before[name] for name in kept}
+    assert file_digests(home) == files
+
+
+def test_it_is_then_like_a_new_one(warehouse, tmp_path):
+    newest = [(migration.version, migration.name) for migration in load_migrations()]
+    new = Warehouse(tmp_path / "new", source="sandbox")
+    with new.write():
+        pass
+    warehouse.scalar("SELECT 1")
+    assert structure(warehouse.live) == structure(new.live)
+    for each in (warehouse, new):
+        rows = each.query("SELECT version, name FROM main.warehouse_migrations ORDER BY version").to_pylist()
+        assert [(row["version"], row["name"]) for row in rows] == newest
+    assert [path.name for path in warehouse.live.parent.iterdir()] == ["redpop.duckdb"]
+
+
+def test_every_table_is_read_and_written(warehouse):
+    for table in warehouse.schema.values():
+        rows = warehouse.query(f"FROM {table.name}")
+        if not table.is_view:
+            assert warehouse.merge(table.name, rows) == Merged(0, 0), table.name
+    assert warehouse.publish().changed
+
+
+def test_its_pictures_and_models_are_read(home, warehouse):
+    pictures = warehouse.query("SELECT path FROM core.images").column("path").to_pylist()
+    assert pictures
+    assert all(ImageStore(home / "images").read(path) for path in pictures)
+    models = warehouse.query("SELECT subreddit, predictor, digest FROM models.predictors WHERE digest IS NOT NULL")
+    assert models.num_rows
+    store = ModelStore(home / "models")
+    for model in models.to_pylist():
+        assert type(load_predictor(store.folder(**model))) is predictor_class(model["predictor"])
+
+
+def test_what_waits_to_be_erased_is_erased_after_it(warehouse):
+    with duckdb.connect(warehouse.live) as conn:
+        conn.execute("UPDATE main.warehouse_state SET erasures_pending = TRUE")
+    inode = warehouse.live.stat().st_ino
+    warehouse.scalar("SELECT 1")
+    assert warehouse.scalar("SELECT erasures_pending FROM main.warehouse_state")
+    migrated = warehouse.live.stat().st_ino
+    warehouse.publish()
+    assert not warehouse.scalar("SELECT erasures_pending FROM main.warehouse_state")
+    assert len({inode, migrated, warehouse.live.stat().st_ino}) == 3
