@@ -294,9 +294,8 @@ def checks_of(table: Table) -> tuple[TableCheck, ...]:
         ),
         *_CHECKS.get(table.name, ()),
     ]
-    numbers = [column for column in table.columns if column.type.startswith("FLOAT")]
-    if numbers and table.layer == "features" and not table.name.endswith("_embeddings"):
-        broken = " OR ".join(_not_finite(column) for column in numbers)
+    if table.features and not table.name.endswith("_embeddings"):
+        broken = " OR ".join(_not_finite(column) for column in table.features)
         rules.append(
             TableCheck(
                 "no_missing_numbers",

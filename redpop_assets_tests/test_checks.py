@@ -22,9 +22,7 @@ WITHOUT_ASSET = {
 CHECKED = [name for name, table in SCHEMA.items() if not table.is_view and name not in WITHOUT_ASSET]
 RULES = {(name, check.name) for name in CHECKED for check in checks_of(SCHEMA[name])}
 FLOATS = {
-    name: [column for column in SCHEMA[name].columns if column.type.startswith("FLOAT")]
-    for name in CHECKED
-    if name.startswith("features.") and not name.endswith("_embeddings")
+    name: SCHEMA[name].features for name in CHECKED if name.startswith("features.") and not name.endswith("_embeddings")
 }
 
 ANY_POST = "(SELECT min(post_id) FROM core.posts WHERE subreddit = 'pics')"

@@ -34,10 +34,10 @@ class Published:
 
 @pytest.fixture(scope="module")
 def sandbox() -> Iterator[str]:
-    """URL of the world that the homes were filled from, a day after they last looked."""
+    """URL of the world that the homes were filled from, five days after they last looked."""
     world = World(seed=3, posts_per_subreddit=84, history=timedelta(days=90))
     clock = Clock(world.epoch)
-    clock.advance(timedelta(days=9))
+    clock.advance(timedelta(days=13))
     with running(world, clock, secret=SECRET, budget=100_000) as url:
         yield url
 
@@ -66,7 +66,7 @@ def test_a_refresh_goes_on_where_the_older_version_stopped(name, sandbox, tmp_pa
     assert before.tombstones <= after.tombstones
     assert not after.tombstones & after.posts
     assert before.posts - after.tombstones <= after.posts
-    assert after.posts - before.posts, "a day brings posts"
+    assert after.posts - before.posts, "five days bring posts"
     readings = {(post, moment) for post, moment in before.readings if post not in after.tombstones}
     assert readings < after.readings
     assert after.predicted == after.posts

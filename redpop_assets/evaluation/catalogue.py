@@ -18,7 +18,6 @@ import pyarrow as pa
 
 from redpop_assets.evaluation.bootstrap import drawn_clusters
 from redpop_assets.evaluation.metrics import spearman
-from redpop_assets.storage.catalogue_page import is_feature, source_of, unit_of
 from redpop_assets.storage.schema import Column, Schema, Table
 
 Floats = npt.NDArray[np.float32]
@@ -40,9 +39,6 @@ EXPLAINED: Final = 0.1
 _LEVEL = 0.95
 _CELLS_AT_ONCE = 500_000  # weights held at a time: 2 MB, the size of a cache
 _BY_CHANCE = 0.05  # chance that any of the honest features is suspicious
-
-_PLACEHOLDER = re.compile(r"\b(?:where|if|when|while) (\w+) is ([01])\b")
-_OTHERS = re.compile(r"1 (?:if|for|where|when)\b.*\b(else|then) the other columns\b")
 
 
 class FeatureBlock(Protocol):
@@ -83,8 +79,8 @@ def feature_catalogue(
 
     A number is correlated as it is. A vector is first made one number per post: the prediction of a ridge regression
     that was not fitted on the post's author (`out_of_fold`). The largest of its 512 correlations would be large by
-    selection alone, and a signal that is spread over them would be missed. Where the description of a column names a
-    flag of its table ("0 where has_exif is 0"), posts with that flag count as missing.
+    selection alone, and a signal that is spread over them would be missed. Where another column says that a number is
+    only a placeholder (`Column.missing`), it counts as missing.
 
     Args:
         subreddit: name in lower case.
@@ -120,7 +116,7 @@ def feature_catalogue(
             )
         table = schema[tables[name]]
         values = feature_values(block, table)
-        for column in filter(is_feature, table.columns):
+        for column in table.features:
             number, row = _measure(column, table, values, truth, clusters, groups, seed)
             rows.append({"subreddit": subreddit, "block": name, **row})
             numbers.append(number)
@@ -143,7 +139,7 @@ def feature_values(block: FeatureBlock, table: Table) -> dict[str, Floats]:
     position = {name: index for index, name in enumerate(block.columns)}
     numbers = {column.name for column in table.columns if column.type == "FLOAT"}
     values: dict[str, Floats] = {}
-    for column in filter(is_feature, table.columns):
+    for column in table.features:
         if column.name in numbers:
             if column.name in position:
                 values[column.name] = block.values[:, position[column.name]]
@@ -153,24 +149,6 @@ def feature_values(block: FeatureBlock, table: Table) -> dict[str, Floats]:
         if at:
             values[column.name] = block.values[:, at]
     return values
-
-
-def missing_flag(column: Column, table: Table) -> tuple[str, float] | None:
-    """The flag of the same table that says where a number is only a placeholder, as the descriptions word it.
-
-    Returns:
-        Name of the flag and the value at which the number is missing: ("has_exif", 0.0) if the column is "0 where
-        has_exif is 0", or if has_exif is "1 if there is any; else the other columns have their neutral values". None if
-        no description says so.
-    """
-    flags = {other.name: other.description for other in table.columns if other.type == "FLOAT" and other != column}
-    for name, value in _PLACEHOLDER.findall(column.description):
-        if name in flags:
-            return name, float(value)
-    for name, description in flags.items():
-        if said := _OTHERS.match(description):
-            return name, 0.0 if said[1] == "else" else 1.0
-    return None
 
 
 def out_of_fold(
@@ -291,9 +269,8 @@ def _measure(
     known = np.zeros(len(truth), dtype=np.bool_)
     if found is not None:
         known = np.asarray(~(np.isnan(found) if found.ndim == 1 else np.isnan(found).any(axis=1)), dtype=np.bool_)
-        flag = missing_flag(column, table)
-        if flag is not None and flag[0] in values:
-            known &= values[flag[0]] != flag[1]
+        if column.missing is not None and column.missing.flag in values:
+            known &= values[column.missing.flag] != column.missing.value
     usable = known & ~np.isnan(truth)
     vector = column.type != "FLOAT"
     if found is not None and not vector:
@@ -310,8 +287,8 @@ def _measure(
         "table_name": table.name,
         "known_at": column.known_at,
         "description": column.description,
-        "unit": unit_of(column),
-        "source": source_of(column, table),
+        "unit": column.unit,
+        "source": column.source,
         "type": column.type,
         "width": None if found is None else found.shape[1] if found.ndim == 2 else 1,
         "posts": int(known.sum()),

@@ -32,7 +32,7 @@ def block_columns(block: str) -> tuple[Column, ...]:
     What only became known after the post is refused here, whatever the table offers.
     """
     table = load_schema()[BLOCKS[block].table]
-    return tuple(column for column in table.columns if column.is_feature and column.known_at != "after_post")
+    return tuple(column for column in table.features if column.known_at != "after_post")
 
 
 def make_block(

@@ -35,7 +35,7 @@ def refresh_catalogue(
     """Measure the features of every community whose training set changed since, and store marts.feature_catalogue.
 
     The snapshot of a training set is a digest of all features of its posts, so nothing else has to be looked at: a
-    community that learnt nothing new keeps its rows, and is as quick as one query. A block is in memory at a time.
+    community that learnt nothing new keeps its numbers, and is as quick as one query. A block is in memory at a time.
 
     Args:
         warehouse: where features, labels and the catalogue are.
@@ -61,7 +61,7 @@ def refresh_catalogue(
             found = [{**row, **made_from.columns} for row in _measure(warehouse, subreddit, encoders, seed)]
             measured += 1
             progress(f"{len(found)} features of r/{subreddit} measured because {why}")
-        rows += found
+        rows += [{**row, **_words(warehouse.schema, row)} for row in found]
     with warehouse.write() as writer:
         empty = writer.query(f"SELECT * FROM {TABLE} LIMIT 0")
         writer.replace(TABLE, pa.Table.from_pylist(rows, schema=empty.schema), "TRUE")
@@ -71,7 +71,7 @@ def refresh_catalogue(
 def _measure(warehouse: Warehouse, subreddit: str, encoders: Encoders, seed: int) -> list[dict[str, Any]]:
     """The rows of a community."""
     labelled = {row["post_id"]: row for row in warehouse.query(_LABELLED, {"subreddit": subreddit}).to_pylist()}
-    tried = sum(column.is_feature for family in BLOCKS.values() for column in warehouse.schema[family.table].columns)
+    tried = sum(len(warehouse.schema[family.table].features) for family in BLOCKS.values())
     rows: list[dict[str, Any]] = []
     tables = {name: family.table for name, family in BLOCKS.items()}
     for name in BLOCKS:
@@ -98,6 +98,16 @@ def _of(labelled: Mapping[str, Mapping[str, Any]], post_ids: Sequence[str], colu
 
 
 def _definitions(schema: Schema) -> str:
-    """Digest of the definitions of all features: what they mean is in the catalogue."""
-    definitions = "\0".join(schema[family.table].ddl for family in BLOCKS.values())
-    return hashlib.sha256(definitions.encode()).hexdigest()[:8]
+    """Digest of what the numbers depend on in the definitions of all features; the words of comments are none of it."""
+    facts = [
+        (family.table, column.name, column.type, column.known_at, column.missing)
+        for family in BLOCKS.values()
+        for column in schema[family.table].features
+    ]
+    return hashlib.sha256(repr(facts).encode()).hexdigest()[:8]
+
+
+def _words(schema: Schema, row: Mapping[str, Any]) -> dict[str, str | None]:
+    """What the schema says of a feature now; it may have been reworded since the feature was measured."""
+    column = next(column for column in schema[row["table_name"]].features if column.name == row["feature"])
+    return {"description": column.description, "unit": column.unit, "source": column.source}

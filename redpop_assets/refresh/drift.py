@@ -88,7 +88,7 @@ def read_sample(reader: Reader | Warehouse, subreddit: str, filled_table: str, e
     """
     family = _COMPARED[filled_table]
     present = {tuple(names.values()): names for names in _names(family, encoders)}
-    features = [column for column in reader.schema[family.table].columns if column.is_feature]
+    features = reader.schema[family.table].features
     columns: dict[str, npt.NDArray[np.float32]] = {}
     embeddings = set()
     rows = compared = 0

@@ -3,7 +3,8 @@
 from pathlib import Path
 
 from redpop_assets import markdown
-from redpop_assets.storage.schema import LAYERS, Schema, Table, load_schema, warehouse_folder
+from redpop_assets.storage.pages import columns_table, link, summary
+from redpop_assets.storage.schema import LAYERS, Schema, load_schema, warehouse_folder
 
 COMMAND = "python -m redpop_assets.storage.readme"
 
@@ -46,49 +47,26 @@ duckdb.connect("warehouse/redpop.duckdb", read_only=True).execute("FROM marts.po
 ```
 
 A client may keep the file open as long as it likes: it goes on seeing the state it opened, and sees the new one when it
-connects again. All times are UTC, in columns without time zone.
+connects again. All times are UTC, in columns without time zone. What comments say after a bar, such as
+`known_at`, has columns of its own below; [docs/features.md](../docs/features.md) explains them.
 """
 
 
 def render(schema: Schema, queries: Path) -> str:
     """The whole page, in Markdown. `queries` is the folder of the `*.sql` files people start from."""
-    parts = [_INTRODUCTION, "## Tables\n", _contents(schema)]
+    contents = [(link(table), table.description) for table in schema.values()]
+    parts = [_INTRODUCTION, "## Tables\n", f"{markdown.table(('table', 'what it holds'), contents)}\n"]
     for layer in LAYERS:
         tables = [table for table in schema.values() if table.layer == layer]
         if tables:
             parts.append(f"## {layer}\n\n{_LAYERS[layer]}\n")
-            parts.extend(_table(table) for table in sorted(tables, key=lambda table: table.name))
+        for table in sorted(tables, key=lambda table: table.name):
+            columns = columns_table(table.columns, is_view=table.is_view)
+            parts.append(f"### {table.name}\n\n{summary(table)}\n\n{columns}\n")
     if files := sorted(queries.glob("*.sql")):
         rows = [(f"[`{file.name}`](queries/{file.name})", _question(file)) for file in files]
         parts.append(f"## Queries to start from\n\n{markdown.table(('file', 'question'), rows)}\n")
     return "\n".join(parts)
-
-
-def _contents(schema: Schema) -> str:
-    rows = [(f"[`{table.name}`](#{table.name.replace('.', '')})", table.description) for table in schema.values()]
-    return f"{markdown.table(('table', 'what it holds'), rows)}\n"
-
-
-def _table(table: Table) -> str:
-    key = ", ".join(f"`{name}`" for name in table.key)
-    grain = f"One row per {key}." if key else ""
-    kind = "A view." if table.is_view else ""
-    headers = ["column", "type", "description"]
-    rows = [
-        [
-            f"`{column.name}`",
-            column.type if column.nullable or table.is_view else f"{column.type} NOT NULL",
-            column.description,
-        ]
-        for column in table.columns
-    ]
-    if any(column.known_at for column in table.columns):
-        headers.append("known")
-        rows = [[*row, column.known_at or ""] for row, column in zip(rows, table.columns, strict=True)]
-    return (
-        f"### {table.name}\n\n{' '.join(part for part in (kind, table.description, grain) if part)}\n\n"
-        f"{markdown.table(headers, rows)}\n"
-    )
 
 
 def _question(file: Path) -> str:

@@ -5,37 +5,45 @@ belongs here is the definition of tables; opening and writing the file belongs i
 """
 
 import hashlib
-import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
+from typing import TypeVar
 
 import duckdb
 
 from redpop_assets.errors import WarehouseError
+from redpop_assets.storage import facts
+from redpop_assets.storage.facts import Missing, Placeholder
 
 LAYERS = ("raw", "core", "features", "models", "marts")
 
-_KEY = re.compile(r"\s*Key: \(([^()]*)\)\.$")
-_KNOWN_AT = re.compile(r"\s*known_at=(\w*)$")
-_KNOWN_AT_VALUES = ("before_post", "at_post", "after_post")
+_T = TypeVar("_T")
 
 
 @dataclass(frozen=True)
 class Column:
-    """One column: its DuckDB type, whether it may be NULL, what it means, and (features) when it was knowable."""
+    """One column: its DuckDB type, whether it may be NULL, what it means, and the facts of its comment.
+
+    `source` is that of the table where the column names none.
+    """
 
     name: str
     type: str
     nullable: bool
     description: str
-    known_at: str | None
+    known_at: str | None = None
+    unit: str | None = None
+    source: str | None = None
+    missing: Missing | None = None
+    placeholder: Placeholder | None = None
 
     @property
     def is_feature(self) -> bool:
         """Whether it is a number, or a vector of them, that predictors could look at."""
-        return self.type.startswith("FLOAT")
+        return self.type.startswith("FLOAT") and self.known_at is not None
 
 
 @dataclass(frozen=True)
@@ -49,11 +57,17 @@ class Table:
     description: str
     is_view: bool
     ddl: str
+    source: str | None = None
 
     @property
     def column_names(self) -> tuple[str, ...]:
         """Names of the columns in the order of the SQL file."""
         return tuple(column.name for column in self.columns)
+
+    @property
+    def features(self) -> tuple[Column, ...]:
+        """The columns that are features."""
+        return tuple(column for column in self.columns if column.is_feature)
 
 
 class Schema(Mapping[str, Table]):
@@ -98,8 +112,9 @@ def warehouse_folder() -> Path:
 def load_schema(folder: Path | None = None) -> Schema:
     """Read every `<layer>/<table>.sql` below `folder` (default: `schema/` of `warehouse_folder()`); cached per folder.
 
-    Raises `WarehouseError` naming the file when its SQL fails, when it defines anything but `<layer>.<table>`, when
-    a key names no column of the table or a nullable one, and when a `known_at` has no known value.
+    Raises `WarehouseError` naming the file when its SQL fails, when it defines anything but `<layer>.<table>`, when a
+    fact of a comment is unknown or has no possible value (`redpop_assets.storage.facts`), when a key names no column of
+    the table or one that may be NULL, and when a number in the layer `features` does not say when it is known.
     """
     folder = folder or warehouse_folder() / "schema"
     paths = [path for layer in LAYERS for path in sorted((folder / layer).glob("*.sql"))]
@@ -115,12 +130,12 @@ def load_schema(folder: Path | None = None) -> Schema:
             " UNION ALL "
             "SELECT schema_name || '.' || view_name, true, coalesce(comment, '') FROM duckdb_views() WHERE NOT internal"
         ).fetchall()
-        columns: dict[str, list[Column]] = {name: [] for name, _, _ in relations}
+        columns: dict[str, list[tuple[str, str, bool, str]]] = {name: [] for name, _, _ in relations}
         for relation, *column in conn.execute(
             "SELECT schema_name || '.' || table_name, column_name, data_type, is_nullable, coalesce(comment, '')"
             " FROM duckdb_columns() WHERE NOT internal ORDER BY table_oid, column_index"
         ).fetchall():
-            columns[relation].append(_column(relation, *column))
+            columns[relation].append(tuple(column))
     finally:
         conn.close()
     found = {name: (is_view, comment) for name, is_view, comment in relations}
@@ -129,7 +144,7 @@ def load_schema(folder: Path | None = None) -> Schema:
             f"The files below {folder} and the tables they define differ in {', '.join(stray)}: "
             "each <layer>/<table>.sql defines the table <layer>.<table> and no other."
         )
-    tables = [_table(name, *found[name], tuple(columns[name]), ddl[name]) for name in names]
+    tables = [_table(name, *found[name], columns[name], ddl[name]) for name in names]
     return Schema(tuple(sorted(tables, key=lambda table: table.is_view)))
 
 
@@ -152,25 +167,67 @@ def _execute(conn: duckdb.DuckDBPyConnection, ddl: Mapping[str, str]) -> list[st
     return done
 
 
-def _table(name: str, is_view: bool, comment: str, columns: tuple[Column, ...], ddl: str) -> Table:
-    match = _KEY.search(comment)
-    key = tuple(part.strip() for part in match[1].split(",")) if match else ()
+def _table(name: str, is_view: bool, comment: str, described: Sequence[tuple[str, str, bool, str]], ddl: str) -> Table:
+    layer = name.partition(".")[0]
+    with _blamed(name):
+        description, given = facts.split(comment, facts.OF_TABLES)
+        key = _read(given, "key", facts.key) or ()
+        source = _read(given, "source", facts.source)
+    columns = tuple(_column(name, source, *column) for column in described)
     # A view cannot declare NOT NULL, so only the key of a table can be held to it.
     allowed = {column.name for column in columns if is_view or not column.nullable}
     if unfit := [column for column in key if column not in allowed]:
         raise WarehouseError(
             f"{_file(name)}: key column {', '.join(unfit)} is missing or may be NULL; correct the file."
         )
-    return Table(name, name.split(".")[0], columns, key, _KEY.sub("", comment), is_view, ddl)
+    flags = {column.name for column in columns if column.type == "FLOAT"}
+    for column in columns:
+        if column.missing and column.missing.flag not in flags - {column.name}:
+            raise WarehouseError(
+                f"{_file(name)}: column {column.name} is missing where {column.missing.flag} says so, which is no "
+                "other number of the table; correct the file."
+            )
+        if layer == "features" and column.type.startswith("FLOAT") and not column.known_at:
+            raise WarehouseError(
+                f"{_file(name)}: column {column.name} does not say when it is known; add '| known_at: ' and one of "
+                f"{', '.join(facts.KNOWN_AT)} to its comment."
+            )
+        if layer != "features" and column.known_at:
+            raise WarehouseError(
+                f"{_file(name)}: column {column.name} has a known_at, but only tables of the layer features hold "
+                "features; correct the file."
+            )
+    return Table(name, layer, columns, key, description, is_view, ddl, source)
 
 
-def _column(table: str, name: str, type_: str, nullable: bool, comment: str) -> Column:
-    match = _KNOWN_AT.search(comment)
-    if match and match[1] not in _KNOWN_AT_VALUES:
-        raise WarehouseError(
-            f"{_file(table)}: column {name} has known_at={match[1]}; write one of {', '.join(_KNOWN_AT_VALUES)}."
+def _column(table: str, source: str | None, name: str, type_: str, nullable: bool, comment: str) -> Column:
+    with _blamed(table, name):
+        description, given = facts.split(comment, facts.OF_COLUMNS)
+        return Column(
+            name,
+            type_,
+            nullable,
+            description,
+            known_at=_read(given, "known_at", facts.known_at),
+            unit=_read(given, "unit", facts.unit),
+            source=_read(given, "source", facts.source) or source,
+            missing=_read(given, "missing", facts.missing),
+            placeholder=_read(given, "placeholder", facts.placeholder),
         )
-    return Column(name, type_, nullable, _KNOWN_AT.sub("", comment), match[1] if match else None)
+
+
+def _read(given: Mapping[str, str], fact: str, parse: Callable[[str], _T]) -> _T | None:
+    return parse(given[fact]) if fact in given else None
+
+
+@contextmanager
+def _blamed(table: str, column: str | None = None) -> Iterator[None]:
+    """Say of which file, and of which of its columns, a fact is wrong."""
+    try:
+        yield
+    except ValueError as error:
+        of = f"column {column}" if column else "the table"
+        raise WarehouseError(f"{_file(table)}: the comment of {of} {error}.") from error
 
 
 def _file(name: str) -> str:

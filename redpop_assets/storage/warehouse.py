@@ -165,7 +165,7 @@ class Writer(Reader):
 
     def _merge_into(self, table: Table, rows: pa.Table, update: str, *, keep: str) -> Merged:
         if not table.key:
-            raise WarehouseError(f"{table.name} has no key: add 'Key: (…).' to the table comment of its SQL file.")
+            raise WarehouseError(f"{table.name} has no key: add '| key: …' to the table comment of its SQL file.")
         order = pa.array(range(rows.num_rows), pa.int64())
         checked = self._checked(table, rows).append_column("redpop_order", order)
         columns = ", ".join(f'"{name}"' for name in table.column_names)

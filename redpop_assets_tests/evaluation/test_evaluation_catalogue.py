@@ -1,3 +1,4 @@
+from dataclasses import replace
 from time import perf_counter
 
 import numpy as np
@@ -11,42 +12,39 @@ from redpop_assets.evaluation.catalogue import (
     SUSPICIOUS,
     feature_catalogue,
     feature_values,
-    missing_flag,
     out_of_fold,
     rank_correlations,
 )
 from redpop_assets.evaluation.metrics import spearman
 from redpop_assets.features.registry import BLOCKS
 from redpop_assets.predictors.dataset import Block
+from redpop_assets.storage.facts import Missing
 from redpop_assets.storage.schema import Column, Schema, Table, load_schema
 
 
-def column(name, description, type_="FLOAT", known_at="before_post"):
-    return Column(name, type_, False, description, known_at)
+def column(name, description="", type_="FLOAT", known_at="before_post", **facts):
+    return Column(name, type_, False, description, known_at, **facts)
 
 
-def table(name, *columns, description="What it is (Oliva & Torralba 2001)."):
+def table(name, *columns):
     key = Column("post_id", "VARCHAR", False, "Id.", "before_post")
-    return Table(name, "features", (key, *columns), ("post_id",), description, False, "")
+    return Table(name, "features", (key, *columns), ("post_id",), "What it is.", False, "")
 
 
-SCHEMA = Schema(
-    (
-        table(
-            "features.plain",
-            column("good", "Days since something."),
-            column("noise", "Nothing (Tamura 1978)."),
-            column("constant", "Always the same."),
-            column("leaky", "Comments.", known_at="at_post"),
-            column("camera", "Focal length; 0 where has_exif is 0."),
-            column("has_exif", "1 if the file says so."),
-            column("later", "Seen later.", known_at="after_post"),
-        ),
-        table(
-            "features.vectors", column("spread", "A vector.", "FLOAT[40]"), column("empty", "Another one.", "FLOAT[]")
-        ),
-    )
+PLAIN = table(
+    "features.plain",
+    column("good", "Days since something.", unit="days", source="Oliva & Torralba 2001"),
+    column("noise", "Nothing.", source="Tamura 1978"),
+    column("constant", "Always the same."),
+    column("leaky", "Comments.", known_at="at_post"),
+    column("camera", "Focal length.", missing=Missing("has_exif", 0.0)),
+    column("has_exif", "Whether the file says so.", unit="0 or 1"),
+    column("later", "Seen later.", known_at="after_post"),
 )
+VECTORS = table(
+    "features.vectors", column("spread", "A vector.", "FLOAT[40]"), column("empty", "Another one.", "FLOAT[]")
+)
+SCHEMA = Schema((PLAIN, VECTORS))
 WHERE = {"plain": "features.plain", "vectors": "features.vectors"}
 
 
@@ -275,28 +273,16 @@ def test_vectors_are_put_together_again_and_no_number_is_taken_for_a_component()
     assert {name: part.shape for name, part in found.items()} == {"a": (3, 2), "a_1": (3,), "ab": (3,)}
 
 
-@pytest.mark.parametrize(
-    ("description", "flag", "expected"),
-    [
-        ("0 where has_exif is 0.", "1 if any.", ("has_exif", 0.0)),
-        ("Neutral 0 if has_exif is 1.", "1 if any.", ("has_exif", 1.0)),
-        ("0 where nothing is 0.", "1 if any.", None),
-        ("A number.", "1 if any; else the other columns have their neutral values.", ("has_exif", 0.0)),
-        ("A number.", "1 if there is none; then the other columns are 0.", ("has_exif", 1.0)),
-        ("A number.", "1 if any.", None),
-    ],
-)
-def test_the_missing_flag_is_read_from_the_descriptions(description, flag, expected):
-    number = column("number", description)
-    assert missing_flag(number, table("features.t", number, column("has_exif", flag))) == expected
-
-
-def test_flags_of_the_real_schema_belong_to_their_table():
-    schema = load_schema()
-    for each in schema.values():
-        for other in each.columns:
-            flag = missing_flag(other, each) if other.type.startswith("FLOAT") else None
-            assert flag is None or flag[0] in each.column_names
+def test_only_facts_decide_whatever_the_words_say(world):
+    blocks, labels, clusters, _ = world
+    words = "0 where good is 0 (bytes); 1 if any, else the other columns are 0 (Luo & Tang 2008). known_at=after_post"
+    reworded = tuple(replace(each, description=words) for each in PLAIN.columns)
+    before, after = (
+        feature_catalogue("aww", {"plain": blocks["plain"]}, labels, clusters, Schema((told,)), WHERE, resamples=20)
+        for told in (PLAIN, replace(PLAIN, columns=reworded, description=words))
+    )
+    assert set(after.column("description").to_pylist()) == {words}
+    assert before.drop_columns("description") == after.drop_columns("description")
 
 
 def test_a_hundred_and_fifty_features_take_a_few_seconds():

@@ -1,5 +1,6 @@
 """The catalogue of a whole warehouse: measured when a training set changed, and only then."""
 
+from dataclasses import replace
 from datetime import timedelta
 
 import numpy as np
@@ -10,8 +11,9 @@ from redpop_assets.features.registry import BLOCKS
 from redpop_assets.pages.catalogue import catalogue_by_subreddit
 from redpop_assets.refresh import catalogue as feature_catalogue
 from redpop_assets.refresh.catalogue import refresh_catalogue
-from redpop_assets.storage.catalogue_page import is_feature
-from redpop_assets.storage.schema import load_schema
+from redpop_assets.storage.facts import Missing
+from redpop_assets.storage.schema import Schema, load_schema
+from redpop_assets.storage.warehouse import Warehouse
 
 FINAL_AGE = timedelta(days=9)
 
@@ -34,8 +36,7 @@ def test_every_feature_of_every_community_is_there_and_the_planted_one_is_first(
     features = {
         (block, column.name)
         for block, table in ((name, family.table) for name, family in BLOCKS.items())
-        for column in load_schema()[table].columns
-        if is_feature(column)
+        for column in load_schema()[table].features
     }
     assert measured == 2
     assert set(rows) == {(subreddit, *feature) for subreddit in ("pics", "aww") for feature in features}
@@ -80,6 +81,28 @@ def test_only_the_community_that_changed_is_measured_again(filled, encoders, lea
     monkeypatch.setattr(feature_catalogue, "CODE_VERSION", "another")
     assert refresh(filled, encoders, seed=1, progress=said.append)[1] == 2
     assert said[-1].endswith("because the code, the seed or the definitions changed")
+
+
+def test_words_are_renewed_without_measuring_and_facts_are_measured(filled, encoders):
+    before, _ = refresh(filled, encoders)
+    schema = load_schema()
+
+    def told(**facts):
+        """Other code on the same warehouse, whose schema says something else of the number of words."""
+        table = schema["features.caption_features"]
+        columns = tuple(replace(each, **facts) if each.name == "words" else each for each in table.columns)
+        tables = {**schema, table.name: replace(table, columns=columns, ddl=table.ddl + "-- reworded")}
+        other = Warehouse(filled.published.parent, source=filled.source, schema=Schema(tuple(tables.values())))
+        return refresh(other, encoders)
+
+    words = {"description": "How long it is.", "unit": "count", "source": "Zipf 1935"}
+    after, measured = told(**words)
+    assert measured == 0
+    assert after == {key: {**row, **words} if key[2] == "words" else row for key, row in before.items()}
+    after, measured = told(known_at="after_post")
+    assert measured == 2
+    assert after["pics", "text", "words"]["leakage"] == "after_post"
+    assert told(missing=Missing("has_year", 1.0))[1] == 2
 
 
 def test_a_community_that_is_gone_leaves_the_catalogue(filled, encoders):

@@ -13,7 +13,7 @@ from redpop_assets.storage.warehouse import Warehouse
 
 SOURCE = """
 CREATE TABLE IF NOT EXISTS raw.source (source VARCHAR NOT NULL, since TIMESTAMP NOT NULL);
-COMMENT ON TABLE raw.source IS 'Who fills it. Key: (source).';
+COMMENT ON TABLE raw.source IS 'Who fills it. | key: source';
 """
 READINGS = """
 CREATE TABLE IF NOT EXISTS core.readings (
@@ -25,12 +25,12 @@ CREATE TABLE IF NOT EXISTS core.readings (
     json JSON,
     seen TIMESTAMP
 );
-COMMENT ON TABLE core.readings IS 'Scores over time. Key: (post, hour).';
+COMMENT ON TABLE core.readings IS 'Scores over time. | key: post, hour';
 COMMENT ON COLUMN core.readings.score IS 'A score.';
 """
 LATEST = """
 CREATE OR REPLACE VIEW marts.latest AS SELECT post, max(hour) AS hour FROM core.readings GROUP BY post;
-COMMENT ON VIEW marts.latest IS 'The last reading of each post. Key: (post).';
+COMMENT ON VIEW marts.latest IS 'The last reading of each post. | key: post';
 """
 
 

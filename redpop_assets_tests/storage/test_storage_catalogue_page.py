@@ -1,24 +1,6 @@
-import pytest
-
-from redpop_assets.storage.catalogue_page import (
-    COMMAND,
-    feature_tables,
-    is_feature,
-    main,
-    page,
-    render,
-    source_of,
-    unit_of,
-)
-from redpop_assets.storage.schema import Column, Table, load_schema
-
-
-def column(description):
-    return Column("c", "FLOAT", False, description, "before_post")
-
-
-def table(description, *columns):
-    return Table("features.t", "features", tuple(columns), ("post_id",), description, False, "")
+from redpop_assets.storage.catalogue_page import COMMAND, feature_tables, main, page, render
+from redpop_assets.storage.facts import Missing, Placeholder
+from redpop_assets.storage.schema import Column, Schema, Table, load_schema
 
 
 def test_the_page_on_disk_is_current():
@@ -37,10 +19,9 @@ def test_the_page_names_every_feature_with_when_it_is_known():
         assert each.description in section
         for feature in each.columns:
             description = feature.description.replace("|", "\\|")
-            row = f"| `{feature.name}` | {feature.type} | {description} |"
-            assert (row in section) == is_feature(feature)
-            if is_feature(feature):
-                assert f"| {feature.known_at} |" in section.split(row)[1].split("\n")[0]
+            type_ = feature.type if feature.nullable or each.is_view else f"{feature.type} NOT NULL"
+            row = f"| `{feature.name}` | {type_} | {description} | {feature.known_at} |"
+            assert (row in section) == feature.is_feature
 
 
 def test_every_row_of_a_table_has_as_many_cells_as_its_head():
@@ -49,54 +30,23 @@ def test_every_row_of_a_table_has_as_many_cells_as_its_head():
         assert len({line.count("|") for line in lines}) <= 1, lines[0]
 
 
-@pytest.mark.parametrize(
-    ("description", "unit"),
-    [
-        ("1 for a gallery.", "0 or 1"),
-        ("1 if tagged with a size, such as [1968x1310].", "0 or 1"),
-        ("Entropy of the grey levels (bits), 0 to 8.", "bits"),
-        ("Days since the author's last post, at most 365.", "days"),
-        ("ln(width / height).", "logarithm"),
-        ("Number of images.", "count"),
-        ("Places: countries and cities (GPE). Count.", "count"),
-        ("Share of pixels from magenta-red to yellow.", "share"),
-        ("Negative share (VADER, Hutto & Gilbert 2014).", "share"),
-        ("Mean luma, 0 to 1.", "0 to 1"),
-        ("Sentiment from -1 to 1 (VADER).", "-1 to 1"),
-        ("Correlation, -1 to 1.", "-1 to 1"),
-        ("Characters per word; 0 without words.", "per word"),
-        ("Mean mature log score of the author.", "log score"),
-        ("Width of the picture in pixels.", "pixels"),
-        ("Numbers that stand alone; sizes in pixels apart.", None),
-        ("Different authors; an unknown one counts once per post.", None),
-        ("Dummies of the hour.", None),
-    ],
-)
-def test_the_unit_is_what_the_comment_names(description, unit):
-    assert unit_of(column(description)) == unit
+def test_facts_are_columns_where_there_are_any():
+    plain = Column("a", "FLOAT", False, "A number | of sorts.", "before_post")
+    told = Column(
+        "b", "FLOAT[2]", True, "B.", "at_post", "days", "Tamura 1978", Missing("a", 0.0), Placeholder(365.0, "never")
+    )
 
+    def page(*columns):
+        return render(Schema((Table("features.t", "features", columns, ("a",), "What it is.", False, ""),)))
 
-@pytest.mark.parametrize(
-    ("description", "source"),
-    [
-        ("Negative share (VADER, Hutto & Gilbert 2014).", "VADER, Hutto & Gilbert 2014"),
-        ("M of Hasler & Süsstrunk 2003: 0 grey, 109 extreme.", "Hasler & Süsstrunk 2003"),
-        ("Folded to the seven MUC classes (NER7 of Gelli et al. 2015).", "Gelli et al. 2015"),
-        (
-            "Readability (Coleman & Liau 1975), or that of Senter & Smith 1967.",
-            "Coleman & Liau 1975; Senter & Smith 1967",
-        ),
-        ("Tamura 1978 and again Tamura 1978.", "Tamura 1978"),
-        ("Scores since December 2016.", "Oliva & Torralba 2001"),
-        ("Something of ours.", "Oliva & Torralba 2001"),
-    ],
-)
-def test_the_source_is_what_the_comment_cites_or_else_that_of_the_table(description, source):
-    assert source_of(column(description), table("The gist of a scene (Oliva & Torralba 2001).")) == source
-
-
-def test_nothing_cited_is_no_source():
-    assert source_of(column("Words."), table("How it is written.")) is None
+    assert "1 tables, 2 columns" in page(plain, told)
+    assert "## features.t\n\nWhat it is. One row per `a`.\n" in page(plain)
+    assert "| column | type | description | known |\n|---|---|---|---|\n" in page(plain)
+    assert "| `a` | FLOAT NOT NULL | A number \\| of sorts. | before_post |\n" in page(plain)
+    both = page(plain, told)
+    assert "| column | type | description | known | unit | no value | source |\n" in both
+    assert "| `a` | FLOAT NOT NULL | A number \\| of sorts. | before_post |  |  |  |\n" in both
+    assert "| `b` | FLOAT[2] | B. | at_post | days | `a` = 0; 365: never | Tamura 1978 |\n" in both
 
 
 def test_the_command_writes_the_page(tmp_path, monkeypatch):

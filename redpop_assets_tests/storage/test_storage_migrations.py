@@ -95,7 +95,7 @@ def test_they_are_applied_once_and_in_order_by_whoever_comes_first(upgraded, fir
     assert history(newer) == [(1, True), (2, True)]
     assert newer.query("FROM marts.latest").to_pylist() == [{"post": "a", "hour": 0}]
     comment = "SELECT comment FROM duckdb_tables() WHERE table_name = 'readings'"
-    assert newer.scalar(comment) == "Scores over time. Key: (post, hour)."
+    assert newer.scalar(comment) == "Scores over time. | key: post, hour"
     assert files(newer) == ["redpop.duckdb"]
 
 

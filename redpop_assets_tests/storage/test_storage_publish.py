@@ -33,7 +33,7 @@ def test_the_copy_has_everything_and_nothing_is_left_beside_it(warehouse):
     assert files(warehouse) == ["redpop.duckdb", "redpop.duckdb"]
     with duckdb.connect(warehouse.published, read_only=True) as conn:
         assert conn.execute("SELECT comment FROM duckdb_tables() WHERE table_name = 'readings'").fetchall() == [
-            ("Scores over time. Key: (post, hour).",)
+            ("Scores over time. | key: post, hour",)
         ]
 
 
@@ -217,7 +217,7 @@ def test_deleting_leaves_traces_and_erasing_leaves_none(warehouse):
     assert not warehouse.publish().changed
     with duckdb.connect(warehouse.published, read_only=True) as conn:
         assert conn.execute("SELECT comment FROM duckdb_views() WHERE view_name = 'latest'").fetchone() == (
-            "The last reading of each post. Key: (post).",
+            "The last reading of each post. | key: post",
         )
         assert conn.execute("SELECT is_nullable FROM duckdb_columns() WHERE column_name = 'hour'").fetchall()[0] == (
             False,

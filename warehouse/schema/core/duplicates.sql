@@ -6,7 +6,7 @@ CREATE TABLE IF NOT EXISTS core.duplicates (
     level VARCHAR,
     distance INTEGER
 );
-COMMENT ON TABLE core.duplicates IS 'Which posts show one picture, across all communities: every post of core.posts with its group, alone or not. The primary image of a gallery decides. Key: (post_id).';
+COMMENT ON TABLE core.duplicates IS 'Which posts show one picture, across all communities: every post of core.posts with its group, alone or not. The primary image of a gallery decides. | key: post_id';
 COMMENT ON COLUMN core.duplicates.post_id IS 'Base36 id of the post.';
 COMMENT ON COLUMN core.duplicates.subreddit IS 'Community in lower case; the partition.';
 COMMENT ON COLUMN core.duplicates.duplicate_group IS 'Base36 id of the canonical post of the group, its earliest.';

@@ -14,7 +14,7 @@ CREATE TABLE IF NOT EXISTS core.image_fetches (
     checked_at TIMESTAMP,
     paused_until TIMESTAMP
 );
-COMMENT ON TABLE core.image_fetches IS 'What became of each image URL of core.posts. Key: (url).';
+COMMENT ON TABLE core.image_fetches IS 'What became of each image URL of core.posts. | key: url';
 COMMENT ON COLUMN core.image_fetches.url IS 'The URL as it stands in core.image_urls.';
 COMMENT ON COLUMN core.image_fetches.status IS 'stored, retry (a later run tries again), failed (final) or gone (was stored, its host has removed it since).';
 COMMENT ON COLUMN core.image_fetches.reason IS 'Reason code of a failure: url_dead, not_image_bytes, too_big, blocked_address, timeout, decoder_died, file_lost, …; of a stored picture: why its last check did not confirm it. NULL when all is well.';

@@ -10,7 +10,7 @@ SELECT
 FROM core.posts
 UNION ALL
 SELECT post_id, subreddit, author, created_at, preview_url, 1, TRUE FROM core.posts WHERE preview_url IS NOT NULL;
-COMMENT ON VIEW core.image_urls IS 'Every address that may bring a picture of a post: those of core.posts.image_urls, and the preview. Key: (post_id, position, is_preview).';
+COMMENT ON VIEW core.image_urls IS 'Every address that may bring a picture of a post: those of core.posts.image_urls, and the preview. | key: post_id, position, is_preview';
 COMMENT ON COLUMN core.image_urls.post_id IS 'Base36 id of the post.';
 COMMENT ON COLUMN core.image_urls.subreddit IS 'Community in lower case; the partition.';
 COMMENT ON COLUMN core.image_urls.author IS 'Keyed hash of the author name; NULL when unknown.';

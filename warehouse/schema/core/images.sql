@@ -12,7 +12,7 @@ CREATE TABLE IF NOT EXISTS core.images (
     pixel_sha256 VARCHAR,
     contrast DOUBLE
 );
-COMMENT ON TABLE core.images IS 'Stored images, one row per content. Key: (image_sha256).';
+COMMENT ON TABLE core.images IS 'Stored images, one row per content. | key: image_sha256';
 COMMENT ON COLUMN core.images.image_sha256 IS 'SHA-256 of the bytes as downloaded, hexadecimal: the identity of the picture.';
 COMMENT ON COLUMN core.images.path IS 'Path of the file below the image store of the home directory; pictures that differ in their metadata alone share it.';
 COMMENT ON COLUMN core.images.format IS 'JPEG, PNG, WEBP or GIF, by the bytes as downloaded.';

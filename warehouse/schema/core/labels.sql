@@ -11,7 +11,7 @@ CREATE TABLE IF NOT EXISTS core.labels (
     readings INTEGER,
     score_spread INTEGER
 );
-COMMENT ON TABLE core.labels IS 'Scores of matured posts, freed from vote fuzzing: the median of the unmasked readings at or past the label age, from the first of them until 48 hours later (REDPOP_LABEL_WINDOW_HOURS). Younger posts have no row. Key: (post_id).';
+COMMENT ON TABLE core.labels IS 'Scores of matured posts, freed from vote fuzzing: the median of the unmasked readings at or past the label age, from the first of them until 48 hours later (REDPOP_LABEL_WINDOW_HOURS). Younger posts have no row. | key: post_id';
 COMMENT ON COLUMN core.labels.post_id IS 'Base36 id of the post.';
 COMMENT ON COLUMN core.labels.subreddit IS 'Community in lower case; the partition.';
 COMMENT ON COLUMN core.labels.score IS 'Median of these readings; of two middle ones the mean, halves rounded away from zero.';

@@ -19,7 +19,7 @@ CREATE TABLE IF NOT EXISTS core.posts (
     revised_at TIMESTAMP,
     code_version VARCHAR NOT NULL
 );
-COMMENT ON TABLE core.posts IS 'Image posts that passed the cleaning rules. Every raw submission is here or in core.rejected_posts. Key: (post_id).';
+COMMENT ON TABLE core.posts IS 'Image posts that passed the cleaning rules. Every raw submission is here or in core.rejected_posts. | key: post_id';
 COMMENT ON COLUMN core.posts.post_id IS 'Base36 id of the post.';
 COMMENT ON COLUMN core.posts.subreddit IS 'Community in lower case; the partition.';
 COMMENT ON COLUMN core.posts.created_at IS 'When the post was made (UTC).';

@@ -11,7 +11,7 @@ FROM core.posts AS p
 LEFT JOIN core.image_fetches AS f ON f.url = p.image_urls[1]
 LEFT JOIN core.image_fetches AS s
     ON s.url = p.preview_url AND s.image_sha256 IS NOT NULL AND f.image_sha256 IS NULL;
-COMMENT ON VIEW core.primary_images IS 'The one picture that stands for each post: its primary image or, where that is dead, the preview that Reddit kept of it. Key: (post_id).';
+COMMENT ON VIEW core.primary_images IS 'The one picture that stands for each post: its primary image or, where that is dead, the preview that Reddit kept of it. | key: post_id';
 COMMENT ON COLUMN core.primary_images.post_id IS 'Base36 id of the post.';
 COMMENT ON COLUMN core.primary_images.subreddit IS 'Community in lower case; the partition.';
 COMMENT ON COLUMN core.primary_images.url IS 'Key into core.image_fetches.';

@@ -8,7 +8,7 @@ CREATE TABLE IF NOT EXISTS core.rejected_posts (
     revised_at TIMESTAMP,
     code_version VARCHAR NOT NULL
 );
-COMMENT ON TABLE core.rejected_posts IS 'Raw submissions that are no usable image post, each with the reason. Key: (post_id).';
+COMMENT ON TABLE core.rejected_posts IS 'Raw submissions that are no usable image post, each with the reason. | key: post_id';
 COMMENT ON COLUMN core.rejected_posts.post_id IS 'Base36 id of the post.';
 COMMENT ON COLUMN core.rejected_posts.subreddit IS 'Community in lower case; the partition.';
 COMMENT ON COLUMN core.rejected_posts.reason IS 'Reason code: promoted, stickied, self, video, gifv, removed_by_… (the category), …';

@@ -33,7 +33,7 @@ SELECT
     i.contrast
 FROM uses AS u
 JOIN core.images AS i USING (image_sha256);
-COMMENT ON VIEW core.shared_images IS 'Files that several different addresses lead to: reposts, or what hosts show instead of removed pictures. Key: (image_sha256).';
+COMMENT ON VIEW core.shared_images IS 'Files that several different addresses lead to: reposts, or what hosts show instead of removed pictures. | key: image_sha256';
 COMMENT ON COLUMN core.shared_images.image_sha256 IS 'SHA-256 of the bytes as downloaded, hexadecimal.';
 COMMENT ON COLUMN core.shared_images.verdict IS 'repost; repost or placeholder (at least 5 addresses and 4 authors: look at it); or placeholder (besides, below 5 kB or without contrast), which the next download removes.';
 COMMENT ON COLUMN core.shared_images.rule IS 'What gives a placeholder away: small_file or low_contrast; NULL for the others.';

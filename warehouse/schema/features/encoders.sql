@@ -12,7 +12,7 @@ CREATE TABLE IF NOT EXISTS features.encoders (
     items_per_second DOUBLE,
     min_cosine DOUBLE
 );
-COMMENT ON TABLE features.encoders IS 'Which network and which weights made the embeddings. Key: (encoder, modality).';
+COMMENT ON TABLE features.encoders IS 'Which network and which weights made the embeddings. | key: encoder, modality';
 COMMENT ON COLUMN features.encoders.encoder IS 'Name as in the settings, such as open_clip:ViT-B-32/laion2b_s34b_b79k.';
 COMMENT ON COLUMN features.encoders.modality IS 'image or caption.';
 COMMENT ON COLUMN features.encoders.dimension IS 'Length of its vectors.';

@@ -7,9 +7,9 @@ SELECT
     any_value(score) FILTER (scorer = 'aesthetic') AS aesthetic
 FROM features.image_scores
 GROUP BY image_sha256;
-COMMENT ON VIEW features.image_ratings IS 'Scores of trained judges side by side, one row per image that any of them has seen. Key: (image_sha256).';
-COMMENT ON COLUMN features.image_ratings.image_sha256 IS 'SHA-256 of the image file. known_at=before_post';
-COMMENT ON COLUMN features.image_ratings.intrinsic_popularity IS 'Logit of IIPA (Ding et al. 2019), unbounded; NULL without its weights. known_at=before_post';
-COMMENT ON COLUMN features.image_ratings.rating IS 'Mean rating that NIMA expects (Talebi & Milanfar 2018), 1 to 10; NULL without its weights. known_at=before_post';
-COMMENT ON COLUMN features.image_ratings.rating_spread IS 'Standard deviation of those ratings, 0 to 4.5; NULL likewise. known_at=before_post';
-COMMENT ON COLUMN features.image_ratings.aesthetic IS 'Rating of an aesthetics head on CLIP vectors, about 1 to 10; NULL without its weights. known_at=before_post';
+COMMENT ON VIEW features.image_ratings IS 'Scores of trained judges side by side, one row per image that any of them has seen. | key: image_sha256';
+COMMENT ON COLUMN features.image_ratings.image_sha256 IS 'SHA-256 of the image file. | known_at: before_post';
+COMMENT ON COLUMN features.image_ratings.intrinsic_popularity IS 'Logit of IIPA, unbounded; NULL without its weights. | known_at: before_post | source: Ding et al. 2019';
+COMMENT ON COLUMN features.image_ratings.rating IS 'Mean rating that NIMA expects, 1 to 10; NULL without its weights. | known_at: before_post | unit: 1 to 10 | source: Talebi & Milanfar 2018';
+COMMENT ON COLUMN features.image_ratings.rating_spread IS 'Standard deviation of those ratings, 0 to 4.5; NULL likewise. | known_at: before_post | unit: 0 to 4.5';
+COMMENT ON COLUMN features.image_ratings.aesthetic IS 'Rating of an aesthetics head on CLIP vectors, about 1 to 10; NULL without its weights. | known_at: before_post | unit: 1 to 10';

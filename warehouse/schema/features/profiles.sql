@@ -6,7 +6,7 @@ CREATE TABLE IF NOT EXISTS features.profiles (
     n INTEGER NOT NULL,
     profile VARCHAR NOT NULL
 );
-COMMENT ON TABLE features.profiles IS 'What each feature looked like when it was last accepted: the yardstick of the drift checks. A snapshot within bounds is accepted by itself, a drifted one by a person. Key: (subreddit, table_name, column_name).';
+COMMENT ON TABLE features.profiles IS 'What each feature looked like when it was last accepted: the yardstick of the drift checks. A snapshot within bounds is accepted by itself, a drifted one by a person. | key: subreddit, table_name, column_name';
 COMMENT ON COLUMN features.profiles.subreddit IS 'Community in lower case; the partition.';
 COMMENT ON COLUMN features.profiles.table_name IS 'Table of the feature.';
 COMMENT ON COLUMN features.profiles.column_name IS 'Column of that table.';

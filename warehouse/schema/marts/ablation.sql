@@ -15,7 +15,7 @@ CREATE TABLE IF NOT EXISTS marts.ablation (
     snapshot VARCHAR NOT NULL,
     measured_on VARCHAR NOT NULL
 );
-COMMENT ON TABLE marts.ablation IS 'What each block of features is worth to a predictor: trained again with each block alone and with each one left out, judged on the same test posts. Computed on demand by `redpop analyse`. Key: (subreddit, predictor, variant, block).';
+COMMENT ON TABLE marts.ablation IS 'What each block of features is worth to a predictor: trained again with each block alone and with each one left out, judged on the same test posts. Computed on demand by `redpop analyse`. | key: subreddit, predictor, variant, block';
 COMMENT ON COLUMN marts.ablation.subreddit IS 'Community in lower case.';
 COMMENT ON COLUMN marts.ablation.predictor IS 'Short name of the predictor.';
 COMMENT ON COLUMN marts.ablation.variant IS 'all blocks, only this one, or all without it.';

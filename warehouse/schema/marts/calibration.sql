@@ -11,7 +11,7 @@ CREATE TABLE IF NOT EXISTS marts.calibration (
     snapshot VARCHAR NOT NULL,
     measured_on VARCHAR NOT NULL
 );
-COMMENT ON TABLE marts.calibration IS 'Do posts of which a predictor expects more really score more, and as much? Test posts in up to ten equal groups. Computed on demand by `redpop analyse`. Key: (subreddit, predictor, bin).';
+COMMENT ON TABLE marts.calibration IS 'Do posts of which a predictor expects more really score more, and as much? Test posts in up to ten equal groups. Computed on demand by `redpop analyse`. | key: subreddit, predictor, bin';
 COMMENT ON COLUMN marts.calibration.subreddit IS 'Community in lower case.';
 COMMENT ON COLUMN marts.calibration.predictor IS 'Short name of the predictor.';
 COMMENT ON COLUMN marts.calibration.bin IS 'Group, 1 for the least expected; equal expectations are in one group. 0 where there are too few test posts.';

@@ -14,7 +14,7 @@ FROM models.champions AS c
 JOIN models.predictors AS m ON m.subreddit = c.subreddit AND m.predictor = c.predictor
 WHERE m.status = 'trained'
     AND c.judgement = (SELECT max(l.judgement) FROM models.champions AS l WHERE l.subreddit = c.subreddit);
-COMMENT ON VIEW marts.champions IS 'The predictor that speaks for each subreddit now: the last judgement of models.champions. Key: (subreddit).';
+COMMENT ON VIEW marts.champions IS 'The predictor that speaks for each subreddit now: the last judgement of models.champions. | key: subreddit';
 COMMENT ON COLUMN marts.champions.subreddit IS 'Community in lower case.';
 COMMENT ON COLUMN marts.champions.predictor IS 'Short name of the predictor.';
 COMMENT ON COLUMN marts.champions.digest IS 'Digest of its present model.';

@@ -15,7 +15,7 @@ CREATE TABLE IF NOT EXISTS marts.comparisons (
     n INTEGER NOT NULL,
     subreddits INTEGER NOT NULL
 );
-COMMENT ON TABLE marts.comparisons IS 'Each two predictors on the same test posts, by the metrics that decide: how far apart, and whether beyond chance. Where a metric is undefined, as Spearman of a constant, there is no row. Key: (scope, subreddit, target, metric, first, second).';
+COMMENT ON TABLE marts.comparisons IS 'Each two predictors on the same test posts, by the metrics that decide: how far apart, and whether beyond chance. Where a metric is undefined, as Spearman of a constant, there is no row. | key: scope, subreddit, target, metric, first, second';
 COMMENT ON COLUMN marts.comparisons.scope IS 'subreddit, or macro_mean: the mean difference over the subreddits with at least 30 test posts.';
 COMMENT ON COLUMN marts.comparisons.subreddit IS 'Community in lower case; empty for macro_mean.';
 COMMENT ON COLUMN marts.comparisons.target IS 'As in marts.metrics.';

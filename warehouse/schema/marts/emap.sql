@@ -16,7 +16,7 @@ CREATE TABLE IF NOT EXISTS marts.emap (
     snapshot VARCHAR NOT NULL,
     measured_on VARCHAR NOT NULL
 );
-COMMENT ON TABLE marts.emap IS 'Do predictors that see picture and text use them together? Each beside its projection onto a sum of one function of the picture and one of everything else (EMAP, Hessel & Lee 2020, section 3). Computed on demand by `redpop analyse`. Key: (subreddit, predictor).';
+COMMENT ON TABLE marts.emap IS 'Do predictors that see picture and text use them together? Each beside its projection onto a sum of one function of the picture and one of everything else (EMAP, Hessel & Lee 2020, section 3). Computed on demand by `redpop analyse`. | key: subreddit, predictor';
 COMMENT ON COLUMN marts.emap.subreddit IS 'Community in lower case.';
 COMMENT ON COLUMN marts.emap.predictor IS 'Short name of the predictor.';
 COMMENT ON COLUMN marts.emap.posts IS 'Test posts that were looked at; a random sample where there are more than 250.';

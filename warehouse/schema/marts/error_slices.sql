@@ -18,7 +18,7 @@ CREATE TABLE IF NOT EXISTS marts.error_slices (
     snapshot VARCHAR NOT NULL,
     measured_on VARCHAR NOT NULL
 );
-COMMENT ON TABLE marts.error_slices IS 'Where and when predictors err: the stored predictions of the test posts, slice by slice. Computed on demand by `redpop analyse`. Key: (subreddit, predictor, dimension, slice).';
+COMMENT ON TABLE marts.error_slices IS 'Where and when predictors err: the stored predictions of the test posts, slice by slice. Computed on demand by `redpop analyse`. | key: subreddit, predictor, dimension, slice';
 COMMENT ON COLUMN marts.error_slices.subreddit IS 'Community in lower case.';
 COMMENT ON COLUMN marts.error_slices.predictor IS 'Short name of the predictor.';
 COMMENT ON COLUMN marts.error_slices.dimension IS 'What the posts are sliced by: listing (in which a post was seen, whenever; one that was seen in several is in several slices; archive without a sighting), month (of the post, UTC), label_age (age at the first reading of the label), author (whether a matured past score was known), picture.';

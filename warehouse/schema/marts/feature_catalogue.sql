@@ -22,7 +22,7 @@ CREATE TABLE IF NOT EXISTS marts.feature_catalogue (
     snapshot VARCHAR,
     metrics_version VARCHAR
 );
-COMMENT ON TABLE marts.feature_catalogue IS 'Every feature in every subreddit: what it is, for how many posts it is known, and how it goes with the score by itself. As of the last training set. Key: (subreddit, block, feature).';
+COMMENT ON TABLE marts.feature_catalogue IS 'Every feature in every subreddit: what it is, for how many posts it is known, and how it goes with the score by itself. As of the last training set. | key: subreddit, block, feature';
 COMMENT ON COLUMN marts.feature_catalogue.subreddit IS 'Community in lower case.';
 COMMENT ON COLUMN marts.feature_catalogue.block IS 'Block of the feature, by which predictors name their inputs.';
 COMMENT ON COLUMN marts.feature_catalogue.feature IS 'Column of the feature table; a vector is one feature.';

@@ -33,7 +33,7 @@ SELECT
     avg(age_hours) AS mean_age_hours
 FROM ranked
 GROUP BY ALL;
-COMMENT ON VIEW marts.forecast_accuracy IS 'How the forecasts of posts that nobody knew the score of turned out, by subreddit, champion and month. Key: (subreddit, predictor, month).';
+COMMENT ON VIEW marts.forecast_accuracy IS 'How the forecasts of posts that nobody knew the score of turned out, by subreddit, champion and month. | key: subreddit, predictor, month';
 COMMENT ON COLUMN marts.forecast_accuracy.subreddit IS 'Community in lower case.';
 COMMENT ON COLUMN marts.forecast_accuracy.predictor IS 'The champion that made the forecasts.';
 COMMENT ON COLUMN marts.forecast_accuracy.month IS 'First day of the month of as_of, in which they were made by the clock of the source (UTC).';

@@ -28,7 +28,7 @@ SELECT
     l.log_score BETWEEN f.low_90 AND f.high_90 AS inside_90
 FROM marts.forecasts AS f
 LEFT JOIN core.labels AS l USING (post_id);
-COMMENT ON VIEW marts.forecast_outcomes IS 'Each forecast beside what came of the post: what follows from the score is NULL until it has matured, and for ever if the post was removed before. Key: (post_id).';
+COMMENT ON VIEW marts.forecast_outcomes IS 'Each forecast beside what came of the post: what follows from the score is NULL until it has matured, and for ever if the post was removed before. | key: post_id';
 COMMENT ON COLUMN marts.forecast_outcomes.post_id IS 'Base36 id of the post.';
 COMMENT ON COLUMN marts.forecast_outcomes.subreddit IS 'Community in lower case.';
 COMMENT ON COLUMN marts.forecast_outcomes.predictor IS 'The champion of the subreddit at that time.';

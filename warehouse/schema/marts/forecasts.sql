@@ -18,7 +18,7 @@ CREATE TABLE IF NOT EXISTS marts.forecasts (
     median_log_score DOUBLE NOT NULL,
     missing_blocks VARCHAR[] NOT NULL
 );
-COMMENT ON TABLE marts.forecasts IS 'What the champion expected of each post while it was too young for a label: written down once, never changed, and compared with the score when that has matured (marts.forecast_outcomes). Key: (post_id).';
+COMMENT ON TABLE marts.forecasts IS 'What the champion expected of each post while it was too young for a label: written down once, never changed, and compared with the score when that has matured (marts.forecast_outcomes). | key: post_id';
 COMMENT ON COLUMN marts.forecasts.post_id IS 'Base36 id of the post.';
 COMMENT ON COLUMN marts.forecasts.subreddit IS 'Community in lower case.';
 COMMENT ON COLUMN marts.forecasts.predictor IS 'The champion of the subreddit at that time.';

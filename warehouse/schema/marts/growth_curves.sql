@@ -33,7 +33,7 @@ SELECT
     quantile_cont(share_of_label, 0.75) AS share_q75
 FROM aged
 GROUP BY ALL;
-COMMENT ON VIEW marts.growth_curves IS 'What share of its score at the label age a post has at each age, by subreddit: the first reading of a post in each bucket of age, as posts are read at 1, 3, 6, 12, 24 hours and then daily. Labels below 10 are left out, because vote fuzzing is larger there than growth; so are masked readings, and those that made the label. Key: (subreddit, score_scale, from_hours).';
+COMMENT ON VIEW marts.growth_curves IS 'What share of its score at the label age a post has at each age, by subreddit: the first reading of a post in each bucket of age, as posts are read at 1, 3, 6, 12, 24 hours and then daily. Labels below 10 are left out, because vote fuzzing is larger there than growth; so are masked readings, and those that made the label. | key: subreddit, score_scale, from_hours';
 COMMENT ON COLUMN marts.growth_curves.subreddit IS 'Community in lower case.';
 COMMENT ON COLUMN marts.growth_curves.score_scale IS 'before_2016_12 or current: Reddit re-scaled scores in December 2016.';
 COMMENT ON COLUMN marts.growth_curves.from_hours IS 'Age of the posts: from so many hours …';

@@ -26,7 +26,7 @@ SELECT
     turn,
     typical_post
 FROM counted;
-COMMENT ON VIEW marts.image_categories IS 'Kinds of pictures, the least popular first: K-means categories of the pictures of top and bottom quarters (after Zhang et al., dual attention). As of the last `redpop analyse`. Key: (subreddit, category).';
+COMMENT ON VIEW marts.image_categories IS 'Kinds of pictures, the least popular first: K-means categories of the pictures of top and bottom quarters (after Zhang et al., dual attention). As of the last `redpop analyse`. | key: subreddit, category';
 COMMENT ON COLUMN marts.image_categories.subreddit IS 'Community in lower case.';
 COMMENT ON COLUMN marts.image_categories.category IS 'Number of the category; the figure image_category_posts shows its pictures.';
 COMMENT ON COLUMN marts.image_categories.posts IS 'Pictures in it, one per post.';

@@ -10,7 +10,7 @@ CREATE TABLE IF NOT EXISTS marts.image_category_posts (
     snapshot VARCHAR NOT NULL,
     measured_on VARCHAR NOT NULL
 );
-COMMENT ON TABLE marts.image_category_posts IS 'The category of each picture of a top or bottom quarter: K-means of the image vectors, repeated on what was not picked out (after Zhang et al., dual attention). Computed on demand by `redpop analyse`. Key: (post_id).';
+COMMENT ON TABLE marts.image_category_posts IS 'The category of each picture of a top or bottom quarter: K-means of the image vectors, repeated on what was not picked out (after Zhang et al., dual attention). Computed on demand by `redpop analyse`. | key: post_id';
 COMMENT ON COLUMN marts.image_category_posts.post_id IS 'Base36 id of the post.';
 COMMENT ON COLUMN marts.image_category_posts.subreddit IS 'Community in lower case.';
 COMMENT ON COLUMN marts.image_category_posts.category IS 'Number of the category, 1 for the one with the largest share of unpopular pictures.';

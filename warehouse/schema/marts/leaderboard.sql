@@ -38,7 +38,7 @@ CREATE TABLE IF NOT EXISTS marts.leaderboard (
     test_clusters INTEGER,
     note VARCHAR
 );
-COMMENT ON TABLE marts.leaderboard IS 'Every predictor on the test part of the one shared time split, within its subreddit: what one looks at first; marts.metrics has all metrics, marts.comparisons all differences. Key: (subreddit, predictor).';
+COMMENT ON TABLE marts.leaderboard IS 'Every predictor on the test part of the one shared time split, within its subreddit: what one looks at first; marts.metrics has all metrics, marts.comparisons all differences. | key: subreddit, predictor';
 COMMENT ON COLUMN marts.leaderboard.subreddit IS 'Community in lower case.';
 COMMENT ON COLUMN marts.leaderboard.predictor IS 'Short name of the predictor.';
 COMMENT ON COLUMN marts.leaderboard.status IS 'trained or not_trained.';

@@ -13,7 +13,7 @@ CREATE TABLE IF NOT EXISTS marts.metrics (
     subreddits INTEGER NOT NULL,
     note VARCHAR
 );
-COMMENT ON TABLE marts.metrics IS 'Every metric of every trained predictor on the test part of the one shared time split, by target, within subreddits and as their mean. Key: (scope, subreddit, predictor, target, metric).';
+COMMENT ON TABLE marts.metrics IS 'Every metric of every trained predictor on the test part of the one shared time split, by target, within subreddits and as their mean. | key: scope, subreddit, predictor, target, metric';
 COMMENT ON COLUMN marts.metrics.scope IS 'subreddit; macro_mean: unweighted mean over the subreddits with at least 30 test posts in which the metric is defined; pooled: all test posts in one heap, which says mostly which community is large.';
 COMMENT ON COLUMN marts.metrics.subreddit IS 'Community in lower case; empty for macro_mean and pooled.';
 COMMENT ON COLUMN marts.metrics.predictor IS 'Short name of the predictor.';

@@ -8,7 +8,7 @@ CREATE TABLE IF NOT EXISTS marts.object_families (
     snapshot VARCHAR NOT NULL,
     measured_on VARCHAR NOT NULL
 );
-COMMENT ON TABLE marts.object_families IS 'Which things in a picture raise or lower what learn_deeply expects (Paul et al., Table 2). It explains the predictor; an object need not cause a score. Computed on demand by `redpop analyse`. Key: (subreddit, family).';
+COMMENT ON TABLE marts.object_families IS 'Which things in a picture raise or lower what learn_deeply expects (Paul et al., Table 2). It explains the predictor; an object need not cause a score. Computed on demand by `redpop analyse`. | key: subreddit, family';
 COMMENT ON COLUMN marts.object_families.subreddit IS 'Community in lower case.';
 COMMENT ON COLUMN marts.object_families.family IS 'WordNet family of ImageNet classes.';
 COMMENT ON COLUMN marts.object_families.rank IS '1 for the largest weight.';

@@ -19,7 +19,7 @@ FROM core.posts AS p
 LEFT JOIN core.labels AS l USING (post_id)
 LEFT JOIN core.primary_images AS f USING (post_id)
 LEFT JOIN core.images AS i ON i.image_sha256 = f.image_sha256;
-COMMENT ON VIEW marts.posts IS 'One row per post with what people ask first: caption, score, percentile and picture. Key: (post_id).';
+COMMENT ON VIEW marts.posts IS 'One row per post with what people ask first: caption, score, percentile and picture. | key: post_id';
 COMMENT ON COLUMN marts.posts.post_id IS 'Base36 id of the post.';
 COMMENT ON COLUMN marts.posts.subreddit IS 'Community in lower case.';
 COMMENT ON COLUMN marts.posts.created_at IS 'When the post was made (UTC).';

@@ -17,7 +17,7 @@ CREATE TABLE IF NOT EXISTS marts.predictions (
     calibration_posts INTEGER,
     missing_blocks VARCHAR[]
 );
-COMMENT ON TABLE marts.predictions IS 'What every trained predictor expects of every post, the young ones included. Key: (post_id, predictor).';
+COMMENT ON TABLE marts.predictions IS 'What every trained predictor expects of every post, the young ones included. | key: post_id, predictor';
 COMMENT ON COLUMN marts.predictions.post_id IS 'Base36 id of the post.';
 COMMENT ON COLUMN marts.predictions.predictor IS 'Short name of the predictor.';
 COMMENT ON COLUMN marts.predictions.subreddit IS 'Community in lower case.';

@@ -16,7 +16,7 @@ FROM raw.observations AS o
 JOIN core.posts AS p USING (post_id)
 LEFT JOIN core.labels AS l USING (post_id)
 WHERE o.score IS NOT NULL AND NOT coalesce(o.hide_score, FALSE);
-COMMENT ON VIEW marts.score_histories IS 'How the score of each post grew: one row per reading, masked ones left out. Scores are fuzzed by about 10, so they also fall without a vote. Key: (post_id, observed_at).';
+COMMENT ON VIEW marts.score_histories IS 'How the score of each post grew: one row per reading, masked ones left out. Scores are fuzzed by about 10, so they also fall without a vote. | key: post_id, observed_at';
 COMMENT ON COLUMN marts.score_histories.post_id IS 'Base36 id of the post.';
 COMMENT ON COLUMN marts.score_histories.subreddit IS 'Community in lower case.';
 COMMENT ON COLUMN marts.score_histories.observed_at IS 'Time of the reading (UTC).';

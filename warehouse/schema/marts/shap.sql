@@ -11,7 +11,7 @@ CREATE TABLE IF NOT EXISTS marts.shap (
     snapshot VARCHAR NOT NULL,
     measured_on VARCHAR NOT NULL
 );
-COMMENT ON TABLE marts.shap IS 'Which inputs move the boosted predictors: Shapley values (TreeSHAP, Lundberg et al. 2020) of the newest test posts, at most 2,000. They explain the predictor, not the score. Computed on demand by `redpop analyse`. Key: (subreddit, predictor, block, input).';
+COMMENT ON TABLE marts.shap IS 'Which inputs move the boosted predictors: Shapley values (TreeSHAP, Lundberg et al. 2020) of the newest test posts, at most 2,000. They explain the predictor, not the score. Computed on demand by `redpop analyse`. | key: subreddit, predictor, block, input';
 COMMENT ON COLUMN marts.shap.subreddit IS 'Community in lower case.';
 COMMENT ON COLUMN marts.shap.predictor IS 'Short name of the predictor.';
 COMMENT ON COLUMN marts.shap.block IS 'Block of the input; title words for the words of the caption.';

@@ -13,7 +13,7 @@ CREATE TABLE IF NOT EXISTS marts.shuffled_labels (
     snapshot VARCHAR NOT NULL,
     measured_on VARCHAR NOT NULL
 );
-COMMENT ON TABLE marts.shuffled_labels IS 'What a predictor finds when its labels are permuted among train and validation posts and it is judged on the true labels of the test posts: nothing, unless something leaks. Computed on demand by `redpop analyse`. Key: (subreddit, predictor).';
+COMMENT ON TABLE marts.shuffled_labels IS 'What a predictor finds when its labels are permuted among train and validation posts and it is judged on the true labels of the test posts: nothing, unless something leaks. Computed on demand by `redpop analyse`. | key: subreddit, predictor';
 COMMENT ON COLUMN marts.shuffled_labels.subreddit IS 'Community in lower case.';
 COMMENT ON COLUMN marts.shuffled_labels.predictor IS 'Short name of the predictor.';
 COMMENT ON COLUMN marts.shuffled_labels.test_posts IS 'Posts of the test part.';

@@ -27,7 +27,7 @@ CREATE TABLE IF NOT EXISTS marts.split_comparison (
     snapshot VARCHAR NOT NULL,
     version VARCHAR NOT NULL
 );
-COMMENT ON TABLE marts.split_comparison IS 'Every predictor trained again under each way to split the posts of a subreddit: how much random splits flatter beside the split by time. Computed on demand. Key: (subreddit, predictor, split).';
+COMMENT ON TABLE marts.split_comparison IS 'Every predictor trained again under each way to split the posts of a subreddit: how much random splits flatter beside the split by time. Computed on demand. | key: subreddit, predictor, split';
 COMMENT ON COLUMN marts.split_comparison.subreddit IS 'Community in lower case.';
 COMMENT ON COLUMN marts.split_comparison.predictor IS 'Short name of the predictor.';
 COMMENT ON COLUMN marts.split_comparison.split IS 'time: learn from the past, with an embargo; author: no author on both sides; random; one_per_author: one random post of each author, split at random; one_author: the posts of the author who has most of them, by time. Posts of one picture are on one side in all of them.';

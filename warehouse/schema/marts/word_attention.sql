@@ -9,7 +9,7 @@ CREATE TABLE IF NOT EXISTS marts.word_attention (
     snapshot VARCHAR NOT NULL,
     measured_on VARCHAR NOT NULL
 );
-COMMENT ON TABLE marts.word_attention IS 'What dual_attention looks at: its attention to the words of the three test posts of which it expects most and the three of which it expects least (Zhang et al., figure 5). Computed on demand by `redpop analyse`. Key: (post_id, position).';
+COMMENT ON TABLE marts.word_attention IS 'What dual_attention looks at: its attention to the words of the three test posts of which it expects most and the three of which it expects least (Zhang et al., figure 5). Computed on demand by `redpop analyse`. | key: post_id, position';
 COMMENT ON COLUMN marts.word_attention.post_id IS 'Base36 id of the post.';
 COMMENT ON COLUMN marts.word_attention.subreddit IS 'Community in lower case.';
 COMMENT ON COLUMN marts.word_attention.position IS 'Place of the word in the caption, from 1.';

@@ -15,7 +15,7 @@ CREATE TABLE IF NOT EXISTS marts.words (
     snapshot VARCHAR NOT NULL,
     measured_on VARCHAR NOT NULL
 );
-COMMENT ON TABLE marts.words IS 'Words, emoji and tags of captions that at least ten posts of five authors have, and how these posts score (after Zhang et al., dual attention). Computed on demand by `redpop analyse`. Key: (subreddit, kind, token).';
+COMMENT ON TABLE marts.words IS 'Words, emoji and tags of captions that at least ten posts of five authors have, and how these posts score (after Zhang et al., dual attention). Computed on demand by `redpop analyse`. | key: subreddit, kind, token';
 COMMENT ON COLUMN marts.words.subreddit IS 'Community in lower case.';
 COMMENT ON COLUMN marts.words.kind IS 'word, emoji or tag.';
 COMMENT ON COLUMN marts.words.token IS 'The word in lower case, the emoji, or the tag in square brackets.';

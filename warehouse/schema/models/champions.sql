@@ -21,7 +21,7 @@ CREATE TABLE IF NOT EXISTS models.champions (
     snapshot VARCHAR NOT NULL,
     inputs VARCHAR NOT NULL
 );
-COMMENT ON TABLE models.champions IS 'Every judgement of which predictor speaks for a subreddit, with its evidence; the last one holds (marts.champions). Nothing is overwritten. Key: (subreddit, judgement).';
+COMMENT ON TABLE models.champions IS 'Every judgement of which predictor speaks for a subreddit, with its evidence; the last one holds (marts.champions). Nothing is overwritten. | key: subreddit, judgement';
 COMMENT ON COLUMN models.champions.subreddit IS 'Community in lower case; the partition.';
 COMMENT ON COLUMN models.champions.judgement IS 'Number of the judgement in the subreddit, from 1. There is a new one when a predictor, the training set or the rules changed.';
 COMMENT ON COLUMN models.champions.judged_at IS 'When it was made, by this machine''s clock (UTC).';

@@ -21,7 +21,7 @@ CREATE TABLE IF NOT EXISTS models.predictors (
     train_seconds DOUBLE NOT NULL,
     trained_at TIMESTAMP NOT NULL
 );
-COMMENT ON TABLE models.predictors IS 'The present state of every predictor in every subreddit: trained, or why not. Key: (subreddit, predictor).';
+COMMENT ON TABLE models.predictors IS 'The present state of every predictor in every subreddit: trained, or why not. | key: subreddit, predictor';
 COMMENT ON COLUMN models.predictors.subreddit IS 'Community in lower case; the partition.';
 COMMENT ON COLUMN models.predictors.predictor IS 'Short name of the predictor.';
 COMMENT ON COLUMN models.predictors.status IS 'trained or not_trained.';

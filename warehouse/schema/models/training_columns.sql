@@ -6,7 +6,7 @@ CREATE TABLE IF NOT EXISTS models.training_columns (
     known_at VARCHAR NOT NULL,
     present_rows INTEGER NOT NULL
 );
-COMMENT ON TABLE models.training_columns IS 'The inputs that the training set offers, and when each is known. Key: (subreddit, block, column_name).';
+COMMENT ON TABLE models.training_columns IS 'The inputs that the training set offers, and when each is known. | key: subreddit, block, column_name';
 COMMENT ON COLUMN models.training_columns.subreddit IS 'Community in lower case; the partition.';
 COMMENT ON COLUMN models.training_columns.block IS 'image, caption, text, time, author, flags or pixels.';
 COMMENT ON COLUMN models.training_columns.column_name IS 'Column of the feature table.';

@@ -8,7 +8,7 @@ CREATE TABLE IF NOT EXISTS models.training_set (
     split VARCHAR NOT NULL,
     snapshot VARCHAR NOT NULL
 );
-COMMENT ON TABLE models.training_set IS 'The labelled posts and the one split that every predictor of a subreddit shares. Key: (post_id).';
+COMMENT ON TABLE models.training_set IS 'The labelled posts and the one split that every predictor of a subreddit shares. | key: post_id';
 COMMENT ON COLUMN models.training_set.post_id IS 'Base36 id of the post.';
 COMMENT ON COLUMN models.training_set.subreddit IS 'Community in lower case; the partition.';
 COMMENT ON COLUMN models.training_set.created_at IS 'When the post was made (UTC).';

@@ -18,7 +18,7 @@ CREATE TABLE IF NOT EXISTS raw.imports (
     updated_at TIMESTAMP NOT NULL,
     finished_at TIMESTAMP
 );
-COMMENT ON TABLE raw.imports IS 'The last import of each file of posts, for each community it was read for; an interrupted one goes on where it stopped. Key: (file, subreddit).';
+COMMENT ON TABLE raw.imports IS 'The last import of each file of posts, for each community it was read for; an interrupted one goes on where it stopped. | key: file, subreddit';
 COMMENT ON COLUMN raw.imports.file IS 'Name of the file, as in raw.submissions.origin.';
 COMMENT ON COLUMN raw.imports.subreddit IS 'Community in lower case; the partition.';
 COMMENT ON COLUMN raw.imports.subreddits IS 'All communities that were read in the same pass over the file.';

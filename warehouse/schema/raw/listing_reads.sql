@@ -13,7 +13,7 @@ CREATE TABLE IF NOT EXISTS raw.listing_reads (
     gap_from TIMESTAMP,
     gap_to TIMESTAMP
 );
-COMMENT ON TABLE raw.listing_reads IS 'One row per reading of a listing, failed ones too: how far it reached, and whether it joined on to the reading before. Append-only. Key: (subreddit, listing, time_filter, read_at).';
+COMMENT ON TABLE raw.listing_reads IS 'One row per reading of a listing, failed ones too: how far it reached, and whether it joined on to the reading before. Append-only. | key: subreddit, listing, time_filter, read_at';
 COMMENT ON COLUMN raw.listing_reads.subreddit IS 'Community in lower case; the partition.';
 COMMENT ON COLUMN raw.listing_reads.listing IS 'new, hot, rising, top or controversial.';
 COMMENT ON COLUMN raw.listing_reads.time_filter IS 'hour, day, week, month, year or all for top and controversial; empty for the others.';

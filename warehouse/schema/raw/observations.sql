@@ -17,7 +17,7 @@ CREATE TABLE IF NOT EXISTS raw.observations (
     author_present BOOLEAN,
     removed_by_category VARCHAR
 );
-COMMENT ON TABLE raw.observations IS 'The score of a post over time: one row per reading. Posts that are only checked, from a day after the label age on (raw.presence), get a row when they were removed or lost their author, or the contrary, since the row before. Append-only, never overwritten. Key: (post_id, observed_at).';
+COMMENT ON TABLE raw.observations IS 'The score of a post over time: one row per reading. Posts that are only checked, from a day after the label age on (raw.presence), get a row when they were removed or lost their author, or the contrary, since the row before. Append-only, never overwritten. | key: post_id, observed_at';
 COMMENT ON COLUMN raw.observations.post_id IS 'Base36 id of the post.';
 COMMENT ON COLUMN raw.observations.subreddit IS 'Community in lower case; the partition.';
 COMMENT ON COLUMN raw.observations.observed_at IS 'Date of the answer, or the time an archive gives (UTC).';

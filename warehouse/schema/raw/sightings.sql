@@ -6,7 +6,7 @@ CREATE TABLE IF NOT EXISTS raw.sightings (
     time_filter VARCHAR NOT NULL,
     rank INTEGER NOT NULL
 );
-COMMENT ON TABLE raw.sightings IS 'Where each post was found: one row per post, listing, time filter and reading of the listing. Append-only. Key: (post_id, listing, time_filter, seen_at).';
+COMMENT ON TABLE raw.sightings IS 'Where each post was found: one row per post, listing, time filter and reading of the listing. Append-only. | key: post_id, listing, time_filter, seen_at';
 COMMENT ON COLUMN raw.sightings.post_id IS 'Base36 id of the post.';
 COMMENT ON COLUMN raw.sightings.subreddit IS 'Community in lower case; the partition.';
 COMMENT ON COLUMN raw.sightings.seen_at IS 'Date of the answer that held the post (UTC).';

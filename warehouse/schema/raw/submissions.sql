@@ -6,7 +6,7 @@ CREATE TABLE IF NOT EXISTS raw.submissions (
     revised_at TIMESTAMP,
     json JSON NOT NULL
 );
-COMMENT ON TABLE raw.submissions IS 'The JSON of every post as first seen, unchanged but for author names, which are keyed hashes; replaced only by a later reading that shows pictures or text which the first one lacked. Key: (post_id).';
+COMMENT ON TABLE raw.submissions IS 'The JSON of every post as first seen, unchanged but for author names, which are keyed hashes; replaced only by a later reading that shows pictures or text which the first one lacked. | key: post_id';
 COMMENT ON COLUMN raw.submissions.post_id IS 'Base36 id of the post, without the t3_ prefix.';
 COMMENT ON COLUMN raw.submissions.subreddit IS 'Community in lower case; the partition.';
 COMMENT ON COLUMN raw.submissions.discovered_at IS 'When the post was first seen: the Date of the answer, or the time an archive gives (UTC).';
