@@ -166,6 +166,17 @@ def test_files_settings_and_tables_that_are_named_exist(page):
     assert not tables - set(schema) - {"marts.published_warehouse", "features.questions"}
 
 
+def test_symptoms_are_what_the_program_says():
+    page = (ROOT / "docs" / "operate.md").read_text(encoding="utf-8")
+    table = page.partition("## What to do when")[2].partition("\n## ")[0]
+    symptoms = [row.split(" | ")[0] for row in table.splitlines() if row.startswith("| ")][2:]
+    said = {part.strip(" ,") for symptom in symptoms for code in _CODE.findall(symptom) for part in code.split("…")}
+    source = "".join(path.read_text(encoding="utf-8") for path in (ROOT / "redpop_assets").rglob("*.py"))
+    source += load_schema()["raw.listing_reads"].ddl
+    assert len(symptoms) > 15
+    assert not {part for part in said if part not in source and not part.startswith("redpop ")}
+
+
 def test_every_predictor_is_described_with_what_it_needs():
     page = (ROOT / "docs" / "predictors.md").read_text(encoding="utf-8")
     rows = dict(re.findall(r"^\| `(\w+)` \| .* \| ([^|]*) \|$", page, re.M))
