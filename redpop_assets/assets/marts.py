@@ -7,10 +7,11 @@ import dagster as dg
 from redpop_assets.assets.tables import AssetPlan, Metadata, TableAssets, Work
 from redpop_assets.evaluation.catalogue import CODE_VERSION as CATALOGUE_VERSION
 from redpop_assets.pages.catalogue import catalogue_by_subreddit
+from redpop_assets.pages.forecasts import accuracy_markdown
 from redpop_assets.pages.leaderboard import leaderboard_markdown
 from redpop_assets.refresh.catalogue import refresh_catalogue
 from redpop_assets.refresh.forecasts import CODE_VERSION as FORECASTS_VERSION
-from redpop_assets.refresh.forecasts import accuracy_markdown, make_forecasts
+from redpop_assets.refresh.forecasts import make_forecasts
 from redpop_assets.refresh.leaderboard import CODE_VERSION as LEADERBOARD_VERSION
 from redpop_assets.refresh.leaderboard import refresh_leaderboard
 from redpop_assets.refresh.predictions import CODE_VERSION as PREDICTIONS_VERSION

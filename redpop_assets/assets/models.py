@@ -6,9 +6,10 @@ import dagster as dg
 
 from redpop_assets.assets.tables import AssetPlan, Metadata, TableAssets, Work
 from redpop_assets.automation import on_new_training_data
+from redpop_assets.pages.champions import history_markdown
 from redpop_assets.predictors.registry import predictor_class
 from redpop_assets.refresh.champions import CODE_VERSION as CHAMPIONS_VERSION
-from redpop_assets.refresh.champions import history_markdown, refresh_champion
+from redpop_assets.refresh.champions import refresh_champion
 from redpop_assets.refresh.predictors import PredictorState, refresh_predictor
 from redpop_assets.refresh.training_set import CODE_VERSION as TRAINING_VERSION
 from redpop_assets.refresh.training_set import refresh_training_set

@@ -211,30 +211,6 @@ def refresh_champion(
     return row, True
 
 
-def history_markdown(rows: Sequence[Mapping[str, Any]], most: int = 20) -> str:
-    """The newest judgements as a Markdown table, the last one first.
-
-    Args:
-        rows: of models.champions, of one subreddit.
-        most: how many are shown.
-    """
-    lines = [
-        "| judged | champion | | compared with | MAE difference (95 %) | p | posts | MAE | median's | why |",
-        "| --- | --- | --- | --- | --- | --- | --- | --- | --- | --- |",
-    ]
-    for row in sorted(rows, key=lambda row: -row["judgement"])[:most]:
-        difference = _number(row["mae_difference"])
-        if row["mae_difference_low"] is not None:
-            difference += f" [{row['mae_difference_low']:.3f}, {row['mae_difference_high']:.3f}]"
-        lines.append(
-            f"| {row['judged_at']:%Y-%m-%d %H:%M} | {row['predictor'] or 'nobody'} "
-            f"| {'promoted' if row['promoted'] else ''} | {row['rival'] or '–'} | {difference} "
-            f"| {_number(row['p_value'])} | {row['test_posts']} | {_number(row['mae'])} | {_number(row['median_mae'])} "
-            f"| {row['reason']} |"
-        )
-    return "\n".join(lines)
-
-
 def _promoted(name: str | None, present: str | None, because: str, bench: Bench) -> Verdict:
     """`name` takes the seat of `present`, which is left empty if there is nobody."""
     if name is None:
@@ -264,7 +240,3 @@ def _expected(warehouse: Warehouse, models: ModelStore, model: Mapping[str, Any]
     data = read_dataset(warehouse, model["subreddit"], encoders_of(model), model["blocks"], post_ids)
     folder = models.folder(model["subreddit"], model["predictor"], model["digest"])
     return load_predictor(folder).predict(data)
-
-
-def _number(value: float | None) -> str:
-    return "–" if value is None else f"{value:.3f}"

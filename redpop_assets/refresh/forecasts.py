@@ -6,9 +6,8 @@ better model, not by a picture that was fetched later. What becomes of it is a v
 (marts.forecast_outcomes, marts.forecast_accuracy).
 """
 
-from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
-from typing import Any, Final
+from typing import Final
 
 from redpop_assets.evaluation.measurement import LEVELS
 from redpop_assets.storage.warehouse import Warehouse
@@ -55,8 +54,6 @@ WHERE n.as_of < p.created_at + $label_age::INTERVAL
 ORDER BY p.post_id
 """
 
-_COUNTED = ("subreddit", "predictor", "forecasts", "scored")
-
 
 def make_forecasts(warehouse: Warehouse, *, label_age: timedelta, made_at: datetime) -> int:
     """Write down what each subreddit's champion expects of its young posts, as far as it is not written down yet.
@@ -72,20 +69,3 @@ def make_forecasts(warehouse: Warehouse, *, label_age: timedelta, made_at: datet
     """
     with warehouse.write() as writer:
         return writer.execute(_MAKE, {"made_at": made_at, "label_age": label_age, "waits": WAITS_FOR_FEATURES})
-
-
-def accuracy_markdown(rows: Sequence[Mapping[str, Any]]) -> str:
-    """Rows of marts.forecast_accuracy as a Markdown table, newest month first."""
-    lines = [
-        "| month | subreddit | champion | forecasts | scored | Spearman | MAE | median's | bias "
-        "| in 50 % | in 80 % | in 90 % |",
-        "| --- | --- | --- | --- | --- | --- | --- | --- | --- | --- | --- | --- |",
-    ]
-    for row in sorted(rows, key=lambda row: (-row["month"].toordinal(), row["subreddit"], row["predictor"])):
-        numbers = [row[name] for name in ("spearman", "mae", "median_mae", "bias")]
-        shares = [row[f"coverage_{level}"] for level in LEVELS]
-        cells = [f"{row['month']:%Y-%m}", *(str(row[name]) for name in _COUNTED)]
-        cells += ["–" if value is None else f"{value:.2f}" for value in numbers]
-        cells += ["–" if value is None else f"{100 * value:.0f} %" for value in shares]
-        lines.append(f"| {' | '.join(cells)} |")
-    return "\n".join(lines)
