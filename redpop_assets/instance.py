@@ -32,8 +32,9 @@ def open_instance(settings: Settings) -> dg.DagsterInstance:
 def dagster_environment(settings: Settings) -> dict[str, str]:
     """The environment of a program of Dagster that works on a deployment.
 
-    Besides that of this process it holds the settings, secrets included, and the place of the instance. Every process
-    that the program starts inherits it, and reads the settings there when it loads `redpop_assets.definitions`.
+    Besides that of this process it holds the settings that no `.env` may change, secrets included, and the place of the
+    instance. Every process that the program starts inherits it, and reads the settings there when it loads
+    `redpop_assets.definitions`.
     """
     return {**os.environ, **settings.handed_over(), "DAGSTER_HOME": str(prepare_instance(settings))}
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Annotated, Literal, Self
 
 from platformdirs import user_state_path
-from pydantic import Field, SecretStr, ValidationError, ValidationInfo, field_validator, model_validator
+from pydantic import Field, PrivateAttr, SecretStr, ValidationError, ValidationInfo, field_validator, model_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from redpop_assets.encoders.judges import NIMA_HEAD
@@ -23,9 +23,10 @@ REDDIT_URL = "https://www.reddit.com"
 OAUTH_URL = "https://oauth.reddit.com"
 
 HANDED_OVER = "REDPOP_SETTINGS"
-"""All settings of one process for another that it starts: see `Settings.handed_over`.
+"""Settings of one process for another that it starts: see `Settings.handed_over`.
 
-One variable, because the programs of Dagster put the lines of a `.env` over the variables that they were started with.
+A variable of its own, because the programs of Dagster put the lines of a `.env` over the variables that they were
+started with, while here the environment wins.
 """
 
 CommaSeparated = Annotated[tuple[str, ...], NoDecode]
@@ -35,6 +36,8 @@ class Settings(BaseSettings):
     """What a deployment may choose. Each field is the variable `REDPOP_<FIELD>`; credentials are `REDDIT_*`."""
 
     model_config = SettingsConfigDict(env_prefix="REDPOP_", env_file=".env", extra="ignore", frozen=True)
+
+    _fixed: frozenset[str] = PrivateAttr(frozenset())  # fields that no line of a `.env` can change
 
     home: Path = Field(
         Path("warehouse"), description="Home directory: database, images, models and run history together."
@@ -330,13 +333,13 @@ class Settings(BaseSettings):
         return self
 
     def handed_over(self) -> dict[str, str]:
-        """The variable by which a process that is started reads these very settings, whatever else it finds.
+        """The variable by which a process that is started reads these settings, whatever Dagster puts over the others.
 
-        Secrets stand in it: give it to the environment of that process and to nothing else.
+        It holds what was chosen and what stands in the environment. What came from `.env` is read there again, so that
+        an edited line counts as soon as the definitions are loaded anew. Secrets may stand in it: give it to the
+        environment of that process and to nothing else.
         """
-        fields = type(self).model_fields.items()
-        values = {field.validation_alias or name: written(getattr(self, name)) for name, field in fields}
-        return {HANDED_OVER: json.dumps(values)}
+        return {HANDED_OVER: json.dumps({_key(name): written(getattr(self, name)) for name in sorted(self._fixed)})}
 
     @property
     def predictor_names(self) -> tuple[str, ...]:
@@ -421,6 +424,11 @@ class Settings(BaseSettings):
         return tuple(name for name, value in values.items() if not value)
 
 
+def _key(setting: str) -> str:
+    """How a value is passed to `Settings`."""
+    return str(Settings.model_fields[setting].validation_alias or setting)
+
+
 def variable_of(setting: str) -> str:
     """The environment variable of a setting."""
     return str(Settings.model_fields[setting].validation_alias or f"REDPOP_{setting.upper()}")
@@ -441,7 +449,7 @@ def shown(value: object) -> str:
 
 
 def load_settings(**chosen: object) -> Settings:
-    """Read the settings: those that the process was handed over if there are any, else from environment and `.env`.
+    """Read the settings: what the process was handed over, then the environment, then `.env`.
 
     Args:
         chosen: values that hold whatever is found there, by field, credentials by variable.
@@ -450,7 +458,8 @@ def load_settings(**chosen: object) -> Settings:
         SettingsError: a value is not acceptable; the message names each variable.
     """
     try:
-        return Settings(**{**json.loads(os.environ.get(HANDED_OVER, "{}")), **chosen})
+        given = {**json.loads(os.environ.get(HANDED_OVER, "{}")), **chosen}
+        settings = Settings(**given)
     except ValidationError as error:
         lines = []
         for problem in error.errors():
@@ -458,3 +467,8 @@ def load_settings(**chosen: object) -> Settings:
             name = where if where.isupper() else f"REDPOP_{where.upper()}" if where else "settings"
             lines.append(f"{name}: {problem['msg'].removeprefix('Value error, ')}")
         raise SettingsError("\n".join(lines)) from None
+    outer = {name.upper() for name in os.environ}
+    settings._fixed = frozenset(
+        name for name in Settings.model_fields if _key(name) in given or variable_of(name) in outer
+    )
+    return settings

@@ -1,6 +1,7 @@
 """Settings: what the environment says, what is refused, and that each refusal names its variable."""
 
 import os
+import re
 from datetime import timedelta
 from pathlib import Path
 
@@ -150,16 +151,42 @@ UNUSUAL = {
 }
 
 
-@pytest.mark.parametrize("chosen", [{}, UNUSUAL], ids=["usual", "unusual"])
-def test_another_process_reads_the_same_settings_from_the_environment_it_is_given(only, tmp_path, chosen):
-    """Whatever else it finds there and in its `.env`."""
-    with only({}, tmp_path):
-        settings = load_settings(**chosen)
-    (tmp_path / ".env").write_text("REDPOP_SEED=79\nREDPOP_HOME=elsewhere\nREDDIT_USER_AGENT=x\n", encoding="utf-8")
-    other = {variable_of(name): "of the environment" for name in Settings.model_fields}
-    with only({**other, **settings.handed_over()}, tmp_path):
-        assert load_settings() == settings
+def test_another_process_reads_the_same_settings_whatever_lines_are_put_over_its_variables(only, tmp_path):
+    with only({"REDPOP_SEED": "5", "redpop_chunk_size": "6", "REDPOP_HOME": "/not/this"}, tmp_path):
+        settings = load_settings(**UNUSUAL)
+        environment = {**os.environ, **settings.handed_over()}
+    changed = {variable_of(name): "of the .env" for name in (*Settings.model_fields, "chunk_size") if name in UNUSUAL}
+    changed |= {variable_of(name): "of the .env" for name in ("seed", "reddit_client_secret", "reddit_user_agent")}
+    with only({**environment, **changed, "REDPOP_CHUNK_SIZE": "7"}, tmp_path):
+        again = load_settings()
+        assert again == settings
+        assert again.handed_over() == settings.handed_over()  # and so on, to the last process
         assert load_settings(seed=80).seed == 80
+    assert (again.seed, again.chunk_size) == (5, 6)
+
+
+def test_an_edited_line_of_a_dotenv_file_counts_for_a_process_that_was_started_before(only, tmp_path):
+    (tmp_path / ".env").write_text("REDPOP_SEED=1\nREDPOP_CHUNK_SIZE=2\nREDPOP_TEST_SHARE=0.3\n", encoding="utf-8")
+    with only({"REDPOP_CHUNK_SIZE": "20"}, tmp_path):
+        settings = load_settings(test_share=0.4)
+        environment = {"REDPOP_CHUNK_SIZE": "20", **settings.handed_over()}
+    (tmp_path / ".env").write_text("REDPOP_SEED=3\nREDPOP_CHUNK_SIZE=4\nREDPOP_TEST_SHARE=0.1\n", encoding="utf-8")
+    with only(environment, tmp_path):
+        again = load_settings()
+    assert (settings.seed, again.seed) == (1, 3)
+    assert (again.chunk_size, again.test_share) == (20, 0.4)
+
+
+def test_nothing_but_the_settings_reads_the_environment_and_nothing_changes_it():
+    """Others look at what is no setting, or make the environment of a process that they start."""
+    package = Path(__file__).resolve().parents[1] / "redpop_assets"
+    reading = re.compile(r"os\.(environ|getenv|putenv|unsetenv)|from os import .*env|load_settings\(")
+    found = {
+        path.relative_to(package).as_posix()
+        for path in package.rglob("*.py")
+        if reading.search(path.read_text(encoding="utf-8")) and path.parts[len(package.parts)] not in ("cli", "testing")
+    }
+    assert found == {"settings.py", "definitions.py", "demo/settings.py", "instance.py", "images/decoder.py"}
 
 
 def test_settings_do_not_change(load):
