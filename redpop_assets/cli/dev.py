@@ -1,5 +1,6 @@
 """`redpop dev`: the UI of Dagster, with everything that refreshes itself."""
 
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -17,12 +18,12 @@ def dev(
     """Open the Dagster UI with schedules and sensors running; stop it with Ctrl-C."""
     from redpop_assets.demo.sandbox import sandbox_process
     from redpop_assets.demo.settings import demo_settings
-    from redpop_assets.instance import dagster_environment, prepare_instance
+    from redpop_assets.instance import dagster_environment
     from redpop_assets.settings import load_settings
 
     settings = demo_settings(sandbox_port) if demo else load_settings()
-    workspace = prepare_instance(settings) / "workspace.yaml"
     environment = dagster_environment(settings)
+    workspace = Path(environment["DAGSTER_HOME"]) / "workspace.yaml"
     command = [program("dagster"), "dev", "-w", str(workspace), "-p", str(port), "--log-level", "warning"]
     say(f"Home {settings.home}. The UI: http://localhost:{port}")
     if demo:
