@@ -14,7 +14,6 @@ from redpop_assets.errors import RedPopError
 
 if TYPE_CHECKING:
     import torch
-    from PIL import Image
 
 CODE_VERSION = "2"
 """Version of preprocessing and pooling: raise it when the same content and weights would give another vector."""
@@ -55,25 +54,6 @@ class Choice:
     items_per_second: float
     min_cosine: float
     processor: str
-
-
-class ImageEncoder(Protocol):
-    """Turns pictures into vectors."""
-
-    name: str
-    dimension: int
-    provenance: Provenance
-
-    def encode(self, images: "Sequence[Image.Image]") -> npt.NDArray[np.float32]:
-        """Vectors of the images, in their order: (n, dimension) float32, L2-normalised and finite.
-
-        Each item is asked for once, by a worker thread, shortly before the network needs it: a sequence that opens its
-        pictures on access decodes them beside the network and never holds them all.
-
-        Raises:
-            RedPopError: An image cannot be read, or its vector is zero or not finite; the message names its index.
-        """
-        ...
 
 
 class TextEncoder(Protocol):

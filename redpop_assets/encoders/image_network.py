@@ -42,7 +42,7 @@ class ImageOutputs:
 
 
 class ImageNetwork:
-    """An `ImageEncoder` around a network that maps (n, 3, h, w) to (n, d).
+    """Turns pictures into vectors, by a network that maps (n, 3, h, w) to (n, d).
 
     A network may give more: then it returns a tuple, and its attribute `outputs` names the members in order, the first
     being `vectors` and the others fields of `ImageOutputs`.
@@ -94,7 +94,14 @@ class ImageNetwork:
         return min(_MOST_DECODERS, self.engine.cores)
 
     def encode(self, images: Sequence[Image.Image]) -> npt.NDArray[np.float32]:
-        """Vectors of the images, in their order; see `ImageEncoder.encode`."""
+        """Vectors of the images, in their order: (n, dimension) float32, L2-normalised and finite.
+
+        Each item is asked for once, by a worker thread, shortly before the network needs it: a sequence that opens its
+        pictures on access decodes them beside the network and never holds them all.
+
+        Raises:
+            RedPopError: An image cannot be read, or its vector is zero or not finite; the message names its index.
+        """
         return self.outputs_of(images).vectors
 
     def outputs_of(self, images: Sequence[Image.Image]) -> ImageOutputs:

@@ -7,7 +7,6 @@ among the others) and, where some posts of some authors count only, "left_out" (
 
 import hashlib
 from collections.abc import Sequence
-from datetime import timedelta
 from typing import Final
 
 import numpy as np
@@ -20,8 +19,6 @@ PARTS: Final[tuple[str, ...]] = ("train", "validation", "test", "embargo", "seen
 
 Split = npt.NDArray[np.str_]
 
-NO_EMBARGO: Final = timedelta(0)
-
 
 def time_split(
     created_at: npt.NDArray[np.datetime64],
@@ -30,14 +27,12 @@ def time_split(
     *,
     test_share: float = 0.2,
     validation_share: float = 0.15,
-    embargo: timedelta = NO_EMBARGO,
 ) -> Split:
     """Split by time of creation: learn from the past, be judged by what came after.
 
     1. The newest `test_share` of the posts are the test part, from the creation T of its first post on. Posts of one
        second stay together, so the part may be a little larger.
-    2. Of the others, those that had not matured by T, or were made less than `embargo` before T, go to "embargo": at T
-       nobody could have read their final labels. `matured_at` does this even with `embargo` 0.
+    2. Of the others, those that had not matured by T go to "embargo": at T nobody could have read their final labels.
     3. Of the rest, the newest `validation_share` are the validation part. There is no gap between train and validation:
        it would cost a second label age of the newest posts, to guard a choice that the test part judges anyway.
     4. Of a duplicate group with members on both sides of T, the earlier ones (train or validation) stay and the later
@@ -53,7 +48,6 @@ def time_split(
             duplicates.
         test_share: share of all posts, between 0 and 1.
         validation_share: share of the posts that are neither test nor embargo, from 0 to below 1.
-        embargo: least time between the creation of a post to learn from and T, beyond the rule of maturity.
 
     Returns:
         (n,) strings of `PARTS`.
@@ -81,8 +75,7 @@ def time_split(
     split = np.full(len(created), "test", dtype=_WIDTH)
     before = created < first_test
     split[before] = "embargo"
-    gap = np.timedelta64(int(embargo.total_seconds()), "s")
-    learnable = np.flatnonzero(before & (matured <= first_test) & (created + gap <= first_test))
+    learnable = np.flatnonzero(before & (matured <= first_test))
     if len(learnable) == 0:
         days = (created.max() - created.min()) / np.timedelta64(1, "D")
         raise NotTrainable(
