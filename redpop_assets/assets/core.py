@@ -21,6 +21,7 @@ def core_assets(tables: TableAssets) -> list[dg.AssetsDefinition]:
         tables.asset(
             AssetPlan(
                 name="clean",
+                together=True,
                 code_versions=dict.fromkeys(("core.posts", "core.rejected_posts"), CLEANING_VERSION),
                 deps=dict.fromkeys(
                     ("core.posts", "core.rejected_posts"), ("raw.submissions", "raw.observations", "raw.tombstones")
@@ -31,6 +32,7 @@ def core_assets(tables: TableAssets) -> list[dg.AssetsDefinition]:
         tables.asset(
             AssetPlan(
                 name="download",
+                together=True,
                 code_versions=dict.fromkeys(("core.image_fetches", "core.images"), DOWNLOAD_VERSION),
                 deps=dict.fromkeys(("core.image_fetches", "core.images"), ("core.posts",)),
                 resources=("warehouse", "images"),

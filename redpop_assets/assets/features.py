@@ -45,6 +45,7 @@ def _plan(step: str, families: Sequence[Family]) -> AssetPlan:
         code_versions={family.filled_table: family.version for family in families},
         deps={family.filled_table: (*_MADE_OF[family.grain], *family.made_from) for family in families},
         name=step if len(families) > 1 else "",
+        together=step in _WITH_ENCODERS and len(families) > 1,
         reads_everybody=everybody,
         descriptions={family.filled_table: family.note for family in families},
         kinds=frozenset({"pytorch"} if on_device else ()),

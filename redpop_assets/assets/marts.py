@@ -40,6 +40,7 @@ def mart_assets(tables: TableAssets) -> list[dg.AssetsDefinition]:
         tables.asset(
             AssetPlan(
                 name="leaderboard",
+                together=True,
                 code_versions=dict.fromkeys(_COMPARISON, LEADERBOARD_VERSION),
                 deps=dict.fromkeys(_COMPARISON, ("marts.predictions", "models.training_set", *predictors)),
                 partitioned=False,

@@ -31,6 +31,7 @@ def model_assets(tables: TableAssets) -> list[dg.AssetsDefinition]:
         tables.asset(
             AssetPlan(
                 name="training_set",
+                together=True,
                 code_versions=dict.fromkeys(_TRAINING, TRAINING_VERSION),
                 deps=dict.fromkeys(_TRAINING, inputs),
                 condition=on_new_training_data(settings.nightly_cron),

@@ -54,6 +54,7 @@ def raw_assets(tables: TableAssets) -> list[dg.AssetsDefinition]:
         tables.asset(
             AssetPlan(
                 name="harvest",
+                together=True,
                 code_versions=dict.fromkeys(_TABLES, HARVEST_VERSION),
                 resources=("warehouse", "reddit"),
                 pool="reddit",

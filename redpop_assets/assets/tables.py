@@ -1,7 +1,8 @@
 """How tables of the warehouse become assets: key, schema, checks, versions and row counts, in one place.
 
 An asset is described by an `AssetPlan` and does its work in a body, a plain function from `Work` to what is to be said
-of each table. Every asset can be asked for in part: a check alone reads the table as it is and writes nothing.
+of each table. It can be asked for in part, unless its tables are written together: a check alone reads the table as it
+is and writes nothing.
 """
 
 import inspect
@@ -128,6 +129,8 @@ class AssetPlan:
         code_versions: table -> version of the code that computes it: the constant that its module names.
         deps: table -> the tables it is made from; without any, only a schedule or a person refreshes it.
         name: of the step, where it writes several tables; by default the key of its only table.
+        together: whether its tables are written by one pass that cannot leave one out: they are asked for all at once,
+            and their checks with them.
         partitioned: whether there is one of each community.
         reads_everybody: whether each community is made from the rows of all of them.
         condition: when it refreshes itself; None for the usual one.
@@ -144,6 +147,7 @@ class AssetPlan:
     code_versions: Mapping[str, str]
     deps: Mapping[str, Sequence[str]] = field(default_factory=dict)
     name: str = ""
+    together: bool = False
     partitioned: bool = True
     reads_everybody: bool = False
     condition: dg.AutomationCondition[Any] | None = None
@@ -166,7 +170,7 @@ class TableAssets:
     partitions: dg.StaticPartitionsDefinition
 
     def asset(self, plan: AssetPlan, body: Body) -> dg.AssetsDefinition:
-        """The tables of a plan, written together by a body, as one asset definition that can be asked for in part."""
+        """The tables of a plan, as one asset definition: written by one body, each followed by its checks."""
         tables = tuple(plan.code_versions)
         partitions = self.partitions if plan.partitioned else None
 
@@ -177,7 +181,7 @@ class TableAssets:
                 spec for table in tables for spec in check_specs(self.schema[table], partitions, plan.file_checks)
             ],
             partitions_def=partitions,
-            can_subset=True,
+            can_subset=not plan.together,
             required_resource_keys={*plan.resources, "warehouse"},
             pool=plan.pool,
             retry_policy=plan.retry_policy,
@@ -188,8 +192,6 @@ class TableAssets:
             wanted = tuple(table for table in tables if asset_key(table) in asked)
             said = body(Work(self.settings, wanted, context, config)) if wanted else {}
             for table in tables:
-                if table in said and table not in wanted:
-                    self._tell(context, table, said[table])
                 yield from self._examine(context, plan, table, said.get(table, {}) if table in wanted else None)
 
         if plan.config is None:
@@ -275,21 +277,6 @@ class TableAssets:
         # Without partitions there is only one way to depend on those of others: on all of them.
         everybody = plan.partitioned and plan.reads_everybody and table not in UNPARTITIONED
         return dg.AssetDep(asset_key(table), partition_mapping=dg.AllPartitionMapping() if everybody else None)
-
-    def _tell(self, context: dg.AssetExecutionContext, table: str, said: Metadata) -> None:
-        """Tell Dagster of a table that was written with the others, though nobody asked for it."""
-        subreddit = context.partition_key if context.has_partition_key else None
-        warehouse: Warehouse = context.resources.warehouse
-        with warehouse.read() as reader:
-            counts, version = _report(reader, table, subreddit)
-        context.log_event(
-            dg.AssetMaterialization(
-                asset_key(table),
-                metadata={**counts, **said},
-                partition=subreddit,
-                tags={"dagster/data_version": version},
-            )
-        )
 
     def _examine(
         self, context: dg.AssetExecutionContext, plan: AssetPlan, table: str, said: Metadata | None

@@ -93,7 +93,7 @@ class Cost:
 
     Attributes:
         rows: rows that were computed.
-        changed: rows of tables of posts that came out other than they were.
+        changed: rows that came out other than they were, of tables that are made of a whole community.
         seconds: time, without that of finding what is due.
     """
 
@@ -133,9 +133,12 @@ def refresh_step(families: Sequence[Family], scope: Scope) -> Mapping[str, Mappi
     else:
         cost = Cost()
     shown = {column: name or "none" for column, name in names.items()}
-    changed = {table: {"rows_changed": count} for table, count in cost.changed.items()}
     return {
-        family.filled_table: {**shown, **cost.metadata, **changed.get(family.filled_table, {})} for family in families
+        # What is made of a whole community is told by what came out other than it was.
+        family.filled_table: {**shown, "rows_changed": cost.changed[family.filled_table]}
+        if family.filled_table in cost.changed
+        else {**shown, **cost.metadata}
+        for family in families
     }
 
 
@@ -258,18 +261,21 @@ def _refresh_content(families: Sequence[Family], scope: Scope) -> Cost:
 
 def _refresh_posts(families: Sequence[Family], scope: Scope) -> Cost:
     began = time.perf_counter()
-    cost = Cost(changed=dict.fromkeys((family.filled_table for family in families), 0))
+    cost = Cost()
+    changed = dict.fromkeys((family.filled_table for family in families), 0)
     for posts in _due_posts(families, scope):
         for family in families:
             for part in posts.parts(family.rows_at_once):
                 features = family.compute(part, scope.encoders)
                 if features is not None:
                     merged = scope.warehouse.merge(family.filled_table, part.rows_of(family, features))
-                    cost.changed[family.filled_table] += merged.changed
+                    changed[family.filled_table] += merged.changed
         cost.rows += len(posts)
     for family in families:
-        cost.changed[family.filled_table] += _drop_stale(family, scope)
+        changed[family.filled_table] += _drop_stale(family, scope)
     cost.seconds = time.perf_counter() - began
+    if not all(_has_version(family, scope.warehouse) for family in families):
+        cost.changed = changed
     return cost
 
 
