@@ -234,8 +234,10 @@ def refresh(analysis: Analysis, asked: Sequence[Study], warehouse: Warehouse) ->
     measured, notes = 0, []
     for study in asked:
         made_from = _made_from(analysis, study)
-        if _is_current(analysis, study, made_from, figures):
+        why = _why_again(analysis, study, made_from, figures)
+        if why is None:
             continue
+        study.progress(f"{analysis.name} asks r/{study.subreddit} because {why}")
         finding = analysis.measure(study)
         _store(analysis, study, finding, made_from, figures)
         notes += [f"r/{study.subreddit}: {note}" for note in finding.notes]
@@ -259,7 +261,9 @@ def _made_from(analysis: Analysis, study: Study) -> Snapshot:
         parts["predictor"] = (study.predictor, predictor_class(study.predictor).code_version)
     with study.warehouse.read() as reader:
         for table in analysis.sources:
-            parts[table] = reader.fingerprint(table, "subreddit = $subreddit", {"subreddit": study.subreddit})
+            parts[f"rows of {table}"] = reader.fingerprint(
+                table, "subreddit = $subreddit", {"subreddit": study.subreddit}
+            )
     return Snapshot(parts, {"snapshot": "training set", "measured_on": ALL})
 
 
@@ -272,14 +276,16 @@ def _scope(analysis: Analysis, study: Study) -> tuple[str, dict[str, str]]:
     return condition, {**params, "predictor": study.predictor, "snapshot": study.snapshot}
 
 
-def _is_current(analysis: Analysis, study: Study, made_from: Snapshot, figures: FigureStore) -> bool:
+def _why_again(analysis: Analysis, study: Study, made_from: Snapshot, figures: FigureStore) -> str | None:
+    """Why a community is asked, to follow the word "because"; None if it answered before and nothing changed."""
     condition, params = _scope(analysis, study)
     found = study.warehouse.query(
         f"SELECT DISTINCT {', '.join(made_from.kept)} FROM {analysis.table} WHERE {condition}", params
     ).to_pylist()
-    if not found or not all(map(made_from.is_of, found)):
-        return False
-    return not analysis.draws or bool(_drawn(analysis, study, figures))
+    other = next((row for row in found if not made_from.is_of(row)), None)
+    if not found or other:
+        return made_from.because(other)
+    return "its figures are lost" if analysis.draws and not _drawn(analysis, study, figures) else None
 
 
 def _drawn(analysis: Analysis, study: Study, figures: FigureStore) -> list[str]:

@@ -1,5 +1,6 @@
 """Slices of the error and calibration, against plain computations on the same predictions."""
 
+from dataclasses import replace
 from itertools import pairwise
 
 import numpy as np
@@ -10,6 +11,7 @@ from scipy.stats import spearmanr
 
 from redpop_assets.analyses.errors import CALIBRATION, ERROR_SLICES, reliability_bins
 from redpop_assets.analyses.study import refresh
+from redpop_assets.storage.figures import FigureStore
 
 
 @pytest.fixture(scope="module")
@@ -84,6 +86,27 @@ def test_groups_of_the_calibration_hold_all_posts_in_order(own, tested):
     assert [row["bin"] for row in constant] == [1]
     assert outcome.figures == ("pics/calibration.png",)
     assert refresh(CALIBRATION, [own.study()], own.warehouse).measured == 0
+
+
+def test_what_changed_is_said(own):
+    said = []
+
+    def ask(**changes):
+        study = replace(own.study(), progress=said.append, **changes)
+        return refresh(CALIBRATION, [study], own.warehouse).measured
+
+    ask()
+    said.clear()
+    assert (ask(), said) == (0, [])
+    assert ask(seed=8) == 1
+    assert said[0] == (
+        "calibration asks r/pics because the code, the seed, the networks, the rows of models.predictors, "
+        "the rows of marts.predictions or the rows of raw.sightings changed"
+    )
+    FigureStore.of(own.warehouse).remove("pics/calibration.png")
+    assert ask(seed=8) == 1
+    assert said[2] == "calibration asks r/pics because its figures are lost"
+    assert ask() == 1
 
 
 def test_new_sightings_are_looked_at(own, slices):  # noqa: ARG001  the slices were measured before

@@ -26,7 +26,7 @@ COMMENT ON COLUMN marts.predictions.expected_log_score IS 'Expected sign(score) 
 COMMENT ON COLUMN marts.predictions.expected_score IS 'The score at that log score: the inverse transform, nearer to a median than to a mean.';
 COMMENT ON COLUMN marts.predictions.percentile IS 'Share of the labelled posts of the subreddit that scored less, from 0 to 1, ties half.';
 COMMENT ON COLUMN marts.predictions.digest IS 'Digest of the model that said so (models.predictors).';
-COMMENT ON COLUMN marts.predictions.inputs IS 'Digest of the feature rows, labels and residuals it was computed from.';
+COMMENT ON COLUMN marts.predictions.inputs IS 'Digest of the model, the code, the feature rows, labels and held-out posts it was computed from.';
 COMMENT ON COLUMN marts.predictions.low_50 IS 'Lower end of the 50 % interval of the log score, by split conformal prediction on the validation part; NULL where calibration_posts is below 3.';
 COMMENT ON COLUMN marts.predictions.high_50 IS 'Upper end of that interval.';
 COMMENT ON COLUMN marts.predictions.low_80 IS 'Lower end of the 80 % interval of the log score, by split conformal prediction on the validation part; NULL where calibration_posts is below 9.';
