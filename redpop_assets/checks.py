@@ -21,8 +21,9 @@ from redpop_assets.refresh.drift import COMPARED_TABLES, Sample
 from redpop_assets.settings import Settings
 from redpop_assets.storage import forgetting
 from redpop_assets.storage.images import ImageStore
+from redpop_assets.storage.rows import Reader
 from redpop_assets.storage.schema import Column, Table
-from redpop_assets.storage.warehouse import Reader, Warehouse
+from redpop_assets.storage.warehouse import Warehouse
 
 LOOKS_AS_BEFORE = "looks_as_before"
 

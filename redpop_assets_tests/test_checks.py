@@ -9,8 +9,8 @@ from redpop_assets.analyses.registry import ANALYSES
 from redpop_assets.assets.tables import UNPARTITIONED
 from redpop_assets.checks import LOOKS_AS_BEFORE, checks_of, count_offences
 from redpop_assets.refresh.partition import partition_filter
+from redpop_assets.storage.rows import Reader
 from redpop_assets.storage.schema import load_schema
-from redpop_assets.storage.warehouse import Reader
 
 pytestmark = pytest.mark.xdist_group("pipeline")
 

@@ -30,8 +30,9 @@ from redpop_assets.resources import RedditResource, deployed_encoders
 from redpop_assets.settings import Settings
 from redpop_assets.storage.images import ImageStore
 from redpop_assets.storage.models import ModelStore
+from redpop_assets.storage.rows import Reader
 from redpop_assets.storage.schema import Schema
-from redpop_assets.storage.warehouse import Reader, Warehouse
+from redpop_assets.storage.warehouse import Warehouse
 
 OWNERS = ["team:redpop"]
 

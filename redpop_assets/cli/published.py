@@ -28,10 +28,17 @@ def published_rows(settings: "Settings", statement: str) -> list[dict[str, Any]]
     """The rows of a statement on it.
 
     Raises:
-        WarehouseError: nothing is published yet.
+        WarehouseError: nothing is published yet, or by a version with other tables.
     """
     import duckdb
 
-    with duckdb.connect(published_file(settings), read_only=True) as connection:
-        rows: list[dict[str, Any]] = connection.execute(statement).to_arrow_table().to_pylist()
+    published = published_file(settings)
+    with duckdb.connect(published, read_only=True) as connection:
+        try:
+            rows: list[dict[str, Any]] = connection.execute(statement).to_arrow_table().to_pylist()
+        except (duckdb.CatalogException, duckdb.BinderException) as error:
+            raise WarehouseError(
+                f"{published} was published by another version of RedPop: run `redpop materialize` and try again. "
+                f"({str(error).splitlines()[0]})"
+            ) from error
         return rows

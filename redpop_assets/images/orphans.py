@@ -8,7 +8,8 @@ from collections.abc import Collection, Iterator
 from datetime import timedelta
 
 from redpop_assets.storage.images import ImageStore
-from redpop_assets.storage.warehouse import Reader, Warehouse
+from redpop_assets.storage.rows import Reader
+from redpop_assets.storage.warehouse import Warehouse
 
 _PATHS_AT_ONCE = 20_000
 

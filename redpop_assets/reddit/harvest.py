@@ -29,7 +29,8 @@ from redpop_assets.reddit.records import (
 )
 from redpop_assets.reddit.revisions import revised_submissions
 from redpop_assets.storage.arrow import naive_utc
-from redpop_assets.storage.warehouse import Reader, Warehouse, Writer
+from redpop_assets.storage.rows import Reader, Writer
+from redpop_assets.storage.warehouse import Warehouse
 
 NEW = Listing("new")
 

@@ -25,7 +25,8 @@ from redpop_assets.reddit.records import (
     submission_rows,
 )
 from redpop_assets.storage.arrow import naive_utc, utc_now
-from redpop_assets.storage.warehouse import Reader, Warehouse
+from redpop_assets.storage.rows import Reader
+from redpop_assets.storage.warehouse import Warehouse
 
 # A transaction costs about 0.1 s, whatever its size; a post of a dump takes about 20 kB of memory while it waits.
 _CHUNK_SIZE: Final = 2000

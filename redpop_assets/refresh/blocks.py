@@ -15,8 +15,9 @@ import pyarrow as pa
 from redpop_assets.features.family import Encoders, Family
 from redpop_assets.features.registry import BLOCKS
 from redpop_assets.predictors.dataset import BLOCK_NAMES, EMBEDDINGS, Block, Dataset
+from redpop_assets.storage.rows import Reader
 from redpop_assets.storage.schema import Column, load_schema
-from redpop_assets.storage.warehouse import Reader, Warehouse
+from redpop_assets.storage.warehouse import Warehouse
 
 _POSTS = "SELECT post_id, created_at, caption, author FROM core.posts AS p WHERE {where} ORDER BY post_id"
 _CHOSEN = "p.post_id IN (SELECT unnest($post_ids::VARCHAR[]))"

@@ -23,8 +23,9 @@ from redpop_assets.evaluation.drift import Drift, FeatureCheck, Profile, Values,
 from redpop_assets.features.family import Encoders, Family
 from redpop_assets.features.registry import FAMILIES
 from redpop_assets.storage.arrow import utc_now
+from redpop_assets.storage.rows import Reader
 from redpop_assets.storage.schema import Column
-from redpop_assets.storage.warehouse import Reader, Warehouse
+from redpop_assets.storage.warehouse import Warehouse
 
 TABLE: Final = "features.profiles"
 """Where accepted profiles are filed, by community, table and column."""

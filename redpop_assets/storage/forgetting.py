@@ -21,8 +21,9 @@ from redpop_assets.errors import SettingsError
 from redpop_assets.storage.arrow import utc_now
 from redpop_assets.storage.figures import FigureStore
 from redpop_assets.storage.images import ImageStore
+from redpop_assets.storage.rows import Reader, Writer
 from redpop_assets.storage.schema import Schema
-from redpop_assets.storage.warehouse import Reader, Warehouse, Writer
+from redpop_assets.storage.warehouse import Warehouse
 
 CODE_VERSION: Final = "1"
 """Raise it when something else would be forgotten."""

@@ -7,7 +7,8 @@ from datetime import timedelta
 import numpy as np
 import numpy.typing as npt
 
-from redpop_assets.storage.warehouse import Reader, Warehouse
+from redpop_assets.storage.rows import Reader
+from redpop_assets.storage.warehouse import Warehouse
 
 # Labels of one score scale per community, that of most: scores before and after December 2016 never meet.
 _POSTS = """

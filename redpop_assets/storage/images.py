@@ -14,6 +14,7 @@ from typing import Self
 from uuid import uuid4
 
 from redpop_assets.errors import ArtifactError
+from redpop_assets.storage.durable import sync
 
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 _EXTENSION = re.compile(r"[a-z0-9]{1,8}")
@@ -193,21 +194,13 @@ class ImageBatch:
             return
         folders = {target.parent for target in self._written}
         with ThreadPoolExecutor(min(_SYNCS, len(self._written)), thread_name_prefix="redpop-sync") as pool:
-            list(pool.map(_sync, self._written.values()))
+            list(pool.map(sync, self._written.values()))
             for folder in folders:
                 folder.mkdir(exist_ok=True)
             for target, temporary in self._written.items():
                 temporary.replace(target)
             self._written.clear()
-            list(pool.map(_sync, [*folders, self._store.root]))
-
-
-def _sync(path: Path) -> None:
-    handle = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
+            list(pool.map(sync, [*folders, self._store.root]))
 
 
 def _name(file: FoundFile) -> str:

@@ -1,5 +1,6 @@
 """What commands say that read the published warehouse."""
 
+import duckdb
 import pytest
 
 
@@ -10,6 +11,16 @@ def test_nothing_is_published_yet(redpop, tmp_path, command):
     assert f"Nothing is published at {tmp_path}/warehouse/redpop.duckdb" in answer.output
     assert "redpop materialize" in answer.output
     assert not (tmp_path / "warehouse").exists()  # asking makes nothing
+
+
+def test_a_file_of_another_version_says_what_to_run(redpop, tmp_path):
+    (tmp_path / "warehouse").mkdir()
+    with duckdb.connect(tmp_path / "warehouse" / "redpop.duckdb") as conn:
+        conn.execute("CREATE SCHEMA marts; CREATE TABLE marts.leaderboard_of_old (predictor VARCHAR)")
+    answer = redpop("leaderboard")
+    assert answer.code == 1
+    assert "was published by another version of RedPop: run `redpop materialize`" in answer.output
+    assert "leaderboard" in answer.output
 
 
 @pytest.mark.xdist_group("pipeline")

@@ -53,9 +53,10 @@ PRELUDE = """
 import os, signal, sys, time
 from pathlib import Path
 import pyarrow as pa
-from redpop_assets.storage import warehouse as module
+from redpop_assets.storage import durable
 from redpop_assets.storage.schema import load_schema
-warehouse = module.Warehouse(Path(sys.argv[1]), source="reddit", lock_timeout=60, schema=load_schema(Path(sys.argv[2])))
+from redpop_assets.storage.warehouse import Warehouse
+warehouse = Warehouse(Path(sys.argv[1]), source="reddit", lock_timeout=60, schema=load_schema(Path(sys.argv[2])))
 def rows(*posts):
     n = len(posts)
     return pa.table({

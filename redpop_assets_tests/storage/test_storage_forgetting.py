@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 from redpop_assets.errors import SettingsError
 from redpop_assets.storage import forgetting
 from redpop_assets.storage.images import ImageStore
-from redpop_assets.storage.warehouse import Warehouse, Writer
+from redpop_assets.storage.rows import Writer
+from redpop_assets.storage.warehouse import Warehouse
 
 NOW = datetime(2026, 5, 1)
 ANNA, BERT = "a" * 32, "b" * 32

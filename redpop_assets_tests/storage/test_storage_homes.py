@@ -11,8 +11,9 @@ from redpop_assets.predictors.registry import load_predictor, predictor_class
 from redpop_assets.storage.images import ImageStore
 from redpop_assets.storage.migrations import load_migrations
 from redpop_assets.storage.models import ModelStore
+from redpop_assets.storage.rows import Merged
 from redpop_assets.storage.schema import LAYERS
-from redpop_assets.storage.warehouse import Merged, Warehouse
+from redpop_assets.storage.warehouse import Warehouse
 from redpop_assets_tests.storage import old_homes
 
 CHANGED: dict[str, str] = {}

@@ -4,6 +4,7 @@
 
 import os
 import signal
+import tomllib
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -157,7 +158,7 @@ def test_a_full_disk_changes_nothing(old, upgraded, monkeypatch):
 
     before = old.live.read_bytes()
     with monkeypatch.context() as patch:
-        patch.setattr("redpop_assets.storage.warehouse.shutil.copyfileobj", full)
+        patch.setattr("redpop_assets.storage.durable.shutil.copyfileobj", full)
         with pytest.raises(WarehouseError, match=r"Nothing is lost.*No space left.*MB of disk"):
             upgraded(RENAME).scalar("SELECT 1")
     assert old.live.read_bytes() == before
@@ -187,7 +188,7 @@ def test_what_a_new_warehouse_did_not_run_may_be_mended(warehouse):
 
 def test_rows_that_a_killed_writer_left_in_the_log_are_migrated_too(old, upgraded, other_process):
     script = """
-with warehouse._connect(read_only=False) as conn:
+with warehouse._file.connect(read_only=False) as conn:
     conn.execute("INSERT INTO core.readings (post, hour, ratio) VALUES ('b', 0, 0.25)")
     os.kill(os.getpid(), signal.SIGKILL)
 """
@@ -198,8 +199,9 @@ with warehouse._connect(read_only=False) as conn:
 
 
 UPGRADE = """
+from redpop_assets.storage import upkeep
 from redpop_assets.storage.migrations import load_migrations
-newer = module.Warehouse(
+newer = Warehouse(
     Path(sys.argv[1]), source="reddit", lock_timeout=120,
     schema=load_schema(Path(sys.argv[3])), migrations=load_migrations(Path(sys.argv[4])),
 )
@@ -225,15 +227,15 @@ def half(source, target, chunk):
     kill()
 moment = sys.argv[5]
 if moment == "copying":
-    module.shutil.copyfileobj = half
+    durable.shutil.copyfileobj = half
 elif moment == "migrating":
-    original = module.apply
-    module.apply = lambda conn, migration: original(conn, migration) or kill()
+    original = upkeep.apply
+    upkeep.apply = lambda conn, migration: original(conn, migration) or kill()
 elif moment == "migrated":
-    module._sync = kill
+    durable.sync = kill
 else:
     calls = []
-    module._sync = lambda path: calls.append(path) or (len(calls) == 2 and kill())
+    durable.sync = lambda path: calls.append(path) or (len(calls) == 2 and kill())
 newer.scalar("SELECT 1")
 """
 
@@ -263,8 +265,8 @@ def test_killing_it_in_the_middle_of_a_statement_loses_nothing(old, upgraded, ch
     script = (
         UPGRADE
         + """
-original = module.apply
-module.apply = lambda conn, migration: print("begins", migration.version, flush=True) or original(conn, migration)
+original = upkeep.apply
+upkeep.apply = lambda conn, migration: print("begins", migration.version, flush=True) or original(conn, migration)
 newer.scalar("SELECT 1")
 """
     )
@@ -296,6 +298,13 @@ def test_those_of_the_platform_can_be_loaded_and_say_what_they_do():
     assert found
     assert all(migration.sql.startswith("-- ") for migration in found)
     assert load_migrations(warehouse_folder() / "migrations") == found
+
+
+def test_an_installed_package_carries_them():
+    project = tomllib.loads((Path(__file__).parents[2] / "pyproject.toml").read_text(encoding="utf-8"))
+    carried = project["tool"]["hatch"]["build"]["targets"]["wheel"]["force-include"]
+    for folder in ("schema", "migrations", "queries"):
+        assert carried[f"warehouse/{folder}"] == f"redpop_assets/_warehouse/{folder}"
 
 
 @pytest.mark.parametrize(

@@ -110,25 +110,25 @@ print(conn.execute("SELECT count(*) FROM core.readings").fetchone()[0])
     assert posts(warehouse) == ["a", "b"]
 
 
-@pytest.mark.parametrize("moment", ["_copy_durably", "_sync"])
+@pytest.mark.parametrize("moment", ["copying", "replaced"])
 def test_a_killed_publish_leaves_a_whole_file(warehouse, other_process, moment):
     add(warehouse, "a")
     warehouse.publish()
     add(warehouse, "b")
     script = """
-original = module.shutil.copyfileobj
 def half(source, target, chunk):
     target.write(source.read(100_000))
     target.flush()
     os.kill(os.getpid(), signal.SIGKILL)
-if sys.argv[3] == "_copy_durably":
-    module.shutil.copyfileobj = half
+if sys.argv[3] == "copying":
+    durable.shutil.copyfileobj = half
 else:
-    module._sync = lambda folder: os.kill(os.getpid(), signal.SIGKILL)
+    original = durable.sync
+    durable.sync = lambda path: original(path) if path.is_file() else os.kill(os.getpid(), signal.SIGKILL)
 warehouse.publish()
 """
     assert other_process(script, moment).wait(timeout=30) == -signal.SIGKILL
-    half_way = moment == "_copy_durably"
+    half_way = moment == "copying"
     assert posts(warehouse) == (["a"] if half_way else ["a", "b"])
     assert ("redpop.duckdb.publishing" in files(warehouse)) == half_way
     assert warehouse.publish().changed == half_way
@@ -248,13 +248,13 @@ def test_a_killed_rebuild_leaves_a_whole_file_and_is_made_up_for(warehouse, othe
     with warehouse.write() as writer:
         writer.erase("DELETE FROM core.readings WHERE post = 'secret'")
     script = """
-original, calls = module._sync, []
+original, calls = durable.sync, []
 def kill(path):
     calls.append(path)
     if len(calls) == (1 if sys.argv[3] == "copied" else 2):
         os.kill(os.getpid(), signal.SIGKILL)
     original(path)
-module._sync = kill
+durable.sync = kill
 warehouse.publish()
 """
     assert other_process(script, moment).wait(timeout=30) == -signal.SIGKILL

@@ -10,7 +10,7 @@ import pyarrow as pa
 import pytest
 
 from redpop_assets.errors import WarehouseLocked
-from redpop_assets.storage import warehouse as module
+from redpop_assets.storage import live_file
 from redpop_assets.storage.schema import load_schema
 from redpop_assets.storage.warehouse import Warehouse
 
@@ -46,11 +46,11 @@ for number in range(25):
 
 
 def test_the_log_names_the_holder_at_once_and_then_now_and_again(warehouse, other_process, caplog, monkeypatch):
-    monkeypatch.setattr(module, "_LOG_EVERY", 0.3)
+    monkeypatch.setattr(live_file, "_LOG_EVERY", 0.3)
     create(warehouse)
     holder = other_process(HOLD, 1.2)
     assert holder.stdout.readline() == "holding\n"
-    with caplog.at_level(logging.INFO, logger=module.__name__):
+    with caplog.at_level(logging.INFO, logger=live_file.__name__):
         assert warehouse.scalar("SELECT count(*) FROM core.readings") == 1
     messages = [record.getMessage() for record in caplog.records]
     assert 2 <= len(messages) <= 6
@@ -122,7 +122,7 @@ def test_killing_a_writer_after_its_commit_loses_nothing(warehouse, other_proces
     script = """
 with warehouse.write():
     pass
-with warehouse._connect(read_only=False) as conn:
+with warehouse._file.connect(read_only=False) as conn:
     conn.execute("INSERT INTO core.readings (post, hour) VALUES ('kept', 0)")
     os.kill(os.getpid(), signal.SIGKILL)
 """

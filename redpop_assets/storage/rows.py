@@ -1,0 +1,170 @@
+"""How rows get in and out of the warehouse: SQL on an open connection, and writes by column name and key.
+
+Who may connect, and when, belongs in `redpop_assets.storage.warehouse`.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import duckdb
+import pyarrow as pa
+
+from redpop_assets.errors import WarehouseError
+from redpop_assets.storage.schema import Schema, Table
+
+Params = Mapping[str, Any] | Sequence[Any] | None
+
+
+@dataclass(frozen=True)
+class Merged:
+    """What a merge did; rows that were there already with equal values count in no number."""
+
+    inserted: int
+    updated: int
+    deleted: int = 0
+
+    @property
+    def changed(self) -> int:
+        """Rows that are not what they were."""
+        return self.inserted + self.updated + self.deleted
+
+
+class Reader:
+    """SQL on an open connection. Times come out as TIMESTAMP without zone, meaning UTC."""
+
+    def __init__(self, conn: duckdb.DuckDBPyConnection, schema: Schema) -> None:
+        self._conn = conn
+        self.schema = schema
+
+    def query(self, sql: str, params: Params = None) -> pa.Table:
+        """All rows of a statement. `params` is a dict for `$name` or a list for `?` placeholders."""
+        return self._execute(sql, params).to_arrow_table()
+
+    def scalar(self, sql: str, params: Params = None) -> Any:
+        """First column of the first row, as a Python value; None when there is no row."""
+        row = self._execute(sql, params).fetchone()
+        return None if row is None else row[0]
+
+    def fingerprint(self, table: str, where: str = "TRUE", params: Params = None) -> str:
+        """Digest of the rows of `table` that satisfy `where`, whatever their order: equal rows, equal digest.
+
+        Count and sum of the 64-bit hashes of whole rows; comparable between sessions of one DuckDB release.
+        """
+        _table(self.schema, table)
+        rows, total = self._execute(
+            f"SELECT count(*), coalesce(sum(hash(redpop_row)::HUGEINT), 0) FROM {table} AS redpop_row WHERE {where}",
+            params,
+        ).fetchall()[0]
+        return f"{rows}-{total:x}"
+
+    def _execute(self, sql: str, params: Params) -> duckdb.DuckDBPyConnection:
+        return self._conn.execute(sql, params or None)
+
+
+class Writer(Reader):
+    """SQL inside one transaction, for statements that belong together; `Warehouse.write()` commits it."""
+
+    def execute(self, sql: str, params: Params = None) -> int:
+        """Run a statement and return how many rows it inserted, updated or deleted (0 for other statements)."""
+        result = self._execute(sql, params)
+        row = result.fetchone()
+        is_count = [column[0] for column in result.description or []] == ["Count"]
+        return int(row[0]) if is_count and row is not None else 0
+
+    def erase(self, sql: str, params: Params = None) -> int:
+        """As `execute`, for content that has to be gone: publishing will leave no trace of it in either file.
+
+        DuckDB marks rows as deleted and keeps their bytes in free blocks for as long as nothing else needs the space.
+        """
+        changed = self.execute(sql, params)
+        if changed:
+            self.execute("UPDATE main.warehouse_state SET erasures_pending = TRUE WHERE NOT erasures_pending")
+        return changed
+
+    def merge(self, table: str, rows: pa.Table) -> Merged:
+        """Insert the rows whose key is new and update those that differ; of rows with one key the last counts.
+
+        Columns are matched by name and cast without loss.
+        Raises `WarehouseError` when a column is missing, unknown, of another type, or NULL where it must not be.
+        """
+        definition = _table(self.schema, table)
+        values = [name for name in definition.column_names if name not in definition.key]
+        differs = " OR ".join(f't."{name}" IS DISTINCT FROM s."{name}"' for name in values)
+        update = f"WHEN MATCHED AND ({differs}) THEN UPDATE BY NAME" if values else ""
+        return self._merge_into(definition, rows, update, keep="DESC")
+
+    def append(self, table: str, rows: pa.Table) -> int:
+        """Insert the rows whose key is new, leave all others alone, and return the number inserted.
+
+        Of rows with one key the first counts. Columns as in `merge`, and the same errors.
+        """
+        return self._merge_into(_table(self.schema, table), rows, "", keep="ASC").inserted
+
+    def replace(self, table: str, rows: pa.Table, where: str, params: Params = None) -> Merged:
+        """Make `rows` all that satisfies `where`: merge them, and delete the others. Equal rows are left alone.
+
+        Columns as in `merge`, and the same errors.
+        """
+        merged = self.merge(table, rows)
+        key = ", ".join(f'"{name}"' for name in self.schema[table].key)
+        self._conn.register("redpop_keys", self._checked(self.schema[table], rows))
+        try:
+            deleted = self.execute(
+                f"DELETE FROM {table} WHERE ({where}) AND ({key}) NOT IN (SELECT ({key}) FROM redpop_keys)", params
+            )
+        finally:
+            self._conn.unregister("redpop_keys")
+        return Merged(merged.inserted, merged.updated, deleted)
+
+    def _merge_into(self, table: Table, rows: pa.Table, update: str, *, keep: str) -> Merged:
+        if not table.key:
+            raise WarehouseError(f"{table.name} has no key: add '| key: …' to the table comment of its SQL file.")
+        order = pa.array(range(rows.num_rows), pa.int64())
+        checked = self._checked(table, rows).append_column("redpop_order", order)
+        columns = ", ".join(f'"{name}"' for name in table.column_names)
+        key = ", ".join(f'"{name}"' for name in table.key)
+        same_key = " AND ".join(f't."{name}" = s."{name}"' for name in table.key)
+        self._conn.register("redpop_rows", checked)
+        try:
+            actions = self._conn.execute(
+                f"MERGE INTO {table.name} AS t USING (SELECT {columns} FROM redpop_rows"
+                f" QUALIFY row_number() OVER (PARTITION BY {key} ORDER BY redpop_order {keep}) = 1) AS s"
+                f" ON ({same_key}) {update} WHEN NOT MATCHED THEN INSERT BY NAME RETURNING merge_action"
+            ).to_arrow_table()
+        finally:
+            self._conn.unregister("redpop_rows")
+        done = actions.column("merge_action").to_pylist()
+        return Merged(inserted=done.count("INSERT"), updated=done.count("UPDATE"))
+
+    def _checked(self, table: Table, rows: pa.Table) -> pa.Table:
+        """The rows in the columns and types of the table, or an error that names what does not fit."""
+        given, wanted = rows.column_names, table.column_names
+        problems = [f"misses column {name}" for name in wanted if name not in given]
+        problems += [f"has unknown column {name}" for name in given if name not in wanted]
+        problems += [f"has column {name} twice" for name in sorted(set(given)) if given.count(name) > 1]
+        if problems:
+            raise WarehouseError(f"A write to {table.name} {'; '.join(problems)}. Its columns: {', '.join(wanted)}.")
+        types = self._conn.execute(f"SELECT * FROM {table.name} LIMIT 0").to_arrow_table().schema
+        arrays = []
+        for column in table.columns:
+            values = rows.column(column.name)
+            if not column.nullable and values.null_count:
+                raise WarehouseError(
+                    f"A write to {table.name} has {values.null_count} NULL in column {column.name}, which is NOT NULL."
+                )
+            wanted_type = types.field(column.name).type
+            try:
+                arrays.append(values.cast(wanted_type))
+            except (pa.ArrowInvalid, pa.ArrowNotImplementedError) as error:
+                raise WarehouseError(
+                    f"A write to {table.name} has {values.type} in column {column.name}, which does not fit "
+                    f"{column.type}: {error}"
+                ) from error
+        return pa.Table.from_arrays(arrays, names=list(wanted))
+
+
+def _table(schema: Schema, name: str) -> Table:
+    if name not in schema:
+        raise WarehouseError(f"There is no table {name}. The tables: {', '.join(schema)}.")
+    return schema[name]

@@ -1,0 +1,119 @@
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pytest
+
+from redpop_assets.errors import WarehouseError
+from redpop_assets.storage.schema import load_schema
+from redpop_assets.storage.warehouse import Warehouse
+from redpop_assets_tests.storage.readings import table
+
+
+def changed(folder: Path, target: Path, name: str, old: str, new: str) -> Path:
+    for path in folder.rglob("*.sql"):
+        copy = target / path.relative_to(folder)
+        copy.parent.mkdir(parents=True, exist_ok=True)
+        copy.write_text(path.read_text())
+    file = target / f"{name}.sql"
+    assert old in file.read_text()
+    file.write_text(file.read_text().replace(old, new))
+    return target
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "message"),
+    [
+        ("score INTEGER,", "score BIGINT,", "score is INTEGER in the file and BIGINT in the SQL"),
+        ("score INTEGER,", "score INTEGER NOT NULL,", "score is INTEGER in the file and INTEGER NOT NULL in the SQL"),
+        ("    ratio FLOAT,\n", "", "ratio is FLOAT in the file and missing in the SQL"),
+        (
+            "score INTEGER,",
+            "score INTEGER, flair VARCHAR NOT NULL,",
+            "flair is missing in the file and VARCHAR NOT NULL",
+        ),
+        ("score", "points", "score is INTEGER in the file and missing in the SQL"),
+    ],
+)
+def test_a_table_with_other_columns_than_its_file_is_named(warehouse, schema_folder, tmp_path, old, new, message):
+    warehouse.append("core.readings", table({}))
+    before = warehouse.live.read_bytes()
+    schema = load_schema(changed(schema_folder, tmp_path / "schema", "core/readings", old, new))
+    newer = Warehouse(warehouse.published.parent, source="reddit", schema=schema)
+    for call in (lambda: newer.scalar("SELECT 1"), lambda: newer.write().__enter__(), newer.publish):
+        with pytest.raises(WarehouseError, match=rf"core\.readings .*{message}.*add the migration"):
+            call()
+    assert warehouse.live.read_bytes() == before
+    assert warehouse.scalar("SELECT count(*) FROM core.readings") == 1
+
+
+@pytest.mark.parametrize("first", ["read", "write"])
+def test_a_new_column_that_may_be_null_is_added(warehouse, schema_folder, tmp_path, first):
+    warehouse.append("core.readings", table({}))
+    folder = changed(
+        schema_folder, tmp_path / "schema", "core/readings", "score INTEGER,", "score INTEGER, flair VARCHAR,"
+    )
+    file = folder / "core" / "readings.sql"
+    file.write_text(file.read_text() + "COMMENT ON COLUMN core.readings.flair IS 'New.';")
+    newer = Warehouse(warehouse.published.parent, source="reddit", schema=load_schema(folder))
+    if first == "write":
+        with newer.write():
+            pass
+    assert newer.query("SELECT post, flair FROM core.readings").to_pylist() == [{"post": "a", "flair": None}]
+    comment = "SELECT comment FROM duckdb_columns() WHERE table_name = 'readings' AND column_name = 'flair'"
+    assert newer.scalar(comment) == "New."
+
+
+@pytest.mark.parametrize("first", ["read", "write"])
+def test_changed_comments_and_views_are_applied_once(warehouse, schema_folder, tmp_path, first):
+    warehouse.append("core.readings", table({"hour": 5}))
+    folder = changed(schema_folder, tmp_path / "schema", "marts/latest", "max(hour) AS hour", "min(hour) AS first_hour")
+    changed(folder, folder, "core/readings", "A score.", "The score.")
+    (folder / "marts" / "all.sql").write_text("CREATE OR REPLACE VIEW marts.all AS FROM marts.latest")
+    newer = Warehouse(warehouse.published.parent, source="reddit", schema=load_schema(folder))
+    if first == "write":
+        with newer.write():
+            pass
+    comment = "SELECT comment FROM duckdb_columns() WHERE table_name = 'readings' AND column_name = 'score'"
+    assert newer.scalar(comment) == "The score."
+    assert newer.query("FROM marts.all").to_pylist() == [{"post": "a", "first_hour": 5}]
+    content = newer.live.read_bytes()
+    newer.scalar("SELECT 1")
+    with newer.write():
+        pass
+    assert newer.live.read_bytes() == content
+    # Whoever still runs the older definitions gets them back: a view that is gone from the files is gone here too.
+    assert warehouse.query("SELECT hour FROM marts.latest").to_pylist() == [{"hour": 5}]
+    assert warehouse.scalar("SELECT count(*) FROM duckdb_views() WHERE view_name = 'all'") == 0
+
+
+def test_a_new_table_appears_in_an_old_file(warehouse, schema_folder, tmp_path):
+    warehouse.append("core.readings", table({}))
+    folder = changed(schema_folder, tmp_path / "schema", "core/readings", "A score.", "A score.")
+    (folder / "core" / "extra.sql").write_text("CREATE TABLE IF NOT EXISTS core.extra (a INTEGER)")
+    newer = Warehouse(warehouse.published.parent, source="reddit", schema=load_schema(folder))
+    assert newer.scalar("SELECT count(*) FROM core.extra") == 0
+    assert newer.scalar("SELECT count(*) FROM core.readings") == 1
+
+
+def test_the_real_schema_can_be_created_and_read(tmp_path):
+    real = Warehouse(tmp_path, source="reddit")
+    with real.write():
+        pass
+    for name in real.schema:
+        assert real.fingerprint(name) == "0-0" or name == "raw.source"
+    assert [path.name for path in real.live.parent.iterdir()] == ["redpop.duckdb"]
+
+
+def test_vectors_are_stored_as_they_are(empty_warehouse):
+    """DuckDB would try to compress them at every write, which takes longer than it saves."""
+    numbers = np.random.default_rng(1).normal(size=(2_000, 64)).astype(np.float32)
+    rows = {name: ["x"] * len(numbers) for name in ("encoder", "code_version")}
+    rows |= {"caption_sha256": [str(number) for number in range(len(numbers))], "embedding": list(numbers)}
+    with empty_warehouse.write() as writer:
+        writer.append("features.caption_embeddings", pa.table(rows))
+    stored = empty_warehouse.query(
+        "SELECT DISTINCT compression FROM pragma_storage_info('features.caption_embeddings') "
+        "WHERE column_name = 'embedding' AND segment_type = 'FLOAT'"
+    )
+    assert stored.column("compression").to_pylist() == ["Uncompressed"]
