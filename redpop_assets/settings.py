@@ -166,7 +166,9 @@ class Settings(BaseSettings):
     )
 
     optional_families: CommaSeparated = Field(
-        (), description="Families of features that are computed only if they are named, separated by commas."
+        (),
+        description="Families of features that are computed only if they are named, separated by commas: faces, "
+        "image_text. Both need packages: pip install 'redpop[recognise]'.",
     )
 
     predictors: CommaSeparated = Field(

@@ -20,6 +20,7 @@ from redpop_assets.assets.tables import UNPARTITIONED
 from redpop_assets.automation import DISCOVER, REFRESH_OF
 from redpop_assets.checks import LOOKS_AS_BEFORE
 from redpop_assets.definitions import build_defs
+from redpop_assets.features.registry import FAMILIES
 from redpop_assets.phases import POSTS
 from redpop_assets.predictors.registry import predictor_names
 from redpop_assets.settings import Settings
@@ -126,10 +127,11 @@ def test_asset_keys_are_tables_of_the_warehouse(graph):
     assert keys - others <= set(schema)
     # What has no asset of its own: the mark of the source, the placeholders (learnt by the download), the encoders
     # (filled by both embeddings), the profiles (by the checks) and the state of the predictors, with what they expected
-    # of held-out posts (by each of them).
+    # of held-out posts (by each of them). Optional families have one where the settings name them.
     tables = {name for name, table in schema.items() if not table.is_view}
     known = {"raw.source", "core.placeholder_images", "features.encoders", "features.profiles", "models.predictors"}
-    assert tables - keys == known | {"models.validation_predictions"}
+    optional = {family.filled_table for family in FAMILIES if family.optional}
+    assert tables - keys == known | {"models.validation_predictions"} | optional
     assert {key.split(".")[0] for key in keys} == set(LAYERS)
 
 

@@ -39,11 +39,19 @@ class OpenVinoNetwork:
         }
         self._compiled = openvino.Core().compile_model(model, "CPU", options)
         self._own = threading.local()
+        self._first_call = threading.Lock()
 
     def __call__(self, *inputs: torch.Tensor) -> tuple[npt.NDArray[np.float32], ...]:
         """Outputs of the network, float32."""
-        if not hasattr(self._own, "request"):
+        if hasattr(self._own, "request"):
+            return self._outputs(inputs)
+        # The binding gets to know NumPy when it first meets an array. Two threads in which it does so at the same time
+        # wait for each other for ever, one with a lock of C++ and one with Python's.
+        with self._first_call:
             self._own.request = self._compiled.create_infer_request()
+            return self._outputs(inputs)
+
+    def _outputs(self, inputs: Sequence[torch.Tensor]) -> tuple[npt.NDArray[np.float32], ...]:
         request = self._own.request
         request.infer([tensor.numpy() for tensor in inputs])
         outputs = range(len(self._compiled.outputs))

@@ -14,6 +14,8 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 import numpy.typing as npt
 
+from redpop_assets.features.family import Encoders, Family, Features, Subjects
+
 if TYPE_CHECKING:
     from PIL.Image import Image
 
@@ -174,3 +176,21 @@ def _working_copy(image: "Image") -> "Image":
     copy = image.copy()
     copy.thumbnail((WORKING_EDGE, WORKING_EDGE), Resampling.BICUBIC, reducing_gap=2.0)
     return copy
+
+
+def _of_pictures(subjects: Subjects, encoders: Encoders) -> Features:  # noqa: ARG001
+    networks = subjects.networks
+    detector = networks.kept("faces", lambda: load_face_detector(device=networks.device))
+    return face_features(detector.find(subjects.pictures(WORKING_EDGE // 2)))
+
+
+FAMILY: Final = Family(
+    "faces",
+    "features.image_faces",
+    "picture",
+    CODE_VERSION,
+    _of_pictures,
+    on_device=True,
+    optional=True,
+    note="By MTCNN of facenet-pytorch, once per picture.",
+)

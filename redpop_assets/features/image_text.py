@@ -1,8 +1,9 @@
 """What is written in a picture, how much of it and how: words on memes, screenshots and posters, read by PP-OCR.
 
-PP-OCRv6 (PaddleOCR) is two networks: one finds lines of words, the other reads them. Weights and the steps between them
-are those of the package rapidocr; the networks run in OpenVINO. They read Latin, Chinese and Japanese writing. Lines of
-other alphabets are found but come out as nonsense of low confidence, and are left out, as are lines upside down.
+PP-OCRv6 of PaddleOCR (its first version: Du et al. 2020) is two networks: one finds lines of words, the other reads
+them. Weights and the steps between them are those of the package rapidocr; the networks run in OpenVINO. They read
+Latin, Chinese and Japanese writing. Lines of other alphabets are found but come out as nonsense of low confidence, and
+are left out, as are lines upside down.
 
 What is written in a picture may name people, so the words are nowhere kept: features are numbers, and a vector of what
 is written by the caption encoder.
@@ -19,6 +20,7 @@ import numpy as np
 import numpy.typing as npt
 
 from redpop_assets.features.captions import EMOTIONS, caption_features
+from redpop_assets.features.family import Encoders, Family, Features, Subjects
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -313,3 +315,21 @@ def _normal(pixels: Pixels) -> Floats:
 
 def _rounded_up(value: int, step: int) -> int:
     return -(-value // step) * step
+
+
+def _of_pictures(subjects: Subjects, encoders: Encoders) -> Features:
+    reader = subjects.networks.kept("image_text", load_text_reader)
+    encoder = subjects.networks.text_encoder(encoders.caption)
+    return image_text_features(reader.read(subjects.pictures(WORKING_EDGE // 2)), encoder)
+
+
+FAMILY: Final = Family(
+    "image_text",
+    "features.image_text",
+    "picture",
+    CODE_VERSION,
+    _of_pictures,
+    networks=(("encoder", "caption"),),
+    optional=True,
+    note="By PP-OCR of rapidocr, once per picture and caption encoder. The words themselves are not kept.",
+)

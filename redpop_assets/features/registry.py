@@ -29,6 +29,8 @@ _DECLARED: Final = (
     "tokens:FAMILY",
     "embeddings:CLASSES",
     "embeddings:GRIDS",
+    "faces:FAMILY",
+    "image_text:FAMILY",
 )
 """Module below `redpop_assets.features`, and the name of the family in it."""
 

@@ -29,8 +29,8 @@ _FILLERS: Mapping[str, Callable[[int], Any]] = {
 }
 """What columns hold that are neither keys nor numbers to learn from."""
 
-_WIDTH = {("image", "embedding"): 6, ("caption", "embedding"): 5, ("emotions", "probabilities"): 4}
-_WIDTH |= {("environment", "image_mean"): 6, ("environment", "caption_mean"): 5}
+_WIDTH = {("image", "embedding"): 6, ("environment", "image_mean"): 6, ("emotions", "probabilities"): 4}
+_OTHER_WIDTH = 5  # of vectors by the caption encoder
 
 
 def fill_community(
@@ -140,8 +140,9 @@ def fill_community(
             if column.name in same:
                 columns[column.name] = [same[column.name]] * n
             elif column.type.startswith("FLOAT"):
-                width = column.type.removeprefix("FLOAT").strip("[]")
-                shape = (n,) if column.type == "FLOAT" else (n, int(width or _WIDTH[block, column.name]))
+                fixed = column.type.removeprefix("FLOAT").strip("[]")
+                width = int(fixed or _WIDTH.get((block, column.name), _OTHER_WIDTH))
+                shape = (n,) if column.type == "FLOAT" else (n, width)
                 columns[column.name] = rng.normal(size=shape).astype(np.float32)
             elif column.name not in columns and not column.nullable:
                 columns[column.name] = _FILLERS[column.name](n)
@@ -158,7 +159,7 @@ def fill_community(
                 row = {
                     "encoder": encoder,
                     "modality": table,
-                    "dimension": _WIDTH[table, "embedding"],
+                    "dimension": _WIDTH.get((table, "embedding"), _OTHER_WIDTH),
                     "provenance": encoder.rpartition("/")[2],
                     "weights_sha256": "0" * 64,
                     "library": "none",

@@ -5,6 +5,7 @@ from datetime import UTC
 import numpy as np
 import pytest
 
+from redpop_assets.features.registry import BLOCKS
 from redpop_assets.images.decode import open_rgb
 from redpop_assets.predictors.dataset import BLOCK_NAMES
 from redpop_assets.refresh.blocks import block_columns, read_dataset
@@ -54,7 +55,7 @@ def asked(pipeline, stored):
     return post, row
 
 
-@pytest.mark.parametrize("name", BLOCK_NAMES)
+@pytest.mark.parametrize("name", [name for name in BLOCK_NAMES if not BLOCKS[name].optional])
 def test_each_block_is_that_of_the_post(stored, asked, name):
     _, encoders, data = stored
     post, row = asked
@@ -88,7 +89,7 @@ def test_without_a_picture_it_lacks_what_is_made_of_one(pipeline, stored):
         device="cpu",
         judges=judges_of(settings, warehouse),
     )
-    of_pictures = {"image", "pixels", "visual", "objects", "concepts", "agreement", "ratings"}
+    of_pictures = {"image", "pixels", "visual", "objects", "concepts", "agreement", "ratings", "faces", "image_text"}
     assert {name for name in BLOCK_NAMES if post.block(name, encoders) is None} == of_pictures
     with pytest.raises(ValueError, match="no block 'colour'"):
         post.block("colour", encoders)

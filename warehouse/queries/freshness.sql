@@ -65,11 +65,15 @@ SELECT 'features', 'image_concepts', count(*), NULL FROM features.image_concepts
 UNION ALL
 SELECT 'features', 'image_classes', count(*), NULL FROM features.image_classes
 UNION ALL
+SELECT 'features', 'image_faces', count(*), NULL FROM features.image_faces
+UNION ALL
 SELECT 'features', 'image_grids', count(*), NULL FROM features.image_grids
 UNION ALL
 SELECT 'features', 'image_objects', count(*), NULL FROM features.image_objects
 UNION ALL
 SELECT 'features', 'image_scores', count(*), NULL FROM features.image_scores
+UNION ALL
+SELECT 'features', 'image_text', count(*), NULL FROM features.image_text
 UNION ALL
 SELECT 'features', 'image_visual', count(*), NULL FROM features.image_visual
 UNION ALL
