@@ -4,7 +4,7 @@ A run is recorded in the same instance that the UI shows. Inside one process its
 """
 
 import warnings
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -60,7 +60,7 @@ def materialize(
                 if subreddit in outcomes and outcomes[subreddit].failures:
                     continue
                 result = execute(defs, instance, subreddit, part, tags={"redpop/source": settings.source})
-                outcomes[subreddit] = RunOutcome(subreddit, result.run_id, tuple(failures_of(result)))
+                outcomes[subreddit] = RunOutcome(subreddit, result.run_id, tuple(failures_of(result.all_events)))
     return list(outcomes.values())
 
 
@@ -92,11 +92,11 @@ def analyse(settings: Settings, *, subreddit: str, predictor: str, only: Sequenc
             raise_on_error=False,
             tags={**tags_of_this_process(), "redpop/source": settings.source},
         )
-        failures = failures_of(result)
+        failures = failures_of(result.all_events)
         if result.get_asset_materialization_events():
             published = [asset_key("marts.published_warehouse")]
             tags = {"redpop/source": settings.source}
-            failures += failures_of(execute(defs, instance, settings.partitions[0], published, tags=tags))
+            failures += failures_of(execute(defs, instance, settings.partitions[0], published, tags=tags).all_events)
     return RunOutcome(subreddit, result.run_id, tuple(failures))
 
 
@@ -117,7 +117,7 @@ def report_import(settings: Settings, subreddit: str, file: str) -> None:
             tags={"redpop/source": settings.source, "redpop/import": file},
         )
     if not result.success:
-        raise RedPopError("The import is stored, but:\n" + "\n".join(failures_of(result)))
+        raise RedPopError("The import is stored, but:\n" + "\n".join(failures_of(result.all_events)))
 
 
 def execute(
@@ -181,10 +181,12 @@ def selected_keys(defs: dg.Definitions, select: str | None, harvest: bool) -> li
     return sorted(keys)
 
 
-def failures_of(result: dg.ExecuteInProcessResult) -> list[str]:
+def failures_of(events: Iterable[dg.DagsterEvent]) -> list[str]:
     """One message per failed step: RedPop's own message if that is what stopped it, else the whole error."""
     messages = []
-    for event in result.filter_events(lambda event: event.is_step_failure):
+    for event in events:
+        if not event.is_step_failure:
+            continue
         error = event.step_failure_data.error
         innermost = error
         while innermost is not None and innermost.cause is not None:

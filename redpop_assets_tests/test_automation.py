@@ -58,7 +58,7 @@ def copied(pipeline, tmp_path):
     return pipeline.deployment.copy(tmp_path / "home")
 
 
-def change_a_label(deployment, subreddit):
+def change_a_label(deployment, subreddit, instance):
     """An older reading turns up, from the very day the label is due, and the labels are made again."""
     with deployment.warehouse.write() as writer:
         found = writer.query(
@@ -68,7 +68,7 @@ def change_a_label(deployment, subreddit):
             {"subreddit": subreddit},
         )
         assert writer.append("raw.observations", found) == 1
-    run = deployment.run(subreddit, 'key:"core/labels"')
+    run = deployment.run(subreddit, 'key:"core/labels"', instance)
     assert run.success
     assert run.metadata["core/labels"]["rows_changed"] >= 1
 
@@ -78,7 +78,7 @@ def test_equal_data_request_nothing(copied):
         evaluations = Evaluations(instance, settings)
         assert evaluations.tick() == set()
         for name in settings.partitions:
-            run = copied.run(name, "group:raw")
+            run = copied.run(name, "group:raw", instance)
             assert run.success
             assert run.metadata["raw/observations"]["new_observations"] == 0
         assert evaluations.tick() == set()
@@ -88,7 +88,7 @@ def test_new_labels_request_what_follows_from_labels_in_that_partition_and_then_
     with copied.instance() as (settings, instance):
         evaluations = Evaluations(instance, settings)
         evaluations.tick()
-        change_a_label(copied, "pics")
+        change_a_label(copied, "pics", instance)
         follows = {*OF_SCORES, *TRAINING, *MODELS}
         # Authors and pictures are looked up in all communities, so the other one may have changed with it.
         elsewhere = {"features/author_features", "features/seen_before", *TRAINING, *MODELS}
@@ -96,7 +96,7 @@ def test_new_labels_request_what_follows_from_labels_in_that_partition_and_then_
         assert evaluations.tick() == set()  # asked once
         # The marts pool all communities: they wait for the models.
         assert copied.run(
-            "pics", 'key:"features/author_features" or key:"features/seen_before" or group:"models"'
+            "pics", 'key:"features/author_features" or key:"features/seen_before" or group:"models"', instance
         ).success
         assert evaluations.tick() == {(name, None) for name in MARTS}
 
@@ -106,15 +106,15 @@ def test_labels_of_the_day_wait_for_the_night(copied):
     with copied.instance() as (settings, instance):
         evaluations = Evaluations(instance, settings)
         evaluations.tick()
-        assert copied.run("pics", 'key:"models/training_set"').success  # last night
+        assert copied.run("pics", 'key:"models/training_set"', instance).success  # last night
         evaluations.tick()
-        change_a_label(copied, "pics")
-        change_a_label(copied, "earthporn")
+        change_a_label(copied, "pics", instance)
+        change_a_label(copied, "earthporn", instance)
         requested = evaluations.tick()
         assert ("features/author_features", "pics") in requested
         assert not {name for name, partition in requested if partition == "pics"} & {*TRAINING, *MODELS}
         assert {(name, "earthporn") for name in TRAINING | MODELS} <= requested  # it had no night yet
-        assert copied.run("pics", 'key:"features/author_features"').success
+        assert copied.run("pics", 'key:"features/author_features"', instance).success
         tomorrow = datetime.now(UTC) + timedelta(days=1)
         assert {(name, "pics") for name in TRAINING | MODELS} <= evaluations.tick(tomorrow)
 
@@ -123,7 +123,7 @@ def test_new_readings_of_young_posts_request_no_training_where_it_was_done_last_
     with copied.instance() as (settings, instance):
         evaluations = Evaluations(instance, settings)
         evaluations.tick()
-        assert copied.run("pics", 'key:"models/training_set"').success
+        assert copied.run("pics", 'key:"models/training_set"', instance).success
         evaluations.tick()
         with copied.warehouse.write() as writer:
             assert writer.execute(
@@ -164,7 +164,7 @@ def test_an_imported_post_requests_everything_that_comes_of_posts(copied, tmp_pa
         # What reads all communities is asked when the posts are there, not with them, and then for every community.
         waiting = {"core/duplicates", "features/author_features", "features/seen_before"}
         assert evaluations.tick() == {(name, "earthporn") for name in partitioned - waiting}
-        assert copied.run("earthporn", "group:core").success
+        assert copied.run("earthporn", "group:core", instance).success
         requested = evaluations.tick()
         for name in ("features/author_features", "features/seen_before"):
             assert {(name, "earthporn"), (name, "pics")} <= requested
@@ -183,20 +183,20 @@ def test_a_failed_check_holds_back_its_partition_until_it_passes(copied):
         with copied.warehouse.write() as writer:
             kept = writer.query(f"SELECT * FROM {table} WHERE {broken}")
             writer.execute(f"UPDATE {table} SET embedding = embedding || embedding WHERE {broken}")
-        assert copied.run(subreddit, 'key:"features/image_embeddings"').failed_checks == {
+        assert copied.run(subreddit, 'key:"features/image_embeddings"', instance).failed_checks == {
             ("features/image_embeddings", "finite_unit_vectors")
         }
         assert evaluations.tick() == set()
         # The other community is not held back by it.
         other = next(name for name in settings.partitions if name != subreddit)
-        change_a_label(copied, other)
+        change_a_label(copied, other, instance)
         assert ("models/training_set", other) in evaluations.tick()
 
         copied.warehouse.merge(table, kept)
-        assert copied.run(subreddit, 'key:"features/image_embeddings"').success
+        assert copied.run(subreddit, 'key:"features/image_embeddings"', instance).success
         assert ("models/training_set", subreddit) in evaluations.tick()
         assert evaluations.tick() == set()
-        change_a_label(copied, subreddit)
+        change_a_label(copied, subreddit, instance)
         assert ("features/author_features", subreddit) in evaluations.tick()
 
 
@@ -206,9 +206,9 @@ def test_the_marts_do_not_wait_for_a_community_that_has_nothing(copied):
     with more.instance() as (settings, instance):
         evaluations = Evaluations(instance, settings)
         assert {partition for _, partition in evaluations.tick()} <= {None}
-        change_a_label(more, "pics")
+        change_a_label(more, "pics", instance)
         assert more.run(
-            "pics", 'key:"features/author_features" or key:"features/seen_before" or group:"models"'
+            "pics", 'key:"features/author_features" or key:"features/seen_before" or group:"models"', instance
         ).success
         assert {(name, None) for name in MARTS} <= evaluations.tick()
 

@@ -8,6 +8,7 @@ import pytest
 from redpop_assets.analyses.registry import ANALYSES
 from redpop_assets.assets.tables import UNPARTITIONED
 from redpop_assets.checks import LOOKS_AS_BEFORE, checks_of, count_offences
+from redpop_assets.features.registry import FAMILIES
 from redpop_assets.refresh.partition import partition_filter
 from redpop_assets.storage.rows import Reader
 from redpop_assets.storage.schema import load_schema
@@ -27,6 +28,10 @@ FLOATS = {
 
 ANY_POST = "(SELECT min(post_id) FROM core.posts WHERE subreddit = 'pics')"
 LABELLED = "(SELECT min(post_id) FROM core.labels WHERE subreddit = 'pics')"
+WITH_PICTURE = (
+    "(SELECT min(post_id) FROM core.primary_images JOIN core.posts USING (post_id) "
+    "WHERE subreddit = 'pics' AND image_sha256 IS NOT NULL)"
+)
 ALONE = (
     "(SELECT min(post_id) FROM core.duplicates WHERE subreddit = 'pics' AND duplicate_group IN "
     "(SELECT duplicate_group FROM core.duplicates GROUP BY ALL HAVING count(*) = 1))"
@@ -46,6 +51,16 @@ EMPTY |= {
         f"{DEFAULTS[column.type]} AS {column.name}" for column in SCHEMA[table].columns if not column.nullable
     )
     for table in ("marts.split_comparison", *(analysis.table for analysis in ANALYSES.values()))
+}
+# Families that the pipeline does not compute, as nobody names them: a row of each for one of its pictures.
+OPTIONAL = {
+    family.table: ", ".join(
+        f"{ {'FLOAT': '0', 'FLOAT[]': '[0]'}.get(column.type, repr(family.version)) } AS {column.name}"
+        for column in SCHEMA[family.table].columns
+        if column.name not in family.keys
+    )
+    for family in FAMILIES
+    if family.optional
 }
 VECTORS = {"features.image_embeddings": "image_sha256", "features.caption_embeddings": "caption_sha256"}
 
@@ -182,16 +197,26 @@ ALSO = {
 
 @pytest.fixture(scope="module")
 def copied(pipeline, tmp_path_factory):
-    return pipeline.deployment.copy(tmp_path_factory.mktemp("checks") / "home")
+    deployment = pipeline.deployment.copy(tmp_path_factory.mktemp("checks") / "home")
+    picture = f"SELECT image_sha256 FROM core.primary_images WHERE post_id = {WITH_PICTURE}"
+    with deployment.warehouse.write() as writer:
+        for table, values in OPTIONAL.items():
+            writer.execute(f"INSERT INTO {table} BY NAME SELECT image_sha256, {values} FROM ({picture})")
+    return deployment
+
+
+@pytest.fixture(scope="module")
+def connected(copied):
+    with duckdb.connect(copied.home / "live" / "redpop.duckdb") as connection:
+        yield connection
 
 
 @pytest.fixture
-def connection(copied):
+def connection(connected):
     """A transaction on the copy that is rolled back."""
-    with duckdb.connect(copied.home / "live" / "redpop.duckdb") as connection:
-        connection.begin()
-        yield connection
-        connection.rollback()
+    connected.begin()
+    yield connected
+    connected.rollback()
 
 
 @pytest.fixture(scope="module")
@@ -204,14 +229,16 @@ def is_whole(table):
     return table.startswith("marts.") or table in UNPARTITIONED
 
 
-def failing(connection, settings, subreddit):
-    """All rules of all tables that do not hold."""
+def failing(connection, settings, subreddit, rules=RULES):
+    """Those of the rules that do not hold; by default all rules of all tables."""
     found = set()
-    for name in CHECKED:
+    for name in {table for table, _ in rules}:
         whole = is_whole(name)
         rows, partition = ("TRUE", None) if whole else (partition_filter(name), subreddit)
         for check in checks_of(SCHEMA[name]):
-            if count_offences(Reader(connection, SCHEMA), check, rows, partition, settings):
+            if (name, check.name) in rules and count_offences(
+                Reader(connection, SCHEMA), check, rows, partition, settings
+            ):
                 found.add((name, check.name))
     return found
 
@@ -226,21 +253,22 @@ def test_an_honest_warehouse_breaks_no_rule(connection, settings):
 
 
 @pytest.mark.parametrize("rule", sorted(RULES), ids=lambda rule: "-".join(rule))
-def test_a_rule_notices_what_it_is_for_and_no_other_does(copied, settings, rule):
-    for statement in BREAKAGES[rule]:
-        with duckdb.connect(copied.home / "live" / "redpop.duckdb") as connection:
-            connection.begin()
-            changed = connection.execute(statement).fetchone()[0]
-            assert changed >= 1, statement
-            found = failing(connection, settings, "pics")
-            assert rule in found, statement
-            assert found - {rule} <= ALSO.get(rule, set()), statement
-            # What is wrong with one community is no reason to hold back another; unless all rows were broken, or what
-            # has to be forgotten is still somewhere.
-            if changed == 1 and not is_whole(rule[0]):
-                elsewhere = failing(connection, settings, "earthporn")
-                assert elsewhere <= {("raw.tombstones", "no_trace_of_forgotten_posts")}, statement
-            connection.rollback()
+def test_a_rule_notices_what_it_is_for_and_no_other_does(connection, settings, rule):
+    for number, statement in enumerate(BREAKAGES[rule]):
+        changed = connection.execute(statement).fetchone()[0]
+        assert changed >= 1, statement
+        # All the others look at one breakage of a kind, those of the same table at each.
+        looking = RULES if number == 0 else {other for other in RULES if other[0] == rule[0]}
+        found = failing(connection, settings, "pics", looking)
+        assert rule in found, statement
+        assert found - {rule} <= ALSO.get(rule, set()), statement
+        # What is wrong with one community is no reason to hold back another; unless all rows were broken, or what
+        # has to be forgotten is still somewhere.
+        if changed == 1 and not is_whole(rule[0]):
+            elsewhere = failing(connection, settings, "earthporn", found)
+            assert elsewhere <= {("raw.tombstones", "no_trace_of_forgotten_posts")}, statement
+        connection.rollback()
+        connection.begin()
 
 
 def test_a_file_without_a_row_is_noticed_and_removed(pipeline, tmp_path):

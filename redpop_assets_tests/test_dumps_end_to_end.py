@@ -8,7 +8,6 @@ import zstandard
 
 from redpop_assets.reddit.imports import import_archive
 from redpop_assets.reddit.records import AuthorKey
-from redpop_assets.runs import report_import
 
 BORN = 1_600_000_000
 DAY = 86_400
@@ -18,9 +17,7 @@ CORE = 'key:"core/posts" or key:"core/rejected_posts" or key:"core/labels"'
 def bring_in(deployment, path, **options):
     with deployment.environment() as settings:
         key = AuthorKey.load_or_create(settings.home / "author.key")
-        report = import_archive(path, "pics", deployment.warehouse, key, **options)
-        report_import(settings, "pics", path.name)
-    return report
+        return import_archive(path, "pics", deployment.warehouse, key, **options)
 
 
 def dumped(post_id, /, **fields):

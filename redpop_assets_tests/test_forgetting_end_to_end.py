@@ -14,7 +14,6 @@ from typer.testing import CliRunner
 
 from redpop_assets.cli.app import app
 from redpop_assets.reddit.records import AuthorKey
-from redpop_assets.runs import failures_of
 from redpop_assets.sandbox.clock import Clock
 from redpop_assets.sandbox.server import running
 from redpop_assets.sandbox.world import World
@@ -37,7 +36,7 @@ class Scene:
         self.clock.advance(timedelta(**advance))
         for subreddit in self.deployment.settings.partitions:
             run = self.deployment.run(subreddit, UP_TO_THE_FEATURES)
-            assert run.success, failures_of(run.result)
+            assert run.success, run.failures
             # Weeks later a young community looks different, of which it warns.
             assert {name for _, name in run.failed_checks} <= {"looks_as_before"}
         assert self.deployment.run("pics", 'key:"marts/published_warehouse"').success

@@ -8,7 +8,6 @@ from typing import Any
 import duckdb
 import pytest
 
-from redpop_assets.runs import failures_of
 from redpop_assets.sandbox.clock import Clock
 from redpop_assets.sandbox.server import running
 from redpop_assets.sandbox.world import World
@@ -60,7 +59,7 @@ def test_a_refresh_goes_on_where_the_older_version_stopped(name, sandbox, tmp_pa
     )
     before = Published(home)
     run = deployment.run("pics")
-    assert run.success, failures_of(run.result)
+    assert run.success, run.failures
     after = Published(home)
     assert before.tombstones
     assert before.tombstones <= after.tombstones

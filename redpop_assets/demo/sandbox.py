@@ -16,6 +16,8 @@ from typing import IO, Any
 from redpop_assets.errors import RedPopError
 
 _READY_SECONDS = 60.0
+_LONGEST_ANSWER = 60.0
+_LONGEST_SIGN_OF_LIFE = 5.0  # of the clock, which is there at once; what listens and says nothing is no sandbox
 
 
 @contextmanager
@@ -106,15 +108,15 @@ def truth(url: str, subreddit: str = "") -> dict[str, dict[str, Any]]:
     return {row["id"]: row for row in map(json.loads, lines) if "id" in row}  # the first line is no post
 
 
-def ask_sandbox(url: str, body: object = None) -> str:
-    """What the panel of a running sandbox answers; a body makes it a POST of JSON.
+def ask_sandbox(url: str, body: object = None, *, timeout: float = _LONGEST_ANSWER) -> str:
+    """What the panel of a running sandbox answers within `timeout` seconds; a body makes it a POST of JSON.
 
     Raises:
         RedPopError: nothing answers there, or it refuses.
     """
     data = None if body is None else json.dumps(body).encode()
     try:
-        with urllib.request.urlopen(urllib.request.Request(url, data), timeout=60) as answer:
+        with urllib.request.urlopen(urllib.request.Request(url, data), timeout=timeout) as answer:
             return str(answer.read().decode())
     except urllib.error.HTTPError as error:
         with error:
@@ -136,7 +138,7 @@ def _wait_until_ready(process: "subprocess.Popen[bytes]", url: str, log: IO[str]
 
 def _answers(url: str) -> bool:
     try:
-        ask_sandbox(f"{url}/sandbox/clock")
+        ask_sandbox(f"{url}/sandbox/clock", timeout=_LONGEST_SIGN_OF_LIFE)
     except RedPopError:
         return False
     return True

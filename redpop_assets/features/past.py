@@ -85,7 +85,7 @@ def checked_posts(
     """
     created = np.asarray(created_at, dtype="datetime64[s]")
     matured = np.asarray(matured_at, dtype="datetime64[s]")
-    scores = np.asarray(log_score, dtype=np.float64)
+    scores = np.asarray(log_score, dtype=np.float64) + 0.0  # -0.0 equals 0.0, so which came first must not show
     if not len(post_ids) == len(created) == len(matured) == len(scores):
         raise ValueError("post_ids, created_at, matured_at and log_score must have one entry per post")
     if np.isnat(created).any() or np.isnat(matured).any():

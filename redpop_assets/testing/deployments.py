@@ -2,18 +2,18 @@
 
 import os
 import shutil
-from collections.abc import Iterator, Mapping
-from contextlib import chdir, contextmanager
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack, chdir, contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import dagster as dg
 
 from redpop_assets.definitions import build_defs
 from redpop_assets.instance import open_instance
 from redpop_assets.resources import open_warehouse
-from redpop_assets.runs import execute, selected_keys
+from redpop_assets.runs import execute, failures_of, selected_keys
 from redpop_assets.settings import Settings, load_settings
 from redpop_assets.storage.warehouse import Warehouse
 
@@ -50,20 +50,29 @@ def environment(variables: Mapping[str, str], folder: Path) -> Iterator[None]:
 
 @dataclass(frozen=True)
 class Run:
-    """A finished run of the graph for one subreddit."""
+    """A finished run of the graph for one subreddit: how it ended, and what Dagster noted of it."""
 
-    result: dg.ExecuteInProcessResult
+    success: bool
+    events: Sequence[dg.DagsterEvent]
+
+    @classmethod
+    def recorded(cls, instance: dg.DagsterInstance, run_id: str) -> Self:
+        """A run that an instance remembers."""
+        (run,) = instance.get_runs(dg.RunsFilter(run_ids=[run_id]))
+        noted = (record.event_log_entry for record in instance.get_records_for_run(run_id).records)
+        events = tuple(entry.dagster_event for entry in noted if entry.dagster_event is not None)
+        return cls(run.status is dg.DagsterRunStatus.SUCCESS, events)
 
     @property
-    def success(self) -> bool:
-        """Whether no step failed."""
-        return self.result.success
+    def failures(self) -> list[str]:
+        """One message per failed step."""
+        return failures_of(self.events)
 
     @property
     def materializations(self) -> dict[str, dg.AssetMaterialization]:
         """What each asset, by `layer/table`, reported."""
-        events = self.result.get_asset_materialization_events()
-        return {"/".join(event.materialization.asset_key.path): event.materialization for event in events}
+        found = (event.materialization for event in self.events if event.is_step_materialization)
+        return {"/".join(materialization.asset_key.path): materialization for materialization in found}
 
     @property
     def metadata(self) -> dict[str, dict[str, Any]]:
@@ -83,7 +92,11 @@ class Run:
         """The checks that were evaluated, by asset and name."""
         return {
             ("/".join(found.asset_key.path), found.check_name): found
-            for found in self.result.get_asset_check_evaluations()
+            for found in (
+                event.asset_check_evaluation_data
+                for event in self.events
+                if event.event_type is dg.DagsterEventType.ASSET_CHECK_EVALUATION
+            )
         }
 
     @property
@@ -137,18 +150,34 @@ class Deployment:
         with self.environment() as settings, open_instance(settings) as instance:
             yield settings, instance
 
-    def run(self, subreddit: str, select: str | None = None) -> Run:
-        """Run the graph, or a selection of it, in this process."""
-        with self.instance() as (settings, instance):
+    def run(self, subreddit: str, select: str | None = None, instance: dg.DagsterInstance | None = None) -> Run:
+        """Run the graph, or a selection of it, in this process.
+
+        Args:
+            subreddit: partition, in lower case.
+            select: assets in Dagster's selection syntax; None for all.
+            instance: where the run is recorded; None for nowhere but in what is returned, which is much quicker.
+        """
+        with self.environment() as settings, ExitStack() as stack:
             defs = build_defs(settings)
             keys = selected_keys(defs, select, harvest=True)
-            return Run(execute(defs, instance, subreddit, keys, tags={}))
+            if instance is None:
+                instance = stack.enter_context(dg.DagsterInstance.ephemeral())
+            result = execute(defs, instance, subreddit, keys, tags={})
+            return Run(result.success, result.all_events)
 
-    def using(self, **variables: str) -> "Deployment":
+    def using(self, **variables: str) -> Self:
         """The same home with other variables."""
         return replace(self, variables={**self.variables, **variables})
 
-    def copy(self, home: Path) -> "Deployment":
+    def on(self, url: str) -> Self:
+        """The same home, from now on at another sandbox; the pictures of the former one may still be fetched."""
+        hosts = dict.fromkeys([*self.variables["REDPOP_IMAGE_HOSTS_ALLOWED"].split(","), url.removeprefix("http://")])
+        return self.using(
+            REDPOP_REDDIT_URL=url, REDPOP_OAUTH_URL=url, REDPOP_IMAGE_HOSTS_ALLOWED=",".join(filter(None, hosts))
+        )
+
+    def copy(self, home: Path) -> Self:
         """The same warehouse, images, models and history at another place; what happens there stays there."""
 
         published = str(self.home / "redpop.duckdb")  # replaced as a whole, like pictures, never written into

@@ -90,7 +90,7 @@ def test_a_crossed_post_has_the_picture_of_one_and_the_text_of_the_other(communi
     assert made.captions == tuple(data.captions[row] for row in texts)
     assert (made.created_at == data.created_at[texts]).all()
     assert made.log_score is None
-    of_picture = {"image", "pixels", "visual", "objects", "concepts", "seen"}
+    of_picture = {"image", "pixels", "visual", "objects", "concepts", "seen", "faces", "image_text"}
     for name, block in data.blocks.items():
         if name == "agreement":
             assert made.blocks[name].values[:, 0] == pytest.approx(cosine[texts, pictures])

@@ -11,6 +11,7 @@ from redpop_assets.analyses.registry import ANALYSES
 from redpop_assets.assets.tables import UNPARTITIONED
 from redpop_assets.checks import LOOKS_AS_BEFORE
 from redpop_assets.cli.app import app
+from redpop_assets.features.registry import FAMILIES
 from redpop_assets.refresh.drift import COMPARED_TABLES
 from redpop_assets.storage.forgetting import FORGOTTEN_REMOVALS
 from redpop_assets.storage.schema import load_schema
@@ -23,8 +24,9 @@ TABLES = [name for name, table in load_schema().items() if not table.is_view]
 
 # Nothing was imported, forgotten, or found to be a placeholder.
 WITHOUT_REASON_TO_HAVE_ANY = {"raw.imports", "raw.tombstones", "core.placeholder_images"}
+OPTIONAL = {family.table for family in FAMILIES if family.optional}
 # Nobody asked.
-WITHOUT_REASON_TO_HAVE_ANY |= {"marts.split_comparison", *(analysis.table for analysis in ANALYSES.values())}
+WITHOUT_REASON_TO_HAVE_ANY |= {"marts.split_comparison", *(analysis.table for analysis in ANALYSES.values()), *OPTIONAL}
 
 PREDICTOR = {"status", "reason", "blocks", "notes", "train_rows", "train_seconds", "snapshot"} | {
     "trained_now",
@@ -91,7 +93,7 @@ def test_both_runs_succeed_and_every_check_passes(pipeline):
         run = pipeline.runs[name]
         assert run.success
         assert run.failed_checks == set()
-        assert len(run.checks) >= len(TABLES) - 3  # source, encoders and predictors have no asset
+        assert len(run.checks) >= len(TABLES) - len(OPTIONAL) - 3  # source, encoders and predictors have no asset
         assert set(run.materializations) == set(METADATA)
 
 
@@ -510,7 +512,7 @@ def test_features_are_accepted_as_they_first_look(first):
     rows = first.rows("SELECT subreddit, table_name, column_name, n FROM features.profiles")
     assert {row["subreddit"] for row in rows} == set(SUBREDDITS)
     assert {row["table_name"] for row in rows} == {
-        *COMPARED_TABLES - {"features.image_scores"},
+        *COMPARED_TABLES - {"features.image_scores"} - OPTIONAL,
         "features.image_ratings",
     }
     assert min(row["n"] for row in rows) > 150

@@ -38,8 +38,9 @@ def test_no_harvest_leaves_nothing_of_the_raw_layer(redpop):
 
 @pytest.mark.xdist_group("pipeline")
 class TestOnAPipeline:
-    def test_another_source_is_refused(self, here, pipeline):
-        answer = here(pipeline.deployment, "materialize", "--select", "group:marts", REDPOP_SOURCE="elsewhere")
+    def test_another_source_is_refused(self, here, pipeline, tmp_path):
+        copied = pipeline.deployment.copy(tmp_path / "home")  # the run that fails is recorded
+        answer = here(copied, "materialize", "--select", "group:marts", REDPOP_SOURCE="elsewhere")
         assert answer.code == 1
         assert "was filled by sandbox, not by elsewhere" in answer.output
 

@@ -24,7 +24,7 @@ from redpop_assets.encoders.rows import (
 from redpop_assets.errors import RedPopError
 from redpop_assets.images.decode import open_rgb
 from redpop_assets.storage.images import ImageStore
-from redpop_assets.storage.warehouse import Warehouse
+from redpop_assets.testing.warehouses import blank_warehouse
 
 ORIENTATION = 274
 SIZES = [(640, 427), (1537, 2003), (320, 240), (3203, 1601)]  # two are decoded at a half for 256 pixels
@@ -86,7 +86,7 @@ def grids():
 
 @pytest.fixture
 def warehouse(tmp_path):
-    return Warehouse(tmp_path / "home", source="test")
+    return blank_warehouse(tmp_path / "home")
 
 
 def column(tables, name):

@@ -20,6 +20,7 @@ from redpop_assets.reddit.imports import import_archive
 from redpop_assets.reddit.records import AuthorKey
 from redpop_assets.storage.images import ImageStore
 from redpop_assets.storage.warehouse import Warehouse
+from redpop_assets.testing.warehouses import blank_warehouse
 
 
 def stored(home, sql):
@@ -285,7 +286,7 @@ def test_without_names_all_communities_are_exported(filled_home, tmp_path):
 
 def test_annotations_are_imported_again_with_their_labels(filled_home, tmp_path):
     export(filled_home.path, tmp_path / "out", "redcaps", ["pics"])
-    other = Warehouse(tmp_path / "other", source="test", lock_timeout=30)
+    other = blank_warehouse(tmp_path / "other")
     key = AuthorKey(bytes(32))
     reports = [import_archive(path, "pics", other, key) for path in (tmp_path / "out" / "annotations").iterdir()]
     assert sum(report.posts for report in reports) == 60

@@ -12,7 +12,7 @@ from redpop_assets.errors import SettingsError, WeightsUnavailable
 from redpop_assets.features.emotions import CODE_VERSION, load_emotions
 from redpop_assets.storage.arrow import arrow_table
 from redpop_assets.storage.schema import load_schema
-from redpop_assets.storage.warehouse import Warehouse
+from redpop_assets.testing.warehouses import blank_warehouse
 from redpop_assets_tests.tiny_networks import LABELS, save_network
 
 CAPTIONS = ["my cat", "", "i love this old harbour", "sunset over the harbour", "rain " * 300, "the cat", "🐶"]
@@ -34,7 +34,7 @@ def test_the_table_has_a_column_for_labels_and_one_for_probabilities():
 
 
 def test_the_warehouse_takes_them(emotions, tmp_path):
-    warehouse = Warehouse(tmp_path, source="sandbox")
+    warehouse = blank_warehouse(tmp_path)
     probabilities = emotions.probabilities(CAPTIONS)
     count = len(CAPTIONS)
     rows = {

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from redpop_assets.features.captions import caption_features
 from redpop_assets.features.tokens import MOST_TOKENS, caption_tokens, cased_words, words
 from redpop_assets.storage.arrow import arrow_table
-from redpop_assets.storage.warehouse import Warehouse
+from redpop_assets.testing.warehouses import blank_warehouse
 
 
 def tokens_of(caption):
@@ -104,7 +104,7 @@ def test_captions_are_counted_by_the_same_words():
 
 @pytest.mark.parametrize("captions", [["My dog🐶 [OC]", ""], ["", "🔥"], [""]])
 def test_the_warehouse_takes_them(tmp_path, captions):
-    warehouse = Warehouse(tmp_path, source="sandbox")
+    warehouse = blank_warehouse(tmp_path)
     found = caption_tokens(captions)
     keys = {"caption_sha256": [str(row) for row in range(len(captions))], "code_version": ["1"] * len(captions)}
     warehouse.merge("features.caption_tokens", arrow_table({**keys, "tokens": found.tokens, "tags": found.tags}))

@@ -23,6 +23,7 @@ from redpop_assets.settings import Settings, load_settings
 from redpop_assets.storage.forgetting import erase_unused_content
 from redpop_assets.storage.images import ImageStore
 from redpop_assets.storage.warehouse import Warehouse
+from redpop_assets.testing.warehouses import blank_warehouse
 
 MONTH = timedelta(days=30)
 
@@ -98,8 +99,8 @@ class Home:
 def empty(tmp_path_factory):
     """Home directory of an empty warehouse."""
     folder = tmp_path_factory.mktemp("empty") / "home"
-    with Warehouse(folder, source="test", lock_timeout=30).write():
-        return folder
+    blank_warehouse(folder)
+    return folder
 
 
 @pytest.fixture

@@ -18,8 +18,7 @@ from redpop_assets.reddit.records import AuthorKey
 from redpop_assets.sandbox.clock import Clock
 from redpop_assets.sandbox.server import running
 from redpop_assets.sandbox.world import World
-from redpop_assets.storage.schema import load_schema
-from redpop_assets.storage.warehouse import Warehouse
+from redpop_assets.testing.warehouses import blank_warehouse
 
 SECOND, MINUTE, HOUR, DAY = (timedelta(**{unit: 1}) for unit in ("seconds", "minutes", "hours", "days"))
 NEW = PlannedListing.parse("new")
@@ -46,7 +45,7 @@ def naive(moment):
 
 @pytest.fixture
 def warehouse(tmp_path):
-    return Warehouse(tmp_path / "home", source="test", lock_timeout=10, schema=load_schema())
+    return blank_warehouse(tmp_path / "home")
 
 
 @pytest.fixture
@@ -630,7 +629,7 @@ def test_posts_of_other_communities_and_of_archives_are_not_asked_for(community,
 
 
 def test_posts_of_an_archive_of_the_same_reddit_are_checked_and_mature(community, connect, key, tmp_path):
-    warehouse = Warehouse(tmp_path / "home", source="reddit", lock_timeout=10, schema=load_schema())
+    warehouse = blank_warehouse(tmp_path / "home", source="reddit")
     path = dump(tmp_path / "dump.ndjson", post("d1", START - 900 * DAY), post("d2", START - HOUR), post("d3"))
     import_archive(path, "pics", warehouse, key, observed_at=START)
     community.posts = {"d1": post("d1", START - 900 * DAY, score=8), "d2": post("d2", START - HOUR, score=9)}

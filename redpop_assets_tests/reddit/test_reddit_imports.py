@@ -14,6 +14,7 @@ from redpop_assets.reddit.imports import Imported, import_archive
 from redpop_assets.reddit.records import AuthorKey
 from redpop_assets.storage.arrow import arrow_table
 from redpop_assets.storage.warehouse import Warehouse
+from redpop_assets.testing.warehouses import blank_warehouse
 
 BORN = 1_600_000_000
 DAY = 86_400
@@ -42,7 +43,7 @@ def dump(path, *records):
 
 @pytest.fixture
 def warehouse(tmp_path):
-    return Warehouse(tmp_path / "home", source="test", lock_timeout=10)
+    return blank_warehouse(tmp_path / "home")
 
 
 @pytest.fixture

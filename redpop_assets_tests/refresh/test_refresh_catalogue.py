@@ -98,7 +98,7 @@ def test_words_are_renewed_without_measuring_and_facts_are_measured(filled, enco
     words = {"description": "How long it is.", "unit": "count", "source": "Zipf 1935"}
     after, measured = told(**words)
     assert measured == 0
-    assert after == {key: {**row, **words} if key[2] == "words" else row for key, row in before.items()}
+    assert after == {key: {**row, **words} if key[1:] == ("text", "words") else row for key, row in before.items()}
     after, measured = told(known_at="after_post")
     assert measured == 2
     assert after["pics", "text", "words"]["leakage"] == "after_post"

@@ -13,6 +13,7 @@ from redpop_assets.storage import forgetting
 from redpop_assets.storage.images import ImageStore
 from redpop_assets.storage.rows import Writer
 from redpop_assets.storage.warehouse import Warehouse
+from redpop_assets.testing.warehouses import blank_warehouse
 
 NOW = datetime(2026, 5, 1)
 ANNA, BERT = "a" * 32, "b" * 32
@@ -21,7 +22,7 @@ DEFAULTS = {"VARCHAR": "x", "TIMESTAMP": NOW, "INTEGER": 0, "DOUBLE": 0.0, "FLOA
 
 @pytest.fixture
 def home(tmp_path):
-    return Warehouse(tmp_path, source="reddit", lock_timeout=30), ImageStore(tmp_path / "images")
+    return blank_warehouse(tmp_path, source="reddit"), ImageStore(tmp_path / "images")
 
 
 def add(warehouse: Warehouse, table: str, **values: object) -> None:
@@ -313,7 +314,7 @@ def test_other_texts_name_none(text):
 )
 def test_what_is_left_is_what_the_others_need(tmp_path_factory, pictures, gone):
     folder = tmp_path_factory.mktemp("forget")
-    warehouse, images = Warehouse(folder, source="reddit", lock_timeout=30), ImageStore(folder / "images")
+    warehouse, images = blank_warehouse(folder, source="reddit"), ImageStore(folder / "images")
     for number, picture in enumerate(pictures):
         add_post(warehouse, images, f"post{number}", picture=f"picture {picture}".encode(), caption=f"{picture}")
     forgetting.forget(warehouse, images, {f"post{number}": "by_request" for number in gone})

@@ -22,6 +22,7 @@ from redpop_assets.refresh.catalogue import refresh_catalogue
 from redpop_assets.refresh.leaderboard import refresh_leaderboard
 from redpop_assets.storage.schema import load_schema, warehouse_folder
 from redpop_assets.storage.warehouse import Warehouse
+from redpop_assets.testing.warehouses import blank_warehouse
 
 QUERIES = sorted((warehouse_folder() / "queries").glob("*.sql"))
 LABEL_AGE = timedelta(days=7)
@@ -484,9 +485,7 @@ def test_a_query_asks_one_question_and_is_answered(query: Path, answers: Answers
 
 
 def test_every_query_runs_on_an_empty_warehouse(tmp_path):
-    warehouse = Warehouse(tmp_path, source="sandbox", lock_timeout=60)
-    with warehouse.write():
-        pass
+    warehouse = blank_warehouse(tmp_path)
     rows = answers_of(warehouse)
     assert len(rows) >= 10
     assert {name for name, found in rows.items() if found} == {"freshness"}
@@ -809,7 +808,7 @@ def test_label_noise_is_the_spread_of_the_readings_behind_a_label(world, answers
 def test_score_histories_leave_out_masked_readings_and_other_score_scales(tmp_path):
     """Three readings around December 2016, one of them masked: only the one on the scale of the label is a share."""
     created = datetime(2016, 11, 20)
-    warehouse = Warehouse(tmp_path, source="sandbox", lock_timeout=60)
+    warehouse = blank_warehouse(tmp_path)
     post = {"post_id": "old", "subreddit": "pics"}
     rows: dict[str, list[Row]] = {
         "core.posts": [
