@@ -1,10 +1,13 @@
 """What the warehouse stores, read from `warehouse/schema/<layer>/<table>.sql`: the one truth about columns.
 
-The SQL files are not parsed: they are executed in an in-memory DuckDB, whose catalogue then says what they define. What
-belongs here is the definition of tables; opening and writing the file belongs in `redpop_assets.storage.warehouse`.
+The SQL files are executed in an in-memory DuckDB, whose catalogue then says what they define. Only the comments of
+columns are taken from the statements themselves: every process that loads the definitions reads all files, and DuckDB
+would need longer for writing a thousand comments into its catalogue than for all else. What belongs here is the
+definition of tables; opening and writing the file belongs in `redpop_assets.storage.warehouse`.
 """
 
 import hashlib
+import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -19,6 +22,9 @@ from redpop_assets.storage import facts
 from redpop_assets.storage.facts import Missing, Placeholder
 
 LAYERS = ("raw", "core", "features", "models", "marts")
+
+_COMMENT = re.compile(r"(?:--.*\n|\s)*COMMENT ON COLUMN (\w+\.\w+)\.(\w+) IS '((?:[^']|'')*)'\s*;?\s*")
+"""The usual form of a column's comment; any other is left to DuckDB."""
 
 _T = TypeVar("_T")
 
@@ -123,7 +129,7 @@ def load_schema(folder: Path | None = None) -> Schema:
     try:
         for layer in LAYERS:
             conn.execute(f"CREATE SCHEMA {layer}")
-        names = _execute(conn, ddl)
+        names, comments = _execute(conn, ddl)
         # One look at the catalogue for all tables: a query per table would cost more than the DDL.
         relations = conn.execute(
             "SELECT schema_name || '.' || table_name, false, coalesce(comment, '') FROM duckdb_tables()"
@@ -131,11 +137,11 @@ def load_schema(folder: Path | None = None) -> Schema:
             "SELECT schema_name || '.' || view_name, true, coalesce(comment, '') FROM duckdb_views() WHERE NOT internal"
         ).fetchall()
         columns: dict[str, list[tuple[str, str, bool, str]]] = {name: [] for name, _, _ in relations}
-        for relation, *column in conn.execute(
+        for relation, name, type_, nullable, comment in conn.execute(
             "SELECT schema_name || '.' || table_name, column_name, data_type, is_nullable, coalesce(comment, '')"
             " FROM duckdb_columns() WHERE NOT internal ORDER BY table_oid, column_index"
         ).fetchall():
-            columns[relation].append(tuple(column))
+            columns[relation].append((name, type_, nullable, comments.pop((relation, name), comment)))
     finally:
         conn.close()
     found = {name: (is_view, comment) for name, is_view, comment in relations}
@@ -144,19 +150,30 @@ def load_schema(folder: Path | None = None) -> Schema:
             f"The files below {folder} and the tables they define differ in {', '.join(stray)}: "
             "each <layer>/<table>.sql defines the table <layer>.<table> and no other."
         )
+    for table, column in comments:
+        raise WarehouseError(f"{_file(table)}: there is a comment on column {column}, but no such column; correct it.")
     tables = [_table(name, *found[name], columns[name], ddl[name]) for name in names]
     return Schema(tuple(sorted(tables, key=lambda table: table.is_view)))
 
 
-def _execute(conn: duckdb.DuckDBPyConnection, ddl: Mapping[str, str]) -> list[str]:
-    """Execute the files and return their names in an order in which each view finds what it reads."""
+def _execute(conn: duckdb.DuckDBPyConnection, ddl: Mapping[str, str]) -> tuple[list[str], dict[tuple[str, str], str]]:
+    """Execute the files; returns their names in an order in which each view finds what it reads, and the comments.
+
+    Comments of columns are by table and column, as far as the catalogue has not got them.
+    """
     done: list[str] = []
+    comments: dict[tuple[str, str], str] = {}
     pending = list(ddl)
     while pending:
         failures: dict[str, duckdb.Error] = {}
         for name in pending:
             try:
-                conn.execute(ddl[name])
+                for statement in conn.extract_statements(ddl[name]):
+                    if comment := _COMMENT.fullmatch(statement.query):
+                        table, column, words = comment.groups()
+                        comments[table, column] = words.replace("''", "'")
+                    else:
+                        conn.execute(statement)
                 done.append(name)
             except duckdb.Error as failure:
                 failures[name] = failure
@@ -164,7 +181,7 @@ def _execute(conn: duckdb.DuckDBPyConnection, ddl: Mapping[str, str]) -> list[st
             name, error = next(iter(failures.items()))
             raise WarehouseError(f"{_file(name)} cannot be executed, correct it: {error}") from error
         pending = list(failures)
-    return done
+    return done, comments
 
 
 def _table(name: str, is_view: bool, comment: str, described: Sequence[tuple[str, str, bool, str]], ddl: str) -> Table:

@@ -65,6 +65,25 @@ def test_columns_carry_type_nullability_comment_and_known_at(tmp_path):
     assert table.ddl == ddl
 
 
+def test_comments_are_read_in_whatever_form_they_are_written(tmp_path):
+    ddl = """
+    CREATE TABLE core.t (a INTEGER, b INTEGER, c INTEGER, d INTEGER);
+    COMMENT ON COLUMN core.t.a IS 'It''s a; semicolon -- and no comment.';
+    comment on column core.t.b is 'In small letters.';
+    COMMENT ON COLUMN core.t."c" IS 'Of a quoted name.';
+    COMMENT ON COLUMN core.t.d IS 'What stood here before.';
+    -- The last one counts.
+    COMMENT ON COLUMN core.t.d IS 'First line,
+    second line.';
+    """
+    assert [column.description for column in load_schema(write(tmp_path, core__t=ddl))["core.t"].columns] == [
+        "It's a; semicolon -- and no comment.",
+        "In small letters.",
+        "Of a quoted name.",
+        "First line,\n    second line.",
+    ]
+
+
 def test_a_view_may_read_a_view_that_comes_later_in_the_alphabet(tmp_path):
     folder = write(
         tmp_path,
@@ -79,6 +98,10 @@ def test_a_view_may_read_a_view_that_comes_later_in_the_alphabet(tmp_path):
     ("ddl", "message"),
     [
         ("CREATE TABLE core.t (a INTEGR)", r"core/t\.sql cannot be executed"),
+        (
+            "CREATE TABLE core.t (a INTEGER); COMMENT ON COLUMN core.t.b IS 'Not there.'",
+            r"core/t\.sql: there is a comment on column b, but no such column",
+        ),
         ("CREATE TABLE core.other (a INTEGER)", r"differ in core\.other, core\.t"),
         ("CREATE TABLE core.t (a INTEGER); CREATE TABLE core.u (a INTEGER)", r"differ in core\.u"),
     ],
