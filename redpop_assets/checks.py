@@ -10,20 +10,21 @@ checked as a whole.
 import warnings
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import dagster as dg
 
 from redpop_assets import markdown
-from redpop_assets.evaluation.drift import FeatureCheck
-from redpop_assets.pages.drift import drift_markdown, evidence_picture
-from redpop_assets.refresh.drift import COMPARED_TABLES, Sample
+from redpop_assets.features.registry import COMPARED
 from redpop_assets.settings import Settings
-from redpop_assets.storage import forgetting
-from redpop_assets.storage.images import ImageStore
-from redpop_assets.storage.rows import Reader
 from redpop_assets.storage.schema import Column, Table
-from redpop_assets.storage.warehouse import Warehouse
+
+if TYPE_CHECKING:
+    from redpop_assets.evaluation.drift import FeatureCheck
+    from redpop_assets.refresh.drift import Sample
+    from redpop_assets.storage.images import ImageStore
+    from redpop_assets.storage.rows import Reader
+    from redpop_assets.storage.warehouse import Warehouse
 
 LOOKS_AS_BEFORE = "looks_as_before"
 
@@ -36,7 +37,8 @@ class TableCheck:
         name, description: what the UI shows.
         sql: counts the offences, 0 if all is well; `$subreddit` is the partition, `$label_age` the age from which
             readings count for a label, `$matured_after` that from which it is final, `{rows}` is the condition for the
-            rows of the partition, `{traces}` the search of the whole warehouse for what was forgotten.
+            rows of the partition, `{traces}` the search of the whole warehouse for what was forgotten, `{accounts}`
+            that for accounts that were closed.
         blocking: whether nothing downstream may run after a failure; else it is a warning.
     """
 
@@ -52,7 +54,7 @@ class FileCheck:
 
     name: str
     description: str
-    offences: Callable[[Warehouse, ImageStore], int]
+    offences: Callable[["Warehouse", "ImageStore"], int]
     blocking: bool = True
 
 
@@ -133,7 +135,7 @@ _CHECKS: Mapping[str, tuple[TableCheck, ...]] = {
         TableCheck(
             "no_trace_of_closed_accounts",
             "No post names an author whom Reddit does not name any more.",
-            forgetting.ACCOUNT_TRACES,
+            "{accounts}",
         ),
     ),
     "raw.listing_reads": (
@@ -313,7 +315,7 @@ def check_specs(
     """The rules of a table for its asset."""
     checks: list[TableCheck | FileCheck] = [*checks_of(table), *file_checks]
     rules = [(check.name, check.description, check.blocking) for check in checks]
-    if table.name in COMPARED_TABLES:
+    if table.name in COMPARED:
         words = (
             "Every feature is distributed as when it was last accepted; embeddings are healthy. "
             "`redpop accept-drift` accepts what is not."
@@ -334,9 +336,12 @@ def check_specs(
         ]
 
 
-def count_offences(reader: Reader, check: TableCheck, rows: str, subreddit: str | None, settings: Settings) -> int:
+def count_offences(reader: "Reader", check: TableCheck, rows: str, subreddit: str | None, settings: Settings) -> int:
     """Count the offences against a rule, in the rows that satisfy the condition `rows`."""
-    sql = check.sql.replace("{rows}", rows).replace("{traces}", forgetting.trace_query(reader.schema))
+    from redpop_assets.storage.forgetting import ACCOUNT_TRACES, trace_query
+
+    sql = check.sql.replace("{rows}", rows)
+    sql = sql.replace("{accounts}", ACCOUNT_TRACES).replace("{traces}", trace_query(reader.schema))
     params: dict[str, object] = {}
     if "$subreddit" in sql:
         params["subreddit"] = subreddit
@@ -357,13 +362,15 @@ def verdict(table: str, check: TableCheck | FileCheck, offences: int) -> dg.Asse
     )
 
 
-def looks_as_before(table: str, looks: Mapping[str, tuple[Sample, FeatureCheck]]) -> dg.AssetCheckResult:
+def looks_as_before(table: str, looks: Mapping[str, tuple["Sample", "FeatureCheck"]]) -> dg.AssetCheckResult:
     """The verdict on how features look: the worst columns and, if any drifted, a picture.
 
     Args:
         table: whose asset is told.
         looks: community -> its features, and how they compare.
     """
+    from redpop_assets.pages.drift import drift_markdown, evidence_picture
+
     metadata: dict[str, dg.MetadataValue[Any] | int] = {
         "drifted_columns": sum(len(check.drifted) for _, check in looks.values()),
         "compared_rows": sum(sample.compared for sample, _ in looks.values()),

@@ -3,18 +3,19 @@
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from redpop_assets.encoders.base import Provenance
-from redpop_assets.encoders.judges import Judges
+import dagster as dg
+
 from redpop_assets.features.family import Encoders, Family
 from redpop_assets.features.registry import FAMILIES
 from redpop_assets.settings import Settings
-from redpop_assets.storage.images import ImageStore
-from redpop_assets.storage.models import ModelStore
-from redpop_assets.storage.warehouse import Warehouse
 
 if TYPE_CHECKING:
+    from redpop_assets.encoders.judges import Judges
     from redpop_assets.images.fetch import FetchPolicy
     from redpop_assets.reddit.client import RedditClient
+    from redpop_assets.storage.images import ImageStore
+    from redpop_assets.storage.models import ModelStore
+    from redpop_assets.storage.warehouse import Warehouse
 
 
 @dataclass(frozen=True)
@@ -45,8 +46,10 @@ class RedditResource:
         )
 
 
-def open_warehouse(settings: Settings) -> Warehouse:
+def open_warehouse(settings: Settings) -> "Warehouse":
     """The warehouse of a deployment."""
+    from redpop_assets.storage.warehouse import Warehouse
+
     return Warehouse(settings.home, source=settings.source, lock_timeout=settings.lock_timeout_seconds)
 
 
@@ -67,8 +70,10 @@ def deployed_families(settings: Settings) -> tuple[Family, ...]:
     return tuple(family for family in FAMILIES if not family.optional or family.name in settings.optional_families)
 
 
-def judges_of(settings: Settings, warehouse: Warehouse) -> Judges:
+def judges_of(settings: Settings, warehouse: "Warehouse") -> "Judges":
     """The judges of pictures that the settings name weights of."""
+    from redpop_assets.encoders.base import Provenance
+    from redpop_assets.encoders.judges import Judges
 
     def recorded(encoder: str) -> Provenance | None:
         rows = warehouse.query(
@@ -107,14 +112,31 @@ def fetch_policy(settings: Settings) -> "FetchPolicy":
     )
 
 
-def build_resources(settings: Settings) -> dict[str, object]:
-    """The domain objects of a deployment, by the names the assets ask for.
+def build_resources(settings: Settings) -> dict[str, dg.ResourceDefinition]:
+    """The domain objects of a deployment, by the names the assets ask for; made by the steps that ask for them.
 
-    They are made from the settings once, and nothing of them can be changed by the configuration of a run.
+    They are made from the settings, and nothing of them can be changed by the configuration of a run.
     """
+
+    def warehouse(_: dg.InitResourceContext) -> "Warehouse":
+        return open_warehouse(settings)
+
+    def images(_: dg.InitResourceContext) -> "ImageStore":
+        from redpop_assets.storage.images import ImageStore
+
+        return ImageStore(settings.home / "images")
+
+    def models(_: dg.InitResourceContext) -> "ModelStore":
+        from redpop_assets.storage.models import ModelStore
+
+        return ModelStore(settings.home / "models")
+
+    def reddit(_: dg.InitResourceContext) -> RedditResource:
+        return RedditResource(settings)
+
     return {
-        "warehouse": open_warehouse(settings),
-        "images": ImageStore(settings.home / "images"),
-        "models": ModelStore(settings.home / "models"),
-        "reddit": RedditResource(settings),
+        "warehouse": dg.ResourceDefinition(warehouse),
+        "images": dg.ResourceDefinition(images),
+        "models": dg.ResourceDefinition(models),
+        "reddit": dg.ResourceDefinition(reddit),
     }

@@ -1,9 +1,11 @@
-"""One code version per computation: named by the module that computes, used by its asset, and by nothing else.
+"""One code version per computation: named beside the code or, of a job, in `versions.py`; used by its asset alone.
 
-Every literal version of the code is replaced by the name of the module that it stands in, and the graph is built from
-that code: what the version of an asset then says is where it comes from, and so what fires it.
+Every literal version of the code is replaced by the name of the module that it stands in, in `versions.py` by its own,
+and the graph is built from that code: what the version of an asset then says is where it comes from, and so what fires
+it.
 """
 
+import importlib.util
 import json
 import os
 import re
@@ -13,10 +15,12 @@ from pathlib import Path
 
 import pytest
 
+from redpop_assets import versions as versions_of_jobs
 from redpop_assets.analyses.registry import ANALYSES
 from redpop_assets.predictors.registry import predictor_names
 
 ROOT = Path(__file__).resolve().parents[1]
+PACKAGE = ROOT / "redpop_assets"
 
 SHOW = '''
 """Prints the assets' code versions, where each literal one is <the module that it stands in>, and who has one."""
@@ -27,8 +31,8 @@ class Versions(ast.NodeTransformer):
     def __init__(self, module):
         self.module = module
 
-    def named(self, value):
-        marked = ast.Constant(f"<{self.module}>")
+    def named(self, value, name=""):
+        marked = ast.Constant(f"<{self.module}{name}>")
         if isinstance(value, ast.Constant) and isinstance(value.value, str):
             return marked
         if isinstance(value, ast.JoinedStr):
@@ -47,7 +51,10 @@ class Versions(ast.NodeTransformer):
         return self.generic_visit(node)
 
     def visit_AnnAssign(self, node):
-        if getattr(node.target, "id", "") in ("CODE_VERSION", "code_version") and node.value is not None:
+        target = getattr(node.target, "id", "")
+        if self.module == "redpop_assets.versions":
+            node.value = self.named(node.value, f".{target}")
+        elif target in ("CODE_VERSION", "code_version") and node.value is not None:
             node.value = self.named(node.value)
         return self.generic_visit(node)
 
@@ -84,16 +91,14 @@ from redpop_assets.settings import Settings
 optional = tuple(family.name for family in FAMILIES if family.optional)
 graph = build_defs(Settings(_env_file=None, optional_families=optional)).resolve_asset_graph()
 keys = graph.get_all_asset_keys()
-named = [name for name, module in sys.modules.items() if name.startswith("redpop_assets.")
-         and getattr(module, "CODE_VERSION", "").startswith(f"<{name}>")]
 versions = {".".join(key.path): graph.get(key).code_version for key in keys}
-print(json.dumps([versions, named, [[family.filled_table, family.version] for family in FAMILIES]]))
+print(json.dumps([versions, [[family.filled_table, family.version] for family in FAMILIES]]))
 '''
 
 
 @pytest.fixture(scope="module")
 def shown(tmp_path_factory):
-    """Asset -> code version with names of modules for literals; modules that name one; versions of families."""
+    """Asset -> code version with names of modules for literals; versions of families."""
     environment = {k: v for k, v in os.environ.items() if not k.startswith(("REDPOP_", "REDDIT_", "DAGSTER_"))}
     done = subprocess.run(
         [sys.executable, "-c", SHOW],
@@ -130,15 +135,15 @@ def test_every_asset_names_a_module_that_computes(modules):
 
 
 JOBS = {
-    "models.training_set": {"refresh.training_set"},
-    "models.training_columns": {"refresh.training_set"},
-    "models.champions": {"refresh.champions"},
-    "marts.predictions": {"refresh.predictions", "predictors.parts.conformal"},
-    "marts.forecasts": {"refresh.forecasts"},
-    **{f"marts.{name}": {"refresh.leaderboard"} for name in ("leaderboard", "metrics", "comparisons")},
-    "marts.feature_catalogue": {"evaluation.catalogue"},
-    "marts.published_warehouse": {"refresh.published"},
-    "marts.split_comparison": {"refresh.split_comparison", "refresh.leaderboard"},
+    "models.training_set": {"versions.TRAINING_SET"},
+    "models.training_columns": {"versions.TRAINING_SET"},
+    "models.champions": {"versions.CHAMPIONS"},
+    "marts.predictions": {"versions.PREDICTIONS", "versions.CONFORMAL"},
+    "marts.forecasts": {"versions.FORECASTS"},
+    **{f"marts.{name}": {"versions.LEADERBOARD"} for name in ("leaderboard", "metrics", "comparisons")},
+    "marts.feature_catalogue": {"versions.CATALOGUE"},
+    "marts.published_warehouse": {"versions.PUBLISHED"},
+    "marts.split_comparison": {"versions.SPLIT_COMPARISON", "versions.LEADERBOARD"},
 }
 
 
@@ -160,8 +165,8 @@ def test_an_asset_of_a_predictor_has_the_version_of_its_class(modules):
 
 def test_an_asset_of_features_is_fired_by_the_version_of_the_rows_that_count(shown, versions):
     """Rows of another version are as good as absent, so raising it has to make new ones."""
-    assert len(shown[2]) > 20
-    for table, version in shown[2]:
+    assert len(shown[1]) > 20
+    for table, version in shown[1]:
         assert version in versions[table]
 
 
@@ -169,7 +174,22 @@ def test_an_asset_of_features_is_fired_by_the_version_of_the_rows_that_count(sho
 WITHOUT_ASSET = {"evaluation.drift", "features.dictionaries"}
 
 
-def test_every_code_version_of_the_graph_fires_something(shown, modules):
-    named = {name.removeprefix("redpop_assets.") for name in shown[1]}
-    assert len(named) > 25
-    assert named - set().union(*modules.values()) == WITHOUT_ASSET
+def test_every_code_version_fires_something(modules):
+    sources = {path: path.read_text(encoding="utf-8") for path in PACKAGE.rglob("*.py")}
+    named = {
+        ".".join(path.relative_to(PACKAGE).with_suffix("").parts)
+        for path, text in sources.items()
+        if re.search(r"^CODE_VERSION\b", text, re.M)
+    }
+    assert len(named) > 15
+    of_jobs = {f"versions.{name}" for name in vars(versions_of_jobs) if name.isupper()}
+    assert len(of_jobs) > 10
+    assert (named | of_jobs) - set().union(*modules.values()) == WITHOUT_ASSET
+
+
+def test_the_version_of_a_job_says_whose_it_is():
+    """It stands apart from the code, so it has to say for which code it is raised."""
+    text = (PACKAGE / "versions.py").read_text(encoding="utf-8")
+    said = re.findall(r'^([A-Z_]+): Final = .*\n"""`([\w.]+)`', text, re.M)
+    assert [name for name, _ in said] == re.findall(r"^([A-Z_]+):", text, re.M)
+    assert [name for name, module in said if importlib.util.find_spec(module) is None] == []

@@ -12,6 +12,7 @@ import yaml
 
 from redpop_assets.definitions import build_defs
 from redpop_assets.instance import dagster_environment, open_instance
+from redpop_assets.resources import open_warehouse
 from redpop_assets.runs import execute, selected_keys
 from redpop_assets.sandbox.clock import Clock
 from redpop_assets.sandbox.server import running
@@ -81,10 +82,7 @@ def test_two_deployments_in_one_process_do_not_touch_each_other(two, tmp_path):
             assert {path: path.stat().st_mtime_ns for path in files(tmp_path) - files(settings.home)} == times
         assert [len(instances[settings.home].get_runs()) for settings in two] == [2, 1]
     posts = [
-        {
-            row["post_id"]
-            for row in build_defs(settings).resources["warehouse"].query("FROM raw.submissions").to_pylist()
-        }
+        {row["post_id"] for row in open_warehouse(settings).query("FROM raw.submissions").to_pylist()}
         for settings in two
     ]
     assert all(len(ids) > 10 for ids in posts)
@@ -111,7 +109,7 @@ def test_steps_in_processes_of_their_own_find_the_deployment_and_leave_no_secret
         assert run.status == dg.DagsterRunStatus.SUCCESS
         pids = {entry.dagster_event.pid for entry in instance.all_logs(run.run_id) if entry.dagster_event}
     assert len(pids - {None}) > 1  # the steps were processes
-    assert build_defs(settings).resources["warehouse"].scalar("SELECT count(*) FROM raw.submissions") > 10
+    assert open_warehouse(settings).scalar("SELECT count(*) FROM raw.submissions") > 10
     assert not other.home.exists()
     secret = settings.reddit_client_secret.get_secret_value()
     assert secret not in done.stdout + done.stderr

@@ -1,13 +1,14 @@
 """The figures of the analyses, as PNG. matplotlib without pyplot, which would keep every figure alive in a process."""
 
+from __future__ import annotations
+
 import io
 import warnings
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Final
 
-import numpy as np
-import numpy.typing as npt
+from redpop_assets.arrays import np, npt
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -134,7 +135,7 @@ def beeswarm(
     return _png(figure, axes, title)
 
 
-def gallery(rows: Sequence[tuple[str, Sequence["Image.Image"]]], *, title: str) -> bytes:
+def gallery(rows: Sequence[tuple[str, Sequence[Image.Image]]], *, title: str) -> bytes:
     """Rows of pictures, each with a heading.
 
     Args:
@@ -155,7 +156,7 @@ def gallery(rows: Sequence[tuple[str, Sequence["Image.Image"]]], *, title: str) 
 
 
 def attention_chart(
-    posts: Sequence[tuple[str, "Image.Image", npt.NDArray[np.float64] | None, Sequence[tuple[str, float]]]],
+    posts: Sequence[tuple[str, Image.Image, npt.NDArray[np.float64] | None, Sequence[tuple[str, float]]]],
     *,
     title: str,
 ) -> bytes:
@@ -191,7 +192,7 @@ def attention_chart(
     return _saved(figure)
 
 
-def _squared(picture: "Image.Image") -> "Image.Image":
+def _squared(picture: Image.Image) -> Image.Image:
     """A picture on a white square, so that all of a row are of one height."""
     from PIL import ImageOps
 
@@ -222,19 +223,19 @@ def _series(rows: Sequence[Mapping[str, Any]]) -> list[tuple[str, list[Mapping[s
     return list(groups.items())[:MOST_SERIES]
 
 
-def _figure(width: float, height: float) -> "Figure":
+def _figure(width: float, height: float) -> Figure:
     from matplotlib.figure import Figure
 
     return Figure(figsize=(width, height), dpi=_DOTS_PER_INCH, layout="constrained")
 
 
-def _png(figure: "Figure", axes: "Axes", title: str) -> bytes:
+def _png(figure: Figure, axes: Axes, title: str) -> bytes:
     axes.set_title(title, fontsize=9, parse_math=False)
     axes.tick_params(axis="x", labelsize=7)
     return _saved(figure)
 
 
-def _saved(figure: "Figure") -> bytes:
+def _saved(figure: Figure) -> bytes:
     png = io.BytesIO()
     with warnings.catch_warnings():
         # The font has no emoji: they are drawn as boxes, and the table has them.

@@ -5,26 +5,25 @@ before, the nearest earlier pictures); the text is everything else: words, capti
 well picture and caption agree is computed for each pair anew, from the CLIP vectors that made the column.
 """
 
-from dataclasses import replace
-from typing import Any
+from __future__ import annotations
 
-import numpy as np
-import numpy.typing as npt
+from dataclasses import replace
+from typing import Any, TypeAlias
 
 from redpop_assets.analyses.study import LEAST_POSTS, Analysis, Finding, Model, Part, Row, Study, three
+from redpop_assets.arrays import np, npt
 from redpop_assets.encoders.base import CODE_VERSION as ENCODING_VERSION
 from redpop_assets.evaluation.bootstrap import paired_difference, spearman_of
 from redpop_assets.evaluation.emap import additive_projection
 from redpop_assets.features.registry import BLOCKS
 from redpop_assets.predictors.base import Predictor
 from redpop_assets.predictors.dataset import Block, Dataset
-from redpop_assets.refresh.blocks import make_block
 
 MOST_POSTS = 250
 """Test posts that are looked at, a random sample where there are more: pairs grow with their square."""
 
 OF_BOTH = "agreement"
-Rows = npt.NDArray[np.int64]
+Rows: TypeAlias = "npt.NDArray[np.int64]"
 
 # Both halves of the CLIP that compares a picture with a caption.
 _VECTORS = """
@@ -132,6 +131,8 @@ def _agreement(study: Study, model: Model, data: Dataset) -> npt.NDArray[np.floa
 
 def _agreement_block(block: Block, texts: Rows, pictures: Rows, agreement: npt.NDArray[np.float32] | None) -> Block:
     cosine = np.full(len(texts), np.nan, np.float32) if agreement is None else agreement[texts, pictures]
+    from redpop_assets.refresh.blocks import make_block
+
     made = make_block(OF_BOTH, {"agreement": cosine, "inconsistency": np.float32(1) - cosine}, np.isfinite(cosine))
     return made.pick(block.columns)
 

@@ -5,16 +5,16 @@ Slices are by listing, month, age of the label, and whether the author's past an
 `new`. A post that was seen in both is in both slices: which reading came first is often a matter of seconds.
 """
 
+from __future__ import annotations
+
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
-import numpy as np
-import numpy.typing as npt
-
 from redpop_assets.analyses.drawings import MOST_SERIES, month_chart, reliability_chart
 from redpop_assets.analyses.study import LEAST_POSTS, Analysis, Doubles, Finding, Row, Study, three
+from redpop_assets.arrays import np, npt
 from redpop_assets.evaluation.bootstrap import author_clusters, interval, mean_of, spearman_of
 
 BINS: Final = 10

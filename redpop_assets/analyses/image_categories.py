@@ -9,18 +9,17 @@ clusters get small, and a share of few pictures is far from one half by chance. 
 `LEAST_IN_A_CLUSTER` pictures. Names are for people to give: the figure shows the pictures nearest to each centre.
 """
 
+from __future__ import annotations
+
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
-import numpy as np
-import numpy.typing as npt
-
 from redpop_assets.analyses.drawings import gallery
 from redpop_assets.analyses.study import Analysis, Doubles, Finding, Row, Study
+from redpop_assets.arrays import np, npt
 from redpop_assets.predictors.systems.dual_attention import quarter_labels
-from redpop_assets.refresh.training_set import read_split
 from redpop_assets.storage.figures import FigureStore
 
 if TYPE_CHECKING:
@@ -107,7 +106,7 @@ def wilson(successes: int, trials: int, z: float = 1.959964) -> tuple[float, flo
 
 def measure(study: Study) -> Finding:
     """One row per labelled post of a top or bottom quarter that has a picture."""
-    data, _ = read_split(study.warehouse, study.subreddit, study.encoders, ["image"])
+    data, _ = study.read(["image"])
     quarters = quarter_labels(data)
     chosen = data.select(~np.isnan(quarters) & data.blocks["image"].present)
     least = 10 * LEAST_IN_A_CLUSTER
@@ -146,7 +145,7 @@ def measure(study: Study) -> Finding:
     return Finding(rows, {name: gallery(shown, title=title)} if shown else {})
 
 
-def thumbnail(read: Callable[[str], bytes], path: str, edge: int) -> "Image.Image":
+def thumbnail(read: Callable[[str], bytes], path: str, edge: int) -> Image.Image:
     """A stored picture in RGB, shrunk so that its longest edge has so many pixels."""
     from redpop_assets.images.decode import open_rgb
 

@@ -1,11 +1,12 @@
 """`marts.shap`: which inputs move the boosted predictors, by how much and in which direction (TreeSHAP)."""
 
-from typing import Final
+from __future__ import annotations
 
-import numpy as np
+from typing import Final
 
 from redpop_assets.analyses.drawings import beeswarm
 from redpop_assets.analyses.study import LEAST_POSTS, Analysis, Finding, Row, Study
+from redpop_assets.arrays import np
 from redpop_assets.evaluation.metrics import spearman
 from redpop_assets.predictors.parts.contributions import Contributions, Explained
 

@@ -6,13 +6,14 @@ truth or against it, by as much as the direction happens to. Over permutations t
 test part reach the training, or features that only follow from them: then the mean stays away from 0.
 """
 
+from __future__ import annotations
+
 import math
 from dataclasses import replace
 from typing import Final
 
-import numpy as np
-
 from redpop_assets.analyses.study import LEAST_POSTS, Analysis, Doubles, Finding, Study
+from redpop_assets.arrays import np
 from redpop_assets.errors import NotTrainable
 from redpop_assets.evaluation.metrics import spearman
 from redpop_assets.predictors.registry import predictor_class

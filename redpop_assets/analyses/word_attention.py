@@ -8,15 +8,15 @@ The examples are the test posts with a picture of which the model is surest, eit
 how often it is right. Maps need the grids of the image encoder (REDPOP_IMAGE_GRIDS).
 """
 
+from __future__ import annotations
+
 from dataclasses import replace
 from typing import TYPE_CHECKING, Final
-
-import numpy as np
-import numpy.typing as npt
 
 from redpop_assets.analyses.drawings import attention_chart
 from redpop_assets.analyses.image_categories import thumbnail
 from redpop_assets.analyses.study import Analysis, Doubles, Finding, Row, Study
+from redpop_assets.arrays import np, npt
 from redpop_assets.encoders.base import CODE_VERSION as ENCODING_VERSION
 from redpop_assets.encoders.names import EncoderName
 from redpop_assets.predictors.dataset import Block, Dataset
@@ -93,7 +93,7 @@ def measure(study: Study) -> Finding:
     return Finding(rows, {name: attention_chart(drawn, title=title)})
 
 
-def _as_seen(picture: "Image.Image", encoder: str) -> "Image.Image":
+def _as_seen(picture: Image.Image, encoder: str) -> Image.Image:
     """The middle of a picture, which is all that a network of timm sees of it, and all that its grid covers."""
     name = EncoderName.parse(encoder)
     if name.library != "timm":

@@ -9,19 +9,18 @@ Function words are left out (spaCy's list), and so is what fewer than `LEAST_TOK
 `LEAST_TOKEN_AUTHORS` authors write: it would say more of them than of words.
 """
 
+from __future__ import annotations
+
 from collections import Counter, defaultdict
 from collections.abc import Sequence
 from typing import Any, Final
 
-import numpy as np
-import numpy.typing as npt
-
 from redpop_assets.analyses.drawings import interval_chart
 from redpop_assets.analyses.study import LEAST_POSTS, Analysis, Doubles, Finding, Row, Study
+from redpop_assets.arrays import np, npt
 from redpop_assets.evaluation.bootstrap import author_clusters, resampled_weights
 from redpop_assets.features.tokens import EMOJI, caption_tokens
 from redpop_assets.predictors.systems.dual_attention import quarter_labels
-from redpop_assets.refresh.training_set import read_split
 
 LEAST_TOKEN_POSTS: Final = 10
 LEAST_TOKEN_AUTHORS: Final = 5
@@ -33,7 +32,7 @@ RESAMPLES: Final = 1_000
 
 def measure(study: Study) -> Finding:
     """One row per token that enough authors use."""
-    data, _ = read_split(study.warehouse, study.subreddit, study.encoders, [])
+    data, _ = study.read([])
     if len(data) < LEAST_POSTS:
         return Finding((), notes=(f"too few labelled posts: {len(data)} of {LEAST_POSTS}",))
     clusters = author_clusters([author or post for author, post in zip(data.authors, data.post_ids, strict=True)])

@@ -4,15 +4,11 @@ from collections.abc import Mapping
 
 import dagster as dg
 
-from redpop_assets import markdown
+from redpop_assets import markdown, versions
 from redpop_assets.analyses.registry import ANALYSES
-from redpop_assets.analyses.study import Analysis, refresh, rows_markdown, studies
+from redpop_assets.analyses.study import Analysis
 from redpop_assets.assets.tables import AssetPlan, Metadata, TableAssets, Work
-from redpop_assets.pages.split_comparison import split_markdown
-from redpop_assets.refresh.split_comparison import CODE_VERSION as SPLITS_VERSION
-from redpop_assets.refresh.split_comparison import refresh_split_comparison
 from redpop_assets.resources import deployed_encoders
-from redpop_assets.storage.figures import FigureStore
 
 MOST_FIGURES = 4
 """Figures shown in the UI; all of them lie on disk."""
@@ -37,7 +33,7 @@ def analysis_assets(tables: TableAssets) -> list[dg.AssetsDefinition]:
         *(_analysis_asset(tables, analysis) for analysis in ANALYSES.values()),
         tables.asset(
             AssetPlan(
-                code_versions={splits: SPLITS_VERSION},
+                code_versions={splits: versions.SPLIT_COMPARISON},
                 deps={splits: ("models.training_set", "models.training_columns")},
                 partitioned=False,
                 on_demand=True,
@@ -54,6 +50,9 @@ def split_comparison(work: Work) -> Mapping[str, Metadata]:
     One row per subreddit, predictor and split; trained only if the training set, the code or the seed changed.
     Takes as long as four trainings of all predictors.
     """
+    from redpop_assets.pages.split_comparison import split_markdown
+    from redpop_assets.refresh.split_comparison import refresh_split_comparison
+
     settings, asked = work.settings, work.config(Asked)
     rows, trained = refresh_split_comparison(
         work.warehouse,
@@ -76,6 +75,10 @@ def split_comparison(work: Work) -> Mapping[str, Metadata]:
 
 def _analysis_asset(tables: TableAssets, analysis: Analysis) -> dg.AssetsDefinition:
     def analysed(work: Work) -> Mapping[str, Metadata]:
+        from redpop_assets.analyses.asking import refresh, studies
+        from redpop_assets.pages.analyses import rows_markdown
+        from redpop_assets.storage.figures import FigureStore
+
         settings, asked = work.settings, work.config(Asked)
         outcome = refresh(
             analysis,

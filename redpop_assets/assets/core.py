@@ -4,14 +4,8 @@ from collections.abc import Mapping
 
 import dagster as dg
 
-from redpop_assets import markdown
+from redpop_assets import markdown, versions
 from redpop_assets.assets.tables import AssetPlan, Metadata, TableAssets, Work
-from redpop_assets.images.duplicates import CODE_VERSION as DUPLICATES_VERSION
-from redpop_assets.images.retries import CODE_VERSION as DOWNLOAD_VERSION
-from redpop_assets.reddit.cleaning import CODE_VERSION as CLEANING_VERSION
-from redpop_assets.refresh.labels import CODE_VERSION as LABELS_VERSION
-from redpop_assets.refresh.labels import refresh_labels
-from redpop_assets.refresh.posts import refresh_posts
 from redpop_assets.resources import fetch_policy
 
 
@@ -22,7 +16,7 @@ def core_assets(tables: TableAssets) -> list[dg.AssetsDefinition]:
             AssetPlan(
                 name="clean",
                 together=True,
-                code_versions=dict.fromkeys(("core.posts", "core.rejected_posts"), CLEANING_VERSION),
+                code_versions=dict.fromkeys(("core.posts", "core.rejected_posts"), versions.CLEANING),
                 deps=dict.fromkeys(
                     ("core.posts", "core.rejected_posts"), ("raw.submissions", "raw.observations", "raw.tombstones")
                 ),
@@ -33,7 +27,7 @@ def core_assets(tables: TableAssets) -> list[dg.AssetsDefinition]:
             AssetPlan(
                 name="download",
                 together=True,
-                code_versions=dict.fromkeys(("core.image_fetches", "core.images"), DOWNLOAD_VERSION),
+                code_versions=dict.fromkeys(("core.image_fetches", "core.images"), versions.DOWNLOAD),
                 deps=dict.fromkeys(("core.image_fetches", "core.images"), ("core.posts",)),
                 resources=("warehouse", "images"),
                 # Limits per host are those of one download, and two at a time could ask for the same picture.
@@ -43,7 +37,7 @@ def core_assets(tables: TableAssets) -> list[dg.AssetsDefinition]:
         ),
         tables.asset(
             AssetPlan(
-                code_versions={"core.duplicates": DUPLICATES_VERSION},
+                code_versions={"core.duplicates": versions.DUPLICATES},
                 deps={"core.duplicates": ("core.posts", "core.image_fetches", "core.images")},
                 partitioned=False,
                 # Runs of several communities each make the groups of all: the slower one would undo the other's.
@@ -53,7 +47,7 @@ def core_assets(tables: TableAssets) -> list[dg.AssetsDefinition]:
         ),
         tables.asset(
             AssetPlan(
-                code_versions={"core.labels": LABELS_VERSION},
+                code_versions={"core.labels": versions.LABELS},
                 deps={"core.labels": ("core.posts", "raw.observations")},
             ),
             labels,
@@ -66,6 +60,8 @@ def clean(work: Work) -> Mapping[str, Metadata]:
 
     Done again for a post when the rules change or when it was removed since.
     """
+    from redpop_assets.refresh.posts import refresh_posts
+
     cleaned = refresh_posts(
         work.warehouse,
         work.subreddit,
@@ -143,6 +139,8 @@ def labels(work: Work) -> Mapping[str, Metadata]:
     ones the mean, halves rounded up. One row per post, younger ones have none. Rebuilt in one statement from
     core.posts and raw.observations, so changed settings take effect at once.
     """
+    from redpop_assets.refresh.labels import refresh_labels
+
     settings = work.settings
     made = refresh_labels(work.warehouse, work.subreddit, settings.label_rule)
     return {

@@ -1,17 +1,19 @@
 """Layer features: an asset for every step of the registry. What a family computes is declared beside its code."""
 
-from collections.abc import Callable, Mapping, Sequence
-from typing import Final
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Final
 
 import dagster as dg
 
 from redpop_assets.assets.tables import AssetPlan, Body, Metadata, TableAssets, Work
 from redpop_assets.features.family import Family, Grain, Networks
 from redpop_assets.features.registry import STEPS
-from redpop_assets.refresh.embeddings import Encoding, refresh_captions, refresh_images, refresh_scores
-from redpop_assets.refresh.features import Scope, refresh_step
 from redpop_assets.resources import deployed_encoders, deployed_families, judges_of
 from redpop_assets.settings import Settings
+
+if TYPE_CHECKING:
+    from redpop_assets.refresh.embeddings import Encoding
+    from redpop_assets.refresh.features import Scope
 
 _MADE_OF: Final[Mapping[Grain, tuple[str, ...]]] = {
     "caption": ("core.posts",),
@@ -20,11 +22,7 @@ _MADE_OF: Final[Mapping[Grain, tuple[str, ...]]] = {
     "post": ("core.posts",),
 }
 
-_WITH_ENCODERS: Final[Mapping[str, Callable[[Scope, Encoding], Mapping[str, Metadata]]]] = {
-    "image_networks": refresh_images,
-    "caption": refresh_captions,
-    "ratings": lambda scope, _: refresh_scores(scope),
-}
+_WITH_ENCODERS: Final = frozenset({"image_networks", "caption", "ratings"})
 """Steps that several networks fill together, with jobs of their own."""
 
 
@@ -56,15 +54,24 @@ def _plan(step: str, families: Sequence[Family]) -> AssetPlan:
 
 def _body(step: str, families: Sequence[Family]) -> Body:
     def refresh(work: Work) -> Mapping[str, Metadata]:
+        from redpop_assets.refresh.embeddings import refresh_captions, refresh_images, refresh_scores
+        from redpop_assets.refresh.features import refresh_step
+
         scope = _scope(work)
-        if step in _WITH_ENCODERS:
-            return _WITH_ENCODERS[step](scope, _encoding(work.settings))
+        if step == "image_networks":
+            return refresh_images(scope, _encoding(work.settings))
+        if step == "caption":
+            return refresh_captions(scope, _encoding(work.settings))
+        if step == "ratings":
+            return refresh_scores(scope)
         return refresh_step([family for family in families if family.filled_table in work.tables], scope)
 
     return refresh
 
 
-def _scope(work: Work) -> Scope:
+def _scope(work: Work) -> "Scope":
+    from redpop_assets.refresh.features import Scope
+
     settings = work.settings
     return Scope(
         subreddit=work.subreddit,
@@ -79,7 +86,9 @@ def _scope(work: Work) -> Scope:
     )
 
 
-def _encoding(settings: Settings) -> Encoding:
+def _encoding(settings: Settings) -> "Encoding":
+    from redpop_assets.refresh.embeddings import Encoding
+
     return Encoding(
         images=settings.image_encoders,
         captions=settings.caption_encoders,

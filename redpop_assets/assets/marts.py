@@ -4,22 +4,9 @@ from collections.abc import Mapping
 
 import dagster as dg
 
+from redpop_assets import versions
 from redpop_assets.assets.tables import AssetPlan, Metadata, TableAssets, Work
-from redpop_assets.evaluation.catalogue import CODE_VERSION as CATALOGUE_VERSION
-from redpop_assets.pages.catalogue import catalogue_by_subreddit
-from redpop_assets.pages.forecasts import accuracy_markdown
-from redpop_assets.pages.leaderboard import leaderboard_markdown
-from redpop_assets.refresh.catalogue import refresh_catalogue
-from redpop_assets.refresh.forecasts import CODE_VERSION as FORECASTS_VERSION
-from redpop_assets.refresh.forecasts import make_forecasts
-from redpop_assets.refresh.leaderboard import CODE_VERSION as LEADERBOARD_VERSION
-from redpop_assets.refresh.leaderboard import refresh_leaderboard
-from redpop_assets.refresh.predictions import CODE_VERSION as PREDICTIONS_VERSION
-from redpop_assets.refresh.predictions import refresh_predictions
-from redpop_assets.refresh.published import CODE_VERSION as PUBLISHED_VERSION
-from redpop_assets.refresh.published import refresh_published
 from redpop_assets.resources import deployed_encoders
-from redpop_assets.storage.arrow import utc_now
 
 _COMPARISON = ("marts.leaderboard", "marts.metrics", "marts.comparisons")
 
@@ -30,7 +17,7 @@ def mart_assets(tables: TableAssets) -> list[dg.AssetsDefinition]:
     return [
         tables.asset(
             AssetPlan(
-                code_versions={"marts.predictions": PREDICTIONS_VERSION},
+                code_versions={"marts.predictions": versions.PREDICTIONS},
                 deps={"marts.predictions": ("core.posts", *predictors)},
                 partitioned=False,
                 resources=("warehouse", "models"),
@@ -41,7 +28,7 @@ def mart_assets(tables: TableAssets) -> list[dg.AssetsDefinition]:
             AssetPlan(
                 name="leaderboard",
                 together=True,
-                code_versions=dict.fromkeys(_COMPARISON, LEADERBOARD_VERSION),
+                code_versions=dict.fromkeys(_COMPARISON, versions.LEADERBOARD),
                 deps=dict.fromkeys(_COMPARISON, ("marts.predictions", "models.training_set", *predictors)),
                 partitioned=False,
             ),
@@ -49,7 +36,7 @@ def mart_assets(tables: TableAssets) -> list[dg.AssetsDefinition]:
         ),
         tables.asset(
             AssetPlan(
-                code_versions={"marts.feature_catalogue": CATALOGUE_VERSION},
+                code_versions={"marts.feature_catalogue": versions.CATALOGUE},
                 # Of the features as the training set saw them: what became of them since would be asked about in vain.
                 deps={"marts.feature_catalogue": ("models.training_set",)},
                 partitioned=False,
@@ -58,7 +45,7 @@ def mart_assets(tables: TableAssets) -> list[dg.AssetsDefinition]:
         ),
         tables.asset(
             AssetPlan(
-                code_versions={"marts.forecasts": FORECASTS_VERSION},
+                code_versions={"marts.forecasts": versions.FORECASTS},
                 deps={"marts.forecasts": ("marts.predictions", "models.champions")},
                 partitioned=False,
             ),
@@ -66,7 +53,7 @@ def mart_assets(tables: TableAssets) -> list[dg.AssetsDefinition]:
         ),
         tables.artifact(
             AssetPlan(
-                code_versions={"marts.published_warehouse": PUBLISHED_VERSION},
+                code_versions={"marts.published_warehouse": versions.PUBLISHED},
                 deps={
                     "marts.published_warehouse": (
                         *("marts.predictions", *_COMPARISON),
@@ -87,6 +74,8 @@ def predictions(work: Work) -> Mapping[str, Metadata]:
 
     One row per post and predictor; computed again for a subreddit when its model or its features changed.
     """
+    from redpop_assets.refresh.predictions import refresh_predictions
+
     computed = refresh_predictions(work.warehouse, work.models, progress=work.progress)
     return {"marts.predictions": {"rows_computed": computed}}
 
@@ -97,6 +86,9 @@ def leaderboard(work: Work) -> Mapping[str, Metadata]:
     Measured again for a subreddit when a model, a prediction or a label in it changed; who is better than whom is
     tested on the same resamples. What could not be trained is listed with the reason.
     """
+    from redpop_assets.pages.leaderboard import leaderboard_markdown
+    from redpop_assets.refresh.leaderboard import refresh_leaderboard
+
     found = refresh_leaderboard(work.warehouse, seed=work.settings.seed, progress=work.progress)
     best = max((row["spearman"] for row in found.rows if row["spearman"] is not None), default=0.0)
     significant = sum(row["p_holm"] is not None and row["p_holm"] < 0.05 for row in found.comparisons)
@@ -117,6 +109,9 @@ def feature_catalogue(work: Work) -> Mapping[str, Metadata]:
     One row per subreddit and feature; measured again for a subreddit when its training set changed. A feature that
     alone says more than honest ones do is marked as suspicious.
     """
+    from redpop_assets.pages.catalogue import catalogue_by_subreddit
+    from redpop_assets.refresh.catalogue import refresh_catalogue
+
     settings = work.settings
     rows, measured = refresh_catalogue(
         work.warehouse, deployed_encoders(settings), seed=settings.seed, progress=work.progress
@@ -136,6 +131,10 @@ def forecasts(work: Work) -> Mapping[str, Metadata]:
     One row per post, never changed; marts.forecast_outcomes and marts.forecast_accuracy score it when the post has
     matured. A post waits up to a day for its picture and features.
     """
+    from redpop_assets.pages.forecasts import accuracy_markdown
+    from redpop_assets.refresh.forecasts import make_forecasts
+    from redpop_assets.storage.arrow import utc_now
+
     made = make_forecasts(work.warehouse, label_age=work.settings.label_rule.age, made_at=utc_now())
     work.progress(f"{made} new forecasts")
     accuracy = work.warehouse.query("FROM marts.forecast_accuracy").to_pylist()
@@ -154,6 +153,8 @@ def published_warehouse(work: Work) -> tuple[Metadata, str | None]:
     Source: the pipeline's own file. Nothing is copied when nothing changed. Nothing that was erased is left in
     either file, and models that the copy does not name are removed.
     """
+    from redpop_assets.refresh.published import refresh_published
+
     published, pruned = refresh_published(work.warehouse, work.models)
     work.progress(f"{'published' if published.changed else 'unchanged:'} {published.path}")
     metadata: Metadata = {

@@ -1,19 +1,18 @@
 """Layer models: the shared training set, one asset per predictor, and who speaks for a subreddit. How: see refresh/."""
 
 from collections.abc import Mapping
+from typing import TYPE_CHECKING
 
 import dagster as dg
 
+from redpop_assets import versions
 from redpop_assets.assets.tables import AssetPlan, Metadata, TableAssets, Work
 from redpop_assets.automation import on_new_training_data
-from redpop_assets.pages.champions import history_markdown
 from redpop_assets.predictors.registry import predictor_class
-from redpop_assets.refresh.champions import CODE_VERSION as CHAMPIONS_VERSION
-from redpop_assets.refresh.champions import refresh_champion
-from redpop_assets.refresh.predictors import PredictorState, refresh_predictor
-from redpop_assets.refresh.training_set import CODE_VERSION as TRAINING_VERSION
-from redpop_assets.refresh.training_set import refresh_training_set
 from redpop_assets.resources import deployed_encoders, deployed_families
+
+if TYPE_CHECKING:
+    from redpop_assets.refresh.predictors import PredictorState
 
 _TRAINING = ("models.training_set", "models.training_columns")
 
@@ -32,7 +31,7 @@ def model_assets(tables: TableAssets) -> list[dg.AssetsDefinition]:
             AssetPlan(
                 name="training_set",
                 together=True,
-                code_versions=dict.fromkeys(_TRAINING, TRAINING_VERSION),
+                code_versions=dict.fromkeys(_TRAINING, versions.TRAINING_SET),
                 deps=dict.fromkeys(_TRAINING, inputs),
                 condition=on_new_training_data(settings.nightly_cron),
             ),
@@ -41,7 +40,7 @@ def model_assets(tables: TableAssets) -> list[dg.AssetsDefinition]:
         *(_predictor_asset(tables, name) for name in settings.predictor_names),
         tables.asset(
             AssetPlan(
-                code_versions={"models.champions": CHAMPIONS_VERSION},
+                code_versions={"models.champions": versions.CHAMPIONS},
                 deps={
                     "models.champions": (
                         "models.training_set",
@@ -61,6 +60,8 @@ def training_set(work: Work) -> Mapping[str, Metadata]:
     All of train and validation had matured when the test part began, and no picture is on both sides.
     Columns that became known only after the post are refused.
     """
+    from redpop_assets.refresh.training_set import refresh_training_set
+
     settings = work.settings
     built = refresh_training_set(
         work.warehouse,
@@ -81,6 +82,8 @@ def _predictor_asset(tables: TableAssets, name: str) -> dg.AssetsDefinition:
     table = f"models.{name}"
 
     def predictor(work: Work) -> tuple[Metadata, str]:
+        from redpop_assets.refresh.predictors import refresh_predictor
+
         state = refresh_predictor(
             name,
             work.subreddit,
@@ -111,7 +114,7 @@ def _predictor_asset(tables: TableAssets, name: str) -> dg.AssetsDefinition:
     )
 
 
-def _described(state: PredictorState) -> Metadata:
+def _described(state: "PredictorState") -> Metadata:
     row = state.row
     return {
         **{name: row[name] for name in ("status", "train_rows", "train_seconds", "snapshot")},
@@ -129,6 +132,9 @@ def champions(work: Work) -> Mapping[str, Metadata]:
     Candidates are chosen on the validation part and judged on the test part: nobody who loses to the median is
     champion, and one that is gives way only to what is better beyond chance. A new row when a model changed.
     """
+    from redpop_assets.pages.champions import history_markdown
+    from redpop_assets.refresh.champions import refresh_champion
+
     settings, warehouse, subreddit = work.settings, work.warehouse, work.subreddit
     row, judged_now = refresh_champion(
         warehouse, work.models, subreddit, settings.predictor_names, seed=settings.seed, progress=work.progress

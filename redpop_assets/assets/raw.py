@@ -7,18 +7,16 @@ from typing import TYPE_CHECKING
 import dagster as dg
 from pydantic import Field
 
-from redpop_assets import markdown
+from redpop_assets import markdown, versions
 from redpop_assets.assets.tables import AssetPlan, Metadata, TableAssets, Work
 from redpop_assets.checks import FileCheck
 from redpop_assets.errors import RedditBusy, RedPopError
-from redpop_assets.reddit.plan import CODE_VERSION as HARVEST_VERSION
-from redpop_assets.storage import forgetting
-from redpop_assets.storage.images import ImageStore
-from redpop_assets.storage.warehouse import Warehouse
 
 if TYPE_CHECKING:
     from redpop_assets.reddit.harvest import Harvest, ListingRead
     from redpop_assets.reddit.plan import HarvestPlan
+    from redpop_assets.storage.images import ImageStore
+    from redpop_assets.storage.warehouse import Warehouse
 
 _TABLES = (
     "raw.submissions",
@@ -55,7 +53,7 @@ def raw_assets(tables: TableAssets) -> list[dg.AssetsDefinition]:
             AssetPlan(
                 name="harvest",
                 together=True,
-                code_versions=dict.fromkeys(_TABLES, HARVEST_VERSION),
+                code_versions=dict.fromkeys(_TABLES, versions.HARVEST),
                 resources=("warehouse", "reddit"),
                 pool="reddit",
                 config=HarvestConfig,
@@ -67,8 +65,8 @@ def raw_assets(tables: TableAssets) -> list[dg.AssetsDefinition]:
         ),
         tables.asset(
             AssetPlan(
-                code_versions={forgetting.TOMBSTONES: forgetting.CODE_VERSION},
-                deps={forgetting.TOMBSTONES: ("raw.submissions", "raw.observations", "raw.presence")},
+                code_versions={"raw.tombstones": versions.FORGETTING},
+                deps={"raw.tombstones": ("raw.submissions", "raw.observations", "raw.presence")},
                 resources=("warehouse", "images"),
                 file_checks=(
                     FileCheck(
@@ -104,6 +102,7 @@ def tombstones(work: Work) -> Mapping[str, Metadata]:
     warehouse's files are cleaned when it is published.
     """
     from redpop_assets.images.orphans import remove_orphans, stray_files
+    from redpop_assets.storage import forgetting
 
     warehouse, images = work.warehouse, work.images
     forgotten = forgetting.forget(warehouse, images, forgetting.due(warehouse, work.subreddit))
@@ -118,7 +117,7 @@ def tombstones(work: Work) -> Mapping[str, Metadata]:
         "that was closed"
     )
     return {
-        forgetting.TOMBSTONES: {
+        "raw.tombstones": {
             "posts_forgotten": forgotten.posts,
             "files_removed": files,
             "posts_anonymised": anonymised,
@@ -126,7 +125,7 @@ def tombstones(work: Work) -> Mapping[str, Metadata]:
     }
 
 
-def _stray_files(warehouse: Warehouse, images: ImageStore) -> int:
+def _stray_files(warehouse: "Warehouse", images: "ImageStore") -> int:
     from redpop_assets.images.orphans import stray_files
 
     return sum(map(len, stray_files(warehouse, images, older_than=_SETTLED)))

@@ -9,7 +9,7 @@ import inspect
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
-from typing import Any, Literal, TypeVar
+from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 import dagster as dg
 
@@ -24,15 +24,17 @@ from redpop_assets.checks import (
     verdict,
 )
 from redpop_assets.features.family import Encoders
-from redpop_assets.refresh.drift import Sample, accept_renewed, read_sample
 from redpop_assets.refresh.partition import partition_filter
 from redpop_assets.resources import RedditResource, deployed_encoders
 from redpop_assets.settings import Settings
-from redpop_assets.storage.images import ImageStore
-from redpop_assets.storage.models import ModelStore
-from redpop_assets.storage.rows import Reader
 from redpop_assets.storage.schema import Schema
-from redpop_assets.storage.warehouse import Warehouse
+
+if TYPE_CHECKING:
+    from redpop_assets.refresh.drift import Sample
+    from redpop_assets.storage.images import ImageStore
+    from redpop_assets.storage.models import ModelStore
+    from redpop_assets.storage.rows import Reader
+    from redpop_assets.storage.warehouse import Warehouse
 
 OWNERS = ["team:redpop"]
 
@@ -79,19 +81,19 @@ class Work:
         return name
 
     @property
-    def warehouse(self) -> Warehouse:
+    def warehouse(self) -> "Warehouse":
         """The warehouse of the deployment."""
         found: Warehouse = self._context.resources.warehouse
         return found
 
     @property
-    def images(self) -> ImageStore:
+    def images(self) -> "ImageStore":
         """Its image files."""
         found: ImageStore = self._context.resources.images
         return found
 
     @property
-    def models(self) -> ModelStore:
+    def models(self) -> "ModelStore":
         """Its model files."""
         found: ModelStore = self._context.resources.models
         return found
@@ -287,6 +289,8 @@ class TableAssets:
         Without `said` nobody asked for the table itself, only for checks of it; without a community, of all of them.
         The data version is the digest: what is equal is not new, whenever it was written.
         """
+        from redpop_assets.refresh.drift import accept_renewed, read_sample
+
         selected = {check.name for check in context.selected_asset_check_keys if check.asset_key == asset_key(table)}
         if said is None and not selected:
             return
@@ -338,7 +342,7 @@ class TableAssets:
         return deployed_encoders(self.settings)
 
 
-def _report(reader: Reader, table: str, subreddit: str | None) -> tuple[Metadata, str]:
+def _report(reader: "Reader", table: str, subreddit: str | None) -> tuple[Metadata, str]:
     """Row counts of a table, or of its partition, and a digest of the rows."""
     counts: dict[str, int] = {"dagster/row_count": reader.scalar(f"SELECT count(*) FROM {table}")}
     if subreddit is None:

@@ -14,13 +14,14 @@ def accept_drift(
     table: Annotated[str, typer.Argument(help="Table of features, such as image_features. Default: all of them.")] = "",
 ) -> None:
     """Agree that features look different from now on: the check `looks_as_before` compares with their present state."""
-    from redpop_assets.refresh.drift import COMPARED_TABLES, accept_drift, compared_table
+    from redpop_assets.features.registry import COMPARED
+    from redpop_assets.refresh.drift import accept_drift, compared_table
     from redpop_assets.resources import deployed_encoders, open_warehouse
     from redpop_assets.settings import load_settings
 
     settings = load_settings()
     (name,) = chosen(settings, [subreddit])
-    tables = [compared_table(table)] if table else sorted(COMPARED_TABLES)
+    tables = [compared_table(table)] if table else sorted(COMPARED)
     accepted = accept_drift(open_warehouse(settings), name, deployed_encoders(settings), tables)
     for accepted_table, drifts in accepted.items():
         for drift in drifts:

@@ -1,14 +1,14 @@
 """What an encoder is: content in, unit vectors out, and the record of which weights made them. Imports no torch."""
 
+from __future__ import annotations
+
 import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from importlib.metadata import version
 from typing import TYPE_CHECKING, Literal, Protocol
 
-import numpy as np
-import numpy.typing as npt
-
+from redpop_assets.arrays import np, npt
 from redpop_assets.encoders.names import EncoderName, WeightsKind
 from redpop_assets.errors import RedPopError
 
@@ -73,7 +73,7 @@ class TextEncoder(Protocol):
 
 
 def describe(
-    name: EncoderName, modality: Modality, dimension: int, state: "Mapping[str, torch.Tensor]", distribution: str
+    name: EncoderName, modality: Modality, dimension: int, state: Mapping[str, torch.Tensor], distribution: str
 ) -> Provenance:
     """Provenance of a loaded encoder; `distribution` is the Python package whose code runs it."""
     library = f"{distribution} {version(distribution)} (torch {version('torch')})"
@@ -97,7 +97,7 @@ def unit_rows(vectors: npt.NDArray[np.floating], item: str) -> npt.NDArray[np.fl
     return unit
 
 
-def weights_sha256(state: "Mapping[str, torch.Tensor]") -> str:
+def weights_sha256(state: Mapping[str, torch.Tensor]) -> str:
     """SHA-256 over the sorted names, types, shapes and bytes of all tensors, whatever their device and layout."""
     import torch
 

@@ -5,15 +5,15 @@ The judges: `redpop_assets.encoders.iipa` (intrinsic popularity), `nima` (how pe
 means for a community is its percentile there.
 """
 
+from __future__ import annotations
+
 import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from importlib.metadata import version
 from typing import TYPE_CHECKING, Final, Literal, Protocol
 
-import numpy as np
-import numpy.typing as npt
-
+from redpop_assets.arrays import np, npt
 from redpop_assets.encoders.base import Provenance, weights_sha256
 
 if TYPE_CHECKING:
@@ -48,7 +48,7 @@ class ImageScorer(Protocol):
     name: str
     provenance: ScorerProvenance
 
-    def score(self, images: "Sequence[Image.Image]") -> dict[str, npt.NDArray[np.float32]]:
+    def score(self, images: Sequence[Image.Image]) -> dict[str, npt.NDArray[np.float32]]:
         """Scores of the images, in their order.
 
         Returns:
@@ -90,7 +90,7 @@ class VectorScorer:
 
 
 def vector_provenance(
-    scorer: str, weights: str, state: "Mapping[str, torch.Tensor]", encoder: Provenance
+    scorer: str, weights: str, state: Mapping[str, torch.Tensor], encoder: Provenance
 ) -> ScorerProvenance:
     """Provenance of a head on vectors: its digest covers the head and the encoder, and so does `random`."""
     both = f"{weights_sha256(state)}\0{encoder.weights_sha256}"

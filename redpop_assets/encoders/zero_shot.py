@@ -12,6 +12,8 @@ in the spirit of SentiBank (Borth et al. 2013) with a valence of -1, 0 or 1, `ze
 valences were given by hand and rated by no panel. The spelling is American.
 """
 
+from __future__ import annotations
+
 import csv
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -19,9 +21,7 @@ from functools import cache
 from pathlib import Path
 from typing import Final
 
-import numpy as np
-import numpy.typing as npt
-
+from redpop_assets.arrays import np, npt
 from redpop_assets.encoders.base import TextEncoder, unit_rows
 
 CODE_VERSION: Final = "1"

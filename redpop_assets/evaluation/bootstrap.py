@@ -5,16 +5,17 @@ section 3.8). A resample is a row of weights: how often each post was drawn. A s
 at once, without sorting or copying the posts again for each.
 """
 
+from __future__ import annotations
+
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from typing import TypeAlias
 
-import numpy as np
-import numpy.typing as npt
-
+from redpop_assets.arrays import np, npt
 from redpop_assets.evaluation.metrics import MIN_POSTS
 
-Weights = npt.NDArray[np.float64]
-Statistic = Callable[[Weights], npt.NDArray[np.float64]]
+Weights: TypeAlias = "npt.NDArray[np.float64]"
+Statistic: TypeAlias = "Callable[[Weights], npt.NDArray[np.float64]]"
 """Maps weights (b, n) of n posts to b values; NaN where the statistic is not defined on a resample."""
 
 _CELLS_AT_ONCE = 100_000  # weights held at a time: 0.8 MB, so that what is made of them stays in the cache

@@ -24,9 +24,6 @@ Floats = npt.NDArray[np.float32]
 Numbers = npt.NDArray[np.float64]
 Clusters = npt.NDArray[np.int64]
 
-CODE_VERSION: Final = "1"
-"""Raise it whenever a number of the catalogue would come out differently."""
-
 SUSPICIOUS: Final = 0.5
 """Size of a rank correlation with the score that no honest feature is known to reach alone."""
 

@@ -10,13 +10,15 @@ the function g(t) + h(v) that is nearest to f in squared error over all n x n pa
 whatever f is good for, it is not an interaction of picture and text.
 """
 
+from __future__ import annotations
+
 from collections.abc import Callable
+from typing import TypeAlias
 
-import numpy as np
-import numpy.typing as npt
+from redpop_assets.arrays import np, npt
 
-Doubles = npt.NDArray[np.float64]
-Rows = npt.NDArray[np.int64]
+Doubles: TypeAlias = "npt.NDArray[np.float64]"
+Rows: TypeAlias = "npt.NDArray[np.int64]"
 
 
 def additive_projection(

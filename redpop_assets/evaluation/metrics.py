@@ -5,10 +5,11 @@ subreddit: the pooled correlation of several says little more than which subredd
 defined is None, never 0 or NaN.
 """
 
+from __future__ import annotations
+
 from typing import Final
 
-import numpy as np
-import numpy.typing as npt
+from redpop_assets.arrays import np, npt
 
 MIN_POSTS: Final = 3
 """Fewest posts for a correlation."""

@@ -4,11 +4,12 @@ Two posts of one subreddit, made within hours of each other, had the same audien
 fuzzed by about ten points, so only clear differences make a pair (after Hessel, Lee & Mimno 2017).
 """
 
+from __future__ import annotations
+
 from dataclasses import dataclass
 from datetime import timedelta
 
-import numpy as np
-import numpy.typing as npt
+from redpop_assets.arrays import np, npt
 
 
 @dataclass(frozen=True, slots=True)

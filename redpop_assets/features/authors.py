@@ -12,14 +12,14 @@ share of posts among posts and comments, depth in the thread, share of threads t
 comments with an answer, median time to an answer, and the four shares of comment scores.
 """
 
+from __future__ import annotations
+
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
-import numpy as np
-import numpy.typing as npt
-
+from redpop_assets.arrays import np, npt
 from redpop_assets.features.family import Encoders, Family, Features, Subjects
 from redpop_assets.features.past import (
     SECONDS_PER_DAY,

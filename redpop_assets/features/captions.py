@@ -5,15 +5,15 @@ Captions are Reddit titles: up to 300 characters of any script, often with tags 
 zeros from them, never NaN.
 """
 
+from __future__ import annotations
+
 import re
 import sys
 import unicodedata
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Final
 
-import numpy as np
-import numpy.typing as npt
-
+from redpop_assets.arrays import np, npt
 from redpop_assets.features.family import CHEAP_CHUNK, Encoders, Family, Features, Subjects
 from redpop_assets.features.tokens import BRACKETED, EMOJI, NUMBER, RESOLUTION, cased_words
 
@@ -171,7 +171,7 @@ def caption_features(captions: Sequence[str]) -> dict[str, npt.NDArray[np.float3
 
 
 def _describe(
-    captions: Sequence[str], analyzer: "SentimentIntensityAnalyzer"
+    captions: Sequence[str], analyzer: SentimentIntensityAnalyzer
 ) -> dict[str, npt.NDArray[np.int64] | npt.NDArray[np.float64]]:
     """The columns of some captions, at least one."""
     words_of = [cased_words(caption) for caption in captions]

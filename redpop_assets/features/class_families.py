@@ -12,6 +12,8 @@ WordNet decides what is a kind of what, not the eye: wheeled vehicles are contai
 922 and 923) are food, and "cup" (968) is a punch and so alcohol.
 """
 
+from __future__ import annotations
+
 import csv
 import math
 import sys
@@ -22,9 +24,7 @@ from functools import cache
 from pathlib import Path
 from typing import Final
 
-import numpy as np
-import numpy.typing as npt
-
+from redpop_assets.arrays import np, npt
 from redpop_assets.errors import RedPopError
 from redpop_assets.features.family import Encoders, Features, Subjects
 from redpop_assets.features.family import Family as FeatureFamily

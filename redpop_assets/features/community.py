@@ -5,12 +5,12 @@ so that growth and decline of a community need not be learnt from the calendar d
 `redpop_assets.features.authors`: only from strictly earlier posts, and only once they were mature.
 """
 
+from __future__ import annotations
+
 from collections.abc import Sequence
 from typing import Final
 
-import numpy as np
-import numpy.typing as npt
-
+from redpop_assets.arrays import np, npt
 from redpop_assets.features.family import Encoders, Family, Features, Subjects
 from redpop_assets.features.past import (
     SECONDS_PER_DAY,

@@ -6,14 +6,14 @@ trained on them fails on new posts. So each post of the train part is scored by 
 every other post by that of the whole train part.
 """
 
+from __future__ import annotations
+
 import json
 from collections.abc import Hashable, Sequence
 from pathlib import Path
 from typing import Final, Self
 
-import numpy as np
-import numpy.typing as npt
-
+from redpop_assets.arrays import np, npt
 from redpop_assets.errors import ArtifactError
 
 CODE_VERSION: Final = "1"

@@ -4,6 +4,8 @@ The graph runs several encoders in one pass over the pictures (`redpop_assets.re
 a single one, for a post that is not made yet.
 """
 
+from __future__ import annotations
+
 from typing import Final
 
 from redpop_assets.encoders.base import CODE_VERSION

@@ -4,14 +4,13 @@ The network and its emotions are the user's choice, such as the 28 of GoEmotions
 none. The lexica of `redpop_assets.features.captions` are there without any.
 """
 
+from __future__ import annotations
+
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, Final
 
-import numpy as np
-import numpy.typing as npt
-import pyarrow as pa
-
+from redpop_assets.arrays import np, npt, pa
 from redpop_assets.errors import WeightsUnavailable
 from redpop_assets.features.family import Encoders, Family, Features, Subjects
 

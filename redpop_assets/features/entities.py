@@ -5,14 +5,14 @@ Conference (MUC-7): Time, Location, Organization, Person, Money, Percent and Dat
 eighteen labels of OntoNotes; here they are folded to the seven.
 """
 
+from __future__ import annotations
+
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Final
 
-import numpy as np
-import numpy.typing as npt
-
+from redpop_assets.arrays import np, npt
 from redpop_assets.errors import WeightsUnavailable
 from redpop_assets.features.family import Encoders, Family, Features, Subjects
 
@@ -74,7 +74,7 @@ class Entities:
         WeightsUnavailable: the pipeline has no entity recogniser (`ner`).
     """
 
-    def __init__(self, model: str, language: "Language") -> None:
+    def __init__(self, model: str, language: Language) -> None:
         from thinc.api import NumpyOps
 
         if "ner" not in language.pipe_names:
@@ -139,7 +139,7 @@ def load_entities(model: str) -> Entities:
         ) from error
 
 
-def _load(model: str) -> "Language":
+def _load(model: str) -> Language:
     import spacy
 
     from redpop_assets.encoders.weights import from_package, from_path

@@ -10,13 +10,13 @@ a post counts only if both its vectors are there, for both means alike; what can
 matter for its own environment.
 """
 
+from __future__ import annotations
+
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-import numpy as np
-import numpy.typing as npt
-
+from redpop_assets.arrays import np, npt
 from redpop_assets.features.family import Encoders, Family, Features, Subjects
 from redpop_assets.features.past import (
     Flags,

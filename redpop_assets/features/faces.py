@@ -6,20 +6,20 @@ and weights are those of the package facenet-pytorch. Whose face it is nobody as
 computed.
 """
 
+from __future__ import annotations
+
 import math
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
-import numpy as np
-import numpy.typing as npt
-
+from redpop_assets.arrays import np, npt
 from redpop_assets.features.family import Encoders, Family, Features, Subjects
 
 if TYPE_CHECKING:
     from PIL.Image import Image
 
-Floats = npt.NDArray[np.float32]
+Floats: TypeAlias = "npt.NDArray[np.float32]"
 
 CODE_VERSION: Final = "1"
 """Raise it whenever a picture would get other numbers than before."""
@@ -70,7 +70,7 @@ class FaceDetector:
             keep_all=True, min_face_size=LEAST_FACE, thresholds=_THRESHOLDS, device=torch.device(device)
         ).eval()
 
-    def find(self, images: "Sequence[Image]") -> list[Floats]:
+    def find(self, images: Sequence[Image]) -> list[Floats]:
         """Find the faces of pictures.
 
         Args:
@@ -89,7 +89,7 @@ class FaceDetector:
         with threads_per_pass(1), ThreadPoolExecutor(self._workers, thread_name_prefix="redpop-faces") as pool:
             return list(pool.map(lambda index: self._faces(images[index]), range(len(images))))
 
-    def _faces(self, image: "Image") -> Floats:
+    def _faces(self, image: Image) -> Floats:
         copy = _working_copy(image)
         if min(copy.size) < LEAST_FACE:  # the network has no size to look at
             return np.empty((0, 5), np.float32)
@@ -167,7 +167,7 @@ def _described(faces: Floats) -> tuple[float, ...]:
     )
 
 
-def _working_copy(image: "Image") -> "Image":
+def _working_copy(image: Image) -> Image:
     """The picture with a longest edge of at most `WORKING_EDGE`; a small one stays as it is."""
     from PIL.Image import Resampling
 

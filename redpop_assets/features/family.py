@@ -9,15 +9,15 @@ Here is only what a family is and what it may ask. How rows are found, written a
 `redpop_assets.refresh`.
 """
 
+from __future__ import annotations
+
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Collection, Hashable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any, Final, Literal, TypeVar
+from typing import TYPE_CHECKING, Any, Final, Literal, TypeAlias, TypeVar
 
-import numpy as np
-import numpy.typing as npt
-import pyarrow as pa
+from redpop_assets.arrays import np, npt, pa
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -28,8 +28,8 @@ if TYPE_CHECKING:
     from redpop_assets.storage.history import History
 
 T = TypeVar("T")
-Floats = npt.NDArray[np.float32]
-Features = Mapping[str, npt.NDArray[np.float32] | pa.Array]
+Floats: TypeAlias = "npt.NDArray[np.float32]"
+Features: TypeAlias = "Mapping[str, npt.NDArray[np.float32] | pa.Array]"
 """Column -> one value per subject: (n,) or (n, k) float32, or an Arrow array of n where a table holds no numbers."""
 
 Grain = Literal["caption", "picture", "pair", "post"]
@@ -67,7 +67,7 @@ class Encoders:
     entities: str = ""
     emotions: str = ""
 
-    def only(self, fields: Collection[str]) -> "Encoders":
+    def only(self, fields: Collection[str]) -> Encoders:
         """Those of some fields; the others are empty."""
         return Encoders(**{name: value if name in fields else "" for name, value in asdict(self).items()})
 
@@ -80,7 +80,7 @@ class Networks:
         judges: the scorers of pictures whose weights the deployment names.
     """
 
-    def __init__(self, device: str, judges: "Judges") -> None:
+    def __init__(self, device: str, judges: Judges) -> None:
         self.device = device
         self.judges = judges
         self._kept: dict[Hashable, Any] = {}
@@ -92,7 +92,7 @@ class Networks:
         found: T = self._kept[key]
         return found
 
-    def text_encoder(self, name: str) -> "TextEncoder":
+    def text_encoder(self, name: str) -> TextEncoder:
         """The caption encoder of that name.
 
         Raises:
@@ -102,7 +102,7 @@ class Networks:
 
         return self.kept(("text", name), lambda: load_text_encoder(name, device=self.device))
 
-    def image_encoder(self, name: str) -> "ImageNetwork":
+    def image_encoder(self, name: str) -> ImageNetwork:
         """The image encoder of that name, with the probabilities of its classes where it has some.
 
         Raises:
@@ -144,8 +144,8 @@ class Timeline:
         caption_vectors: (n, e) float32; likewise.
     """
 
-    everybody: "History"
-    here: "History"
+    everybody: History
+    here: History
     subreddit: str
     due: npt.NDArray[np.bool_]
     subscribers: npt.NDArray[np.float64]
@@ -169,7 +169,7 @@ class Subjects(ABC):
         self.networks = networks
         self._kept: dict[Hashable, Any] = {}
 
-    def kept(self, make: Callable[["Subjects"], T]) -> T:
+    def kept(self, make: Callable[[Subjects], T]) -> T:
         """What `make` returns of these subjects, computed once: families of one step share a decoding this way."""
         if make not in self._kept:
             self._kept[make] = make(self)
@@ -184,7 +184,7 @@ class Subjects(ABC):
         """The n texts of captions."""
         raise NotAsked("captions")
 
-    def pictures(self, draft_edge: int | None = None) -> "Sequence[Image]":  # noqa: ARG002
+    def pictures(self, draft_edge: int | None = None) -> Sequence[Image]:  # noqa: ARG002
         """The n RGB pictures, opened on access, at a fraction of their size if that keeps twice `draft_edge`."""
         raise NotAsked("pictures")
 
@@ -217,7 +217,7 @@ class Subjects(ABC):
         raise NotAsked("timeline")
 
 
-Compute = Callable[[Subjects, Encoders], Features | None]
+Compute: TypeAlias = "Callable[[Subjects, Encoders], Features | None]"
 """Features of n subjects, None where the network in question gives none."""
 
 

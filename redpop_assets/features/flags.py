@@ -1,11 +1,11 @@
 """The yes-or-no facts of a post: what its author declared, and what moderators may have changed since."""
 
+from __future__ import annotations
+
 from collections.abc import Sequence
 from typing import Final
 
-import numpy as np
-import numpy.typing as npt
-
+from redpop_assets.arrays import np, npt
 from redpop_assets.features.family import Encoders, Family, Features, Subjects
 
 CODE_VERSION: Final = "1"

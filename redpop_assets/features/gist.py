@@ -6,13 +6,14 @@ domain. A filter passes only a part of the spectrum, so only that part is transf
 needs: the modulus of a response does not change when its spectrum is moved to zero frequency.
 """
 
+from __future__ import annotations
+
 from functools import cache
-from typing import Final, NamedTuple
+from typing import Final, NamedTuple, TypeAlias
 
-import numpy as np
-import numpy.typing as npt
+from redpop_assets.arrays import np, npt
 
-Floats = npt.NDArray[np.float32]
+Floats: TypeAlias = "npt.NDArray[np.float32]"
 
 EDGE: Final = 128
 """Edge of the square grey picture that is described (pixels)."""

@@ -9,16 +9,16 @@ What is written in a picture may name people, so the words are nowhere kept: fea
 is written by the caption encoder.
 """
 
+from __future__ import annotations
+
 import math
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
-import numpy as np
-import numpy.typing as npt
-
+from redpop_assets.arrays import np, npt
 from redpop_assets.features.captions import EMOTIONS, caption_features
 from redpop_assets.features.family import Encoders, Family, Features, Subjects
 
@@ -27,8 +27,8 @@ if TYPE_CHECKING:
 
     from redpop_assets.encoders.base import TextEncoder
 
-Floats = npt.NDArray[np.float32]
-Pixels = npt.NDArray[np.uint8]
+Floats: TypeAlias = "npt.NDArray[np.float32]"
+Pixels: TypeAlias = "npt.NDArray[np.uint8]"
 
 CODE_VERSION: Final = "1"
 """Raise it whenever a picture would get other numbers than before."""
@@ -133,7 +133,7 @@ class TextReader:
         characters: str = reader.get_rt_info(["framework", "character"]).astype(str)
         self._decode = CTCLabelDecode(character=characters.splitlines())
 
-    def read(self, images: "Sequence[Image]") -> list[list[Line]]:
+    def read(self, images: Sequence[Image]) -> list[list[Line]]:
         """Read pictures.
 
         Args:
@@ -149,7 +149,7 @@ class TextReader:
         with ThreadPoolExecutor(self._workers, thread_name_prefix="redpop-reader") as pool:
             return list(pool.map(lambda index: self._lines(images[index]), range(len(images))))
 
-    def _lines(self, image: "Image") -> list[Line]:
+    def _lines(self, image: Image) -> list[Line]:
         pixels = _working_copy(image)
         height, width, _ = pixels.shape
         lines = []
@@ -229,7 +229,7 @@ def load_text_reader(*, workers: int | None = None) -> TextReader:
         return TextReader(finder, reader, workers=workers or min(_MOST_WORKERS, torch.get_num_threads()))
 
 
-def image_text_features(read: Sequence[Sequence[Line]], encoder: "TextEncoder") -> dict[str, Floats]:
+def image_text_features(read: Sequence[Sequence[Line]], encoder: TextEncoder) -> dict[str, Floats]:
     """Describe what is written in pictures.
 
     Args:
@@ -297,7 +297,7 @@ def _areas(boxes: npt.NDArray[np.floating[Any]]) -> npt.NDArray[np.floating[Any]
     return areas / 2
 
 
-def _working_copy(image: "Image") -> Pixels:
+def _working_copy(image: Image) -> Pixels:
     """(h, w, 3) uint8 in the order blue, green, red, with a longest edge of at most `WORKING_EDGE`."""
     from PIL.Image import Resampling
 

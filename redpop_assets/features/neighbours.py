@@ -9,13 +9,13 @@ gives for two posts depends on their places in time alone, and not on how many p
 (1e-6) before they are compared, so that copies of one vector are equally near wherever they stand.
 """
 
+from __future__ import annotations
+
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
-import numpy as np
-import numpy.typing as npt
-
+from redpop_assets.arrays import np, npt
 from redpop_assets.features.family import Encoders, Family, Features, Subjects
 from redpop_assets.features.past import (
     LONGEST_PAUSE_DAYS,

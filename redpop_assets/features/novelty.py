@@ -5,13 +5,13 @@ tell something. A post sees the captions of strictly earlier seconds only, so no
 later.
 """
 
+from __future__ import annotations
+
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
-import numpy as np
-import numpy.typing as npt
-
+from redpop_assets.arrays import np, npt
 from redpop_assets.features.family import Encoders, Family, Features, Subjects
 from redpop_assets.features.tokens import caption_tokens
 
@@ -110,7 +110,7 @@ class _Block:
     origin: int
     first: npt.NDArray[np.int64]
     last: npt.NDArray[np.int64]
-    captions: "csr_array"
+    captions: csr_array
 
 
 def _numbered(tokens: Sequence[Sequence[str]]) -> list[npt.NDArray[np.int64]]:

@@ -11,17 +11,18 @@ what is computed from it:
 Features belong in the modules that use this; here are only the order of time and the sums and order statistics over it.
 """
 
+from __future__ import annotations
+
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import Final, Self
+from typing import Final, Self, TypeAlias
 
-import numpy as np
-import numpy.typing as npt
+from redpop_assets.arrays import np, npt
 
-Ints = npt.NDArray[np.int64]
-Doubles = npt.NDArray[np.float64]
-Floats = npt.NDArray[np.float32]
-Flags = npt.NDArray[np.bool_]
+Ints: TypeAlias = "npt.NDArray[np.int64]"
+Doubles: TypeAlias = "npt.NDArray[np.float64]"
+Floats: TypeAlias = "npt.NDArray[np.float32]"
+Flags: TypeAlias = "npt.NDArray[np.bool_]"
 
 SECONDS_PER_DAY: Final = 86_400
 
@@ -58,7 +59,7 @@ class Posts:
         found: Flags = ~np.isnan(self.scores)
         return found
 
-    def take(self, rows: Ints) -> "Posts":
+    def take(self, rows: Ints) -> Posts:
         """The posts of these rows, which must be all, in another order."""
         return Posts(self.created[rows], self.visible_from[rows], self.scores[rows], self.rank[rows])
 

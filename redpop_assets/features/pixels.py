@@ -3,14 +3,14 @@
 Every image is brought to one size first, its working copy; other modules that measure pixels start from the same copy.
 """
 
+from __future__ import annotations
+
 import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
-import numpy as np
-import numpy.typing as npt
-
+from redpop_assets.arrays import np, npt
 from redpop_assets.features.text_area import text_share
 
 if TYPE_CHECKING:
@@ -65,7 +65,7 @@ class WorkingCopy:
 
     rgb: npt.NDArray[np.uint8]
     hsv: npt.NDArray[np.uint8]
-    grey_image: "Image"
+    grey_image: Image
 
     @property
     def grey(self) -> npt.NDArray[np.uint8]:
@@ -73,7 +73,7 @@ class WorkingCopy:
         return np.asarray(self.grey_image)
 
 
-def working_copy(image: "Image") -> WorkingCopy:
+def working_copy(image: Image) -> WorkingCopy:
     """Bring a decoded image to the size at which all are measured.
 
     Raises:
@@ -90,7 +90,7 @@ def working_copy(image: "Image") -> WorkingCopy:
 
 
 def pixel_features(
-    images: "Iterable[Image]", original_sizes: Sequence[tuple[int, int]]
+    images: Iterable[Image], original_sizes: Sequence[tuple[int, int]]
 ) -> dict[str, npt.NDArray[np.float32]]:
     """Measure images.
 

@@ -3,10 +3,11 @@
 Judges write features.image_scores, a row each; predictors read the view that puts them side by side.
 """
 
+from __future__ import annotations
+
 from typing import Final
 
-import numpy as np
-
+from redpop_assets.arrays import np
 from redpop_assets.encoders.heads import CODE_VERSION, VectorScorer
 from redpop_assets.features.family import Encoders, Family, Features, Floats, Subjects
 

@@ -47,6 +47,9 @@ FAMILIES: Final = tuple(map(_family, _DECLARED))
 BLOCKS: Final[Mapping[str, Family]] = {family.name: family for family in FAMILIES if family.block}
 """Those that predictors may learn from, by name."""
 
+COMPARED: Final[Mapping[str, Family]] = {family.filled_table: family for family in FAMILIES if family.compared}
+"""Those whose features are compared with what was accepted, by the table that is filled."""
+
 STEPS: Final[Mapping[str, tuple[Family, ...]]] = {
     step: tuple(family for family in FAMILIES if (family.step or family.name) == step)
     for step in dict.fromkeys(family.step or family.name for family in FAMILIES)

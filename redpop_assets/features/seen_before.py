@@ -6,12 +6,12 @@ community that were mature when it was, so that a percentile, once known, never 
 picture is only weakly like the earlier one, and one earlier score says little, so means are shrunk.
 """
 
+from __future__ import annotations
+
 from collections.abc import Sequence
 from typing import Final
 
-import numpy as np
-import numpy.typing as npt
-
+from redpop_assets.arrays import np, npt
 from redpop_assets.features.family import Encoders, Family, Features, Subjects
 from redpop_assets.features.past import (
     Doubles,

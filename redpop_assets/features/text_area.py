@@ -7,15 +7,16 @@ of a stroke width transform, which needs sharper pictures than a working copy is
 small for it, as are lines that are much inclined.
 """
 
-from typing import Final, NamedTuple
+from __future__ import annotations
 
-import numpy as np
-import numpy.typing as npt
+from typing import Final, NamedTuple, TypeAlias
 
-Grey = npt.NDArray[np.uint8]
-Mask = npt.NDArray[np.bool_]
-Counts = npt.NDArray[np.int64]
-Reals = npt.NDArray[np.float64]
+from redpop_assets.arrays import np, npt
+
+Grey: TypeAlias = "npt.NDArray[np.uint8]"
+Mask: TypeAlias = "npt.NDArray[np.bool_]"
+Counts: TypeAlias = "npt.NDArray[np.int64]"
+Reals: TypeAlias = "npt.NDArray[np.float64]"
 
 _WIDEST_STROKE: Final = 13  # pixels; a brighter region is a stroke where no square of this edge fits into it
 _LEAST_CONTRAST: Final = 40  # grey levels by which a stroke differs from its surroundings
@@ -46,7 +47,7 @@ class _Components(NamedTuple):
     unevenness: Reals  # standard deviation of the grey
     contrast: Reals  # mean height of the strokes above their surroundings, grey levels
 
-    def only(self, chosen: Mask | Counts) -> "_Components":
+    def only(self, chosen: Mask | Counts) -> _Components:
         return _Components(
             self.top[chosen],
             self.bottom[chosen],

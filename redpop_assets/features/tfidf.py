@@ -4,14 +4,14 @@ Term frequency times inverse document frequency (Salton & Buckley 1988), smoothe
 is its count times ln((1 + n) / (1 + captions with it)) + 1, and a row has length 1.
 """
 
+from __future__ import annotations
+
 from collections import Counter
 from collections.abc import Sequence
 from itertools import pairwise
 from typing import TYPE_CHECKING, Final, Self
 
-import numpy as np
-import numpy.typing as npt
-
+from redpop_assets.arrays import np, npt
 from redpop_assets.features.tokens import CODE_VERSION as TOKENS_VERSION
 from redpop_assets.features.tokens import caption_tokens
 
@@ -55,7 +55,7 @@ class TfIdf:
         kept = sorted(frequent[:MOST_TERMS])
         return cls(kept, _vectorizer(kept).fit(terms).idf_ if kept else np.zeros(0))
 
-    def transform(self, captions: Sequence[str]) -> "csr_array":
+    def transform(self, captions: Sequence[str]) -> csr_array:
         """(n, v) float64, rows of length 1, or 0 where a caption has no term of the vocabulary."""
         from scipy.sparse import csr_array
 
@@ -66,7 +66,7 @@ class TfIdf:
         return csr_array(vectorizer.transform(_terms(captions)))
 
 
-def _vectorizer(terms: Sequence[str]) -> "TfidfVectorizer":
+def _vectorizer(terms: Sequence[str]) -> TfidfVectorizer:
     """scikit-learn's, for captions that are lists of terms.
 
     The vocabulary is given: its own `max_features` keeps the terms that occur most, not those that most captions have,

@@ -5,16 +5,16 @@ as sine and cosine, and as radial basis functions, so that linear models, trees 
 them. Everything is UTC.
 """
 
+from __future__ import annotations
+
 from collections.abc import Mapping
 from types import MappingProxyType
-from typing import Final
+from typing import Final, TypeAlias
 
-import numpy as np
-import numpy.typing as npt
-
+from redpop_assets.arrays import np, npt
 from redpop_assets.features.family import CHEAP_CHUNK, Encoders, Family, Features, Subjects
 
-Floats = npt.NDArray[np.float32]
+Floats: TypeAlias = "npt.NDArray[np.float32]"
 
 CODE_VERSION: Final = "1"
 """Raise it whenever a time would get other numbers than before."""

@@ -4,14 +4,15 @@ The one tokeniser of RedPop: whatever counts words, looks them up or feeds them 
 that a word means the same everywhere.
 """
 
+from __future__ import annotations
+
 import re
 import unicodedata
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
-import pyarrow as pa
-
+from redpop_assets.arrays import pa
 from redpop_assets.features.family import CHEAP_CHUNK, Encoders, Family, Features, Subjects
 
 CODE_VERSION: Final = "1"

@@ -5,6 +5,8 @@ names the features but not their formulas; each one here says which published de
 the working copy of `pixels`, or on a still smaller square made from it, so that the size of a file does not matter.
 """
 
+from __future__ import annotations
+
 import itertools
 import math
 import os
@@ -12,11 +14,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import cache
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, TypeAlias
 
-import numpy as np
-import numpy.typing as npt
-
+from redpop_assets.arrays import np, npt
 from redpop_assets.features.family import Encoders, Family, Features, Subjects
 from redpop_assets.features.gist import DIMENSION as GIST_DIMENSION
 from redpop_assets.features.gist import EDGE as GIST_EDGE
@@ -34,9 +34,9 @@ from redpop_assets.features.pixels import (
 if TYPE_CHECKING:
     from PIL.Image import Image
 
-Floats = npt.NDArray[np.float32]
-Counts = npt.NDArray[np.int64]
-Mask = npt.NDArray[np.bool_]
+Floats: TypeAlias = "npt.NDArray[np.float32]"
+Counts: TypeAlias = "npt.NDArray[np.int64]"
+Mask: TypeAlias = "npt.NDArray[np.bool_]"
 
 CODE_VERSION: Final = "1"
 """Raise it whenever an image would get other numbers than before."""
@@ -84,7 +84,7 @@ _FARTHEST: Final = math.sqrt(2) / 3  # from a corner to the nearest crossing of 
 _NEAR_CROSSING: Final = 1 / 6
 
 
-def visual_features(images: "Iterable[Image]") -> dict[str, Floats]:
+def visual_features(images: Iterable[Image]) -> dict[str, Floats]:
     """Describe images.
 
     Args:
@@ -126,7 +126,7 @@ def visual_features(images: "Iterable[Image]") -> dict[str, Floats]:
 
 
 def describe_images(
-    images: "Sequence[Image]", original_sizes: Sequence[tuple[int, int]], workers: int = 1
+    images: Sequence[Image], original_sizes: Sequence[tuple[int, int]], workers: int = 1
 ) -> tuple[dict[str, npt.NDArray[np.float32]], dict[str, Floats]]:
     """Compute `pixels.pixel_features` and `visual_features` from one decoding and one working copy of each image.
 

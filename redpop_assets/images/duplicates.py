@@ -23,9 +23,6 @@ from redpop_assets.storage.arrow import arrow_table
 if TYPE_CHECKING:
     from redpop_assets.images.decode import ImageInfo
 
-CODE_VERSION: Final = "1"
-"""Raise it when the same posts would be grouped in another way."""
-
 MAX_PHASH_DISTANCE: Final = 6
 """Re-encoding, resizing and greying move a 64-bit pHash by at most 5 bits; unrelated photographs differ in 20."""
 

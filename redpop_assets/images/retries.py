@@ -1,10 +1,6 @@
 """When a URL is asked again: one that did not answer, or one whose picture is stored. The rules keep no state."""
 
 from datetime import datetime, timedelta
-from typing import Final
-
-CODE_VERSION: Final = "1"
-"""Version of the download: raise it when other URLs would be asked for, or other pictures kept."""
 
 MAX_ATTEMPTS = 5
 # An hour less than whole days: a nightly run starts at the same hour and would always miss an exact day by minutes.

@@ -5,6 +5,8 @@ JSON, safetensors and LightGBM text, never as a pickle. Modules of predictors im
 functions: the registry reads the class attributes without paying for either.
 """
 
+from __future__ import annotations
+
 import hashlib
 import json
 import logging
@@ -13,16 +15,14 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, ClassVar, Self
+from typing import Any, ClassVar, Self, TypeAlias
 
-import numpy as np
-from numpy.typing import NDArray
-
+from redpop_assets.arrays import np, npt
 from redpop_assets.errors import ArtifactError, NotTrainable
 from redpop_assets.evaluation.metrics import mae, rmse, spearman
 from redpop_assets.predictors.dataset import BLOCK_NAMES, Dataset
 
-Doubles = NDArray[np.float64]
+Doubles: TypeAlias = "npt.NDArray[np.float64]"
 Progress = Callable[[str], None]
 
 DESCRIPTION = "predictor.json"

@@ -3,17 +3,18 @@
 numpy only. Reading the warehouse and choosing the split happen elsewhere; a `Dataset` never changes after it was made.
 """
 
+from __future__ import annotations
+
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from types import MappingProxyType
+from typing import TypeAlias
 
-import numpy as np
-from numpy.typing import NDArray
-
+from redpop_assets.arrays import np, npt
 from redpop_assets.features.registry import BLOCKS
 
-Floats = NDArray[np.float32]
-Mask = NDArray[np.bool_]
+Floats: TypeAlias = "npt.NDArray[np.float32]"
+Mask: TypeAlias = "npt.NDArray[np.bool_]"
 
 MOST_DEVIATIONS = 4.0
 """Bound of a standardised value."""
@@ -76,7 +77,7 @@ class Block:
         scaled = (self.values - mean) / np.where(deviation > 0, deviation, np.inf)
         return np.clip(np.nan_to_num(scaled), -MOST_DEVIATIONS, MOST_DEVIATIONS).astype(np.float32)
 
-    def pick(self, columns: tuple[str, ...]) -> "Block":
+    def pick(self, columns: tuple[str, ...]) -> Block:
         """Only these columns, in this order.
 
         Raises:
@@ -85,11 +86,11 @@ class Block:
         at = [self.columns.index(column) for column in columns]
         return Block(self.values[:, at], columns, self.present)
 
-    def part(self, rows: slice) -> "Block":
+    def part(self, rows: slice) -> Block:
         """Neighbouring rows, as a view."""
         return Block(self.values[rows], self.columns, self.present[rows])
 
-    def take(self, rows: NDArray[np.intp]) -> "Block":
+    def take(self, rows: npt.NDArray[np.intp]) -> Block:
         """The rows with these positions, in that order, as a copy."""
         return Block(self.values[rows], self.columns, self.present[rows])
 
@@ -116,7 +117,7 @@ class Dataset:
     subreddit: str
     post_ids: tuple[str, ...]
     blocks: Mapping[str, Block]
-    created_at: NDArray[np.datetime64]
+    created_at: npt.NDArray[np.datetime64]
     log_score: Floats | None = None
     captions: tuple[str, ...] = ()
     authors: tuple[str | None, ...] = ()
@@ -161,7 +162,7 @@ class Dataset:
             raise ValueError(f"the {len(self)} posts of r/{self.subreddit} carry no labels")
         return self.log_score
 
-    def select(self, mask: Mask) -> "Dataset":
+    def select(self, mask: Mask) -> Dataset:
         """Keep the posts where `mask` (n,) bool is true; order is kept, arrays are copied.
 
         Raises:
@@ -171,7 +172,7 @@ class Dataset:
             raise ValueError(f"mask must be ({len(self)},) bool, not {mask.shape} {mask.dtype}")
         return self.take(np.flatnonzero(mask))
 
-    def take(self, rows: NDArray[np.intp]) -> "Dataset":
+    def take(self, rows: npt.NDArray[np.intp]) -> Dataset:
         """The posts with these positions, in that order; arrays are copied.
 
         Raises:
@@ -188,11 +189,11 @@ class Dataset:
             elsewhere=self.elsewhere,
         )
 
-    def newest(self, most: int) -> "Dataset":
+    def newest(self, most: int) -> Dataset:
         """The latest posts, at most so many, in the order of time; arrays are copied."""
         return self.take(np.argsort(self.created_at, kind="stable")[-most:])
 
-    def pick(self, columns: Mapping[str, tuple[str, ...]]) -> "Dataset":
+    def pick(self, columns: Mapping[str, tuple[str, ...]]) -> Dataset:
         """Only these blocks, with only these columns.
 
         Raises:
@@ -200,7 +201,7 @@ class Dataset:
         """
         return replace(self, blocks={name: self.blocks[name].pick(kept) for name, kept in columns.items()})
 
-    def without(self, names: Iterable[str]) -> "Dataset":
+    def without(self, names: Iterable[str]) -> Dataset:
         """Leave whole blocks out, for an ablation.
 
         Raises:

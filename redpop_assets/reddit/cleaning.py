@@ -16,10 +16,8 @@ from typing import Any, Final
 
 import pyarrow as pa
 
+from redpop_assets import versions
 from redpop_assets.reddit.image_urls import UNRESOLVED_REASONS, Unresolved, original_of, pictures_pending, resolve
-
-CODE_VERSION: Final = "2"
-"""Change it whenever a rule below, or the resolution of image URLs, gives another result."""
 
 REMOVERS: Final = frozenset(
     {
@@ -257,7 +255,7 @@ def supersedes(stored: Mapping[str, Any], seen: Mapping[str, Any]) -> bool:
 
 def rules_version(*, allow_over_18: bool) -> str:
     """Version of the rules together with the choices they were given: rows of another version are made again."""
-    return f"{CODE_VERSION}+over_18" if allow_over_18 else CODE_VERSION
+    return f"{versions.CLEANING}+over_18" if allow_over_18 else versions.CLEANING
 
 
 def clean_caption(text: str, *, decode_entities: bool) -> str:

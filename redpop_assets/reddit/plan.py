@@ -12,9 +12,6 @@ from redpop_assets.durations import format_duration, parse_duration
 from redpop_assets.errors import SettingsError
 from redpop_assets.reddit.listings import Listing
 
-CODE_VERSION: Final = "2"
-"""Version of the harvest: raise it when it would read or keep something else."""
-
 REDDIT: Final = "reddit"
 """Name of the source, in settings and in the warehouse."""
 

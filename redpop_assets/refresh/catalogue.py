@@ -11,8 +11,9 @@ from typing import Any, Final
 import numpy as np
 import pyarrow as pa
 
+from redpop_assets import versions
 from redpop_assets.evaluation.bootstrap import author_clusters
-from redpop_assets.evaluation.catalogue import CODE_VERSION, feature_catalogue
+from redpop_assets.evaluation.catalogue import feature_catalogue
 from redpop_assets.features.family import Encoders
 from redpop_assets.features.registry import BLOCKS
 from redpop_assets.refresh.blocks import read_dataset
@@ -53,7 +54,7 @@ def refresh_catalogue(
     measured = 0
     definitions = _definitions(warehouse.schema)
     for subreddit, snapshot in training_sets(warehouse).items():
-        parts = {"code": CODE_VERSION, "seed": seed, "definitions": definitions, "training set": snapshot}
+        parts = {"code": versions.CATALOGUE, "seed": seed, "definitions": definitions, "training set": snapshot}
         made_from = Snapshot(parts, _KEPT)
         found = stored[subreddit]
         if not found or not all(map(made_from.is_of, found)):

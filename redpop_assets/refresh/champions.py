@@ -23,6 +23,7 @@ from typing import Any, Final
 import numpy as np
 import numpy.typing as npt
 
+from redpop_assets import versions
 from redpop_assets.evaluation.bootstrap import Difference, author_clusters, mean_of, paired_difference
 from redpop_assets.predictors.registry import MEDIAN, load_predictor
 from redpop_assets.refresh.blocks import read_dataset
@@ -31,9 +32,6 @@ from redpop_assets.refresh.snapshot import ALL, Snapshot
 from redpop_assets.storage.arrow import arrow_table, utc_now
 from redpop_assets.storage.models import ModelStore
 from redpop_assets.storage.warehouse import Warehouse
-
-CODE_VERSION: Final = "1"
-"""Raise it whenever the rules would judge otherwise."""
 
 FEWEST_POSTS: Final = 10
 
@@ -169,7 +167,7 @@ def refresh_champion(
         if model["predictor"] in names and model["snapshot"] == snapshot and not model["untrained_weights"]
     ]
     digests = sorted((model["predictor"], model["digest"]) for model in trained)
-    parts = {"rules": CODE_VERSION, "models": digests, "training set": snapshot, "seed": seed}
+    parts = {"rules": versions.CHAMPIONS, "models": digests, "training set": snapshot, "seed": seed}
     made_from = Snapshot(parts, {"snapshot": "training set", "inputs": ALL})
     if last is None and not trained:
         return None, False

@@ -21,7 +21,7 @@ import pyarrow.compute as pc
 from redpop_assets.errors import SettingsError
 from redpop_assets.evaluation.drift import Drift, FeatureCheck, Profile, Values, check_features, profile
 from redpop_assets.features.family import Encoders, Family
-from redpop_assets.features.registry import FAMILIES
+from redpop_assets.features.registry import COMPARED
 from redpop_assets.storage.arrow import utc_now
 from redpop_assets.storage.rows import Reader
 from redpop_assets.storage.schema import Column
@@ -35,11 +35,6 @@ MOST_ROWS: Final = 20_000
 
 MOST_VECTORS: Final = 5_000
 """The same for a table that holds vectors: 50 MB for two of 1,280 numbers each."""
-
-_COMPARED: Final[Mapping[str, Family]] = {family.filled_table: family for family in FAMILIES if family.compared}
-
-COMPARED_TABLES: Final = frozenset(_COMPARED)
-"""Tables with an asset whose features are compared, under the name of the table that is filled."""
 
 _MINE = "SELECT DISTINCT {keys} FROM core.posts AS p {pictures} WHERE p.subreddit = $subreddit"
 _COUNT = f"SELECT count(*) FROM {{table}} JOIN ({_MINE}) USING ({{keys}}) WHERE {{current}}"
@@ -84,10 +79,10 @@ def read_sample(reader: Reader | Warehouse, subreddit: str, filled_table: str, e
     Args:
         reader: open warehouse.
         subreddit: community in lower case.
-        filled_table: one of `COMPARED_TABLES`.
+        filled_table: one of `COMPARED`.
         encoders: networks whose rows count.
     """
-    family = _COMPARED[filled_table]
+    family = COMPARED[filled_table]
     present = {tuple(names.values()): names for names in _names(family, encoders)}
     features = reader.schema[family.table].features
     columns: dict[str, npt.NDArray[np.float32]] = {}
@@ -133,7 +128,7 @@ def accept_drift(
         warehouse: where the features and their profiles are.
         subreddit: community in lower case.
         encoders: networks whose rows count.
-        filled_tables: some of `COMPARED_TABLES`.
+        filled_tables: some of `COMPARED`.
 
     Returns:
         Table or view -> its columns that had drifted, the worst first.
@@ -211,16 +206,16 @@ def accept(
 
 
 def compared_table(name: str) -> str:
-    """The table of `COMPARED_TABLES` that a person means: with its layer or without it, or a view of it.
+    """The table of `COMPARED` that a person means: with its layer or without it, or a view of it.
 
     Raises:
         SettingsError: it is none of them.
     """
     qualified = name if "." in name else f"features.{name}"
-    for filled_table, family in _COMPARED.items():
+    for filled_table, family in COMPARED.items():
         if qualified in {filled_table, family.table}:
             return filled_table
-    known = ", ".join(sorted(table.removeprefix("features.") for table in _COMPARED))
+    known = ", ".join(sorted(table.removeprefix("features.") for table in COMPARED))
     raise SettingsError(f"There is no table {name} whose features are compared. Name one of {known}; or none, for all.")
 
 

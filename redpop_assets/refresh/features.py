@@ -5,6 +5,8 @@ is due, each chunk is written as soon as it is ready, and a run that was killed 
 at other posts are computed for the whole community; rows that come out equal stay as they are.
 """
 
+from __future__ import annotations
+
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -279,7 +281,7 @@ def _refresh_posts(families: Sequence[Family], scope: Scope) -> Cost:
     return cost
 
 
-def _due_posts(families: Sequence[Family], scope: Scope) -> Iterator["StoredPosts"]:
+def _due_posts(families: Sequence[Family], scope: Scope) -> Iterator[StoredPosts]:
     """The posts to compute: those without a row where rows name their code version, else the whole community."""
     warehouse, subreddit = scope.warehouse, scope.subreddit
     if all(_has_version(family, warehouse) for family in families):
@@ -367,7 +369,7 @@ class StoredContent(Subjects):
         texts: list[str] = self._rows.column("caption").to_pylist()
         return texts
 
-    def pictures(self, draft_edge: int | None = None) -> "StoredPictures":
+    def pictures(self, draft_edge: int | None = None) -> StoredPictures:
         """The pictures, each opened when it is asked for."""
         return StoredPictures(self._scope.images, self._rows, draft_edge=draft_edge)
 
@@ -422,7 +424,7 @@ class StoredPosts(Subjects):
     def __len__(self) -> int:
         return len(self._post_ids)
 
-    def parts(self, rows_at_once: int | None) -> Iterator["StoredPosts"]:
+    def parts(self, rows_at_once: int | None) -> Iterator[StoredPosts]:
         """The same posts, at most so many at a time; None for all at once."""
         if rows_at_once is None or len(self) <= rows_at_once:
             yield self
@@ -475,10 +477,10 @@ class StoredPictures(Sequence["Image"]):
         return len(self._paths)
 
     @overload
-    def __getitem__(self, index: int) -> "Image": ...
+    def __getitem__(self, index: int) -> Image: ...
     @overload
-    def __getitem__(self, index: slice) -> "Sequence[Image]": ...
-    def __getitem__(self, index: int | slice) -> "Image | Sequence[Image]":
+    def __getitem__(self, index: slice) -> Sequence[Image]: ...
+    def __getitem__(self, index: int | slice) -> Image | Sequence[Image]:
         """The picture of one row, decoded at a fraction of its size if that keeps twice `draft_edge`."""
         if isinstance(index, slice):
             return [self[position] for position in range(*index.indices(len(self)))]

@@ -12,9 +12,6 @@ from typing import Final
 from redpop_assets.evaluation.measurement import LEVELS
 from redpop_assets.storage.warehouse import Warehouse
 
-CODE_VERSION: Final = "1"
-"""Raise it whenever another post would be forecast, or a forecast would hold something else."""
-
 WAITS_FOR_FEATURES: Final = timedelta(days=1)
 """How old a post gets before it is forecast without a block that the champion would look at: pictures are retried."""
 

@@ -1,13 +1,9 @@
 """Brings core.labels up to date: what the score of a post was when it had matured, freed from vote fuzzing."""
 
 from dataclasses import dataclass
-from typing import Final
 
 from redpop_assets.labels import LabelRule
 from redpop_assets.storage.warehouse import Warehouse
-
-CODE_VERSION: Final = "2"
-"""Raise it when the same readings would give another label."""
 
 # December 2016: Reddit re-scaled all scores, so readings from before and after never go into one label.
 _LABELS = """

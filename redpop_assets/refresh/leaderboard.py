@@ -13,15 +13,13 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
+from redpop_assets import versions
 from redpop_assets.evaluation.comparison import COMPARED, HEADLINE, compare, detectable, standings
 from redpop_assets.evaluation.macro import SUBREDDIT, macro_comparisons, macro_metrics, pooled_metrics
 from redpop_assets.evaluation.measurement import LEVELS, Expectation, measure
 from redpop_assets.evaluation.targets import Posts
 from redpop_assets.refresh.snapshot import Snapshot
 from redpop_assets.storage.warehouse import Warehouse
-
-CODE_VERSION: Final = "2"
-"""Raise it whenever a metric would come out differently."""
 
 TABLES: Final[Mapping[str, str]] = {
     "rows": "marts.leaderboard",
@@ -157,7 +155,7 @@ def _made_from(state: Mapping[str, Any], judged: str | None, seed: int) -> Snaps
         "reason": state["reason"],
         "training set": state["snapshot"],
         "model": state["digest"],
-        "code": CODE_VERSION,
+        "code": versions.LEADERBOARD,
         "seed": seed,
     }
     if judged is None:

@@ -1,5 +1,7 @@
 """The blocks of a post that is not made yet: every family, asked about a draft instead of a stored post."""
 
+from __future__ import annotations
+
 import io
 from collections.abc import Sequence
 from dataclasses import replace
@@ -55,13 +57,13 @@ class NewPost:
         warehouse: Warehouse,
         subreddit: str,
         caption: str,
-        image: "Image | None",
+        image: Image | None,
         *,
         posted_at: datetime,
         author: str | None,
         matured_after: timedelta,
         device: str,
-        judges: "Judges",
+        judges: Judges,
     ) -> None:
         self.subreddit = subreddit
         self.caption = caption
@@ -130,7 +132,7 @@ class _Draft(Subjects):
     def captions(self) -> Sequence[str]:
         return [self._post.caption]
 
-    def pictures(self, draft_edge: int | None = None) -> "Sequence[Image]":  # noqa: ARG002
+    def pictures(self, draft_edge: int | None = None) -> Sequence[Image]:  # noqa: ARG002
         return [self._image]
 
     @property
@@ -138,7 +140,7 @@ class _Draft(Subjects):
         return [self._image.size]
 
     @property
-    def _image(self) -> "Image":
+    def _image(self) -> Image:
         assert self._post.image is not None
         return self._post.image
 

@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
+from redpop_assets import versions
 from redpop_assets.evaluation.metrics import percentile_rank, raw_score
 from redpop_assets.features.registry import encoders_behind
 from redpop_assets.predictors.dataset import Dataset
@@ -20,9 +21,6 @@ from redpop_assets.refresh.snapshot import ALL, Snapshot, digest
 from redpop_assets.storage.arrow import arrow_table
 from redpop_assets.storage.models import ModelStore
 from redpop_assets.storage.warehouse import Warehouse
-
-CODE_VERSION: Final = f"1.{conformal.CODE_VERSION}"
-"""Raise the first number whenever a row would come out differently."""
 
 POSTS_AT_ONCE: Final = 10_000
 """Posts whose blocks are in memory together."""
@@ -116,7 +114,7 @@ def _due(warehouse: Warehouse) -> list[tuple[dict[str, Any], Snapshot, list[tupl
             expected, came = held_out_residuals(warehouse, model)
             parts = {
                 "model": model["digest"],
-                "code": CODE_VERSION,
+                "code": versions.PREDICTIONS,
                 **looked_at,
                 "labels": label_digest(subreddit),
                 "held-out posts": (expected.tobytes(), came.tobytes()),

@@ -1,12 +1,7 @@
 """Brings the file that people open up to date, and the model files with it."""
 
-from typing import Final
-
 from redpop_assets.storage.models import ModelStore
 from redpop_assets.storage.warehouse import Published, Warehouse
-
-CODE_VERSION: Final = "1"
-"""Raise it when another file would be published."""
 
 _IN_USE = "SELECT subreddit, predictor, digest FROM models.predictors WHERE digest IS NOT NULL"
 

@@ -13,6 +13,7 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
+from redpop_assets import versions
 from redpop_assets.errors import NotTrainable, SettingsError
 from redpop_assets.evaluation import splits
 from redpop_assets.evaluation.measurement import Expectation, measure
@@ -22,7 +23,6 @@ from redpop_assets.features.family import Encoders
 from redpop_assets.predictors.base import Progress
 from redpop_assets.predictors.dataset import Dataset
 from redpop_assets.predictors.registry import predictor_class, predictor_names
-from redpop_assets.refresh.leaderboard import CODE_VERSION as METRICS_VERSION
 from redpop_assets.refresh.leaderboard import read_posts
 from redpop_assets.refresh.snapshot import Snapshot
 from redpop_assets.refresh.training_set import read_split, training_sets
@@ -32,9 +32,6 @@ TABLE: Final = "marts.split_comparison"
 
 SPLITS: Final = ("time", "author", "random", "one_per_author", "one_author")
 """The splits compared, that of all other results first."""
-
-CODE_VERSION: Final = f"2-{METRICS_VERSION}"
-"""Raise the first number whenever a split or a row would come out differently."""
 
 _KEPT: Final = {"snapshot": "training set", "split_digest": "split", "version": ("code", "predictor", "seed")}
 _COLUMNS: Final[Mapping[str, tuple[str, str]]] = {
@@ -214,7 +211,7 @@ def refresh_split_comparison(
         for predictor in predictors:
             kind = predictor_class(predictor)
             parts = {
-                "code": CODE_VERSION,
+                "code": versions.SPLIT_COMPARISON,
                 "predictor": kind.code_version,
                 "seed": seed,
                 "training set": snapshots[name],

@@ -4,7 +4,7 @@ import hashlib
 from collections.abc import Iterable, Sequence
 from dataclasses import astuple, dataclass, replace
 from datetime import timedelta
-from typing import Any, Final
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -17,9 +17,6 @@ from redpop_assets.features.registry import BLOCKS
 from redpop_assets.predictors.dataset import BLOCK_NAMES, Dataset
 from redpop_assets.refresh.blocks import block_columns, dataset_digest, read_dataset
 from redpop_assets.storage.warehouse import Warehouse
-
-CODE_VERSION: Final = "1"
-"""Raise it whenever a row would come out differently. Predictors learn again only if one did."""
 
 # Labels of one score scale only, that of most labels: scores before and after December 2016 never meet.
 _LABELLED = """

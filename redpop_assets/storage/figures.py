@@ -3,10 +3,13 @@
 import os
 import re
 from pathlib import Path
+from typing import TYPE_CHECKING
 from uuid import uuid4
 
 from redpop_assets.errors import ArtifactError
-from redpop_assets.storage.warehouse import Warehouse
+
+if TYPE_CHECKING:
+    from redpop_assets.storage.warehouse import Warehouse
 
 _NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.+-]*")
 
@@ -21,7 +24,7 @@ class FigureStore:
         self.root = root
 
     @classmethod
-    def of(cls, warehouse: Warehouse) -> "FigureStore":
+    def of(cls, warehouse: "Warehouse") -> "FigureStore":
         """The one beside a warehouse."""
         return cls(warehouse.published.parent / "figures")
 

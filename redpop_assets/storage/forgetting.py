@@ -25,9 +25,6 @@ from redpop_assets.storage.rows import Reader, Writer
 from redpop_assets.storage.schema import Schema
 from redpop_assets.storage.warehouse import Warehouse
 
-CODE_VERSION: Final = "1"
-"""Raise it when something else would be forgotten."""
-
 TOMBSTONES: Final = "raw.tombstones"
 
 FORGOTTEN_REMOVALS: Final = (

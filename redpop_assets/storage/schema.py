@@ -13,13 +13,14 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
-from typing import TypeVar
-
-import duckdb
+from typing import TYPE_CHECKING, TypeVar
 
 from redpop_assets.errors import WarehouseError
 from redpop_assets.storage import facts
 from redpop_assets.storage.facts import Missing, Placeholder
+
+if TYPE_CHECKING:
+    import duckdb
 
 LAYERS = ("raw", "core", "features", "models", "marts")
 
@@ -122,6 +123,8 @@ def load_schema(folder: Path | None = None) -> Schema:
     fact of a comment is unknown or has no possible value (`redpop_assets.storage.facts`), when a key names no column of
     the table or one that may be NULL, and when a number in the layer `features` does not say when it is known.
     """
+    import duckdb
+
     folder = folder or warehouse_folder() / "schema"
     paths = [path for layer in LAYERS for path in sorted((folder / layer).glob("*.sql"))]
     ddl = {f"{path.parent.name}.{path.stem}": path.read_text(encoding="utf-8") for path in paths}
@@ -156,11 +159,13 @@ def load_schema(folder: Path | None = None) -> Schema:
     return Schema(tuple(sorted(tables, key=lambda table: table.is_view)))
 
 
-def _execute(conn: duckdb.DuckDBPyConnection, ddl: Mapping[str, str]) -> tuple[list[str], dict[tuple[str, str], str]]:
+def _execute(conn: "duckdb.DuckDBPyConnection", ddl: Mapping[str, str]) -> tuple[list[str], dict[tuple[str, str], str]]:
     """Execute the files; returns their names in an order in which each view finds what it reads, and the comments.
 
     Comments of columns are by table and column, as far as the catalogue has not got them.
     """
+    import duckdb
+
     done: list[str] = []
     comments: dict[tuple[str, str], str] = {}
     pending = list(ddl)

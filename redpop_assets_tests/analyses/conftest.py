@@ -8,7 +8,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from redpop_assets.analyses.study import Study, studies
+from redpop_assets.analyses.asking import studies
+from redpop_assets.analyses.study import Study
 from redpop_assets.features.family import Encoders
 from redpop_assets.refresh.predictions import refresh_predictions
 from redpop_assets.refresh.predictors import refresh_predictor

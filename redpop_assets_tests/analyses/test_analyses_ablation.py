@@ -10,8 +10,9 @@ from scipy import stats
 
 from redpop_assets.analyses import ablation, shuffled_labels
 from redpop_assets.analyses.ablation import ABLATION
+from redpop_assets.analyses.asking import refresh
 from redpop_assets.analyses.shuffled_labels import SHUFFLED_LABELS, mean_interval
-from redpop_assets.analyses.study import refresh, rows_markdown
+from redpop_assets.pages.analyses import rows_markdown
 from redpop_assets.predictors.registry import predictor_class
 from redpop_assets.storage.figures import FigureStore
 

@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 
 from redpop_assets.analyses import emap
+from redpop_assets.analyses.asking import refresh
 from redpop_assets.analyses.emap import EMAP, crossed, sees_both
-from redpop_assets.analyses.study import Model, refresh
+from redpop_assets.analyses.study import Model
 from redpop_assets.encoders.base import CODE_VERSION
 from redpop_assets.predictors.base import Predictor, Training
 from redpop_assets.predictors.dataset import BLOCK_NAMES

@@ -9,8 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy.stats import spearmanr
 
+from redpop_assets.analyses.asking import refresh
 from redpop_assets.analyses.errors import CALIBRATION, ERROR_SLICES, reliability_bins
-from redpop_assets.analyses.study import refresh
 from redpop_assets.storage.figures import FigureStore
 
 

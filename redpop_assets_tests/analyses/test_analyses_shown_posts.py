@@ -9,9 +9,9 @@ import pytest
 from PIL import Image
 
 from redpop_assets.analyses import image_categories, word_attention
+from redpop_assets.analyses.asking import refresh
 from redpop_assets.analyses.image_categories import IMAGE_CATEGORIES
 from redpop_assets.analyses.object_families import OBJECT_FAMILIES
-from redpop_assets.analyses.study import refresh
 from redpop_assets.analyses.word_attention import WORD_ATTENTION, cell_probabilities
 from redpop_assets.encoders.base import CODE_VERSION
 from redpop_assets.storage import forgetting

@@ -11,8 +11,7 @@ from redpop_assets.analyses.registry import ANALYSES
 from redpop_assets.assets.tables import UNPARTITIONED
 from redpop_assets.checks import LOOKS_AS_BEFORE
 from redpop_assets.cli.app import app
-from redpop_assets.features.registry import FAMILIES
-from redpop_assets.refresh.drift import COMPARED_TABLES
+from redpop_assets.features.registry import COMPARED, FAMILIES
 from redpop_assets.storage.forgetting import FORGOTTEN_REMOVALS
 from redpop_assets.storage.schema import load_schema
 from redpop_assets.testing.deployments import PREDICTORS
@@ -512,7 +511,7 @@ def test_features_are_accepted_as_they_first_look(first):
     rows = first.rows("SELECT subreddit, table_name, column_name, n FROM features.profiles")
     assert {row["subreddit"] for row in rows} == set(SUBREDDITS)
     assert {row["table_name"] for row in rows} == {
-        *COMPARED_TABLES - {"features.image_scores"} - OPTIONAL,
+        *COMPARED.keys() - {"features.image_scores"} - OPTIONAL,
         "features.image_ratings",
     }
     assert min(row["n"] for row in rows) > 150

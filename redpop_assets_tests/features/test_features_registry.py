@@ -5,10 +5,10 @@ import pytest
 from redpop_assets.evaluation.catalogue import feature_values
 from redpop_assets.exports.posts import Selection, _feature_columns
 from redpop_assets.features.family import KEYS, Encoders, Networks, NotAsked, Subjects
-from redpop_assets.features.registry import BLOCKS, FAMILIES, STEPS
+from redpop_assets.features.registry import BLOCKS, COMPARED, FAMILIES, STEPS
 from redpop_assets.predictors.dataset import BLOCK_NAMES, EMBEDDINGS
 from redpop_assets.refresh.blocks import block_columns, read_dataset
-from redpop_assets.refresh.drift import COMPARED_TABLES, read_sample
+from redpop_assets.refresh.drift import read_sample
 from redpop_assets.storage.schema import load_schema
 
 SCHEMA = load_schema()
@@ -75,7 +75,7 @@ def test_training_catalogue_drift_and_export_see_the_same_columns(name, filled, 
     if family.compared and not table.is_view:
         seen = read_sample(filled, "pics", family.filled_table, encoders).columns
         assert {column.split(" (")[0] for column in seen} == numbers
-    assert (family.filled_table in COMPARED_TABLES) == family.compared
+    assert (family.filled_table in COMPARED) == family.compared
 
 
 def test_subjects_say_what_they_do_not_have():

@@ -12,8 +12,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from redpop_assets import versions
 from redpop_assets.reddit.cleaning import (
-    CODE_VERSION,
     REASONS,
     REMOVERS,
     Post,
@@ -103,7 +103,7 @@ def test_a_clean_post_has_every_column():
         author_present=True,
         removed_by_category=None,
         revised_at=None,
-        code_version=CODE_VERSION,
+        code_version=versions.CLEANING,
     )
 
 
@@ -207,7 +207,9 @@ def test_a_broken_field_is_named(field, value):
 
 def test_the_key_of_the_raw_row_stands_in_for_a_missing_id():
     assert judge({"id": None}).post_id == "abc12"
-    assert judge({"id": None, "name": None}) == Rejection("", "cats", "malformed", "id", True, None, None, CODE_VERSION)
+    assert judge({"id": None, "name": None}) == Rejection(
+        "", "cats", "malformed", "id", True, None, None, versions.CLEANING
+    )
     assert judge({"id": None, "name": None}, post_id="abc13").post_id == "abc13"
 
 

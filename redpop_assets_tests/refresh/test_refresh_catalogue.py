@@ -78,7 +78,7 @@ def test_only_the_community_that_changed_is_measured_again(filled, encoders, lea
     assert after["aww", "text", "words"]["spearman"] < before["aww", "text", "words"]["spearman"]
     assert refresh(filled, encoders, seed=1)[1] == 2
     assert refresh(filled, encoders, seed=1)[1] == 0
-    monkeypatch.setattr(feature_catalogue, "CODE_VERSION", "another")
+    monkeypatch.setattr("redpop_assets.versions.CATALOGUE", "another")
     assert refresh(filled, encoders, seed=1, progress=said.append)[1] == 2
     assert said[-1].endswith("because the code, the seed or the definitions changed")
 

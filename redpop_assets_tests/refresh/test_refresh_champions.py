@@ -204,7 +204,7 @@ def test_other_rules_or_another_seed_judge_again(ready, models, monkeypatch):
     said = []
     champion(ready, models, progress=said.append)
     champion(ready, models, seed=8, progress=said.append)
-    monkeypatch.setattr("redpop_assets.refresh.champions.CODE_VERSION", "another")
+    monkeypatch.setattr("redpop_assets.versions.CHAMPIONS", "another")
     row, new = champion(ready, models, seed=8, progress=said.append)
     assert new
     assert (row["judgement"], row["predictor"]) == (3, "metadata_boosting")

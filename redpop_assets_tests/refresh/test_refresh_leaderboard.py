@@ -170,7 +170,7 @@ def test_other_metrics_are_measured_again(empty_warehouse, monkeypatch):
     said = []
     put(empty_warehouse, "pics", {"good": 0.5, "none": None})
     assert refresh_leaderboard(empty_warehouse, seed=7, progress=said.append).measured == 1
-    monkeypatch.setattr("redpop_assets.refresh.leaderboard.CODE_VERSION", "another")
+    monkeypatch.setattr("redpop_assets.versions.LEADERBOARD", "another")
     assert refresh_leaderboard(empty_warehouse, seed=7, progress=said.append).measured == 1
     assert refresh_leaderboard(empty_warehouse, seed=7, progress=said.append).measured == 0
     assert said == [

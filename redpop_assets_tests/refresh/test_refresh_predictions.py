@@ -177,7 +177,7 @@ def test_other_inputs_are_predicted_again(ready, models, change, expected):
 def test_another_code_version_predicts_again(ready, models, monkeypatch):
     predict_all(ready, models)
     before = rows_of(ready)
-    monkeypatch.setattr("redpop_assets.refresh.predictions.CODE_VERSION", "another")
+    monkeypatch.setattr("redpop_assets.versions.PREDICTIONS", "another")
     assert predict_all(ready, models)[0] == 480
     assert predict_all(ready, models)[0] == 0
     for row, one in zip(rows_of(ready), before, strict=True):

@@ -134,7 +134,7 @@ def test_only_what_changed_is_trained(filled, encoders, fill):
 def test_another_version_of_splits_or_predictor_trains_again(filled, encoders, monkeypatch):
     names = ["subreddit_median"]
     refresh(filled, encoders, names)
-    monkeypatch.setattr(split_comparison, "CODE_VERSION", "another")
+    monkeypatch.setattr("redpop_assets.versions.SPLIT_COMPARISON", "another")
     assert refresh(filled, encoders, names)[1] == 5
     monkeypatch.setattr(predictor_class("subreddit_median"), "code_version", "another")
     assert refresh(filled, encoders, names)[1] == 5

@@ -7,7 +7,8 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table as Grid
 
-from redpop_assets.analyses.study import Analysis, Row, cell
+from redpop_assets.analyses.study import Analysis, Row
+from redpop_assets.pages.analyses import cell
 
 _MOST_ROWS = 20  # of one table and community
 

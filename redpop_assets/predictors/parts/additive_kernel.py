@@ -15,16 +15,16 @@ Choices:
   newest `MOST_ROWS` posts, because the cost grows with the cube of their number.
 """
 
+from __future__ import annotations
+
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, TypeAlias
 
-import numpy as np
-from numpy.typing import NDArray
-
+from redpop_assets.arrays import np, npt
 from redpop_assets.predictors.dataset import Block, Floats
 
-Doubles = NDArray[np.float64]
+Doubles: TypeAlias = "npt.NDArray[np.float64]"
 
 MOST_COMPONENTS = 64
 LEAST_SINGULAR = 1e-2  # of the largest: whitening would blow up what is smaller
@@ -50,7 +50,7 @@ class Projection:
     components: Floats
 
     @classmethod
-    def fit(cls, block: Block, whiten: bool) -> "Projection":
+    def fit(cls, block: Block, whiten: bool) -> Projection:
         """From the present rows of a block of which at least one is present."""
         mean, deviation = block.moments()
         newest = block.take(np.flatnonzero(block.present)[-MOST_ROWS:])
@@ -83,7 +83,7 @@ def projection_arrays(projections: Mapping[str, Projection]) -> dict[str, Floats
     }
 
 
-def projections_from(arrays: Mapping[str, NDArray[Any]], names: Iterable[str]) -> dict[str, Projection]:
+def projections_from(arrays: Mapping[str, npt.NDArray[Any]], names: Iterable[str]) -> dict[str, Projection]:
     """The projections of these blocks, from what `projection_arrays` made of them."""
     return {name: Projection(*(arrays[f"{part}.{name}"] for part in _PARTS)) for name in names}
 
@@ -108,7 +108,7 @@ class AdditiveKernel:
     dual: Doubles
 
     @classmethod
-    def fit(cls, scores: Mapping[str, Floats], labels: Doubles) -> "AdditiveKernel":
+    def fit(cls, scores: Mapping[str, Floats], labels: Doubles) -> AdditiveKernel:
         """Choose the weights by evidence, then solve.
 
         Args:
@@ -121,7 +121,7 @@ class AdditiveKernel:
         weights, noise = _maximise_evidence(tuning, (labels[rows] - mean) / deviation)
         return cls(weights, noise, mean, deviation, {}, np.zeros(0)).solve(scores, labels)
 
-    def solve(self, scores: Mapping[str, Floats], labels: Doubles) -> "AdditiveKernel":
+    def solve(self, scores: Mapping[str, Floats], labels: Doubles) -> AdditiveKernel:
         """The same weights with other posts to learn from; arguments as in `fit`."""
         from scipy.linalg import cho_factor, cho_solve
 

@@ -6,18 +6,18 @@ eigendecomposition, of the columns or of the posts, whichever are fewer. Memory:
 are learnt from, so that no matrix is larger than `MOST_ROWS` by the width of the block.
 """
 
+from __future__ import annotations
+
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Self
+from typing import Any, Self, TypeAlias
 
-import numpy as np
-from numpy.typing import NDArray
-
+from redpop_assets.arrays import np, npt
 from redpop_assets.predictors.dataset import Block, Floats
 
-Doubles = NDArray[np.float64]
+Doubles: TypeAlias = "npt.NDArray[np.float64]"
 
-PENALTIES = tuple(float(penalty) for penalty in np.logspace(4, -1, 11))
+PENALTIES = tuple(10.0 ** (4 - step / 2) for step in range(11))
 """Per post and standardised column, strongest first."""
 MOST_ROWS = 20_000
 
@@ -68,7 +68,7 @@ class BlockRidge:
         inputs = block.standardised(self.mean, self.deviation).astype(np.float64)
         return np.asarray(inputs @ self.weights.astype(np.float64) + self.intercept)
 
-    def tensors(self, prefix: str = "") -> dict[str, NDArray[Any]]:
+    def tensors(self, prefix: str = "") -> dict[str, npt.NDArray[Any]]:
         """What `from_tensors` reads, each name with the prefix in front."""
         return {
             f"{prefix}mean": self.mean,
@@ -78,7 +78,7 @@ class BlockRidge:
         }
 
     @classmethod
-    def from_tensors(cls, tensors: Mapping[str, NDArray[Any]], prefix: str = "") -> Self:
+    def from_tensors(cls, tensors: Mapping[str, npt.NDArray[Any]], prefix: str = "") -> Self:
         """The inverse of `tensors`."""
         intercept, penalty = tensors[f"{prefix}intercept_and_penalty"].tolist()
         mean, deviation, weights = (tensors[f"{prefix}{name}"] for name in ("mean", "deviation", "weights"))

@@ -4,13 +4,14 @@ A rank, a past mean or a mean of shrunken predictions has no unit, or the wrong 
 the system did not learn from, give it that of the log score.
 """
 
+from __future__ import annotations
+
 from dataclasses import dataclass
-from typing import Self
+from typing import Self, TypeAlias
 
-import numpy as np
-from numpy.typing import NDArray
+from redpop_assets.arrays import np, npt
 
-Doubles = NDArray[np.float64]
+Doubles: TypeAlias = "npt.NDArray[np.float64]"
 
 LEAST_SLOPE = 0.01
 """Of the ratio of the deviations: the order of a system stays visible where it does not help."""

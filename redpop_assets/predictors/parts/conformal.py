@@ -18,19 +18,16 @@ time, those of one author resemble each other, and predictors chose their settin
 residuals are therefore a little too small.
 """
 
+from __future__ import annotations
+
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Final, Self
+from typing import Final, Self, TypeAlias
 
-import numpy as np
-from numpy.typing import NDArray
-
+from redpop_assets.arrays import np, npt
 from redpop_assets.evaluation.measurement import LEVELS
 
-Doubles = NDArray[np.float64]
-
-CODE_VERSION: Final = "1"
-"""Raise it whenever an interval would come out differently."""
+Doubles: TypeAlias = "npt.NDArray[np.float64]"
 
 POSTS_A_BIN: Final = 40
 MOST_BINS: Final = 5
@@ -85,7 +82,7 @@ class Calibration:
         at = np.searchsorted(edges, expected, side="right")
         return cls(edges, tuple(np.sort((log_score - expected)[at == number]) for number in range(len(edges) + 1)))
 
-    def intervals(self, expected: Doubles) -> Mapping[str, NDArray[np.float64]]:
+    def intervals(self, expected: Doubles) -> Mapping[str, npt.NDArray[np.float64]]:
         """Bounds for posts by `COLUMNS`, each (m,): log scores, NaN where too few posts promise nothing, and how many.
 
         Args:

@@ -4,15 +4,15 @@ For trees these are Shapley values (Lundberg and Lee 2017, "A unified approach t
 8, which TreeSHAP of Lundberg et al. 2020 computes exactly). Whatever the model: they sum to its prediction.
 """
 
+from __future__ import annotations
+
 from dataclasses import dataclass
-from typing import Protocol, runtime_checkable
+from typing import Protocol, TypeAlias, runtime_checkable
 
-import numpy as np
-from numpy.typing import NDArray
-
+from redpop_assets.arrays import np, npt
 from redpop_assets.predictors.dataset import Dataset
 
-Doubles = NDArray[np.float64]
+Doubles: TypeAlias = "npt.NDArray[np.float64]"
 
 
 @dataclass(frozen=True, eq=False)

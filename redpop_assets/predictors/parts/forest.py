@@ -1,11 +1,11 @@
 """A random forest as plain arrays: grown by scikit-learn, stored without pickle, applied with numpy."""
 
+from __future__ import annotations
+
 from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
-from numpy.typing import NDArray
-
+from redpop_assets.arrays import np, npt
 from redpop_assets.predictors.base import Doubles
 from redpop_assets.predictors.dataset import Floats
 
@@ -25,17 +25,17 @@ class Forest:
         importances: (d,) float64, share of each column in what the splits explain of the train part.
     """
 
-    roots: NDArray[np.int32]
-    column: NDArray[np.int32]
-    left: NDArray[np.int32]
-    right: NDArray[np.int32]
+    roots: npt.NDArray[np.int32]
+    column: npt.NDArray[np.int32]
+    left: npt.NDArray[np.int32]
+    right: npt.NDArray[np.int32]
     threshold: Doubles
     value: Doubles
-    depth: NDArray[np.int32]
+    depth: npt.NDArray[np.int32]
     importances: Doubles
 
     @classmethod
-    def fit(cls, values: Floats, labels: Floats, *, trees: int, least_leaf: int, share: float, seed: int) -> "Forest":
+    def fit(cls, values: Floats, labels: Floats, *, trees: int, least_leaf: int, share: float, seed: int) -> Forest:
         """Grow it on one core: squared error, bootstrap samples.
 
         Args:
@@ -83,6 +83,6 @@ class Forest:
             predicted[first : first + PREDICTED_AT_ONCE] = self.value[nodes].mean(axis=1)
         return predicted
 
-    def arrays(self) -> dict[str, NDArray[Any]]:
+    def arrays(self) -> dict[str, npt.NDArray[Any]]:
         """The fields by name, to be stored; `Forest(**arrays)` is the same again."""
         return dict(vars(self))

@@ -6,15 +6,15 @@ best epoch kept, no refit. On a GPU if there is one; else on one thread, which i
 small and repeatable whatever the number of cores. Predicting is done on the CPU, some thousand posts at a time.
 """
 
+from __future__ import annotations
+
 from collections.abc import Callable, Generator, Iterator, Mapping
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from itertools import islice
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
-import numpy as np
-from numpy.typing import NDArray
-
+from redpop_assets.arrays import np, npt
 from redpop_assets.predictors.base import Doubles, Progress
 from redpop_assets.predictors.dataset import Floats
 
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 Inputs = Mapping[str, Floats]
 """Name of an input -> (n, d) float32 without NaN."""
-Arrays = dict[str, NDArray[Any]]
+Arrays: TypeAlias = "dict[str, npt.NDArray[Any]]"
 
 PREDICTED_AT_ONCE = 4096
 
@@ -69,10 +69,10 @@ class NetworkRegressor:
 
     def __init__(
         self,
-        build: "Build",
+        build: Build,
         recipe: Recipe,
-        loss: "Loss | None" = None,
-        stopping: "Loss | None" = None,
+        loss: Loss | None = None,
+        stopping: Loss | None = None,
         *,
         standardise: bool = True,
     ) -> None:
@@ -160,7 +160,7 @@ class NetworkRegressor:
             **{f"{prefix}.weights.{key}": value for key, value in weights.items()},
         }
 
-    def load_arrays(self, arrays: Mapping[str, NDArray[Any]], prefix: str = "network") -> None:
+    def load_arrays(self, arrays: Mapping[str, npt.NDArray[Any]], prefix: str = "network") -> None:
         """Become what `arrays` described."""
         import torch
 
@@ -179,7 +179,7 @@ class NetworkRegressor:
         mean, deviation = self.label
         return np.asarray((labels - mean) / deviation, dtype=np.float32)
 
-    def _epochs(self, inputs: Inputs, labels: Floats, seed: int) -> "Passes":
+    def _epochs(self, inputs: Inputs, labels: Floats, seed: int) -> Passes:
         """The network after each pass over the posts; the random state and threads of torch are put back at the end."""
         import torch
 
@@ -207,18 +207,18 @@ class NetworkRegressor:
                 yield epoch, network
 
 
-def below(arrays: Mapping[str, NDArray[Any]], prefix: str) -> Arrays:
+def below(arrays: Mapping[str, npt.NDArray[Any]], prefix: str) -> Arrays:
     """The arrays whose names begin with the prefix, without it."""
     return {key.removeprefix(prefix): value for key, value in arrays.items() if key.startswith(prefix)}
 
 
-def _squared_error(network: "torch.nn.Module", inputs: "Tensors", target: "torch.Tensor") -> "torch.Tensor":
+def _squared_error(network: torch.nn.Module, inputs: Tensors, target: torch.Tensor) -> torch.Tensor:
     import torch
 
     return torch.nn.functional.mse_loss(network(inputs), target)
 
 
-def _tensors(inputs: Inputs) -> "Tensors":
+def _tensors(inputs: Inputs) -> Tensors:
     import torch
 
     return {name: torch.from_numpy(np.ascontiguousarray(values)) for name, values in inputs.items()}

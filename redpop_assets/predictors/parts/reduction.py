@@ -1,12 +1,12 @@
 """From blocks to a few comparable numbers: several of them side by side, and their principal components."""
 
+from __future__ import annotations
+
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
-from numpy.typing import NDArray
-
+from redpop_assets.arrays import np, npt
 from redpop_assets.predictors.dataset import MOST_DEVIATIONS, Block, Dataset, Floats
 
 MOST_ROWS = 2000
@@ -49,7 +49,7 @@ class PrincipalComponents:
     explained: Floats
 
     @classmethod
-    def fit(cls, block: Block, most: int) -> "PrincipalComponents":
+    def fit(cls, block: Block, most: int) -> PrincipalComponents:
         """At most `most` components; fewer where the columns hold fewer."""
         from scipy.linalg import eigh
 
@@ -83,6 +83,6 @@ class PrincipalComponents:
         scores = block.standardised(self.mean, self.deviation) @ self.directions - self.centre
         return np.asarray(np.clip(scores, -MOST_DEVIATIONS, MOST_DEVIATIONS), dtype=np.float32)
 
-    def arrays(self) -> dict[str, NDArray[Any]]:
+    def arrays(self) -> dict[str, npt.NDArray[Any]]:
         """The fields by name, to be stored; `PrincipalComponents(**arrays)` is the same again."""
         return dict(vars(self))

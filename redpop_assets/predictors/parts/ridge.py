@@ -4,16 +4,17 @@ For predictors that join the opinion of a wide block (a vector, words) as one nu
 prediction trusts it far too much, so the training posts get the prediction of the other stretches of time.
 """
 
+from __future__ import annotations
+
 from dataclasses import dataclass
+from typing import TypeAlias
 
-import numpy as np
-from numpy.typing import NDArray
-
+from redpop_assets.arrays import np, npt
 from redpop_assets.predictors.parts.block_ridge import ridge_path
 
-Doubles = NDArray[np.float64]
+Doubles: TypeAlias = "npt.NDArray[np.float64]"
 
-PENALTIES = tuple(10.0**power for power in np.arange(-3, 2.1, 0.5))
+PENALTIES = tuple(10.0 ** (step / 2 - 3) for step in range(11))
 """Candidates, in units of n times the variance of a standardised column."""
 FOLDS = 5
 
@@ -35,7 +36,7 @@ class Ridge:
     penalty: float
 
     @classmethod
-    def fit(cls, inputs: Doubles, labels: Doubles) -> tuple["Ridge", Doubles]:
+    def fit(cls, inputs: Doubles, labels: Doubles) -> tuple[Ridge, Doubles]:
         """Learn with the penalty of the least squared error on posts of other folds.
 
         Args:

@@ -5,15 +5,16 @@ SMP Challenge 2020 (HyFea) describes titles, there fitted on train and test toge
 and the directions come from the train part alone.
 """
 
+from __future__ import annotations
+
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TypeAlias
 
-import numpy as np
-from numpy.typing import NDArray
-
+from redpop_assets.arrays import np, npt
 from redpop_assets.features.tfidf import TfIdf
 
-Doubles = NDArray[np.float64]
+Doubles: TypeAlias = "npt.NDArray[np.float64]"
 
 COMPONENTS = 20
 
@@ -31,7 +32,7 @@ class TitleWords:
     directions: Doubles
 
     @classmethod
-    def fit(cls, titles: Sequence[str]) -> "TitleWords":
+    def fit(cls, titles: Sequence[str]) -> TitleWords:
         """From the titles of the train part; where they share too few words, k is 0."""
         from scipy.sparse.linalg import svds
 

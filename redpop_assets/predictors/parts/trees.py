@@ -3,16 +3,17 @@
 A matrix of all inputs, eight bytes per value, is never made: a training takes little more memory than its data.
 """
 
+from __future__ import annotations
+
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, TypeAlias
 
-import numpy as np
-import numpy.typing as npt
+from redpop_assets.arrays import np, npt
 
 if TYPE_CHECKING:
     import lightgbm
 
-Rows: TypeAlias = Callable[[slice], npt.NDArray[Any]]
+Rows: TypeAlias = "Callable[[slice], npt.NDArray[Any]]"
 """Inputs of some posts: (rows, d) float32 or float64, NaN where unknown."""
 
 ROWS_AT_ONCE = 4096
@@ -20,7 +21,7 @@ ROWS_FOR_BINS = 20_000
 """Posts, drawn at random, that say where the bins of a column end: the only inputs that are held as doubles."""
 
 
-def binned(rows: Rows, labels: npt.NDArray[Any], parameters: dict[str, Any], **options: Any) -> "lightgbm.Dataset":
+def binned(rows: Rows, labels: npt.NDArray[Any], parameters: dict[str, Any], **options: Any) -> lightgbm.Dataset:
     """The inputs of n posts as LightGBM keeps them.
 
     Args:
@@ -46,7 +47,7 @@ def binned(rows: Rows, labels: npt.NDArray[Any], parameters: dict[str, Any], **o
     return lightgbm.Dataset(Inputs(), labels, params=wanted, **options).construct()
 
 
-def predicted(booster: "lightgbm.Booster", rows: Rows, length: int, **options: Any) -> npt.NDArray[np.float64]:
+def predicted(booster: lightgbm.Booster, rows: Rows, length: int, **options: Any) -> npt.NDArray[np.float64]:
     """What the trees say of so many posts, (length,); `options` are those of `Booster.predict`."""
     found = np.empty(length)
     for first in range(0, length, ROWS_AT_ONCE):

@@ -9,11 +9,12 @@ Choice: a shrunk mean is no expectation yet, for authors differ less than their 
 0, by least squares over the train part, makes it one; no post has a part in its own input, so this does not flatter.
 """
 
+from __future__ import annotations
+
 import json
 from pathlib import Path
 
-import numpy as np
-
+from redpop_assets.arrays import np
 from redpop_assets.errors import NotTrainable
 from redpop_assets.predictors.base import Doubles, Predictor, Training
 from redpop_assets.predictors.dataset import Dataset

@@ -17,13 +17,14 @@ A post that lacks a block is "missing" to the trees in all of its columns. Memor
 decompositions see at most the newest 4,000 posts.
 """
 
+from __future__ import annotations
+
 import json
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
+from redpop_assets.arrays import np
 from redpop_assets.errors import ArtifactError
 from redpop_assets.features.tfidf import CODE_VERSION as TFIDF_VERSION
 from redpop_assets.features.tfidf import TfIdf
@@ -76,7 +77,7 @@ class CatBoostFusion(Predictor):
     """One per reduced block; `WORDS` among them."""
     model: str
     """The trees as CatBoost's JSON: what is stored, and what predicts."""
-    booster: "catboost.CatBoostRegressor"
+    booster: catboost.CatBoostRegressor
 
     def _fit(self, train: Dataset, validation: Dataset) -> Training:
         from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
@@ -193,7 +194,7 @@ class CatBoostFusion(Predictor):
         self.booster = _from_json(self.model)
 
 
-def _as_json(booster: "catboost.CatBoostRegressor") -> str:
+def _as_json(booster: catboost.CatBoostRegressor) -> str:
     """The trees alone: equal fits give equal text."""
     with TemporaryDirectory() as folder:
         path = Path(folder, MODEL)
@@ -203,7 +204,7 @@ def _as_json(booster: "catboost.CatBoostRegressor") -> str:
     return json.dumps(model) + "\n"
 
 
-def _from_json(model: str) -> "catboost.CatBoostRegressor":
+def _from_json(model: str) -> catboost.CatBoostRegressor:
     import catboost
 
     booster = catboost.CatBoostRegressor()

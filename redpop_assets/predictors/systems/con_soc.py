@@ -28,13 +28,13 @@ without a picture has the mean picture.
 Memory: one standardised copy of the image block, and another of four fifths of it for the out-of-fold predictions.
 """
 
+from __future__ import annotations
+
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
-import numpy as np
-from numpy.typing import NDArray
-
+from redpop_assets.arrays import np, npt
 from redpop_assets.features.dictionaries import TargetDictionary, time_folds
 from redpop_assets.features.tokens import caption_tokens
 from redpop_assets.predictors.base import Doubles, Predictor, Training
@@ -126,7 +126,7 @@ class ContentSocial:
         return list(DICTIONARIES.values())
 
     @classmethod
-    def load(cls, folder: Path, arrays: Mapping[str, NDArray[Any]]) -> "ContentSocial":
+    def load(cls, folder: Path, arrays: Mapping[str, npt.NDArray[Any]]) -> ContentSocial:
         """What `save` and `arrays` gave away."""
         loaded = cls()
         loaded.dictionaries = {name: TargetDictionary.load(folder / file) for name, file in DICTIONARIES.items()}
@@ -176,7 +176,7 @@ class ImageHead:
         return {"image.mean": self.mean, "image.deviation": self.deviation, **self.regressor.arrays("image.head")}
 
     @classmethod
-    def load(cls, arrays: Mapping[str, NDArray[Any]]) -> "ImageHead":
+    def load(cls, arrays: Mapping[str, npt.NDArray[Any]]) -> ImageHead:
         """What `arrays` gave away."""
         loaded = cls()
         loaded.mean, loaded.deviation = arrays["image.mean"], arrays["image.deviation"]
@@ -371,7 +371,7 @@ class ConSocMultimodal(ConSocCNN):
     def _values(self, data: Dataset) -> Floats:
         return self._with_image(self.numbers.values(data), self.head.predict(data))
 
-    def _with_image(self, values: Floats, expected: NDArray[np.floating[Any]]) -> Floats:
+    def _with_image(self, values: Floats, expected: npt.NDArray[np.floating[Any]]) -> Floats:
         block = Block(expected.astype(np.float32)[:, None], ("image",), np.ones(len(expected), np.bool_))
         return np.hstack([values, block.standardised(*self.scalar[:, None])])
 
@@ -392,7 +392,7 @@ class ConSocMultimodalLiteral(ConSocMultimodal):
     literal = "dictionaries and an image prediction that have seen the label of the post itself"
 
 
-def build_network(widths: Mapping[str, int]) -> "torch.nn.Module":
+def build_network(widths: Mapping[str, int]) -> torch.nn.Module:
     """Conv1D(20) - dropout - Conv1D(50) - dropout - dense 50 - dense 1 over one row of numbers (Figure 1)."""
     import torch
     from torch.nn import Conv1d, Dropout, Flatten, Linear, ReLU, Sequential
@@ -413,7 +413,7 @@ def build_network(widths: Mapping[str, int]) -> "torch.nn.Module":
     return ConSocNetwork()
 
 
-def build_image_head(widths: Mapping[str, int]) -> "torch.nn.Module":
+def build_image_head(widths: Mapping[str, int]) -> torch.nn.Module:
     """The two dense layers that replace the top of the image network (Figure 2)."""
     import torch
     from torch.nn import Linear, ReLU, Sequential
@@ -469,13 +469,13 @@ def _copied(caption: str) -> str | None:
     return caption.casefold() if len(caption.split()) >= WORDS_OF_A_COPY else None
 
 
-def _folds(train: Dataset, groups: list[Any]) -> NDArray[np.int64]:
+def _folds(train: Dataset, groups: list[Any]) -> npt.NDArray[np.int64]:
     """Blocks of time, copies together; where all posts are copies of one another, blocks of time alone."""
     folds = time_folds(train.created_at, groups)
     return folds if len(np.unique(folds)) > 1 else time_folds(train.created_at, [None] * len(groups))
 
 
-def _against_the_others(scores: Floats, labels: Floats, folds: NDArray[np.int64]) -> Floats:
+def _against_the_others(scores: Floats, labels: Floats, folds: npt.NDArray[np.int64]) -> Floats:
     """Out-of-fold scores (n,) less the mean label of the other folds.
 
     That mean is low where the fold's own labels are high: as it stands it would tell of them.

@@ -35,6 +35,8 @@ Memory: it learns from the newest `MOST_ROWS` posts, and predicts some thousand 
 once.
 """
 
+from __future__ import annotations
+
 import json
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -42,9 +44,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
-import numpy as np
-from numpy.typing import NDArray
-
+from redpop_assets.arrays import np, npt
 from redpop_assets.errors import NotTrainable
 from redpop_assets.features.tokens import caption_tokens
 from redpop_assets.predictors.base import Doubles, Predictor, Training
@@ -205,7 +205,7 @@ class DualAttention(Predictor):
         self.classifier.load_arrays(arrays)
 
     def _untrained(self, recipe: Recipe) -> NetworkRegressor:
-        def build(widths: Mapping[str, int]) -> "torch.nn.Module":
+        def build(widths: Mapping[str, int]) -> torch.nn.Module:
             return build_network(self.parts, widths, words=len(self.vocabulary) + 2)
 
         return NetworkRegressor(build, recipe, _loss, _cross_entropy, standardise=False)
@@ -224,8 +224,8 @@ class DualAttention(Predictor):
                 vectors[name] = Block(values, mean.columns, mean.present)
         return vectors
 
-    def _inputs(self, data: Dataset) -> dict[str, NDArray[Any]]:
-        inputs: dict[str, NDArray[Any]] = {
+    def _inputs(self, data: Dataset) -> dict[str, npt.NDArray[Any]]:
+        inputs: dict[str, npt.NDArray[Any]] = {
             name: block.standardised(self.scales[f"mean.{name}"], self.scales[f"deviation.{name}"])
             for name, block in self._vectors(data).items()
         }
@@ -264,7 +264,7 @@ def common_words(captions: Sequence[str]) -> tuple[str, ...]:
     return tuple(token for _, token in ranked[:MOST_WORDS])
 
 
-def word_numbers(captions: Sequence[str], vocabulary: Sequence[str]) -> NDArray[np.int64]:
+def word_numbers(captions: Sequence[str], vocabulary: Sequence[str]) -> npt.NDArray[np.int64]:
     """(n, `MOST_CAPTION_TOKENS`) numbers of the first words of each caption, then `NO_WORD`."""
     known = {token: number for number, token in enumerate(vocabulary, start=UNKNOWN + 1)}
     numbers = np.full((len(captions), MOST_CAPTION_TOKENS), NO_WORD, dtype=np.int64)
@@ -274,7 +274,7 @@ def word_numbers(captions: Sequence[str], vocabulary: Sequence[str]) -> NDArray[
     return numbers
 
 
-def build_network(parts: Parts, widths: Mapping[str, int], words: int) -> "torch.nn.Module":
+def build_network(parts: Parts, widths: Mapping[str, int], words: int) -> torch.nn.Module:
     """The untrained network.
 
     Args:
@@ -304,25 +304,25 @@ def build_network(parts: Parts, widths: Mapping[str, int], words: int) -> "torch
                 self.of_image = nn.Linear(widths["image"], ATTENTION)  # W_v
                 self.weight = nn.Linear(ATTENTION, 1, bias=False)  # w_h
 
-        def states(self, numbers: "torch.Tensor") -> "torch.Tensor":
+        def states(self, numbers: torch.Tensor) -> torch.Tensor:
             """(n, T, d2): Q^e, transposed."""
             longest = int((numbers != NO_WORD).sum(dim=1).max())
             states: torch.Tensor = self.lstm(self.embedding(numbers[:, :longest]))[0]
             return states
 
-        def last(self, numbers: "torch.Tensor") -> "torch.Tensor":
+        def last(self, numbers: torch.Tensor) -> torch.Tensor:
             """(n, d2): the state after the last word."""
             at = (numbers != NO_WORD).sum(dim=1) - 1
             return self.states(numbers)[torch.arange(len(numbers), device=numbers.device), at]
 
-        def attention(self, image: "torch.Tensor", numbers: "torch.Tensor", states: "torch.Tensor") -> "torch.Tensor":
+        def attention(self, image: torch.Tensor, numbers: torch.Tensor, states: torch.Tensor) -> torch.Tensor:
             """(n, T): a^q of (2)."""
             affinity = torch.tanh(states @ self.affinity(image).unsqueeze(2))  # (1): (n, T, 1)
             hidden = torch.tanh(self.of_words(states) + affinity * self.of_image(image).unsqueeze(1))
             logits = self.weight(hidden).squeeze(2)
             return torch.softmax(logits.masked_fill(numbers[:, : states.shape[1]] == NO_WORD, -torch.inf), dim=1)
 
-        def attended(self, inputs: "Tensors") -> "torch.Tensor":
+        def attended(self, inputs: Tensors) -> torch.Tensor:
             """(n, d2): V^ + Q^ of (3) and (6)."""
             states = self.states(inputs["words"])
             weights = self.attention(inputs["image"], inputs["words"], states)
@@ -341,7 +341,7 @@ def build_network(parts: Parts, widths: Mapping[str, int], words: int) -> "torch
                 )
             self.last = nn.Linear(STATE if environment == "implicit" else 2 * STATE, STATE)
 
-        def forward(self, inputs: "Tensors") -> "torch.Tensor":
+        def forward(self, inputs: Tensors) -> torch.Tensor:
             image, caption = inputs["image_mean"], inputs["caption_mean"]
             one, other = torch.relu(self.image(image)), torch.relu(self.caption(caption))
             if environment == "implicit":
@@ -370,7 +370,7 @@ def build_network(parts: Parts, widths: Mapping[str, int], words: int) -> "torch
             if pair in ("late", "ccr"):
                 self.visual, self.textual = head(STATE), head(STATE)
 
-        def branches(self, inputs: "Tensors") -> "tuple[torch.Tensor, torch.Tensor, torch.Tensor]":
+        def branches(self, inputs: Tensors) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
             """Logits (n,) from both ("late": of the mean probability), from the picture and from the caption alone."""
             image, caption = self.pair.image(inputs["image"]), self.pair.last(inputs["words"])
             visual, textual = self.visual(image), self.textual(caption)
@@ -379,7 +379,7 @@ def build_network(parts: Parts, widths: Mapping[str, int], words: int) -> "torch
             probability = (torch.sigmoid(visual) + torch.sigmoid(textual)) / 2
             return torch.logit(probability, eps=1e-6), visual, textual
 
-        def forward(self, inputs: "Tensors") -> "torch.Tensor":
+        def forward(self, inputs: Tensors) -> torch.Tensor:
             if pair in ("late", "ccr"):
                 return self.branches(inputs)[0]
             joined = self._joined(inputs)
@@ -388,12 +388,12 @@ def build_network(parts: Parts, widths: Mapping[str, int], words: int) -> "torch
             logits: torch.Tensor = self.head(joined)
             return logits
 
-        def word_weights(self, inputs: "Tensors") -> "torch.Tensor":
+        def word_weights(self, inputs: Tensors) -> torch.Tensor:
             """(n, T) attention to each word."""
             states = self.pair.states(inputs["words"])
             return self.pair.attention(inputs["image"], inputs["words"], states)
 
-        def _joined(self, inputs: "Tensors") -> "torch.Tensor":
+        def _joined(self, inputs: Tensors) -> torch.Tensor:
             if pair == "explicit":
                 return self.pair.attended(inputs)
             seen = [] if pair == "textual" else [self.pair.image(inputs["image"])]
@@ -407,14 +407,14 @@ def build_network(parts: Parts, widths: Mapping[str, int], words: int) -> "torch
     return network
 
 
-def _cross_entropy(network: "torch.nn.Module", inputs: "Tensors", target: "torch.Tensor") -> "torch.Tensor":
+def _cross_entropy(network: torch.nn.Module, inputs: Tensors, target: torch.Tensor) -> torch.Tensor:
     """Equation (7)."""
     import torch
 
     return torch.nn.functional.binary_cross_entropy_with_logits(network(inputs), target)
 
 
-def _loss(network: "torch.nn.Module", inputs: "Tensors", target: "torch.Tensor") -> "torch.Tensor":
+def _loss(network: torch.nn.Module, inputs: Tensors, target: torch.Tensor) -> torch.Tensor:
     """Equation (7); for CCR (You et al. 2016) with half the KL divergence of each branch from the joint one."""
     import torch
 

@@ -25,14 +25,15 @@ tables 2 and 3.
 Memory: the columns and one standardised copy; it learns from the newest `MOST_ROWS` posts.
 """
 
+from __future__ import annotations
+
 import copy
 import json
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar, Self
 
-import numpy as np
-
+from redpop_assets.arrays import np
 from redpop_assets.predictors.base import Doubles, Predictor, Progress, Training
 from redpop_assets.predictors.dataset import Block, Dataset, Floats
 from redpop_assets.predictors.parts.networks import Inputs, NetworkRegressor, Recipe, below
@@ -185,7 +186,7 @@ class FeatureFusion(Predictor):
             inputs[group] = values
         return inputs
 
-    def _network(self, widths: Mapping[str, int]) -> "torch.nn.Module":
+    def _network(self, widths: Mapping[str, int]) -> torch.nn.Module:
         return build_network(widths, rectified_output=self.rectified_output)
 
 
@@ -209,7 +210,7 @@ def _blocks(group: str) -> tuple[str, ...]:
     return tuple(NUMBERS) if group == "numbers" else (group,)
 
 
-def build_network(widths: Mapping[str, int], *, rectified_output: bool = False) -> "torch.nn.Module":
+def build_network(widths: Mapping[str, int], *, rectified_output: bool = False) -> torch.nn.Module:
     """The untrained network: four dense layers, the first one per group.
 
     Args:

@@ -4,10 +4,11 @@ Origin: the baseline that a fine-tuned network has to beat; Hessel, Lee & Mimno 
 on ResNet-50 vectors. Standardising, penalty and memory are those of `BlockRidge`.
 """
 
+from __future__ import annotations
+
 from pathlib import Path
 
-import numpy as np
-
+from redpop_assets.arrays import np
 from redpop_assets.predictors.base import Doubles, Predictor, Training
 from redpop_assets.predictors.dataset import Dataset
 from redpop_assets.predictors.parts.block_ridge import MOST_ROWS, BlockRidge

@@ -22,14 +22,14 @@ A block without a training row is left out, and the report says so. A post that 
 missing image) gets nothing from it in the first stage, and "missing" in the trees.
 """
 
+from __future__ import annotations
+
 import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-from numpy.typing import NDArray
-
+from redpop_assets.arrays import np, npt
 from redpop_assets.predictors.base import Doubles, Predictor, Training
 from redpop_assets.predictors.dataset import BLOCK_NAMES, EMBEDDINGS, Dataset, Floats
 from redpop_assets.predictors.parts.additive_kernel import (
@@ -81,7 +81,7 @@ class FusionLightGBM(Predictor):
 
     projections: dict[str, Projection]
     kernel: AdditiveKernel
-    boosters: "list[lightgbm.Booster]"
+    boosters: list[lightgbm.Booster]
 
     def _fit(self, train: Dataset, validation: Dataset) -> Training:
         from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
@@ -177,10 +177,10 @@ class FusionLightGBM(Predictor):
     def _parameters(self, member: int) -> dict[str, Any]:
         return PARAMETERS | {"seed": self.seed * MEMBERS + member}
 
-    def _binned(self, inputs: Rows, residual: Doubles) -> "lightgbm.Dataset":
+    def _binned(self, inputs: Rows, residual: Doubles) -> lightgbm.Dataset:
         return binned(inputs, residual, self._parameters(0))
 
-    def _boost(self, learning: "lightgbm.Dataset", trees: int) -> "list[lightgbm.Booster]":
+    def _boost(self, learning: lightgbm.Dataset, trees: int) -> list[lightgbm.Booster]:
         import lightgbm
 
         return [lightgbm.train(self._parameters(member), learning, num_boost_round=trees) for member in range(MEMBERS)]
@@ -197,7 +197,7 @@ class FusionLightGBM(Predictor):
     def _save_files(self, folder: Path) -> list[str]:
         from safetensors.numpy import save_file
 
-        tensors: dict[str, NDArray[Any]] = {"dual": self.kernel.dual, **projection_arrays(self.projections)}
+        tensors: dict[str, npt.NDArray[Any]] = {"dual": self.kernel.dual, **projection_arrays(self.projections)}
         for name, centres in self.kernel.centres.items():
             tensors[f"centres.{name}"] = np.ascontiguousarray(centres)
         save_file(tensors, folder / TENSORS)
@@ -235,7 +235,7 @@ class FusionLightGBM(Predictor):
 def _joined(tabular: Sequence[Floats], scores: Mapping[str, Floats], parts: Mapping[str, Doubles]) -> Rows:
     """Inputs of the trees: tabular columns, leading components of embeddings, one part per block."""
     leading = [values[:, :LEADING_COMPONENTS] for name, values in scores.items() if name in EMBEDDINGS]
-    columns: list[NDArray[Any]] = [*tabular, *leading, np.column_stack(list(parts.values()))]
+    columns: list[npt.NDArray[Any]] = [*tabular, *leading, np.column_stack(list(parts.values()))]
     return lambda some: np.hstack([values[some] for values in columns])
 
 
@@ -244,7 +244,7 @@ def _shifted(inputs: Rows, first: int) -> Rows:
     return lambda some: inputs(slice(first + some.start, first + some.stop))
 
 
-def _staged(boosters: "list[lightgbm.Booster]", inputs: Rows, length: int) -> Doubles:
+def _staged(boosters: list[lightgbm.Booster], inputs: Rows, length: int) -> Doubles:
     """(steps + 1, n): the mean of the boosters after 0, 1, 2, ... times `TREES_A_STEP` trees, on n = `length` posts."""
     steps = np.zeros((MOST_TREES // TREES_A_STEP + 1, length))
     for booster in boosters:

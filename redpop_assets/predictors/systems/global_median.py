@@ -4,8 +4,9 @@ Origin: the baseline of comparisons that pool communities. What `subreddit_media
 community alone says, which no picture and no caption has earned. Within one community both are constants.
 """
 
-import numpy as np
+from __future__ import annotations
 
+from redpop_assets.arrays import np
 from redpop_assets.predictors.base import Training
 from redpop_assets.predictors.dataset import Dataset
 from redpop_assets.predictors.systems.subreddit_median import SubredditMedian

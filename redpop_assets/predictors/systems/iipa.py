@@ -28,15 +28,16 @@ A post without a picture stands where the mean picture stands. Memory: at most `
 `MOST_PAIRS` pairs are learnt from.
 """
 
+from __future__ import annotations
+
 import json
+import math
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
-from typing import ClassVar
+from typing import ClassVar, TypeAlias
 
-import numpy as np
-from numpy.typing import NDArray
-
+from redpop_assets.arrays import np, npt
 from redpop_assets.errors import NotTrainable
 from redpop_assets.evaluation.metrics import raw_score
 from redpop_assets.evaluation.pairs import PairRule, pair_accuracy, time_controlled_pairs
@@ -45,7 +46,7 @@ from redpop_assets.predictors.base import Doubles, Predictor, Training
 from redpop_assets.predictors.dataset import Dataset, Floats
 from redpop_assets.predictors.parts.calibration import LinearMap, mapped_out_of_fold
 
-Pairs = NDArray[np.int64]
+Pairs: TypeAlias = "npt.NDArray[np.int64]"
 
 WINDOWS = tuple(timedelta(seconds=s) for s in (30, 120, 600, 1800, 3600, 7200, 21_600, 86_400, 259_200, 604_800))
 PAIRS_PER_POST = 5
@@ -55,7 +56,7 @@ SAME_PICTURE = 0.97
 LEAST_COPIES = 30
 LEAST_TRAIN_PAIRS = 100
 LEAST_VALIDATION_PAIRS = 10
-PENALTIES = tuple(float(penalty) for penalty in np.logspace(1, -4, 11))
+PENALTIES = tuple(10.0 ** (1 - step / 2) for step in range(11))
 """Of the squared weights, against the mean loss of a pair; strongest first."""
 MOST_ROWS = 5000
 MOST_PAIRS = 50_000
@@ -170,7 +171,7 @@ class IntrinsicPopularity(Predictor):
         self.line, self.sigma = LinearMap(content["slope"], content["intercept"]), content["sigma"]
 
 
-def order_probability(difference: float, sigma: float, tau: float = np.inf) -> float:
+def order_probability(difference: float, sigma: float, tau: float = math.inf) -> float:
     """P(E_X >= E_Y) for N_X - N_Y = `difference`: Phi(z), z = difference / (sqrt(2) sigma).
 
     Args:
@@ -240,11 +241,11 @@ class Controls:
 
     pictures: Pairs
     title_words: Pairs
-    authors: NDArray[np.str_] | None = None
+    authors: npt.NDArray[np.str_] | None = None
 
 
 def discriminable_pairs(
-    created_at: NDArray[np.datetime64],
+    created_at: npt.NDArray[np.datetime64],
     log_scores: Doubles,
     controls: Controls,
     difference: float,

@@ -11,13 +11,13 @@ of lines fitted to the other validation posts. A post without a picture gets the
 picture.
 """
 
+from __future__ import annotations
+
 import json
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-from numpy.typing import NDArray
-
+from redpop_assets.arrays import np, npt
 from redpop_assets.errors import NotTrainable
 from redpop_assets.predictors.base import Doubles, Predictor, Training
 from redpop_assets.predictors.dataset import EMBEDDINGS, Dataset
@@ -77,7 +77,7 @@ class LateFusion(Predictor):
     def _save_files(self, folder: Path) -> list[str]:
         from safetensors.numpy import save_file
 
-        tensors: dict[str, NDArray[Any]] = {}
+        tensors: dict[str, npt.NDArray[Any]] = {}
         for name, ridge in self.ridges.items():
             tensors |= ridge.tensors(f"{name}.")
         save_file(tensors, folder / RIDGES)

@@ -32,15 +32,15 @@ Neither the paper's loss nor this says that an object causes a score.
 Memory: one standardised copy of the vectors, if they are used at all.
 """
 
+from __future__ import annotations
+
 import json
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
-import numpy as np
-from numpy.typing import NDArray
-
+from redpop_assets.arrays import np, npt
 from redpop_assets.errors import NotTrainable
 from redpop_assets.features.class_families import families
 from redpop_assets.features.tokens import caption_tokens
@@ -263,7 +263,7 @@ def tag_weights(tags: Iterable[Iterable[str]]) -> dict[str, float]:
     return {tag: 1 - rank / len(ranked) for rank, tag in enumerate(ranked)}
 
 
-def build_network(widths: Mapping[str, int]) -> "torch.nn.Module":
+def build_network(widths: Mapping[str, int]) -> torch.nn.Module:
     """The untrained network of the modules that `widths` names (Figure 2)."""
     import torch
     from torch.nn import Dropout, Linear, ReLU, Sequential
@@ -298,7 +298,7 @@ def build_network(widths: Mapping[str, int]) -> "torch.nn.Module":
     return Modules()
 
 
-def _loss(network: Any, inputs: "dict[str, torch.Tensor]", target: "torch.Tensor") -> "torch.Tensor":
+def _loss(network: Any, inputs: dict[str, torch.Tensor], target: torch.Tensor) -> torch.Tensor:
     """Squared error of the prediction, and with less weight of the auxiliary output."""
     import torch
 
@@ -336,5 +336,5 @@ def _unit_scale(values: Floats) -> tuple[Floats, Floats, Floats]:
 
 def _to_unit(values: Floats, low: Floats, high: Floats, fill: Floats) -> Floats:
     span = np.where(high > low, high - low, np.inf)  # what never varied says nothing
-    scaled: NDArray[Any] = np.clip((values - low) / span, 0, 1)
+    scaled: npt.NDArray[Any] = np.clip((values - low) / span, 0, 1)
     return np.asarray(np.where(np.isnan(values), fill, scaled), dtype=np.float32)

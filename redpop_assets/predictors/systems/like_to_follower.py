@@ -20,25 +20,26 @@ not used; its social features are those of `metadata_boosting`. A post without a
 picture. Memory: at most `MOST_ROWS` posts (the newest) are learnt from.
 """
 
+from __future__ import annotations
+
 import json
+import math
 from abc import abstractmethod
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-from numpy.typing import NDArray
-
+from redpop_assets.arrays import np, npt
 from redpop_assets.evaluation.metrics import spearman
 from redpop_assets.predictors.base import Doubles, Predictor, Training
 from redpop_assets.predictors.dataset import Block, Dataset, Floats
 from redpop_assets.predictors.parts.block_ridge import MOST_ROWS, BlockRidge
 
-FLOORS = {"log_subscribers": float(np.log1p(100)), "month_median_log_score": float(np.log1p(1))}
+FLOORS = {"log_subscribers": math.log1p(100), "month_median_log_score": math.log1p(1)}
 """Audience -> least logarithm of it: 100 subscribers, or a median of 1 point."""
 LEAST_KNOWN = 0.9
 WINSORISED = (0.01, 0.99)
 BUCKETS = 5
-PENALTIES = tuple(float(penalty) for penalty in np.logspace(1, -3, 5))
+PENALTIES = tuple(10.0 ** (1 - step) for step in range(5))
 """Of the squared weights, against the mean cross-entropy of a post; strongest first."""
 HEAD, AUDIENCE = "head.safetensors", "audience.json"
 
@@ -125,11 +126,11 @@ class _LogRatio(Predictor):
         """(n,) expected log ratios."""
 
     @abstractmethod
-    def _head_tensors(self) -> dict[str, NDArray[Any]]:
+    def _head_tensors(self) -> dict[str, npt.NDArray[Any]]:
         """What `_load_head` reads."""
 
     @abstractmethod
-    def _load_head(self, tensors: dict[str, NDArray[Any]]) -> None:
+    def _load_head(self, tensors: dict[str, npt.NDArray[Any]]) -> None:
         """The inverse of `_head_tensors`."""
 
 
@@ -147,10 +148,10 @@ class LikeToFollower(_LogRatio):
     def _ratio(self, image: Block) -> Doubles:
         return self.ridge.predict(image)
 
-    def _head_tensors(self) -> dict[str, NDArray[Any]]:
+    def _head_tensors(self) -> dict[str, npt.NDArray[Any]]:
         return self.ridge.tensors()
 
-    def _load_head(self, tensors: dict[str, NDArray[Any]]) -> None:
+    def _load_head(self, tensors: dict[str, npt.NDArray[Any]]) -> None:
         self.ridge = BlockRidge.from_tensors(tensors)
 
 
@@ -190,10 +191,10 @@ class LikeToFollowerBuckets(_LogRatio):
         inputs = with_bias(image.standardised(self.mean, self.deviation))
         return np.asarray(probabilities(inputs @ self.weights.astype(np.float64)) @ self.levels)
 
-    def _head_tensors(self) -> dict[str, NDArray[Any]]:
+    def _head_tensors(self) -> dict[str, npt.NDArray[Any]]:
         return {"mean": self.mean, "deviation": self.deviation, "weights": self.weights, "levels": self.levels}
 
-    def _load_head(self, tensors: dict[str, NDArray[Any]]) -> None:
+    def _load_head(self, tensors: dict[str, npt.NDArray[Any]]) -> None:
         self.mean, self.deviation = tensors["mean"], tensors["deviation"]
         self.weights, self.levels = tensors["weights"], tensors["levels"]
 
@@ -214,7 +215,7 @@ def probabilities(scores: Doubles) -> Doubles:
     return np.asarray(raised / raised.sum(axis=1, keepdims=True))
 
 
-def softmax_head(inputs: Doubles, classes: NDArray[np.int64], penalty: float, start: Doubles) -> Doubles:
+def softmax_head(inputs: Doubles, classes: npt.NDArray[np.int64], penalty: float, start: Doubles) -> Doubles:
     """Weights (d + 1, k): the minimum of the mean cross-entropy + penalty |w|^2, the biases free (convex).
 
     Args:

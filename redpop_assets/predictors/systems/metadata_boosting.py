@@ -6,11 +6,12 @@ entities, novelty and community, no embeddings. Choices: small trees with much r
 hundreds of posts rather than millions; early stopping on the validation part, without a refit.
 """
 
+from __future__ import annotations
+
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
+from redpop_assets.arrays import np
 from redpop_assets.predictors.base import Doubles, Predictor, Training
 from redpop_assets.predictors.dataset import BLOCK_NAMES, Dataset
 from redpop_assets.predictors.parts.contributions import Contributions
@@ -48,7 +49,7 @@ class MetadataBoosting(Predictor):
     code_version = "2"
     library = "lightgbm"
 
-    booster: "lightgbm.Booster"
+    booster: lightgbm.Booster
 
     def _fit(self, train: Dataset, validation: Dataset) -> Training:
         import lightgbm

@@ -17,12 +17,13 @@ An unknown value, an absent block (a missing image) is the train mean, which is 
 Memory: n x some hundred numbers; the decompositions see at most the newest 4,000 posts.
 """
 
+from __future__ import annotations
+
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
+from redpop_assets.arrays import np
 from redpop_assets.predictors.base import Doubles, Predictor, Training
 from redpop_assets.predictors.dataset import BLOCK_NAMES, Block, Dataset, Floats
 from redpop_assets.predictors.parts.additive_kernel import Projection, projection_arrays, projections_from
@@ -118,7 +119,7 @@ class MultimodalMLP(Predictor):
             member.load_arrays(arrays, f"member{number}")
 
 
-def build_network(widths: Mapping[str, int]) -> "torch.nn.Module":
+def build_network(widths: Mapping[str, int]) -> torch.nn.Module:
     """The untrained network.
 
     Args:

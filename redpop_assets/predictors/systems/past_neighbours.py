@@ -15,10 +15,11 @@ No neighbour yet, or no vector: the block itself then says "the community's mean
 weighs that with almost nothing. A post without the block gets the train mean of each number. Memory: n x 50 numbers.
 """
 
+from __future__ import annotations
+
 from pathlib import Path
 
-import numpy as np
-
+from redpop_assets.arrays import np
 from redpop_assets.predictors.base import Doubles, Predictor, Training
 from redpop_assets.predictors.dataset import BLOCK_NAMES, Block, Dataset, Floats
 from redpop_assets.predictors.parts.ridge import Ridge

@@ -30,6 +30,8 @@ newest `MOST_ROWS` posts and keeps two matrices of posts by posts, 260 MB at mos
 is chosen on the newest `MOST_ROWS_TUNING`.
 """
 
+from __future__ import annotations
+
 import json
 from collections import Counter
 from collections.abc import Sequence
@@ -37,8 +39,7 @@ from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
 
-import numpy as np
-
+from redpop_assets.arrays import np
 from redpop_assets.features.tokens import caption_tokens
 from redpop_assets.predictors.base import Doubles, Predictor, Training
 from redpop_assets.predictors.dataset import BLOCK_NAMES, Block, Dataset, Floats

@@ -17,12 +17,13 @@ a note says so. A post that lacks a block is predicted as the members do.
 Memory: that of one member at a time, plus n x members numbers.
 """
 
+from __future__ import annotations
+
 import json
 from collections.abc import Sequence
 from pathlib import Path
 
-import numpy as np
-
+from redpop_assets.arrays import np
 from redpop_assets.errors import NotTrainable
 from redpop_assets.predictors.base import Doubles, Predictor, Training
 from redpop_assets.predictors.dataset import Dataset

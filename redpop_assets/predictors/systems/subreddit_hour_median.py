@@ -9,12 +9,12 @@ median of the hours h - 1, h and h + 1 (23 and 0 are neighbours) is pulled to m,
 (n * median + WEIGHT * fallback) / (n + WEIGHT) for n posts.
 """
 
+from __future__ import annotations
+
 import json
 from pathlib import Path
 
-import numpy as np
-from numpy.typing import NDArray
-
+from redpop_assets.arrays import np, npt
 from redpop_assets.predictors.base import Doubles, Predictor, Training
 from redpop_assets.predictors.dataset import Dataset
 
@@ -58,10 +58,10 @@ class SubredditHourMedian(Predictor):
         self.medians = np.array(json.loads((folder / FILE).read_text(encoding="utf-8"))["median_log_scores"])
 
 
-def hours_of_day(data: Dataset) -> NDArray[np.int64]:
+def hours_of_day(data: Dataset) -> npt.NDArray[np.int64]:
     """(n,) hours UTC, 0 to 23."""
     midnights = data.created_at.astype("datetime64[D]")
-    hours: NDArray[np.int64] = (data.created_at - midnights) // np.timedelta64(1, "h")
+    hours: npt.NDArray[np.int64] = (data.created_at - midnights) // np.timedelta64(1, "h")
     return hours
 
 

@@ -4,11 +4,12 @@ Origin: the baseline that explains most of a pooled comparison between communiti
 A predictor that does not beat it in absolute error has learnt nothing worth publishing.
 """
 
+from __future__ import annotations
+
 import json
 from pathlib import Path
 
-import numpy as np
-
+from redpop_assets.arrays import np
 from redpop_assets.predictors.base import Doubles, Predictor, Training
 from redpop_assets.predictors.dataset import Dataset
 

@@ -7,13 +7,13 @@ Choices: the penalty is the one of a grid with the least squared error on the va
 Memory: at most `MOST_ROWS` posts (the newest) are learnt from, as a sparse matrix.
 """
 
+from __future__ import annotations
+
 import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-from numpy.typing import NDArray
-
+from redpop_assets.arrays import np, npt
 from redpop_assets.errors import NotTrainable
 from redpop_assets.features.tfidf import CODE_VERSION as TFIDF_VERSION
 from redpop_assets.features.tfidf import TfIdf
@@ -23,7 +23,7 @@ from redpop_assets.predictors.dataset import Dataset, Floats
 if TYPE_CHECKING:
     from scipy.sparse import csr_array
 
-PENALTIES = tuple(float(penalty) for penalty in np.logspace(3, -1, 9))
+PENALTIES = tuple(10.0 ** (3 - step / 2) for step in range(9))
 """Strongest first, against the sum of squared errors; a caption has length 1."""
 MOST_ROWS = 100_000
 MOST_STEPS = 500
@@ -71,7 +71,7 @@ class TfIdfRidge(Predictor):
     def _save_files(self, folder: Path) -> list[str]:
         from safetensors.numpy import save_file
 
-        tensors: dict[str, NDArray[Any]] = {
+        tensors: dict[str, npt.NDArray[Any]] = {
             "inverse_frequency": self.tfidf.inverse_frequency,
             "weights": self.weights,
             "intercept": np.array([self.intercept]),
@@ -89,7 +89,7 @@ class TfIdfRidge(Predictor):
         self.weights, self.intercept = tensors["weights"], float(tensors["intercept"][0])
 
 
-def ridge_path(inputs: "csr_array", target: Doubles) -> list[tuple[Doubles, float]]:
+def ridge_path(inputs: csr_array, target: Doubles) -> list[tuple[Doubles, float]]:
     """Weights (d,) and intercept for each of `PENALTIES`; minimises sum (y - b - x w)^2 + penalty |w|^2.
 
     Conjugate gradients on the normal equations, each from the last solution; columns are centred on the way, so that

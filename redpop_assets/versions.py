@@ -1,0 +1,55 @@
+"""Versions of the jobs: raised whenever a job would write other rows, they fire the assets that it fills.
+
+Families of features and predictors name theirs beside their code. Those of jobs stand here, because Dagster is told of
+all of them by every process, and a process loads the job that it runs and no other.
+"""
+
+from typing import Final
+
+HARVEST: Final = "2"
+"""`redpop_assets.reddit.plan` and `harvest`: raise it when they would read or keep something else."""
+
+FORGETTING: Final = "1"
+"""`redpop_assets.storage.forgetting`: raise it when something else would be forgotten."""
+
+CLEANING: Final = "2"
+"""`redpop_assets.reddit.cleaning`: raise it whenever a rule, or the resolution of image URLs, gives another result."""
+
+DOWNLOAD: Final = "1"
+"""`redpop_assets.images.download`: raise it when other URLs would be asked for, or other pictures kept."""
+
+DUPLICATES: Final = "1"
+"""`redpop_assets.images.duplicates`: raise it when the same posts would be grouped in another way."""
+
+LABELS: Final = "2"
+"""`redpop_assets.refresh.labels`: raise it when the same readings would give another label."""
+
+TRAINING_SET: Final = "1"
+"""`redpop_assets.refresh.training_set`: raise it whenever a row would come out differently. Predictors learn again only
+if one did."""
+
+CHAMPIONS: Final = "1"
+"""`redpop_assets.refresh.champions`: raise it whenever the rules would judge otherwise."""
+
+CONFORMAL: Final = "1"
+"""`redpop_assets.predictors.parts.conformal`: raise it whenever an interval would come out differently."""
+
+PREDICTIONS: Final = f"1.{CONFORMAL}"
+"""`redpop_assets.refresh.predictions`: raise the first number whenever a row would come out differently."""
+
+LEADERBOARD: Final = "2"
+"""`redpop_assets.refresh.leaderboard`: raise it whenever a metric would come out differently."""
+
+SPLIT_COMPARISON: Final = f"2-{LEADERBOARD}"
+"""`redpop_assets.refresh.split_comparison`: raise the first number whenever a split or a row would come out
+differently."""
+
+CATALOGUE: Final = "1"
+"""`redpop_assets.evaluation.catalogue`: raise it whenever a number of the catalogue would come out differently."""
+
+FORECASTS: Final = "1"
+"""`redpop_assets.refresh.forecasts`: raise it whenever another post would be forecast, or a forecast would hold
+something else."""
+
+PUBLISHED: Final = "1"
+"""`redpop_assets.refresh.published`: raise it when another file would be published."""
