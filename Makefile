@@ -1,8 +1,10 @@
 # One environment, made from pyproject.toml with the exact versions of constraints.txt.
 PYTHON ?= python3.11
 BIN := .venv/bin
+# A file is the unit of work, as its fixtures are shared; the order is that of conftest.py.
+PYTEST := -n 2 --dist loadfile --no-loadscope-reorder --durations 10
 
-.PHONY: setup demo dev test lint typecheck architecture tests docs constraints clean
+.PHONY: setup demo dev check test lint typecheck architecture unit tests docs constraints clean
 
 setup: .venv/.installed
 
@@ -20,7 +22,12 @@ demo: setup
 dev: setup
 	$(BIN)/redpop dev $(if $(DEMO),--demo)
 
-test: setup lint typecheck architecture tests
+# While working: everything but the tests that are marked as slow.
+check: setup lint
+	$(MAKE) --jobs 3 typecheck architecture unit
+
+test: setup lint
+	$(MAKE) --jobs 3 typecheck architecture tests
 
 lint: setup
 	$(BIN)/ruff check .
@@ -32,8 +39,11 @@ typecheck: setup
 architecture: setup
 	$(BIN)/lint-imports
 
+unit: setup
+	$(BIN)/pytest $(PYTEST) -m "not integration and not end_to_end"
+
 tests: setup
-	$(BIN)/pytest -n 2 --dist loadgroup
+	$(BIN)/pytest $(PYTEST)
 
 # What is generated from the SQL files and the settings.
 docs: setup

@@ -14,9 +14,11 @@ pytest_plugins = [
     "redpop_assets_tests.fixtures.public_data",
 ]
 
-# How long an example takes says what else the machine does, not what is wrong.
-hypothesis.settings.register_profile("redpop", deadline=None)
-hypothesis.settings.load_profile("redpop")
+# How long an example takes says what else the machine does, not what is wrong. The examples are the same each time;
+# `HYPOTHESIS_PROFILE=search` looks for others.
+hypothesis.settings.register_profile("redpop", deadline=None, derandomize=True)
+hypothesis.settings.register_profile("search", deadline=None)
+hypothesis.settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "redpop"))
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -8,6 +8,8 @@ from redpop_assets.reddit.imports import import_archive
 from redpop_assets.reddit.records import AuthorKey
 from redpop_assets.runs import materialize, report_import
 
+pytestmark = pytest.mark.end_to_end
+
 SUBREDDITS = ("pics", "EarthPorn", "aww", "cats", "FoodPorn")
 TAKEN = datetime(2013, 8, 20, tzinfo=UTC)
 

@@ -14,7 +14,7 @@ from redpop_assets.runs import report_import
 from redpop_assets.testing.deployments import PREDICTORS
 
 pytestmark = [
-    pytest.mark.xdist_group("pipeline"),
+    pytest.mark.end_to_end,
     # Of a parameter that evaluate_automation_conditions itself passes on.
     pytest.mark.filterwarnings("ignore:Parameter `include_sources`:dagster.BetaWarning"),
 ]

@@ -13,7 +13,7 @@ from redpop_assets.refresh.partition import partition_filter
 from redpop_assets.storage.rows import Reader
 from redpop_assets.storage.schema import load_schema
 
-pytestmark = pytest.mark.xdist_group("pipeline")
+pytestmark = pytest.mark.end_to_end
 
 SCHEMA = load_schema()
 WITHOUT_ASSET = {
@@ -28,10 +28,7 @@ FLOATS = {
 
 ANY_POST = "(SELECT min(post_id) FROM core.posts WHERE subreddit = 'pics')"
 LABELLED = "(SELECT min(post_id) FROM core.labels WHERE subreddit = 'pics')"
-WITH_PICTURE = (
-    "(SELECT min(post_id) FROM core.primary_images JOIN core.posts USING (post_id) "
-    "WHERE subreddit = 'pics' AND image_sha256 IS NOT NULL)"
-)
+WITH_PICTURE = "(SELECT min(post_id) FROM core.primary_images WHERE subreddit = 'pics' AND image_sha256 IS NOT NULL)"
 ALONE = (
     "(SELECT min(post_id) FROM core.duplicates WHERE subreddit = 'pics' AND duplicate_group IN "
     "(SELECT duplicate_group FROM core.duplicates GROUP BY ALL HAVING count(*) = 1))"

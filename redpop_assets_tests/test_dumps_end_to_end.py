@@ -9,6 +9,8 @@ import zstandard
 from redpop_assets.reddit.imports import import_archive
 from redpop_assets.reddit.records import AuthorKey
 
+pytestmark = pytest.mark.end_to_end
+
 BORN = 1_600_000_000
 DAY = 86_400
 CORE = 'key:"core/posts" or key:"core/rejected_posts" or key:"core/labels"'

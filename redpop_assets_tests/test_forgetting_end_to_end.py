@@ -19,7 +19,10 @@ from redpop_assets.sandbox.server import running
 from redpop_assets.sandbox.world import World
 from redpop_assets.testing.deployments import SECRET, Deployment
 
+pytestmark = pytest.mark.end_to_end
+
 UP_TO_THE_FEATURES = 'group:"raw" or group:"core" or group:"features"'
+POSTS_ALONE = 'group:"raw" or group:"core"'
 
 
 @dataclass
@@ -32,10 +35,10 @@ class Scene:
     people: dict[str, str]
     """author's name by post id"""
 
-    def refresh(self, **advance: float) -> None:
+    def refresh(self, select: str = UP_TO_THE_FEATURES, **advance: float) -> None:
         self.clock.advance(timedelta(**advance))
         for subreddit in self.deployment.settings.partitions:
-            run = self.deployment.run(subreddit, UP_TO_THE_FEATURES)
+            run = self.deployment.run(subreddit, select)
             assert run.success, run.failures
             # Weeks later a young community looks different, of which it warns.
             assert {name for _, name in run.failed_checks} <= {"looks_as_before"}
@@ -116,7 +119,7 @@ def test_a_deleted_post_leaves_nothing_but_a_tombstone(scene):
     assert post["path"] not in scene.files()
     (tombstone,) = scene.published(f"SELECT reason FROM raw.tombstones WHERE post_id = '{post['post_id']}'")
     assert tombstone == ("removed_by_deleted",)
-    scene.refresh(hours=25)  # and it does not come back
+    scene.refresh(POSTS_ALONE, hours=25)  # and it does not come back
     assert scene.places(post["post_id"]) == []
 
 
@@ -157,7 +160,7 @@ def test_forgetting_by_hand(scene):
     assert scene.places(scene.digest(author)) == []
     reasons = dict(scene.published("SELECT post_id, reason FROM raw.tombstones"))
     assert (reasons[post["post_id"]], reasons[other["post_id"]]) == ("by_request", "author_by_request")
-    scene.refresh(hours=2)  # Reddit still shows both
+    scene.refresh(POSTS_ALONE, hours=2)  # Reddit still shows both
     assert scene.places(post["post_id"]) == []
     assert scene.deployment.scalar(
         "SELECT count(*) FROM raw.tombstones WHERE post_id = $id AND reason = 'by_request'", {"id": post["post_id"]}
@@ -177,7 +180,7 @@ def test_the_key_can_be_replaced(scene):
     renamed = {(before[post_id], after[post_id]) for post_id in before}
     assert len(renamed) == len(set(before.values())) == len(set(after.values()))
     assert scene.places(*set(before.values())) == []
-    scene.refresh(hours=25)
+    scene.refresh(POSTS_ALONE, hours=25)
 
 
 @pytest.mark.parametrize(

@@ -14,6 +14,8 @@ from redpop_assets.sandbox.world import World
 from redpop_assets.testing.deployments import SECRET, Deployment, sandbox_variables
 from redpop_assets_tests.storage import old_homes
 
+pytestmark = pytest.mark.end_to_end
+
 
 class Published:
     """What people see of r/pics."""

@@ -20,6 +20,8 @@ from redpop_assets.sandbox.world import World
 from redpop_assets.settings import load_settings
 from redpop_assets.testing.deployments import sandbox_variables
 
+pytestmark = pytest.mark.end_to_end
+
 ROOT = Path(__file__).resolve().parents[1]
 
 

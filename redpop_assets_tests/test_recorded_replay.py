@@ -13,6 +13,8 @@ from redpop_assets.reddit.listings import ALL_LISTINGS
 from redpop_assets.reddit.records import AuthorKey
 from redpop_assets_tests.local_server import LocalServer
 
+pytestmark = pytest.mark.end_to_end
+
 TOKEN = {"access_token": "x", "token_type": "bearer", "expires_in": 3600, "scope": "*"}
 CLEAN = 'key:"core/posts" or key:"core/rejected_posts"'
 # Posts by kind, and rejected ones by reason.

@@ -10,6 +10,8 @@ import pytest
 
 from redpop_assets_tests.local_server import LocalServer
 
+pytestmark = pytest.mark.end_to_end
+
 TOKEN = {"access_token": "x", "token_type": "bearer", "expires_in": 3600, "scope": "*"}
 CLEAN = 'key:"core/posts" or key:"core/rejected_posts"'
 START = datetime(2026, 5, 1, 12, tzinfo=UTC)

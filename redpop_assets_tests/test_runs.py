@@ -17,6 +17,8 @@ from redpop_assets.sandbox.server import running
 from redpop_assets.sandbox.world import World
 from redpop_assets.storage.schema import load_schema
 
+pytestmark = pytest.mark.end_to_end
+
 SECRET = "a-secret-of-the-sandbox-that-must-not-be-stored"
 # Times of this machine; all other columns follow from the world and its clock.
 OF_THIS_MACHINE = {
@@ -25,7 +27,8 @@ OF_THIS_MACHINE = {
 }
 
 
-UP_TO_THE_FEATURES = "group:raw or group:core or group:features"
+UP_TO_THE_VECTORS = 'group:raw or group:core or key:"features/image_embeddings" or key:"features/caption_embeddings"'
+UP_TO_THE_PAST = 'group:raw or group:core or key:"features/author_features" or key:"features/seen_before"'
 
 
 def contents(deployment) -> dict[str, list[str]]:
@@ -87,8 +90,8 @@ def start(deploy: Callable, small: str):
 
 def test_a_run_killed_while_harvesting_downloading_and_embedding_is_like_an_undisturbed_one(start):
     undisturbed, disturbed = start(), start()
-    assert undisturbed.run("pics", UP_TO_THE_FEATURES).success
-    selected = ("--select", UP_TO_THE_FEATURES)
+    assert undisturbed.run("pics", UP_TO_THE_VECTORS).success
+    selected = ("--select", UP_TO_THE_VECTORS)
     killed_at(disturbed, r"harvest +hot: ", *selected)
     kept = disturbed.scalar("SELECT count(*) FROM raw.submissions")
     assert kept > 30
@@ -99,7 +102,8 @@ def test_a_run_killed_while_harvesting_downloading_and_embedding_is_like_an_undi
     done = disturbed.scalar("SELECT count(*) FROM features.image_embeddings")
     assert done >= 8
 
-    run = disturbed.run("pics", UP_TO_THE_FEATURES)
+    with disturbed.instance() as (_, instance):
+        run = disturbed.run("pics", UP_TO_THE_VECTORS, instance)
     assert run.success
     assert run.failed_checks == set()
     expected, found = contents(undisturbed), contents(disturbed)
@@ -112,7 +116,6 @@ def test_a_run_killed_while_harvesting_downloading_and_embedding_is_like_an_undi
     assert states == [dg.DagsterRunStatus.SUCCESS, *[dg.DagsterRunStatus.FAILURE] * 3]
 
 
-@pytest.mark.xdist_group("pipeline")
 class TestOnAPipeline:
     def test_a_run_killed_while_training_is_like_an_undisturbed_one(self, pipeline, tmp_path):
         """Another seed makes all predictors learn again."""
@@ -178,11 +181,11 @@ def test_what_communities_share_is_known_after_one_run_of_all(deploy):
         deployment = deploy(url, REDPOP_HARVEST_PLAN="new")
         published = deployment.home / "redpop.duckdb"
         with deployment.environment() as settings:
-            first = materialize(settings, settings.partitions, select=UP_TO_THE_FEATURES)
+            first = materialize(settings, settings.partitions, select=UP_TO_THE_PAST)
             assert [(outcome.subreddit, outcome.failures) for outcome in first] == [("pics", ()), ("earthporn", ())]
             materialize(settings, ["pics"], select='key:"marts/published_warehouse"')
             before, bytes_before = contents(deployment), published.read_bytes()
-            materialize(settings, settings.partitions, select=UP_TO_THE_FEATURES)
+            materialize(settings, settings.partitions, select=UP_TO_THE_PAST)
             materialize(settings, ["pics"], select='key:"marts/published_warehouse"')
         assert contents(deployment) == before
         assert published.read_bytes() == bytes_before

@@ -12,7 +12,6 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import torch
-from open_clip.transform import MaybeConvertMode
 from torchvision.transforms import CenterCrop, InterpolationMode, Normalize, Resize
 
 from redpop_assets.encoders.pictures import Picture
@@ -38,7 +37,8 @@ class Preprocessing:
     """
 
     def __init__(self, transform: Any) -> None:
-        steps = [step for step in transform.transforms if not isinstance(step, MaybeConvertMode)]
+        # Pictures are in RGB already. The class is named, because importing open_clip takes seconds.
+        steps = [step for step in transform.transforms if type(step).__name__ != "MaybeConvertMode"]
         *self._steps, to_tensor, normalise = steps
         if not isinstance(normalise, Normalize) or "ToTensor" not in type(to_tensor).__name__:
             raise RedPopError(f"This preprocessing is not supported: {transform}. Choose another model.")

@@ -16,6 +16,8 @@ from redpop_assets.pages.analyses import rows_markdown
 from redpop_assets.predictors.registry import predictor_class
 from redpop_assets.storage.figures import FigureStore
 
+pytestmark = pytest.mark.integration
+
 
 @pytest.fixture(scope="module")
 def ablated(community, tmp_path_factory):

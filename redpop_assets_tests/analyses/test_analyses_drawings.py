@@ -8,6 +8,8 @@ from PIL import Image
 
 from redpop_assets.analyses import drawings
 
+pytestmark = pytest.mark.integration
+
 NAMES = ["plain", "$x_1$ costs $5", "🔥 emoji", "[oc]", "a" * 60]
 INTERVALS = {name: {"lift": n - 2.0, "lift_low": n - 2.5, "lift_high": n - 1.5} for n, name in enumerate(NAMES)}
 GROUPS = [

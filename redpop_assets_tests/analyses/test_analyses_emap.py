@@ -14,6 +14,8 @@ from redpop_assets.predictors.base import Predictor, Training
 from redpop_assets.predictors.dataset import BLOCK_NAMES
 from redpop_assets.storage.arrow import arrow_table
 
+pytestmark = pytest.mark.integration
+
 
 class Planted(Predictor):
     """Says a product, or a sum, of the first component of the picture and the number of words."""

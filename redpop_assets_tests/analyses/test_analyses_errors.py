@@ -13,6 +13,8 @@ from redpop_assets.analyses.asking import refresh
 from redpop_assets.analyses.errors import CALIBRATION, ERROR_SLICES, reliability_bins
 from redpop_assets.storage.figures import FigureStore
 
+pytestmark = pytest.mark.integration
+
 
 @pytest.fixture(scope="module")
 def own(community, tmp_path_factory):

@@ -15,6 +15,8 @@ from redpop_assets.evaluation.bootstrap import interval, mean_of
 from redpop_assets.predictors.parts.contributions import Contributions
 from redpop_assets.storage.figures import FigureStore
 
+pytestmark = pytest.mark.integration
+
 # What moves a prediction
 
 

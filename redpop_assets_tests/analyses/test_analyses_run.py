@@ -14,6 +14,8 @@ from redpop_assets.runs import analyse, selected_keys
 from redpop_assets.settings import Settings, load_settings
 from redpop_assets.storage.schema import load_schema
 
+pytestmark = pytest.mark.end_to_end
+
 
 @pytest.fixture(scope="module")
 def defs(tmp_path_factory):

@@ -19,6 +19,8 @@ from redpop_assets.storage.arrow import arrow_table
 from redpop_assets.storage.figures import FigureStore
 from redpop_assets.storage.images import ImageStore
 
+pytestmark = pytest.mark.integration
+
 CATEGORIES, ATTENTION = "pics/image_category_posts.png", "pics/word_attention.png"
 
 

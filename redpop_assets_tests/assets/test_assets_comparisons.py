@@ -13,6 +13,8 @@ from redpop_assets.resources import open_warehouse
 from redpop_assets.runs import selected_keys
 from redpop_assets.settings import load_settings
 
+pytestmark = pytest.mark.integration
+
 KEY = dg.AssetKey(["marts", "split_comparison"])
 
 

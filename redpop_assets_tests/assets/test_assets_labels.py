@@ -13,6 +13,8 @@ from redpop_assets.refresh.labels import _LABELS
 from redpop_assets.sandbox.world import World
 from redpop_assets.storage.schema import load_schema
 
+pytestmark = pytest.mark.integration
+
 AGE, WINDOW = timedelta(days=7), timedelta(hours=48)
 CREATED = datetime(2026, 3, 1, 12)
 SCALES_MET = datetime(2016, 12, 1)

@@ -3,6 +3,7 @@
 from datetime import timedelta
 
 import dagster as dg
+import pytest
 
 from redpop_assets.assets.marts import mart_assets
 from redpop_assets.assets.tables import TableAssets, asset_key
@@ -15,6 +16,8 @@ from redpop_assets.refresh.training_set import refresh_training_set
 from redpop_assets.settings import Settings
 from redpop_assets.storage.models import ModelStore
 from redpop_assets.storage.schema import load_schema
+
+pytestmark = pytest.mark.integration
 
 
 def test_a_post_that_could_have_been_labelled_and_was_not_is_not_forecast(

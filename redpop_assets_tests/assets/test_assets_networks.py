@@ -7,6 +7,8 @@ import pytest
 from redpop_assets.encoders.base import CODE_VERSION as ENCODING_VERSION
 from redpop_assets.storage.arrow import arrow_table
 
+pytestmark = pytest.mark.end_to_end
+
 NOWHERE = "http://127.0.0.1:9"  # nobody is asked: only assets behind the harvest run
 CLASSIFIER = "timm:tf_efficientnet_lite0/bundled"
 

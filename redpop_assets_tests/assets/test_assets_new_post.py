@@ -13,7 +13,7 @@ from redpop_assets.refresh.new_post import NewPost
 from redpop_assets.resources import deployed_encoders, judges_of
 from redpop_assets.storage.images import ImageStore
 
-pytestmark = pytest.mark.xdist_group("pipeline")
+pytestmark = pytest.mark.end_to_end
 
 NETWORKS = {"image", "caption", "concepts", "agreement", "ratings", "objects", "neighbours", "environment"}
 

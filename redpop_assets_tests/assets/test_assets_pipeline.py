@@ -16,7 +16,7 @@ from redpop_assets.storage.forgetting import FORGOTTEN_REMOVALS
 from redpop_assets.storage.schema import load_schema
 from redpop_assets.testing.deployments import PREDICTORS
 
-pytestmark = pytest.mark.xdist_group("pipeline")
+pytestmark = pytest.mark.end_to_end
 
 SUBREDDITS = ("pics", "earthporn")
 TABLES = [name for name, table in load_schema().items() if not table.is_view]

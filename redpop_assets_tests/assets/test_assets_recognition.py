@@ -16,7 +16,7 @@ from redpop_assets.storage.arrow import arrow_table
 from redpop_assets.storage.forgetting import forget
 from redpop_assets.storage.images import ImageStore
 
-pytestmark = pytest.mark.timeout(900)
+pytestmark = [pytest.mark.end_to_end, pytest.mark.timeout(900)]
 
 NOWHERE = "http://127.0.0.1:9"  # nobody is asked: only assets behind the harvest run
 TABLES = ("features.image_faces", "features.image_text")

@@ -4,7 +4,7 @@ import pytest
 
 from redpop_assets.predictors.registry import predictor_class, predictor_names
 
-pytestmark = pytest.mark.xdist_group("pipeline")
+pytestmark = pytest.mark.end_to_end
 
 COMPARISON = 'group:models or key:"marts/predictions" or key:"marts/leaderboard"'
 

@@ -6,6 +6,8 @@ import pytest
 from redpop_assets.definitions import build_defs
 from redpop_assets.runs import materialize
 
+pytestmark = pytest.mark.end_to_end
+
 NOWHERE = "http://127.0.0.1:9"  # nobody is asked: only assets behind the harvest run
 CAPTIONS = dg.AssetKey(["features", "caption_features"])
 

@@ -3,7 +3,11 @@
 import csv
 import json
 
+import pytest
+
 from redpop_assets.reddit import imports
+
+pytestmark = pytest.mark.end_to_end
 
 BORN = 1_600_000_000
 

@@ -4,6 +4,8 @@ import re
 
 import pytest
 
+pytestmark = pytest.mark.integration
+
 
 def test_doctor_names_what_is_missing(redpop):
     answer = redpop(
@@ -35,7 +37,7 @@ def test_doctor_when_reddit_does_not_answer(redpop):
     assert "missing Reddit:" in answer.output
 
 
-@pytest.mark.xdist_group("pipeline")
+@pytest.mark.end_to_end
 class TestOnAPipeline:
     def test_doctor_finds_nothing_missing(self, here, pipeline):
         answer = here(pipeline.deployment, "doctor")

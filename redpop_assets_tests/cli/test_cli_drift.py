@@ -8,6 +8,8 @@ from redpop_assets.refresh.drift import profile_rows, read_accepted, read_sample
 from redpop_assets.storage.arrow import utc_now
 from redpop_assets.storage.warehouse import Warehouse
 
+pytestmark = pytest.mark.integration
+
 PIXELS = "features.image_features"
 
 

@@ -3,6 +3,8 @@
 import pyarrow.parquet as pq
 import pytest
 
+pytestmark = pytest.mark.integration
+
 
 def test_before_anything_is_published(redpop, tmp_path):
     answer = redpop("export", "--to", "out")

@@ -9,6 +9,8 @@ import pytest
 from redpop_assets.storage.images import ImageStore
 from redpop_assets.storage.warehouse import Warehouse
 
+pytestmark = pytest.mark.integration
+
 
 @pytest.fixture
 def redpop(redpop, tmp_path):

@@ -4,6 +4,8 @@ import time
 
 import pytest
 
+pytestmark = pytest.mark.integration
+
 
 def test_without_credentials_it_says_at_once_how_to_get_and_set_them(redpop, tmp_path):
     began = time.monotonic()
@@ -36,7 +38,7 @@ def test_no_harvest_leaves_nothing_of_the_raw_layer(redpop):
     assert "chooses no asset" in answer.output
 
 
-@pytest.mark.xdist_group("pipeline")
+@pytest.mark.end_to_end
 class TestOnAPipeline:
     def test_another_source_is_refused(self, here, pipeline, tmp_path):
         copied = pipeline.deployment.copy(tmp_path / "home")  # the run that fails is recorded

@@ -23,7 +23,7 @@ def test_predict_refuses_what_is_no_picture_and_no_title(redpop):
     assert "'tomorrow' is no time" in answer.output
 
 
-@pytest.mark.xdist_group("pipeline")
+@pytest.mark.end_to_end
 class TestOnAPipeline:
     def test_predict_with_a_picture(self, here, pipeline, tmp_path):
         path = tmp_path / "photo.jpg"

@@ -23,7 +23,7 @@ def test_a_file_of_another_version_says_what_to_run(redpop, tmp_path):
     assert "leaderboard" in answer.output
 
 
-@pytest.mark.xdist_group("pipeline")
+@pytest.mark.end_to_end
 class TestOnAPipeline:
     def test_the_leaderboard(self, here, pipeline):
         answer = here(pipeline.deployment, "leaderboard")

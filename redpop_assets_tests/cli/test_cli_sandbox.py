@@ -19,6 +19,8 @@ from redpop_assets.sandbox.clock import Clock
 from redpop_assets.sandbox.server import running
 from redpop_assets.sandbox.world import World
 
+pytestmark = pytest.mark.integration
+
 
 @pytest.fixture
 def sandbox():

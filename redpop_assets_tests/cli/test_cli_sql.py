@@ -3,7 +3,7 @@
 import pytest
 
 
-@pytest.mark.xdist_group("pipeline")
+@pytest.mark.end_to_end
 class TestOnAPipeline:
     def test_sql_prints_rows_and_cannot_write(self, redpop, pipeline):
         home = pipeline.deployment.variables

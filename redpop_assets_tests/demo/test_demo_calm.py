@@ -9,7 +9,7 @@ from redpop_assets.cli.pages.leaderboard import print_leaderboard
 from redpop_assets.demo.calm import ceiling
 
 
-@pytest.mark.xdist_group("pipeline")
+@pytest.mark.end_to_end
 class TestOnAPipeline:
     def test_nobody_beats_the_ceiling_but_by_luck(self, pipeline, sandbox):
         deployment = pipeline.deployment

@@ -8,6 +8,8 @@ import pytest
 from redpop_assets.demo.sandbox import advance_clock, ask_sandbox, listed, sandbox_process, truth
 from redpop_assets.errors import RedPopError
 
+pytestmark = pytest.mark.integration
+
 
 @pytest.fixture
 def port():

@@ -12,6 +12,8 @@ from redpop_assets.cli.pages.chaos import print_report
 from redpop_assets.demo.verdict import Report, examine
 from redpop_assets.storage.arrow import arrow_table
 
+pytestmark = pytest.mark.end_to_end
+
 SEEN = datetime(2026, 6, 12)
 MADE = datetime(2026, 6, 1)
 DIGEST = "a" * 32

@@ -14,6 +14,8 @@ from redpop_assets.encoders.preprocessing import common_edge
 from redpop_assets.encoders.tuning import LEAST_COSINE, REFERENCE, choose
 from redpop_assets.errors import RedPopError
 
+pytestmark = pytest.mark.integration
+
 CAPTIONS = [
     "my cat",
     "a dog in the old harbour",

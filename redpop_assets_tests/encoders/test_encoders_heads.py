@@ -21,6 +21,8 @@ from redpop_assets.errors import RedPopError, SettingsError, WeightsUnavailable
 from redpop_assets.features.class_families import families, object_features
 from redpop_assets.storage.schema import load_schema
 
+pytestmark = pytest.mark.integration
+
 RATINGS = np.arange(1, 11)
 COLUMNS = ("score", "spread")
 SMALL = "test_resnet"

@@ -13,6 +13,8 @@ from redpop_assets.encoders.names import EncoderName
 from redpop_assets.encoders.pictures import whole
 from redpop_assets.errors import RedPopError, SettingsError, WeightsUnavailable
 
+pytestmark = pytest.mark.integration
+
 
 def cosines(a, b):
     return (a * b).sum(axis=1)

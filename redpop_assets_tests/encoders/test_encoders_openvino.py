@@ -3,9 +3,12 @@
 import subprocess
 import sys
 
+import pytest
 import torch
 
 from redpop_assets.encoders.openvino_network import OpenVinoNetwork, converted, read_network
+
+pytestmark = pytest.mark.integration
 
 FIRST_CALLS = """
 import sys, threading

@@ -26,6 +26,8 @@ from redpop_assets.images.decode import open_rgb
 from redpop_assets.storage.images import ImageStore
 from redpop_assets.testing.warehouses import blank_warehouse
 
+pytestmark = pytest.mark.integration
+
 ORIENTATION = 274
 SIZES = [(640, 427), (1537, 2003), (320, 240), (3203, 1601)]  # two are decoded at a half for 256 pixels
 

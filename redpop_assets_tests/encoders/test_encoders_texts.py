@@ -10,6 +10,8 @@ from redpop_assets.encoders.load import load_text_encoder
 from redpop_assets.encoders.text_network import equal_lengths
 from redpop_assets.errors import RedPopError, SettingsError, WeightsUnavailable
 
+pytestmark = pytest.mark.integration
+
 CAPTIONS = [
     "My cat fell asleep in the sink again",
     "Sunrise over the Matterhorn after a long night hike [OC] [5472x3648]",

@@ -10,6 +10,8 @@ from redpop_assets.encoders.base import Choice, Provenance
 from redpop_assets.encoders.engine import Engine, Way
 from redpop_assets.encoders.tuning import LEAST_COSINE, LEAST_ITEMS, REFERENCE, choose, tune
 
+pytestmark = pytest.mark.integration
+
 BF16 = Way("openvino", "bfloat16")
 TORCH_BF16 = Way("torch", "bfloat16")
 F32 = Way("openvino", "float32")

@@ -20,6 +20,8 @@ from redpop_assets.encoders.zero_shot import (
 from redpop_assets.features import class_families
 from redpop_assets.storage.schema import load_schema
 
+pytestmark = pytest.mark.integration
+
 DATA = Path(class_families.__file__).parent / "data"
 CLIP = "open_clip:ViT-S-32-alt/random"
 

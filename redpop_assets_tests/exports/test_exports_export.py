@@ -12,6 +12,8 @@ from redpop_assets.exports import export as module
 from redpop_assets.exports.export import FORMATS, export
 from redpop_assets.storage.warehouse import Warehouse
 
+pytestmark = pytest.mark.integration
+
 
 @pytest.mark.parametrize("format", FORMATS)
 def test_the_manifest_accounts_for_everything(filled_home, tmp_path, format):

@@ -22,6 +22,8 @@ from redpop_assets.storage.images import ImageStore
 from redpop_assets.storage.warehouse import Warehouse
 from redpop_assets.testing.warehouses import blank_warehouse
 
+pytestmark = pytest.mark.integration
+
 
 def stored(home, sql):
     return home.warehouse.query(sql).to_pylist()

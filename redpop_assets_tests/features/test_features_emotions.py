@@ -15,6 +15,8 @@ from redpop_assets.storage.schema import load_schema
 from redpop_assets.testing.warehouses import blank_warehouse
 from redpop_assets_tests.tiny_networks import LABELS, save_network
 
+pytestmark = pytest.mark.integration
+
 CAPTIONS = ["my cat", "", "i love this old harbour", "sunset over the harbour", "rain " * 300, "the cat", "🐶"]
 
 

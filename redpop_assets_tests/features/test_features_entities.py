@@ -6,6 +6,8 @@ from redpop_assets.errors import WeightsUnavailable
 from redpop_assets.features.entities import CLASSES, COLUMNS, load_entities
 from redpop_assets.storage.schema import load_schema
 
+pytestmark = pytest.mark.integration
+
 
 @pytest.fixture(scope="module")
 def bundled():

@@ -22,6 +22,8 @@ from redpop_assets.features.faces import (
 )
 from redpop_assets.images.decode import open_rgb
 
+pytestmark = pytest.mark.integration
+
 WITH_A_FACE = {
     "skimage/data/astronaut.png": (0.44, 0.23),
     "skimage/data/camera.png": (0.44, 0.30),

@@ -29,6 +29,8 @@ from redpop_assets.images.decode import open_rgb
 from redpop_assets.sandbox import pictures
 from redpop_assets.sandbox.pictures import Look
 
+pytestmark = pytest.mark.integration
+
 WITHOUT_WORDS = (
     *(
         f"skimage/data/{name}"

@@ -9,6 +9,8 @@ from redpop_assets.features import novelty
 from redpop_assets.features.novelty import COLUMNS, LONGEST_AGE_DAYS, MOST_POSTS, SIMILAR, caption_novelty
 from redpop_assets.storage.schema import load_schema
 
+pytestmark = pytest.mark.integration
+
 DAY = 86_400
 
 

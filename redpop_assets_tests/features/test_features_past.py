@@ -143,3 +143,9 @@ def test_what_is_no_log_score_is_refused():
     now = np.zeros(1, dtype="datetime64[s]")
     with pytest.raises(ValueError, match="no log scores"):
         checked_posts(["a"], now, now, np.asarray([2 * MOST_LOG_SCORE]))
+
+
+def test_zero_has_no_sign():
+    """-0.0 equals 0.0, so which of two posts comes first would decide which one a maximum shows."""
+    now = np.full(2, np.datetime64("2026-01-01", "s"))
+    assert not np.signbit(checked_posts(["a", "b"], now, now, np.asarray([-0.0, 0.0])).scores).any()

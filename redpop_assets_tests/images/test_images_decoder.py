@@ -11,6 +11,8 @@ from PIL import Image
 from redpop_assets.images.decode import ORIGINAL, ImageRejected, StoredForm, inspect
 from redpop_assets.images.decoder import DecoderDied, Decoders, DecoderUnavailable
 
+pytestmark = pytest.mark.integration
+
 LIMITS = {"max_pixels": 10_000_000, "min_edge": 128, "max_aspect": 5.0}
 
 

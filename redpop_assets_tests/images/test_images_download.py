@@ -25,6 +25,8 @@ from redpop_assets.storage.images import ImageStore
 from redpop_assets.storage.warehouse import Warehouse
 from redpop_assets.testing.warehouses import blank_warehouse
 
+pytestmark = pytest.mark.integration
+
 MONTH = timedelta(days=30)
 
 

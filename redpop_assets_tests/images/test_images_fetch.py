@@ -27,6 +27,8 @@ from redpop_assets.images.decoder import DecoderUnavailable
 from redpop_assets.images.fetch import FetchPolicy, Request, fetch, retry_after_seconds
 from redpop_assets.images.retries import MAX_ATTEMPTS, next_attempt
 
+pytestmark = pytest.mark.integration
+
 NOW = datetime(2026, 9, 1, 3, tzinfo=UTC)
 
 

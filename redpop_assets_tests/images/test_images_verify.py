@@ -13,6 +13,8 @@ from redpop_assets.images.verify import KINDS, verify_images
 from redpop_assets.storage.images import ImageStore
 from redpop_assets.storage.warehouse import Warehouse
 
+pytestmark = pytest.mark.integration
+
 HOUR = timedelta(hours=1)
 MOMENT = datetime(2026, 1, 1)
 

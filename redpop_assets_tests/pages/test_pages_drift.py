@@ -7,6 +7,8 @@ from PIL import Image
 from redpop_assets.evaluation.drift import compare, profile
 from redpop_assets.pages.drift import drift_markdown, evidence_picture
 
+pytestmark = pytest.mark.integration
+
 
 def drifts(count):
     random = np.random.default_rng(0)

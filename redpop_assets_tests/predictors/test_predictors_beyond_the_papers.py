@@ -13,6 +13,8 @@ from redpop_assets.predictors.parts.title_words import COMPONENTS, TitleWords
 from redpop_assets.predictors.registry import predictor_class
 from redpop_assets.predictors.systems.stack import MEMBERS, Stack, stacking_weights
 
+pytestmark = pytest.mark.integration
+
 
 def spearman(predicted, data):
     return spearmanr(predicted, data.labels).statistic

@@ -15,6 +15,8 @@ from redpop_assets.predictors.systems import con_soc
 from redpop_assets.predictors.systems.con_soc import ConSocCNN, ConSocForest, ConSocMultimodal, ContentSocial, ImageHead
 from redpop_assets.refresh.blocks import block_columns
 
+pytestmark = pytest.mark.integration
+
 
 def spearman(predicted, data):
     return spearmanr(predicted, data.labels).statistic

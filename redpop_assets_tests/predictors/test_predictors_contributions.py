@@ -7,6 +7,8 @@ from redpop_assets.errors import ArtifactError
 from redpop_assets.predictors.parts.contributions import Contributions, Explained
 from redpop_assets.predictors.registry import load_predictor, predictor_class
 
+pytestmark = pytest.mark.integration
+
 EXPLAINED = ("metadata_boosting", "fusion_lightgbm", "catboost_fusion")
 
 

@@ -25,6 +25,8 @@ from redpop_assets.predictors.systems.dual_attention import (
     word_numbers,
 )
 
+pytestmark = pytest.mark.integration
+
 VARIANTS = predictor_variants("dual_attention")
 WIDTHS = {"image": 6, "image_mean": 6, "caption_mean": 4}
 

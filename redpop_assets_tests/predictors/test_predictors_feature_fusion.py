@@ -18,6 +18,8 @@ from redpop_assets.predictors.systems.feature_fusion import (
     build_network,
 )
 
+pytestmark = pytest.mark.integration
+
 
 def changed(data, name, values):
     block = data.blocks[name]

@@ -3,12 +3,15 @@
 from dataclasses import replace
 
 import numpy as np
+import pytest
 from scipy.stats import spearmanr
 
 from redpop_assets.predictors.dataset import Block
 from redpop_assets.predictors.parts.additive_kernel import AdditiveKernel, Projection, sum_of
 from redpop_assets.predictors.registry import predictor_class
 from redpop_assets.predictors.systems.fusion import FusionLightGBM
+
+pytestmark = pytest.mark.integration
 
 
 def spearman(predicted, data):

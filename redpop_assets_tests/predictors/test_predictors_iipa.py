@@ -24,6 +24,8 @@ from redpop_assets.predictors.systems.iipa import (
     sigma_of_copies,
 )
 
+pytestmark = pytest.mark.integration
+
 HOUR = np.timedelta64(3600, "s")
 START = np.datetime64("2025-03-01T00:00:00", "s")
 

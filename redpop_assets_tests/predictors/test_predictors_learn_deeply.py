@@ -15,6 +15,8 @@ from redpop_assets.predictors.systems import learn_deeply
 from redpop_assets.predictors.systems.learn_deeply import LearnDeeply, build_network, tag_weights
 from redpop_assets.refresh.blocks import block_columns
 
+pytestmark = pytest.mark.integration
+
 MODULES = ("metadata", "objects", "aesthetics")
 
 KINDS = ("learn_deeply", *predictor_variants("learn_deeply"))

@@ -14,6 +14,8 @@ from redpop_assets.predictors.base import regression_metrics
 from redpop_assets.predictors.dataset import BLOCK_NAMES, Block
 from redpop_assets.predictors.registry import load_predictor, predictor_class, predictor_names
 
+pytestmark = pytest.mark.integration
+
 NAMES = predictor_names()
 LEARNING = [name for name in NAMES if predictor_class(name).uses]
 TIMED = [name for name in NAMES if "time" in predictor_class(name).uses]

@@ -12,6 +12,8 @@ from redpop_assets.predictors.parts.reduction import PrincipalComponents
 from redpop_assets.predictors.systems.vscnn import TEXT_COUNTS, VSCNN, build_network
 from redpop_assets.refresh.blocks import block_columns
 
+pytestmark = pytest.mark.integration
+
 
 def spearman(predicted, data):
     return spearmanr(predicted, data.labels).statistic

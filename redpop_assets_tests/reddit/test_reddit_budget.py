@@ -35,6 +35,8 @@ from redpop_assets.resources import RedditResource
 from redpop_assets.settings import load_settings
 from redpop_assets_tests.local_server import LocalServer
 
+pytestmark = pytest.mark.integration
+
 START = 1_776_081_600.0
 
 

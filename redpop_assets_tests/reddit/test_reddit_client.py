@@ -26,6 +26,8 @@ from redpop_assets.errors import (
 from redpop_assets.reddit.budget import SLICE
 from redpop_assets.reddit.listings import ALL_LISTINGS, Listing
 
+pytestmark = pytest.mark.integration
+
 NEW = Listing("new")
 DATE = {"date": "Sun, 17 Jul 2016 15:01:59 GMT"}
 OBSERVED = datetime(2016, 7, 17, 15, 1, 59, tzinfo=UTC)

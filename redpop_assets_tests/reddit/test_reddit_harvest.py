@@ -20,6 +20,8 @@ from redpop_assets.sandbox.server import running
 from redpop_assets.sandbox.world import World
 from redpop_assets.testing.warehouses import blank_warehouse
 
+pytestmark = pytest.mark.integration
+
 SECOND, MINUTE, HOUR, DAY = (timedelta(**{unit: 1}) for unit in ("seconds", "minutes", "hours", "days"))
 NEW = PlannedListing.parse("new")
 USUAL = Maturation((HOUR, 3 * HOUR, 6 * HOUR, 12 * HOUR, DAY), 7 * DAY, 30 * DAY)

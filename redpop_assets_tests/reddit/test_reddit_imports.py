@@ -16,6 +16,8 @@ from redpop_assets.storage.arrow import arrow_table
 from redpop_assets.storage.warehouse import Warehouse
 from redpop_assets.testing.warehouses import blank_warehouse
 
+pytestmark = pytest.mark.integration
+
 BORN = 1_600_000_000
 DAY = 86_400
 SEEN = datetime(2021, 1, 1, tzinfo=UTC)

@@ -15,6 +15,8 @@ from redpop_assets.refresh.blocks import (
 from redpop_assets.storage.arrow import arrow_table
 from redpop_assets.storage.schema import load_schema
 
+pytestmark = pytest.mark.integration
+
 
 @pytest.fixture
 def filled(empty_warehouse, fill):

@@ -15,6 +15,8 @@ from redpop_assets.storage.facts import Missing
 from redpop_assets.storage.schema import Schema, load_schema
 from redpop_assets.storage.warehouse import Warehouse
 
+pytestmark = pytest.mark.integration
+
 FINAL_AGE = timedelta(days=9)
 
 

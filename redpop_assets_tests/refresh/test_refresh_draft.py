@@ -19,6 +19,8 @@ from redpop_assets.refresh.new_post import NewPost
 from redpop_assets.refresh.predictions import refresh_predictions
 from redpop_assets.refresh.predictors import refresh_predictor
 
+pytestmark = pytest.mark.integration
+
 WEEK = timedelta(days=7)
 NAMES = ("subreddit_median", "metadata_boosting")
 

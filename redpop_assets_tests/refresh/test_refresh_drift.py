@@ -22,6 +22,8 @@ from redpop_assets.refresh.drift import (
 from redpop_assets.storage.arrow import utc_now
 from redpop_assets.storage.schema import load_schema
 
+pytestmark = pytest.mark.integration
+
 PIXELS = "features.image_features"
 EMBEDDINGS = "features.caption_embeddings"
 

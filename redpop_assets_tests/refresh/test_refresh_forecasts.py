@@ -13,6 +13,8 @@ from redpop_assets.refresh.predictors import refresh_predictor
 from redpop_assets.storage import forgetting
 from redpop_assets.storage.images import ImageStore
 
+pytestmark = pytest.mark.integration
+
 WEEK = timedelta(days=7)
 NAMES = ("subreddit_median", "metadata_boosting")
 NOW, LATER = datetime(2026, 9, 1), datetime(2026, 9, 2)

@@ -10,6 +10,8 @@ from redpop_assets.refresh.leaderboard import TABLES, refresh_leaderboard
 from redpop_assets.refresh.predictors import NETWORK_COLUMNS
 from redpop_assets.storage.arrow import arrow_table
 
+pytestmark = pytest.mark.integration
+
 SPLIT = ["train"] * 100 + ["validation"] * 20 + ["embargo"] * 10 + ["test"] * 100
 
 

@@ -11,6 +11,8 @@ from redpop_assets.refresh.blocks import OF_PICTURES
 from redpop_assets.refresh.predictions import refresh_predictions
 from redpop_assets.refresh.predictors import refresh_predictor
 
+pytestmark = pytest.mark.integration
+
 WEEK = timedelta(days=7)
 NAMES = ("subreddit_median", "metadata_boosting")
 

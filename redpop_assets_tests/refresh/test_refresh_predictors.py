@@ -11,6 +11,8 @@ from redpop_assets.refresh.predictors import refresh_predictor
 from redpop_assets.refresh.training_set import read_parts
 from redpop_assets.storage.models import ModelStore
 
+pytestmark = pytest.mark.integration
+
 WEEK = timedelta(days=7)
 
 

@@ -6,6 +6,8 @@ from hypothesis import strategies as st
 
 from redpop_assets.refresh.snapshot import ALL, Snapshot
 
+pytestmark = pytest.mark.integration
+
 PARTS = {"code": "2", "models": [("median", "ab"), ("trees", "cd")], "training set": "0123456789abcdef", "seed": 7}
 VALUES = st.one_of(st.text(max_size=3), st.integers(0, 9), st.lists(st.tuples(st.text(max_size=2)), max_size=2))
 NAMED = st.dictionaries(st.sampled_from("abcdef"), VALUES, min_size=1)

@@ -22,6 +22,8 @@ from redpop_assets.refresh.split_comparison import (
 )
 from redpop_assets.refresh.training_set import build_training_set
 
+pytestmark = pytest.mark.integration
+
 WEEK = timedelta(days=7)
 SHARES = {"test_share": 0.2, "validation_share": 0.15}
 

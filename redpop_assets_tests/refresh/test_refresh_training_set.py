@@ -9,6 +9,8 @@ from redpop_assets.features.family import Encoders
 from redpop_assets.refresh.predictors import refresh_predictor
 from redpop_assets.refresh.training_set import build_training_set, read_parts
 
+pytestmark = pytest.mark.integration
+
 WEEK = timedelta(days=7)
 
 

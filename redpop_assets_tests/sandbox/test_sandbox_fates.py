@@ -16,6 +16,8 @@ from redpop_assets.sandbox.fates import BURST_POSTS, REASONS, Fates
 from redpop_assets.sandbox.listings import Listings
 from redpop_assets.sandbox.world import World
 
+pytestmark = pytest.mark.integration
+
 DAY = 86_400
 NEW = "/r/pics/new?limit=100"
 TAKEN = ("deleted", "author", "copyright_takedown")

@@ -12,6 +12,8 @@ from redpop_assets.reddit.listings import Listing
 from redpop_assets.sandbox import faults
 from redpop_assets.sandbox.chaos import SITUATIONS
 
+pytestmark = pytest.mark.integration
+
 NEW = "/r/pics/new?limit=100"
 API = [name for name, situation in SITUATIONS.items() if situation.place == "api"]
 

@@ -11,6 +11,8 @@ from redpop_assets.images.fetch import FetchPolicy, fetch
 from redpop_assets.sandbox.chaos import SITUATIONS
 from redpop_assets.sandbox.odd_pictures import BOMB_EDGE, PLACE, placeholder
 
+pytestmark = pytest.mark.integration
+
 EXPECTED = {
     "dead-images": {("failed", "url_dead"), ("retry", "forbidden")},
     "html-images": {("failed", "not_image_bytes")},

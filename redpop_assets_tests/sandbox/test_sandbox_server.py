@@ -19,6 +19,8 @@ from redpop_assets.sandbox.clock import Clock
 from redpop_assets.sandbox.server import running, serve
 from redpop_assets.sandbox.world import World
 
+pytestmark = pytest.mark.integration
+
 DAY = 86_400
 EPOCH = datetime(2026, 6, 1, 12, tzinfo=UTC)
 RECORDED = Path(__file__).resolve().parents[3] / "shared" / "data" / "reddit_recorded"

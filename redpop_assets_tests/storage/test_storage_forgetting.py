@@ -15,6 +15,8 @@ from redpop_assets.storage.rows import Writer
 from redpop_assets.storage.warehouse import Warehouse
 from redpop_assets.testing.warehouses import blank_warehouse
 
+pytestmark = pytest.mark.integration
+
 NOW = datetime(2026, 5, 1)
 ANNA, BERT = "a" * 32, "b" * 32
 DEFAULTS = {"VARCHAR": "x", "TIMESTAMP": NOW, "INTEGER": 0, "DOUBLE": 0.0, "FLOAT": 0.0, "BOOLEAN": False, "JSON": "{}"}

@@ -9,6 +9,8 @@ import pytest
 from redpop_assets.storage.arrow import arrow_table
 from redpop_assets.storage.history import History, read_subscribers
 
+pytestmark = pytest.mark.integration
+
 AGE = timedelta(days=9)
 
 

@@ -16,6 +16,8 @@ from redpop_assets.storage.schema import LAYERS
 from redpop_assets.storage.warehouse import Warehouse
 from redpop_assets_tests.storage import old_homes
 
+pytestmark = pytest.mark.integration
+
 CHANGED: dict[str, str] = {}
 """Tables that a migration meant to change, and how."""
 

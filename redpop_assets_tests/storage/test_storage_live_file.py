@@ -14,6 +14,8 @@ from redpop_assets.storage import live_file
 from redpop_assets.storage.schema import load_schema
 from redpop_assets.storage.warehouse import Warehouse
 
+pytestmark = pytest.mark.integration
+
 HOLD = """
 with warehouse.write() as writer:
     writer.append("core.readings", rows("uncommitted"))

@@ -17,6 +17,8 @@ from redpop_assets.storage.migrations import Migration, load_migrations
 from redpop_assets.storage.schema import load_schema, warehouse_folder
 from redpop_assets.storage.warehouse import Warehouse
 
+pytestmark = pytest.mark.integration
+
 RENAMED = ("    ratio FLOAT,\n", "    upvote_ratio FLOAT,\n")
 RENAME = "-- The ratio says what it is of.\nALTER TABLE core.readings RENAME COLUMN ratio TO upvote_ratio"
 DOUBLE = "UPDATE core.readings SET upvote_ratio = 2 * upvote_ratio"

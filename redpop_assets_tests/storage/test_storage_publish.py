@@ -8,6 +8,8 @@ import pytest
 
 from redpop_assets.storage.warehouse import Warehouse
 
+pytestmark = pytest.mark.integration
+
 
 def add(warehouse: Warehouse, post: str) -> None:
     columns = ("score", "ratio", "vector", "json", "seen")

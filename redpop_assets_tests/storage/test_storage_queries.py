@@ -24,6 +24,8 @@ from redpop_assets.storage.schema import load_schema, warehouse_folder
 from redpop_assets.storage.warehouse import Warehouse
 from redpop_assets.testing.warehouses import blank_warehouse
 
+pytestmark = pytest.mark.integration
+
 QUERIES = sorted((warehouse_folder() / "queries").glob("*.sql"))
 LABEL_AGE = timedelta(days=7)
 ENCODER = "timm:tf_efficientnet_lite0/bundled"

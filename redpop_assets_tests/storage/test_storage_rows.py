@@ -12,6 +12,8 @@ from redpop_assets.storage.schema import load_schema
 from redpop_assets.storage.warehouse import Warehouse
 from redpop_assets_tests.storage.readings import TYPES, table
 
+pytestmark = pytest.mark.integration
+
 
 def by_key(rows: pa.Table) -> dict:
     return {(row["post"], row["hour"]): row for row in rows.to_pylist()}

@@ -9,6 +9,8 @@ from redpop_assets.storage.schema import load_schema
 from redpop_assets.storage.warehouse import Warehouse
 from redpop_assets_tests.storage.readings import table
 
+pytestmark = pytest.mark.integration
+
 
 def changed(folder: Path, target: Path, name: str, old: str, new: str) -> Path:
     for path in folder.rglob("*.sql"):

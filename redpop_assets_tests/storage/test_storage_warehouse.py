@@ -8,6 +8,8 @@ from redpop_assets.storage.schema import load_schema
 from redpop_assets.storage.warehouse import Warehouse
 from redpop_assets_tests.storage.readings import table
 
+pytestmark = pytest.mark.integration
+
 
 def test_batches_leave_the_file_free(warehouse):
     warehouse.append("core.readings", table(*({"hour": hour} for hour in range(10))))
