@@ -133,4 +133,4 @@ def test_what_waits_to_be_erased_is_erased_after_it(warehouse):
     migrated = warehouse.live.stat().st_ino
     warehouse.publish()
     assert not warehouse.scalar("SELECT erasures_pending FROM main.warehouse_state")
-    assert len({inode, migrated, warehouse.live.stat().st_ino}) == 3
+    assert inode != migrated != warehouse.live.stat().st_ino  # the number of the first file may be given again
