@@ -254,15 +254,16 @@ def test_a_rule_notices_what_it_is_for_and_no_other_does(connection, settings, r
     for number, statement in enumerate(BREAKAGES[rule]):
         changed = connection.execute(statement).fetchone()[0]
         assert changed >= 1, statement
-        # All the others look at one breakage of a kind, those of the same table at each.
-        looking = RULES if number == 0 else {other for other in RULES if other[0] == rule[0]}
+        # What is the same for every column of a table is looked at by all rules once, and then by those of the table.
+        again = number > 0 and rule[1] == "no_missing_numbers"
+        looking = {other for other in RULES if other[0] == rule[0]} if again else RULES
         found = failing(connection, settings, "pics", looking)
         assert rule in found, statement
         assert found - {rule} <= ALSO.get(rule, set()), statement
         # What is wrong with one community is no reason to hold back another; unless all rows were broken, or what
         # has to be forgotten is still somewhere.
         if changed == 1 and not is_whole(rule[0]):
-            elsewhere = failing(connection, settings, "earthporn", found)
+            elsewhere = failing(connection, settings, "earthporn")
             assert elsewhere <= {("raw.tombstones", "no_trace_of_forgotten_posts")}, statement
         connection.rollback()
         connection.begin()
