@@ -263,7 +263,7 @@ def test_a_rule_notices_what_it_is_for_and_no_other_does(connection, settings, r
         # What is wrong with one community is no reason to hold back another; unless all rows were broken, or what
         # has to be forgotten is still somewhere.
         if changed == 1 and not is_whole(rule[0]):
-            elsewhere = failing(connection, settings, "earthporn")
+            elsewhere = failing(connection, settings, "earthporn", looking)
             assert elsewhere <= {("raw.tombstones", "no_trace_of_forgotten_posts")}, statement
         connection.rollback()
         connection.begin()
