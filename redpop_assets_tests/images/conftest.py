@@ -4,6 +4,7 @@ import asyncio
 import io
 import threading
 import time
+import weakref
 from collections.abc import Awaitable, Callable, Iterator
 
 import numpy as np
@@ -29,6 +30,8 @@ class RudeServer:
         self.open_now = 0
         self.most_open = 0
         self.port = 0
+        self._answering: set[asyncio.Task[None]] = set()
+        self._transports: weakref.WeakSet[asyncio.WriteTransport] = weakref.WeakSet()
         self._ready = threading.Event()
         self._thread = threading.Thread(target=lambda: asyncio.run(self._serve()), daemon=True)
         self._thread.start()
@@ -37,17 +40,27 @@ class RudeServer:
     async def _serve(self) -> None:
         self._loop = asyncio.get_running_loop()
         self._stopped = asyncio.Event()
-        server = await asyncio.start_server(self._answer, "127.0.0.1", 0)
+        server = await asyncio.start_server(self._accept, "127.0.0.1", 0)
         self.port = server.sockets[0].getsockname()[1]
         self._ready.set()
         await self._stopped.wait()
-        server.close()
-        for _ in range(3):  # a connection may be accepted still; what was aborted is closed by the loop
-            tasks = asyncio.all_tasks() - {asyncio.current_task()}
-            for task in tasks:
+        # A connection that asyncio is about to accept would be nobody's if that were cancelled, or the server closed.
+        while tasks := asyncio.all_tasks() - {asyncio.current_task()}:
+            for task in self._answering:
                 task.cancel()
-            await asyncio.gather(*tasks, return_exceptions=True)
-            await asyncio.sleep(0.01)
+            await asyncio.wait(tasks)
+        server.close()
+        for transport in self._transports:
+            transport.abort()
+        await asyncio.sleep(0)  # the loop closes what was aborted
+
+    def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        # A task that is cancelled before it starts runs no line of its own, so its connection is closed here.
+        task = asyncio.get_running_loop().create_task(self._answer(reader, writer))
+        self._answering.add(task)
+        self._transports.add(writer.transport)
+        task.add_done_callback(self._answering.discard)
+        task.add_done_callback(lambda _: writer.close())
 
     async def _answer(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self.open_now += 1
@@ -61,11 +74,8 @@ class RudeServer:
             await writer.drain()
         except (ConnectionError, asyncio.IncompleteReadError):
             pass
-        except asyncio.CancelledError:
-            writer.transport.abort()
         finally:
             self.open_now -= 1
-            writer.close()
 
     def on(self, path: str, handler: Handler) -> str:
         self.handlers[path] = handler
