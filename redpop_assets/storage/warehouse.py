@@ -154,12 +154,9 @@ class Warehouse:
             if not conn.execute("SELECT erasures_pending FROM main.warehouse_state").fetchall()[0][0]:
                 return
             rebuilt = self.live.with_name(f"rebuilding-{os.getpid()}.duckdb")
-            conn.execute("CHECKPOINT; PRAGMA disable_checkpoint_on_shutdown")
-            (name,) = conn.execute("SELECT current_database()").fetchall()[0]
-            conn.execute(f"ATTACH '{_quoted(rebuilt)}' AS rebuilt")
-            conn.execute(f'COPY FROM DATABASE "{name}" TO rebuilt')
-            conn.execute("UPDATE rebuilt.main.warehouse_state SET erasures_pending = FALSE")
-            conn.execute("CHECKPOINT rebuilt; DETACH rebuilt")
+            _rebuild(conn, rebuilt)
+            with duckdb.connect(rebuilt, config=self._file.config()) as new:
+                new.execute("UPDATE main.warehouse_state SET erasures_pending = FALSE")
             # While this connection still locks the old file: nobody can write into it any more, and who waits for the
             # path finds the new one.
             durable.put_in_place(rebuilt, self.live)
@@ -167,10 +164,10 @@ class Warehouse:
     def _bring_up_to_date(self) -> None:
         """Apply the migrations that the file has not been through, if any, and the SQL files; others wait meanwhile.
 
-        Migrations work on a copy, which replaces the file when everything has worked: what fails or is killed leaves
-        the file as it was. Without one there are only definitions to renew, which a transaction does in place.
+        Migrations work on a copy, in DuckDB's present format, which replaces the file when everything has worked: what
+        fails or is killed leaves the file as it was. Without one there are only definitions to renew, which a transaction does in place.
         """
-        with ExitStack() as after_connection, self._file.connect(read_only=False) as conn:
+        with self._file.connect(read_only=False) as conn:
             self._remove_leftovers("migrating")
             if self._is_current(conn):
                 return  # another process was first
@@ -180,12 +177,9 @@ class Warehouse:
                 return
             names = ", ".join(map(str, due))
             _log.info("Bringing %s up to date: %s", self.live, names)
-            conn.execute("CHECKPOINT; PRAGMA disable_checkpoint_on_shutdown")
-            # Closed after the connection, as in `publish`.
-            live = after_connection.enter_context(self.live.open("rb"))
             copy = self.live.with_name(f"migrating-{os.getpid()}.duckdb")
             try:
-                durable.copy(live, copy)
+                _rebuild(conn, copy)
                 self._migrate(copy)
                 durable.put_in_place(copy, self.live)  # while this connection still locks the old file
             except (WarehouseError, duckdb.Error, OSError) as error:
@@ -213,7 +207,7 @@ class Warehouse:
         self.live.parent.mkdir(parents=True, exist_ok=True)
         building = self.live.with_name(f"new-{os.getpid()}-{uuid4().hex}.duckdb")
         try:
-            conn = duckdb.connect(building)
+            conn = duckdb.connect(building, config=self._file.config())
             try:
                 self._definitions.create(conn)
             finally:
@@ -261,6 +255,15 @@ class Warehouse:
             "INSERT INTO raw.source BY NAME SELECT $source AS source, $now AS since WHERE NOT EXISTS (FROM raw.source)",
             {"source": self.source, "now": datetime.now(UTC)},
         )
+
+
+def _rebuild(conn: duckdb.DuckDBPyConnection, target: Path) -> None:
+    """Write all that the connected file holds into a new one, from its rows alone; the old one is not written again."""
+    conn.execute("CHECKPOINT; PRAGMA disable_checkpoint_on_shutdown")
+    (name,) = conn.execute("SELECT current_database()").fetchall()[0]
+    conn.execute(f"ATTACH '{_quoted(target)}' AS rebuilt")
+    conn.execute(f'COPY FROM DATABASE "{name}" TO rebuilt')
+    conn.execute("CHECKPOINT rebuilt; DETACH rebuilt")
 
 
 def _quoted(path: Path) -> str:

@@ -51,9 +51,12 @@ def content(file: Path, columns: dict[str, list[str]] | None = None) -> dict[str
 
 
 def structure(file: Path) -> dict[str, list[Any]]:
-    """All that the catalogue says of tables, views and columns, comments included; the order of columns is free."""
+    """All that the catalogue says of the file, its tables, views and columns, comments included; columns in any order."""
     with duckdb.connect(file, read_only=True) as conn:
         return {
+            "format": conn.execute(
+                "SELECT tags['storage_version'] FROM duckdb_databases() WHERE path = ?", [str(file)]
+            ).fetchall(),
             "tables": conn.execute(
                 "SELECT schema_name, table_name, comment FROM duckdb_tables() ORDER BY ALL"
             ).fetchall(),
@@ -99,6 +102,7 @@ def test_it_is_then_like_a_new_one(warehouse, tmp_path):
         pass
     warehouse.scalar("SELECT 1")
     assert structure(warehouse.live) == structure(new.live)
+    assert structure(new.live)["format"] == [("v1.2.0+",)]  # what any DuckDB since 1.2 reads
     for each in (warehouse, new):
         rows = each.query("SELECT version, name FROM main.warehouse_migrations ORDER BY version").to_pylist()
         assert [(row["version"], row["name"]) for row in rows] == newest

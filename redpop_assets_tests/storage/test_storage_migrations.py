@@ -3,6 +3,7 @@
 """
 
 import os
+import resource
 import signal
 import tomllib
 from collections.abc import Sequence
@@ -154,15 +155,16 @@ def test_one_that_fails_changes_nothing_and_says_so(old, upgraded, sql, message)
     assert upgraded(RENAME).scalar("SELECT upvote_ratio FROM core.readings") == 0.5
 
 
-def test_a_full_disk_changes_nothing(old, upgraded, monkeypatch):
-    def full(*_):
-        raise OSError(28, "No space left on device")
-
+def test_a_disk_without_room_changes_nothing(old, upgraded):
     before = old.live.read_bytes()
-    with monkeypatch.context() as patch:
-        patch.setattr("redpop_assets.storage.durable.shutil.copyfileobj", full)
-        with pytest.raises(WarehouseError, match=r"Nothing is lost.*No space left.*MB of disk"):
-            upgraded(RENAME).scalar("SELECT 1")
+    newer = upgraded(RENAME)
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, limits[1]))
+    try:
+        with pytest.raises(WarehouseError, match=r"Nothing is lost.*File too large.*MB of disk"):
+            newer.scalar("SELECT 1")
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
     assert old.live.read_bytes() == before
     assert files(old) == ["redpop.duckdb"]
 
@@ -201,7 +203,7 @@ with warehouse._file.connect(read_only=False) as conn:
 
 
 UPGRADE = """
-from redpop_assets.storage import upkeep
+from redpop_assets.storage import upkeep, warehouse
 from redpop_assets.storage.migrations import load_migrations
 newer = Warehouse(
     Path(sys.argv[1]), source="reddit", lock_timeout=120,
@@ -223,13 +225,12 @@ def test_of_many_processes_one_migrates(old, upgraded, changed_folder, tmp_path,
 KILL = """
 def kill(*_):
     os.kill(os.getpid(), signal.SIGKILL)
-def half(source, target, chunk):
-    target.write(source.read(100_000))
-    target.flush()
+def half(conn, target):
+    target.write_bytes(bytes(100_000))
     kill()
 moment = sys.argv[5]
 if moment == "copying":
-    durable.shutil.copyfileobj = half
+    warehouse._rebuild = half
 elif moment == "migrating":
     original = upkeep.apply
     upkeep.apply = lambda conn, migration: original(conn, migration) or kill()
