@@ -164,8 +164,9 @@ class Warehouse:
     def _bring_up_to_date(self) -> None:
         """Apply the migrations that the file has not been through, if any, and the SQL files; others wait meanwhile.
 
-        Migrations work on a copy, in DuckDB's present format, which replaces the file when everything has worked: what
-        fails or is killed leaves the file as it was. Without one there are only definitions to renew, which a transaction does in place.
+        Migrations work on a copy, in the present format of files, which replaces the file when everything has worked:
+        what fails or is killed leaves the file as it was. Without one there are only definitions to renew, which a
+        transaction does in place.
         """
         with self._file.connect(read_only=False) as conn:
             self._remove_leftovers("migrating")
