@@ -51,7 +51,7 @@ def content(file: Path, columns: dict[str, list[str]] | None = None) -> dict[str
 
 
 def structure(file: Path) -> dict[str, list[Any]]:
-    """All that the catalogue says of file, tables, views and columns, comments included; the order of columns is free."""
+    """All that the catalogue says of file, tables, views and columns, comments included; columns in any order."""
     with duckdb.connect(file, read_only=True) as conn:
         return {
             "format": conn.execute(
