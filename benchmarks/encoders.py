@@ -148,7 +148,7 @@ def written(
     """Seconds until all rows are in a new warehouse, and the vectors it holds then, in `order` of their keys."""
     with tempfile.TemporaryDirectory() as folder:
         warehouse = Warehouse(Path(folder), source="benchmark")
-        record_encoder(warehouse, encoder.provenance, encoder.engine.choice)
+        record_encoder(warehouse, encoder)
         began = time.perf_counter()
         for chunk in chunks():
             with warehouse.write() as writer:

@@ -89,7 +89,7 @@ def judges_of(settings: Settings, warehouse: "Warehouse") -> "Judges":
         aesthetic=settings.aesthetic_weights,
         image_encoder=settings.image_encoder,
         clip=settings.clip,
-        device=settings.device,
+        device=settings.network_device,
         recorded=recorded,
     )
 

@@ -158,6 +158,11 @@ class Settings(BaseSettings):
         "", description="Weights of the intrinsic-popularity network IIPA (ResNet-50), a path; empty: none."
     )
     device: str = Field("auto", description="auto, cpu, cuda or cuda:<n>.")
+    reproducible: bool = Field(
+        False,
+        description="Whether figures are to be the same on other machines: networks run on the processor, in torch and "
+        "float32, and everything adds up on one thread. Slower by as much as the machine could do at once.",
+    )
     chunk_size: int = Field(
         256,
         ge=1,
@@ -347,6 +352,11 @@ class Settings(BaseSettings):
     def predictor_names(self) -> tuple[str, ...]:
         """The predictors that are trained and compared."""
         return tuple(dict.fromkeys((MEDIAN, *self.predictors))) if self.predictors else predictor_names()
+
+    @property
+    def network_device(self) -> str:
+        """Where networks run."""
+        return "cpu" if self.reproducible else self.device
 
     @property
     def image_encoders(self) -> tuple[str, ...]:

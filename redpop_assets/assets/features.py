@@ -78,7 +78,7 @@ def _scope(work: Work) -> "Scope":
         warehouse=work.warehouse,
         images=work.images,
         encoders=deployed_encoders(settings),
-        networks=Networks(settings.device, judges_of(settings, work.warehouse)),
+        networks=Networks(settings.network_device, judges_of(settings, work.warehouse)),
         matured_after=settings.label_rule.final_age,
         chunk_size=settings.chunk_size,
         progress=work.progress,
@@ -93,5 +93,5 @@ def _encoding(settings: Settings) -> "Encoding":
         images=settings.image_encoders,
         captions=settings.caption_encoders,
         grids=settings.image_grids,
-        tuning=settings.home / "tuning",
+        tuning=None if settings.reproducible else settings.home / "tuning",
     )

@@ -7,6 +7,7 @@ is and writes nothing.
 
 import inspect
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, Literal, TypeVar
@@ -53,6 +54,22 @@ _FRESH_EVERY_DAY = dg.FreshnessPolicy.time_window(fail_window=timedelta(hours=30
 def _docstring(body: Callable[..., object]) -> str:
     """What a body says of itself; nothing for one that serves many tables."""
     return inspect.getdoc(body) or "" if inspect.isfunction(body) else ""
+
+
+@contextmanager
+def _computing(settings: Settings) -> Iterator[None]:
+    """Where figures are to be the same everywhere, everything inside is added up in one order: on one thread."""
+    with ExitStack() as stack:
+        if settings.reproducible:
+            # A library is limited only once it is loaded.
+            import scipy.linalg  # noqa: F401
+            from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
+
+            from redpop_assets.encoders.lanes import threads_per_pass
+
+            stack.enter_context(threadpool_limits(limits=1))
+            stack.enter_context(threads_per_pass(1))
+        yield
 
 
 def asset_key(table: str) -> dg.AssetKey:
@@ -193,7 +210,8 @@ class TableAssets:
         def results(context: dg.AssetExecutionContext, config: dg.Config | None) -> Iterator[Result]:
             asked = context.op_execution_context.selected_asset_keys
             wanted = tuple(table for table in tables if asset_key(table) in asked)
-            said = body(Work(self.settings, wanted, context, config)) if wanted else {}
+            with _computing(self.settings):
+                said = body(Work(self.settings, wanted, context, config)) if wanted else {}
             for table in tables:
                 yield from self._examine(context, plan, table, said.get(table, {}) if table in wanted else None)
 
@@ -228,7 +246,8 @@ class TableAssets:
             pool=plan.pool,
         )
         def run(context: dg.AssetExecutionContext) -> Iterator[dg.MaterializeResult[Any]]:
-            metadata, version = body(Work(self.settings, (name,), context, None))
+            with _computing(self.settings):
+                metadata, version = body(Work(self.settings, (name,), context, None))
             yield dg.MaterializeResult(
                 asset_key=key, metadata=metadata, data_version=None if version is None else dg.DataVersion(version)
             )

@@ -133,7 +133,7 @@ def _encoder(text: str, _: Settings) -> str:
 def _device(settings: Settings) -> str:
     from redpop_assets.encoders.load import resolve_device
 
-    return str(resolve_device(settings.device))
+    return str(resolve_device(settings.network_device))
 
 
 def _disk(settings: Settings) -> str:

@@ -54,7 +54,7 @@ def predict(
         posted_at=posted_at,
         author=AuthorKey.load_or_create(settings.home / "author.key").digest(author) if author else None,
         matured_after=settings.label_rule.final_age,
-        device=settings.device,
+        device=settings.network_device,
         judges=judges_of(settings, warehouse),
     )
     forecasts = forecast(warehouse, ModelStore(settings.home / "models"), post)

@@ -38,7 +38,7 @@ CAPTION_EMBEDDINGS = "features.caption_embeddings"
 _SAMPLED_IMAGES = 32
 _SAMPLED_CAPTIONS = 512
 _WINDOW = 2048  # captions that are tokenised at a time, while the network computes those before
-_CHOSEN = ("backend", "precision", "batch_size", "items_per_second", "min_cosine")
+_MEASURED = ("batch_size", "items_per_second", "min_cosine")
 _LARGEST_HALF = float(np.finfo(np.float16).max)
 
 
@@ -172,18 +172,18 @@ def tune_captions(encoder: TextNetwork, rows: pa.Table, folder: Path | None) -> 
     return tune(encoder, sample, due=rows.num_rows, folder=folder)
 
 
-def record_encoder(warehouse: Warehouse, provenance: Provenance, choice: Choice | None = None) -> None:
-    """Enter an encoder into features.encoders when it first writes a vector, and how it runs, if that was chosen."""
-    how = {name: getattr(choice, name, None) for name in _CHOSEN}
+def record_encoder(warehouse: Warehouse, encoder: ImageNetwork | TextNetwork) -> None:
+    """Enter an encoder into features.encoders when it first writes a vector; how it runs now, each time."""
+    engine, provenance = encoder.engine, encoder.provenance
+    how = {name: getattr(engine.choice, name, None) for name in _MEASURED} | asdict(engine.way)
     row = {**asdict(provenance), "first_used_at": utc_now(), **how}
     with warehouse.write() as writer:
         writer.append("features.encoders", arrow_table({name: [value] for name, value in row.items()}))
-        if choice is not None:
-            assignments = ", ".join(f"{name} = ${name}" for name in _CHOSEN)
-            writer.execute(
-                f"UPDATE features.encoders SET {assignments} WHERE encoder = $encoder AND modality = $modality",
-                {"encoder": provenance.encoder, "modality": provenance.modality, **how},
-            )
+        writer.execute(
+            f"UPDATE features.encoders SET {', '.join(f'{name} = ${name}' for name in how)} "
+            "WHERE encoder = $encoder AND modality = $modality",
+            {"encoder": provenance.encoder, "modality": provenance.modality, **how},
+        )
 
 
 @dataclass(frozen=True)

@@ -22,7 +22,7 @@ def leaderboard_markdown(rows: Sequence[Mapping[str, Any]], metrics: Sequence[Ma
         "",
         legend("**Bold**"),
         "",
-        *(f"{line}  " for line in detectable_lines(rows)),
+        *(f"{line}  " for line in (*detectable_lines(rows), *ways_lines(rows))),
     ]
     if len({row["subreddit"] for row in rows}) > 1:
         lines += ["", _over_subreddits(metrics)]
@@ -66,6 +66,18 @@ def detectable_lines(rows: Sequence[Mapping[str, Any]]) -> list[str]:
                 f"({row['test_posts']} test posts in {row['test_clusters']} independent groups)."
             )
     return [lines[subreddit] for subreddit in sorted(lines)]
+
+
+def ways_lines(rows: Sequence[Mapping[str, Any]]) -> list[str]:
+    """For each way in which the encoders behind some predictors ran, a sentence: another one moves figures a little."""
+    ways: dict[str, set[str]] = {}
+    for row in rows:
+        if row.get("networks_ran"):
+            ways.setdefault(row["networks_ran"], set()).add(row["subreddit"])
+    return [
+        f"Encoders behind predictors of {', '.join(f'r/{name}' for name in sorted(ways[way]))} ran in: {way}."
+        for way in sorted(ways)
+    ]
 
 
 def with_interval(row: Mapping[str, Any], metric: str) -> str:

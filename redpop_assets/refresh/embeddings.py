@@ -56,13 +56,13 @@ class Encoding:
         images: encoders of pictures, by name.
         captions: encoders of captions.
         grids: whether the spatial grids of the image encoders are kept.
-        tuning: folder that remembers how each encoder runs fastest.
+        tuning: folder that remembers how each encoder runs fastest; None to run them all in torch and float32.
     """
 
     images: Sequence[str]
     captions: Sequence[str]
     grids: bool
-    tuning: Path
+    tuning: Path | None
 
 
 def refresh_images(scope: Scope, encoding: Encoding) -> Mapping[str, Metadata]:
@@ -94,7 +94,7 @@ def refresh_images(scope: Scope, encoding: Encoding) -> Mapping[str, Metadata]:
             rows = _due_pictures(scope, gives[:1], name)
         due[name], encoders[name] = rows, encoder
         ways[name] = tune_images(encoder, scope.images, rows, encoding.tuning)
-        record_encoder(scope.warehouse, encoder.provenance, ways[name])
+        record_encoder(scope.warehouse, encoder)
     costs = _Costs()
     for names, rows in _by_encoders(due):
         from redpop_assets.encoders.rows import image_chunks
@@ -122,7 +122,7 @@ def refresh_captions(scope: Scope, encoding: Encoding) -> Mapping[str, Metadata]
 
             encoder = load_text_encoder(name, device=scope.networks.device)
             ways[name] = tune_captions(encoder, due, encoding.tuning)
-            record_encoder(scope.warehouse, encoder.provenance, ways[name])
+            record_encoder(scope.warehouse, encoder)
             costs.write(scope, caption_chunks(encoder, due, chunk_size=16 * scope.chunk_size), due.num_rows)
     return {CAPTIONS: {"encoders": ", ".join(encoding.captions), **costs.metadata(ways)}}
 

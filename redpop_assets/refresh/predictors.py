@@ -131,6 +131,7 @@ def refresh_predictor(
         "notes": list(notes),
         **{column: getattr(used, network) or None for network, column in NETWORK_COLUMNS.items()},
         "untrained_weights": _any_random(warehouse, used, "ratings" in blocks),
+        "networks_ran": _ways(warehouse, used),
         "train_rows": len(train),
         "validation_rows": len(validation),
         "train_seconds": time.perf_counter() - began,
@@ -188,6 +189,17 @@ def _lost(row: Mapping[str, Any], warehouse: Warehouse, models: ModelStore) -> s
         return "its files are lost or damaged"
     expected, _ = held_out_residuals(warehouse, row)
     return None if len(expected) else "nothing says what it expected of posts that it had not learnt from"
+
+
+def _ways(warehouse: Warehouse, used: Encoders) -> str | None:
+    """How the encoders behind a predictor ran when they last wrote a vector; None if it looks through none."""
+    way = "modality || ': ' || coalesce(backend, 'torch') || ' ' || coalesce(precision, 'float32')"
+    found: str | None = warehouse.scalar(
+        f"SELECT string_agg(DISTINCT {way}, ', ' ORDER BY {way}) FROM features.encoders "
+        "WHERE (encoder, modality) IN ((coalesce($image, ''), 'image'), (coalesce($caption, ''), 'caption'))",
+        {"image": used.image, "caption": used.caption},
+    )
+    return found
 
 
 def _any_random(warehouse: Warehouse, used: Encoders, judged: bool) -> bool:

@@ -5,6 +5,7 @@ import pyarrow as pa
 import pytest
 
 from redpop_assets.encoders.base import CODE_VERSION as ENCODING_VERSION
+from redpop_assets.encoders.lanes import threads_per_pass
 from redpop_assets.storage.arrow import arrow_table
 
 pytestmark = pytest.mark.end_to_end
@@ -70,3 +71,22 @@ def test_a_judge_whose_weights_are_no_longer_named_leaves_no_scores(filled):
     filled.warehouse.merge("features.image_scores", arrow_table(rows))
     assert filled.run("pics", 'key:"features/image_scores"').success
     assert filled.scalar("SELECT count(*) FROM features.image_scores") == 0
+
+
+def test_reproducible_figures_come_of_float32_on_the_processor_whatever_is_faster(deploy, fill):
+    vectors = []
+    for threads in (1, 2):
+        deployment = deploy(NOWHERE, REDPOP_REPRODUCIBLE="true", REDPOP_DEVICE="cuda:99")
+        fill(deployment.warehouse, "pics", posts=220, images=False)
+        with deployment.warehouse.write() as writer:
+            writer.execute("DELETE FROM features.caption_embeddings; DELETE FROM features.encoders")
+        with threads_per_pass(threads):
+            assert deployment.run("pics", 'key:"features/caption_embeddings"').success
+        assert deployment.rows("SELECT backend, precision, batch_size FROM features.encoders") == [
+            {"backend": "torch", "precision": "float32", "batch_size": None}
+        ]
+        assert not (deployment.home / "tuning").exists()
+        rows = deployment.rows("SELECT caption_sha256, embedding FROM features.caption_embeddings ORDER BY ALL")
+        assert len(rows) > 200
+        vectors.append(rows)
+    assert vectors[0] == vectors[1]

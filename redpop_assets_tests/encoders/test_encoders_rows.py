@@ -9,6 +9,7 @@ import pytest
 from PIL import Image
 
 from redpop_assets.encoders.base import CODE_VERSION, Choice, unit_rows
+from redpop_assets.encoders.engine import Way
 from redpop_assets.encoders.load import load_image_encoder, load_text_encoder
 from redpop_assets.encoders.rows import (
     CAPTION_EMBEDDINGS,
@@ -277,7 +278,7 @@ def test_closing_early_ends_the_threads_of_captions(bundled_texts, captions):
 
 def test_all_rows_land_in_the_warehouse(warehouse, classifier, grids, bundled_texts, stored, store, captions):
     for encoder in (classifier, grids, bundled_texts):
-        record_encoder(warehouse, encoder.provenance)
+        record_encoder(warehouse, encoder)
     some = stored[1].slice(14)
     chunks = [*image_chunks([classifier, grids], store, some, chunk_size=4), *caption_chunks(bundled_texts, captions)]
     for chunk in chunks:
@@ -301,22 +302,23 @@ def test_all_rows_land_in_the_warehouse(warehouse, classifier, grids, bundled_te
     assert size.as_py() == 2 * 512 * 7 * 7
 
 
-def test_how_an_encoder_runs_is_recorded_when_it_was_chosen(warehouse, grids):
-    chosen = ("backend", "precision", "batch_size", "items_per_second", "min_cosine")
-
+def test_how_an_encoder_runs_is_recorded(warehouse, grids, monkeypatch):
     def row():
-        return warehouse.query("FROM features.encoders").to_pylist()[0]
+        (found,) = warehouse.query("FROM features.encoders").to_pylist()
+        return found
 
-    record_encoder(warehouse, grids.provenance)
+    record_encoder(warehouse, grids)
     first = row()
-    assert [first[name] for name in chosen] == [None] * 5
+    how = ("backend", "precision", "batch_size", "items_per_second", "min_cosine")
+    assert [first[name] for name in how] == ["torch", "float32", None, None, None]
     for values in (("openvino", "bfloat16", 4, 120.5, 0.9995), ("torch", "float32", 16, 99.0, 1.0)):
-        record_encoder(warehouse, grids.provenance, Choice(*values, "here"))
-        assert tuple(row()[name] for name in chosen) == values
-    record_encoder(warehouse, grids.provenance)
-    assert tuple(row()[name] for name in chosen) == values
-    assert row()["first_used_at"] == first["first_used_at"]
-    assert warehouse.scalar("SELECT count(*) FROM features.encoders") == 1
+        with monkeypatch.context() as patch:
+            patch.setattr(grids.engine, "way", Way(*values[:2]))
+            patch.setattr(grids.engine, "choice", Choice(*values, "here"))
+            record_encoder(warehouse, grids)
+        assert tuple(row()[name] for name in how) == values
+    record_encoder(warehouse, grids)
+    assert row() == first  # with the time of its first use
 
 
 def test_pictures_that_are_due_tune_their_encoder(tmp_path, stored, store):

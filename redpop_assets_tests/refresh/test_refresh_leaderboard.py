@@ -68,6 +68,7 @@ def put(warehouse, subreddit, predictors, seed=0, snapshot="s1", split=SPLIT, in
                 "train_rows": 100,
                 "notes": [],
                 "validation_rows": 20,
+                "networks_ran": None,
                 "train_seconds": 1.0,
                 "trained_at": np.datetime64("2026-02-01", "s").item(),
             }

@@ -285,6 +285,7 @@ def fill(warehouse: Warehouse, world: World) -> None:
                 "status": "trained",
                 **{"snapshot": "s", "code_version": "1", "seed": 1, "digest": f"{subreddit}-{predictor}"},
                 **{"blocks": ["time"], "untrained_weights": False, "train_rows": 20, "validation_rows": 5, "notes": []},
+                "networks_ran": None,
                 "train_seconds": 1.0,
                 "trained_at": moment,
             }

@@ -10,7 +10,7 @@ from rich.table import Table as Grid
 
 from redpop_assets.evaluation.bootstrap import Interval
 from redpop_assets.evaluation.comparison import AMONG_BEST, BEST
-from redpop_assets.pages.leaderboard import by_spearman, detectable_lines, legend, with_interval
+from redpop_assets.pages.leaderboard import by_spearman, detectable_lines, legend, ways_lines, with_interval
 
 _MARKS = {BEST: " *", AMONG_BEST: " †"}
 
@@ -55,4 +55,6 @@ def print_leaderboard(
             if row["status"] != "trained":
                 console.print(f"[yellow]{row['predictor']} not trained:[/] {escape(row['reason'])}", highlight=False)
     if rows:
+        for sentence in ways_lines(rows):
+            console.print(escape(sentence), highlight=False)
         console.print(legend("*"), highlight=False)

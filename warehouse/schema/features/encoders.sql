@@ -20,8 +20,8 @@ COMMENT ON COLUMN features.encoders.provenance IS 'Where the weights came from: 
 COMMENT ON COLUMN features.encoders.weights_sha256 IS 'SHA-256 over the names and bytes of all tensors.';
 COMMENT ON COLUMN features.encoders.library IS 'Library and version that ran it.';
 COMMENT ON COLUMN features.encoders.first_used_at IS 'When it first wrote a vector here (UTC).';
-COMMENT ON COLUMN features.encoders.backend IS 'Library that runs the network since it was last measured: torch or openvino. NULL where nothing was measured; then it runs in torch.';
-COMMENT ON COLUMN features.encoders.precision IS 'Numbers it computes with: float32, float16 or bfloat16; vectors are FLOAT in any case. NULL as above.';
-COMMENT ON COLUMN features.encoders.batch_size IS 'Items per forward pass. NULL as above.';
+COMMENT ON COLUMN features.encoders.backend IS 'Library that ran the network when it last wrote a vector: torch or openvino; NULL where an earlier version did, in torch.';
+COMMENT ON COLUMN features.encoders.precision IS 'Numbers it computes with: float32, float16 or bfloat16; vectors are FLOAT in any case. NULL as above, then float32, on CUDA float16.';
+COMMENT ON COLUMN features.encoders.batch_size IS 'Items per forward pass; NULL where nothing was measured.';
 COMMENT ON COLUMN features.encoders.items_per_second IS 'Measured throughput of the forward pass alone, in items per second. NULL as above.';
 COMMENT ON COLUMN features.encoders.min_cosine IS 'Smallest cosine between its vectors of the measured items and those of float32, at least 0.999. NULL as above.';

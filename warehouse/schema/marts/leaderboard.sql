@@ -36,7 +36,8 @@ CREATE TABLE IF NOT EXISTS marts.leaderboard (
     pr_auc DOUBLE,
     top_quarter_share DOUBLE,
     test_clusters INTEGER,
-    note VARCHAR
+    note VARCHAR,
+    networks_ran VARCHAR
 );
 COMMENT ON TABLE marts.leaderboard IS 'Every predictor on the test part of the one shared time split, within its subreddit: what one looks at first; marts.metrics has all metrics, marts.comparisons all differences. | key: subreddit, predictor';
 COMMENT ON COLUMN marts.leaderboard.subreddit IS 'Community in lower case.';
@@ -77,3 +78,4 @@ COMMENT ON COLUMN marts.leaderboard.pr_auc IS 'Average precision of finding the 
 COMMENT ON COLUMN marts.leaderboard.top_quarter_share IS 'Share of that quarter among the test posts: the average precision of a guess.';
 COMMENT ON COLUMN marts.leaderboard.test_clusters IS 'Independent groups of test posts: connected by author or picture.';
 COMMENT ON COLUMN marts.leaderboard.note IS 'Why there is no Spearman correlation.';
+COMMENT ON COLUMN marts.leaderboard.networks_ran IS 'How the encoders it looks through ran when it was trained, such as image: torch float32; NULL if it uses none.';

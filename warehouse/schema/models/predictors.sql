@@ -19,7 +19,8 @@ CREATE TABLE IF NOT EXISTS models.predictors (
     train_rows INTEGER NOT NULL,
     validation_rows INTEGER NOT NULL,
     train_seconds DOUBLE NOT NULL,
-    trained_at TIMESTAMP NOT NULL
+    trained_at TIMESTAMP NOT NULL,
+    networks_ran VARCHAR
 );
 COMMENT ON TABLE models.predictors IS 'The present state of every predictor in every subreddit: trained, or why not. | key: subreddit, predictor';
 COMMENT ON COLUMN models.predictors.subreddit IS 'Community in lower case; the partition.';
@@ -43,3 +44,4 @@ COMMENT ON COLUMN models.predictors.train_rows IS 'Posts it was fitted on.';
 COMMENT ON COLUMN models.predictors.validation_rows IS 'Posts that stopped the training.';
 COMMENT ON COLUMN models.predictors.train_seconds IS 'Wall time of the training (seconds).';
 COMMENT ON COLUMN models.predictors.trained_at IS 'When it was trained, by this machine''s clock (UTC).';
+COMMENT ON COLUMN models.predictors.networks_ran IS 'How the encoders it looks through ran when it was trained, such as image: torch float32; NULL if it uses none.';
