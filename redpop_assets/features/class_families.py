@@ -108,15 +108,6 @@ def membership() -> npt.NDArray[np.float32]:
     return table
 
 
-@cache
-def nearest_families() -> npt.NDArray[np.int32]:
-    """(1000,) int32, read-only: for each class the column of its smallest family, a partition of the classes."""
-    column = {family.wnid: position for position, family in enumerate(families())}
-    nearest = np.array([column[entry.family] for entry in classes()], np.int32)
-    nearest.setflags(write=False)
-    return nearest
-
-
 def family_probabilities(probabilities: npt.NDArray[np.floating]) -> npt.NDArray[np.float32]:
     """Probability that an image shows a kind of each family.
 

@@ -22,9 +22,6 @@ COLUMNS: Final[tuple[str, ...]] = (
 )
 """Order of the columns of `flag_features`; all are scalars."""
 
-AFTER_POST: Final[tuple[str, ...]] = ("over_18", "spoiler")
-"""Columns that moderators set after the post was made: kept for analysis, never for training."""
-
 
 def flag_features(
     kinds: Sequence[str],

@@ -25,6 +25,9 @@ BLOCK_NAMES = tuple(BLOCKS)
 EMBEDDINGS = ("image", "caption")
 """Blocks that are vectors of a network; the others are tabular."""
 
+WIDE_BLOCKS = ("image", "caption", "objects", "concepts")
+"""Blocks of so many columns that systems which weigh single columns look at their components instead."""
+
 
 @dataclass(frozen=True, eq=False)
 class Block:

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from redpop_assets.features.flags import AFTER_POST, COLUMNS, flag_features
+from redpop_assets.features.flags import COLUMNS, flag_features
 
 
 def test_flags():
@@ -23,7 +23,6 @@ def test_flags():
     assert features["has_flair"].tolist() == [1, 0, 0, 0]
     assert features["over_18"].tolist() == [0, 1, 0, 0]
     assert features["spoiler"].tolist() == [0, 0, 1, 0]
-    assert set(AFTER_POST) <= set(COLUMNS)
 
 
 def test_no_posts():

@@ -29,7 +29,7 @@ from redpop_assets.errors import ArtifactError
 from redpop_assets.features.tfidf import CODE_VERSION as TFIDF_VERSION
 from redpop_assets.features.tfidf import TfIdf
 from redpop_assets.predictors.base import Doubles, Predictor, Training
-from redpop_assets.predictors.dataset import BLOCK_NAMES, Dataset
+from redpop_assets.predictors.dataset import BLOCK_NAMES, WIDE_BLOCKS, Dataset
 from redpop_assets.predictors.parts.additive_kernel import Projection, projection_arrays, projections_from
 from redpop_assets.predictors.parts.contributions import Contributions
 from redpop_assets.predictors.parts.ridge import Ridge
@@ -38,8 +38,6 @@ from redpop_assets.predictors.parts.title_words import TitleWords
 if TYPE_CHECKING:
     import catboost
 
-WIDE = ("image", "caption", "objects", "concepts")
-"""Blocks that join as components and as a ridge prediction."""
 WORDS = "title words"
 LEADING_COMPONENTS = 8
 PARAMETERS: dict[str, Any] = {
@@ -90,7 +88,7 @@ class CatBoostFusion(Predictor):
 
         labels = train.labels.astype(np.float64)
         self.projections = {
-            name: Projection.fit(train.blocks[name], whiten=False) for name in WIDE if name in self.columns
+            name: Projection.fit(train.blocks[name], whiten=False) for name in WIDE_BLOCKS if name in self.columns
         }
         self.words = TitleWords.fit(train.captions) if train.captions else None
         self.ridges, out_of_fold = {}, {}
@@ -122,7 +120,9 @@ class CatBoostFusion(Predictor):
         self._check_columns(data)
         data = data.pick(self.columns)
         inputs, reduced = self._inputs(data), self._reduced(data)
-        tabular = [(name, column) for name in BLOCK_NAMES if name not in WIDE for column in self.columns.get(name, ())]
+        tabular = [
+            (name, column) for name in BLOCK_NAMES if name not in WIDE_BLOCKS for column in self.columns.get(name, ())
+        ]
         leading = [
             (name, f"component {number}")
             for name, values in reduced.items()
@@ -152,7 +152,7 @@ class CatBoostFusion(Predictor):
 
     def _joined(self, data: Dataset, reduced: dict[str, Doubles], opinions: dict[str, Doubles]) -> Doubles:
         """(n, d) inputs of the trees: tabular columns, leading components, one ridge prediction per reduced block."""
-        tabular = [data.blocks[name].values for name in BLOCK_NAMES if name in self.columns and name not in WIDE]
+        tabular = [data.blocks[name].values for name in BLOCK_NAMES if name in self.columns and name not in WIDE_BLOCKS]
         leading = [values if name == WORDS else values[:, :LEADING_COMPONENTS] for name, values in reduced.items()]
         return np.hstack([*tabular, *leading, *(opinions[name][:, None] for name in self.ridges)])
 
@@ -180,7 +180,7 @@ class CatBoostFusion(Predictor):
 
         tensors = load_file(folder / TENSORS)
         details = json.loads((folder / DETAILS).read_text(encoding="utf-8"))
-        self.projections = projections_from(tensors, [name for name in WIDE if name in self.columns])
+        self.projections = projections_from(tensors, [name for name in WIDE_BLOCKS if name in self.columns])
         self.ridges = {
             name: Ridge(tensors[f"centre.{name}"], tensors[f"coefficients.{name}"], intercept, penalty)
             for name, (intercept, penalty) in details["ridges"].items()

@@ -25,16 +25,15 @@ from typing import TYPE_CHECKING, Any
 
 from redpop_assets.arrays import np
 from redpop_assets.predictors.base import Doubles, Predictor, Training
-from redpop_assets.predictors.dataset import BLOCK_NAMES, Block, Dataset, Floats
+from redpop_assets.predictors.dataset import BLOCK_NAMES, WIDE_BLOCKS, Block, Dataset, Floats
 from redpop_assets.predictors.parts.additive_kernel import Projection, projection_arrays, projections_from
 from redpop_assets.predictors.parts.networks import NetworkRegressor, Recipe
 
 if TYPE_CHECKING:
     import torch
 
-REDUCED = ("image", "caption", "objects", "concepts")
-"""Blocks with a branch of their own, as components; the others share the branch `TABULAR`."""
 TABULAR = "tabular"
+"""The branch that all blocks share which have none of their own."""
 WIDTH = 64
 INPUT_DROPOUT, DROPOUT, BRANCH_DROPOUT = 0.2, 0.3, 0.1
 MEMBERS = 3
@@ -63,7 +62,7 @@ class MultimodalMLP(Predictor):
         train = train.take(np.argsort(train.created_at, kind="stable"))
         with threadpool_limits(limits=1, user_api="blas"):
             self.projections = {
-                name: Projection.fit(train.blocks[name], whiten=False) for name in REDUCED if name in self.columns
+                name: Projection.fit(train.blocks[name], whiten=False) for name in WIDE_BLOCKS if name in self.columns
             }
         self.mean, self.deviation = self._tabular(train).moments()
         inputs, held_out = self._inputs(train), self._inputs(validation)
@@ -91,7 +90,7 @@ class MultimodalMLP(Predictor):
         return {name: values for name, values in inputs.items() if values.shape[1]}
 
     def _tabular(self, data: Dataset) -> Block:
-        names = [name for name in BLOCK_NAMES if name in self.columns and name not in REDUCED]
+        names = [name for name in BLOCK_NAMES if name in self.columns and name not in WIDE_BLOCKS]
         return Block(
             np.hstack([np.empty((len(data), 0), np.float32), *(data.blocks[name].values for name in names)]),
             tuple(f"{name}.{column}" for name in names for column in self.columns[name]),
@@ -113,7 +112,7 @@ class MultimodalMLP(Predictor):
 
         arrays = load_file(folder / FILE)
         self.mean, self.deviation = arrays["mean"], arrays["deviation"]
-        self.projections = projections_from(arrays, [name for name in REDUCED if name in self.columns])
+        self.projections = projections_from(arrays, [name for name in WIDE_BLOCKS if name in self.columns])
         self.members = [NetworkRegressor(build_network, RECIPE) for _ in range(MEMBERS)]
         for number, member in enumerate(self.members):
             member.load_arrays(arrays, f"member{number}")
