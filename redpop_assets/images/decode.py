@@ -148,6 +148,14 @@ def format_of(data: bytes) -> str | None:
     return None
 
 
+def has_end(data: bytes) -> bool:
+    """Whether a file of an allowed format ends as one does; what was cut off within it does not."""
+    if data[:4] == b"RIFF":
+        return len(data) >= 8 + int.from_bytes(data[4:8], "little")
+    ends = {"JPEG": _END_OF_JPEG, "PNG": b"IEND\xaeB`\x82", "GIF": b"\x3b"}
+    return data.endswith(ends.get(format_of(data) or "", b"\x00none"))
+
+
 def inspect(
     data: bytes, *, max_pixels: int, min_edge: int, max_aspect: float, store: StoredForm = ORIGINAL
 ) -> tuple[ImageInfo, bytes]:
