@@ -6,14 +6,12 @@ SQL and rows, in `redpop_assets.storage.rows`; what the tables are, in `redpop_a
 """
 
 import logging
-import os
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
-from uuid import uuid4
 
 import duckdb
 import pyarrow as pa
@@ -24,6 +22,7 @@ from redpop_assets.storage.live_file import LiveFile, prepare
 from redpop_assets.storage.migrations import Migration, load_migrations
 from redpop_assets.storage.rows import Merged, Params, Reader, Writer
 from redpop_assets.storage.schema import Schema, load_schema
+from redpop_assets.storage.staging import held_folder
 from redpop_assets.storage.upkeep import Definitions, transaction
 
 _log = logging.getLogger(__name__)
@@ -133,14 +132,13 @@ class Warehouse:
         if not self.live.exists():
             raise self._missing()
         self._finish_erasures()
-        staging = self.published.with_name(f"{self.published.name}.publishing")
         with ExitStack() as after_connection, self._connect_current(read_only=False) as conn:
             conn.execute("CHECKPOINT")
             # Closed after the connection: POSIX drops DuckDB's lock when this process closes any handle on the file.
             live = after_connection.enter_context(self.live.open("rb"))
-            staging.unlink(missing_ok=True)
             changed = not durable.same_bytes(live, self.published)
             if changed:
+                staging = after_connection.enter_context(held_folder(self.published.parent)) / self.published.name
                 durable.copy(live, staging)
                 # Left by a client that opened the old copy for writing; it must not be applied to the new one.
                 self.published.with_name(f"{self.published.name}.wal").unlink(missing_ok=True)
@@ -149,11 +147,10 @@ class Warehouse:
 
     def _finish_erasures(self) -> None:
         """Write the live file anew, from its rows alone, if something was erased since the last time."""
-        with self._connect_current(read_only=False) as conn:
-            self._remove_leftovers("rebuilding")
+        with ExitStack() as after_connection, self._connect_current(read_only=False) as conn:
             if not conn.execute("SELECT erasures_pending FROM main.warehouse_state").fetchall()[0][0]:
                 return
-            rebuilt = self.live.with_name(f"rebuilding-{os.getpid()}.duckdb")
+            rebuilt = after_connection.enter_context(held_folder(self.live.parent)) / "rebuilt.duckdb"
             conn.execute("CHECKPOINT; PRAGMA disable_checkpoint_on_shutdown")
             (name,) = conn.execute("SELECT current_database()").fetchall()[0]
             conn.execute(f"ATTACH '{_quoted(rebuilt)}' AS rebuilt")
@@ -171,7 +168,6 @@ class Warehouse:
         the file as it was. Without one there are only definitions to renew, which a transaction does in place.
         """
         with ExitStack() as after_connection, self._file.connect(read_only=False) as conn:
-            self._remove_leftovers("migrating")
             if self._is_current(conn):
                 return  # another process was first
             due = self._definitions.pending(conn)
@@ -183,7 +179,7 @@ class Warehouse:
             conn.execute("CHECKPOINT; PRAGMA disable_checkpoint_on_shutdown")
             # Closed after the connection, as in `publish`.
             live = after_connection.enter_context(self.live.open("rb"))
-            copy = self.live.with_name(f"migrating-{os.getpid()}.duckdb")
+            copy = after_connection.enter_context(held_folder(self.live.parent)) / "migrated.duckdb"
             try:
                 durable.copy(live, copy)
                 self._migrate(copy)
@@ -194,9 +190,6 @@ class Warehouse:
                     f"Mend the cause and try again (a copy needs {self.live.stat().st_size / 1e6:.0f} MB of disk for a "
                     "while), or use the version of RedPop that wrote it."
                 ) from error
-            finally:
-                copy.unlink(missing_ok=True)
-                copy.with_name(f"{copy.name}.wal").unlink(missing_ok=True)
             _log.info("%s is up to date", self.live)
 
     def _migrate(self, copy: Path) -> None:
@@ -210,9 +203,8 @@ class Warehouse:
 
     def _create(self) -> None:
         """Build the file aside and link it into place: others see it complete or not at all, and the first one wins."""
-        self.live.parent.mkdir(parents=True, exist_ok=True)
-        building = self.live.with_name(f"new-{os.getpid()}-{uuid4().hex}.duckdb")
-        try:
+        with held_folder(self.live.parent) as staging:
+            building = staging / self.live.name
             conn = duckdb.connect(building)
             try:
                 self._definitions.create(conn)
@@ -220,8 +212,6 @@ class Warehouse:
                 conn.close()
             with suppress(FileExistsError):
                 self.live.hardlink_to(building)
-        finally:
-            building.unlink(missing_ok=True)
 
     @contextmanager
     def _connect_current(self, *, read_only: bool) -> Iterator[duckdb.DuckDBPyConnection]:
@@ -244,11 +234,6 @@ class Warehouse:
                 f"or REDPOP_SOURCE={state.source}."
             )
         return state.is_current
-
-    def _remove_leftovers(self, what: str) -> None:
-        """What killed processes left of a copy; the caller has the file for itself, so nobody can be at it."""
-        for leftover in self.live.parent.glob(f"{what}-*"):
-            leftover.unlink()
 
     def _missing(self) -> WarehouseError:
         return WarehouseError(
