@@ -1,18 +1,17 @@
 """Brings the file that people open up to date, and the model files with it."""
 
 from redpop_assets.storage.models import ModelStore
-from redpop_assets.storage.staging import Swept, sweep
 from redpop_assets.storage.warehouse import Published, Warehouse
 
 _IN_USE = "SELECT subreddit, predictor, digest FROM models.predictors WHERE digest IS NOT NULL"
 
 
-def refresh_published(warehouse: Warehouse, models: ModelStore) -> tuple[Published, int, Swept]:
-    """Publish what is new, and remove the models that the published file does not name and what killed runs left.
+def refresh_published(warehouse: Warehouse, models: ModelStore) -> tuple[Published, int]:
+    """Publish what is new, and remove the models that the published file does not name.
 
     Returns:
-        The file, how many models were removed, and what else.
+        The file, and how many models were removed.
     """
     published = warehouse.publish()
     in_use = [tuple(row.values()) for row in warehouse.query(_IN_USE).to_pylist()]
-    return published, models.prune(in_use), sweep(warehouse.published.parent)
+    return published, models.prune(in_use)

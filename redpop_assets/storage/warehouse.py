@@ -22,7 +22,7 @@ from redpop_assets.storage.live_file import LiveFile, prepare
 from redpop_assets.storage.migrations import Migration, load_migrations
 from redpop_assets.storage.rows import Merged, Params, Reader, Writer
 from redpop_assets.storage.schema import Schema, load_schema
-from redpop_assets.storage.staging import held_folder
+from redpop_assets.storage.staging import Swept, held_folder, sweep
 from redpop_assets.storage.upkeep import Definitions, transaction
 
 _log = logging.getLogger(__name__)
@@ -30,11 +30,12 @@ _log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class Published:
-    """The published file, its size in bytes, and whether this call had anything new to publish."""
+    """The published file, its size in bytes, whether this call had anything new to publish, and what it removed."""
 
     changed: bool
     path: Path
     bytes: int
+    swept: Swept
 
 
 class Warehouse:
@@ -123,7 +124,8 @@ class Warehouse:
         """Replace the published file by a copy of the live one, at once or not at all.
 
         After `Writer.erase` the live file is written anew first, from its rows alone, so that no free block of either
-        file holds what was erased. A client that has the old file open keeps its snapshot.
+        file holds what was erased, nor does a copy that a killed process left. A client that has the old file open
+        keeps its snapshot.
 
         Nothing is copied when the two files are equal byte for byte: DuckDB leaves the file alone when a transaction or
         checkpoint has nothing to write, and the comparison ends at the first difference, which after a change is the
@@ -132,6 +134,7 @@ class Warehouse:
         if not self.live.exists():
             raise self._missing()
         self._finish_erasures()
+        swept = sweep(self.published.parent)
         with ExitStack() as after_connection, self._connect_current(read_only=False) as conn:
             conn.execute("CHECKPOINT")
             # Closed after the connection: POSIX drops DuckDB's lock when this process closes any handle on the file.
@@ -143,7 +146,7 @@ class Warehouse:
                 # Left by a client that opened the old copy for writing; it must not be applied to the new one.
                 self.published.with_name(f"{self.published.name}.wal").unlink(missing_ok=True)
                 durable.put_in_place(staging, self.published)
-        return Published(changed, self.published, self.published.stat().st_size)
+        return Published(changed, self.published, self.published.stat().st_size, swept)
 
     def _finish_erasures(self) -> None:
         """Write the live file anew, from its rows alone, if something was erased since the last time."""

@@ -6,7 +6,6 @@ import duckdb
 import pyarrow as pa
 import pytest
 
-from redpop_assets.storage.staging import sweep
 from redpop_assets.storage.warehouse import Warehouse
 
 pytestmark = pytest.mark.integration
@@ -136,7 +135,6 @@ warehouse.publish()
     assert list(warehouse.published.parent.glob(".new-*"))
     assert warehouse.publish().changed == half_way
     assert posts(warehouse) == ["a", "b"]
-    assert sweep(warehouse.published.parent).files == half_way
     assert files(warehouse) == ["redpop.duckdb", "redpop.duckdb"]
 
 
