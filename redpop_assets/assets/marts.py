@@ -156,6 +156,8 @@ def published_warehouse(work: Work) -> tuple[Metadata, str | None]:
     from redpop_assets.refresh.published import refresh_published
 
     published, pruned = refresh_published(work.warehouse, work.models)
+    if published.swept.files:
+        work.progress(str(published.swept))
     work.progress(f"{'published' if published.changed else 'unchanged:'} {published.path}")
     metadata: Metadata = {
         "path": dg.MetadataValue.path(str(published.path)),

@@ -4,6 +4,10 @@ Pillow's plugin classes are used directly instead of `Image.open`. So only the f
 size in the header is compared with our own limit before a pixel is decoded, and Pillow's process-wide limit
 (`Image.MAX_IMAGE_PIXELS`) and warnings stay untouched, which matters because decoding happens in threads.
 
+Metadata is taken out first (`redpop_assets.images.metadata`), so no decoder stumbles over what nobody keeps. What is
+left decodes as in a browser, with two exceptions: a file that was cut off within its pixels is no picture, and colour
+profiles are not applied, only carried along.
+
 JPEGs are inspected at 1/2, 1/4 or 1/8 of their size as long as the shorter edge keeps `INSPECTED_EDGE` pixels, and no
 smaller than the form in which they are kept. Scaling happens inside the decoder (in its cosine transform), after it has
 read the whole bit stream: a cut or damaged file is found just as in full size, for a fraction of the time. Hashes and
@@ -13,13 +17,13 @@ contrast need few pixels and are those of the scaled picture.
 import hashlib
 import io
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
-from PIL import ExifTags, Image, ImageCms
+from PIL import Image, ImageCms
 from PIL.GifImagePlugin import GifImageFile
 from PIL.ImageFile import ImageFile
 from PIL.JpegImagePlugin import JpegImageFile
@@ -27,7 +31,7 @@ from PIL.PngImagePlugin import PngImageFile
 from PIL.WebPImagePlugin import WebPImageFile
 
 from redpop_assets.errors import RedPopError, SettingsError
-from redpop_assets.images.metadata import UnknownStructure, strip_metadata
+from redpop_assets.images.metadata import Bare, UnknownStructure, exif_orientation, strip_metadata
 
 INSPECTED_EDGE = 64
 """JPEGs are inspected at the smallest scale that leaves both edges this long (pixels): twice what hashes need."""
@@ -61,6 +65,8 @@ _ROUNDING = 1e-6  # frequencies reach 10^6, so rounding errors stay well below
 _LONGEST_EDGE = {"JPEG": 65_500, "WEBP": 16_383}  # what the encoders can write
 _START_OF_SCAN = re.compile(rb"\xff\xda")
 _MAX_SCANS = 200  # cameras and encoders write up to about 12; a decoder walks the whole picture once per scan
+_END_OF_JPEG = b"\xff\xd9"
+_MADE_UP = b"\x55" * 4096  # decodes to something in nearly every table, and to other pixels than nothing does
 
 
 class ImageRejected(RedPopError):
@@ -142,6 +148,14 @@ def format_of(data: bytes) -> str | None:
     return None
 
 
+def has_end(data: bytes) -> bool:
+    """Whether a file of an allowed format ends as one does; what was cut off within it does not."""
+    if data[:4] == b"RIFF":
+        return len(data) >= 8 + int.from_bytes(data[4:8], "little")
+    ends = {"JPEG": _END_OF_JPEG, "PNG": b"IEND\xaeB`\x82", "GIF": b"\x3b"}
+    return data.endswith(ends.get(format_of(data) or "", b"\x00none"))
+
+
 def inspect(
     data: bytes, *, max_pixels: int, min_edge: int, max_aspect: float, store: StoredForm = ORIGINAL
 ) -> tuple[ImageInfo, bytes]:
@@ -163,18 +177,19 @@ def inspect(
         ImageRejected: With reason `not_image_bytes`, `too_many_pixels`, `too_small`, `aspect_extreme`, `animated` or
             `decode_error`.
     """
-    image = _open(data, max_pixels)
+    file = _open(data, max_pixels)
+    image = file.image
     full_size = image.size
     shorter, longer = sorted(full_size)
     if shorter < min_edge:
         raise ImageRejected("too_small", f"{image.width}x{image.height} pixels; the shorter edge must have {min_edge}.")
     if longer > max_aspect * shorter:
         raise ImageRejected("aspect_extreme", f"{image.width}x{image.height} pixels is beyond {max_aspect:g}:1.")
-    if _is_animated(image):
+    if file.bare.moves or _is_animated(image):
         raise ImageRejected("animated", f"The {image.format} has more than one frame.")
-    pixels = _decoded(image, _inspected_size(full_size, store))
+    pixels = _decoded(file, _inspected_size(full_size, store))
     width, height = full_size if pixels.orientation < 5 else full_size[::-1]
-    kept, stored_format, stored_size = _kept(data, image, pixels, (width, height), store)
+    kept, stored_format, stored_size = _kept(file, pixels, (width, height), store)
     grey, box = _reduced(pixels.rgb.convert("L"), pixels.box)
     small = np.asarray(grey.resize((32, 32), Image.Resampling.LANCZOS, box=box))
     image_format = str(image.format)
@@ -213,17 +228,36 @@ def open_rgb(data: bytes | Path, *, draft_edge: int | None = None, max_pixels: i
     return _decoded(_open(data, max_pixels), draft).rgb
 
 
-def _open(data: bytes, max_pixels: int) -> ImageFile:
-    """Read the header of an allowed format; no pixel is decoded yet."""
+@dataclass(frozen=True)
+class _File:
+    """A file whose header has been read: its picture, not decoded yet, and what is left of it without metadata.
+
+    `is_intact` is false where the file could not be taken apart: `bare` is then the file as it came.
+    """
+
+    image: ImageFile
+    bare: Bare
+    is_intact: bool = True
+
+
+def _open(data: bytes, max_pixels: int) -> _File:
+    """Take the metadata out of a file of an allowed format and read its header; no pixel is decoded yet."""
     image_format = format_of(data)
     if image_format is None:
         raise ImageRejected("not_image_bytes", f"The bytes begin with {data[:12]!r}: no JPEG, PNG, WEBP or GIF.")
-    if image_format == "JPEG" and (scans := len(_START_OF_SCAN.findall(data))) > _MAX_SCANS:
+    try:
+        bare, is_intact = strip_metadata(data, image_format), True
+    except UnknownStructure:
+        bare, is_intact = Bare(data), False
+    if image_format == "JPEG" and (scans := len(_START_OF_SCAN.findall(bare.data))) > _MAX_SCANS:
         raise ImageRejected(
             "decode_error", f"The JPEG holds {scans} scans, more than {_MAX_SCANS}: it would take hours."
         )
     try:
-        image = _PLUGINS[image_format](io.BytesIO(data))
+        image = _PLUGINS[image_format](io.BytesIO(bare.data))
+        if not is_intact:
+            exif: bytes = image.info.get("exif", b"")
+            bare = replace(bare, orientation=exif_orientation(exif.removeprefix(b"Exif\x00\x00")))
     except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
         raise ImageRejected("too_many_pixels", f"{error}") from error
     except MemoryError:
@@ -232,7 +266,24 @@ def _open(data: bytes, max_pixels: int) -> ImageFile:
         raise ImageRejected("decode_error", f"The {image_format} header is broken: {error!r}.") from error
     if image.width * image.height > max_pixels:
         raise ImageRejected("too_many_pixels", f"{image.width}x{image.height} is more than {max_pixels} pixels.")
-    return image
+    if not bare.has_end and not _has_all_pixels(bare.data):
+        raise ImageRejected("decode_error", "The JPEG ends within its pixels.")
+    return _File(image, bare, is_intact)
+
+
+def _has_all_pixels(jpeg: bytes) -> bool:
+    """Whether a JPEG that came without its end marker had come to the end of its pixels.
+
+    The decoder makes up what is missing. So it is all there if the same pixels come out with something else behind it.
+    """
+    longer = jpeg.removesuffix(_END_OF_JPEG) + _MADE_UP + _END_OF_JPEG
+    try:
+        with JpegImageFile(io.BytesIO(jpeg)) as one, JpegImageFile(io.BytesIO(longer)) as other:
+            return one.tobytes() == other.tobytes()
+    except MemoryError:
+        raise
+    except Exception:  # noqa: BLE001 - as in _open
+        return False
 
 
 def _is_animated(image: ImageFile) -> bool:
@@ -257,13 +308,13 @@ class _Pixels:
     orientation: int
 
 
-def _decoded(image: ImageFile, at_least: tuple[int, int] | None) -> _Pixels:
+def _decoded(file: _File, at_least: tuple[int, int] | None) -> _Pixels:
     """Decode everything (`verify` passes on half a file, only `load` notices), scaled down to not less than a size."""
+    image, orientation = file.image, file.bare.orientation
     try:
         drafted = None if at_least is None else image.draft(None, at_least)
         image.load()
-        orientation = _orientation(image)
-        rgb = _rgb(image)
+        rgb = _rgb(image, file.bare.data)
         margins = (0.0, 0.0, 0.0, 0.0)
         if drafted is not None:
             margins = (0.0, 0.0, rgb.width - drafted[1][2], rgb.height - drafted[1][3])
@@ -279,27 +330,47 @@ def _decoded(image: ImageFile, at_least: tuple[int, int] | None) -> _Pixels:
         raise ImageRejected("decode_error", f"The {image.format} does not decode: {error!r}.") from error
 
 
-def _orientation(image: Image.Image) -> int:
-    """EXIF orientation, 1 where it is absent or unreadable: broken metadata does not make a broken picture."""
-    try:
-        orientation = int(image.getexif().get(ExifTags.Base.Orientation, 1))
-    except MemoryError:
-        raise
-    except Exception:  # noqa: BLE001 - as in _open
-        return 1
-    return orientation if orientation in _UPRIGHT else 1
-
-
-def _rgb(image: Image.Image) -> Image.Image:
-    if image.mode.startswith("I"):
-        # 16-bit grey. Pillow's own conversion clips at 255, which would turn nearly every such picture white.
-        grey = np.asarray(image).astype(np.int64) >> 8
-        return Image.fromarray(np.clip(grey, 0, 255).astype(np.uint8)).convert("RGB")
+def _rgb(image: Image.Image, data: bytes) -> Image.Image:
+    """8-bit RGB on white; of 16 bits per channel the upper 8."""
+    if image.format == "PNG" and image.mode != "P" and (key := image.info.get("transparency")) is not None:
+        see_through = _is_key(image, data, key)
+        return Image.composite(Image.new("RGB", image.size, "white"), _without_alpha(image), see_through)
     if image.has_transparency_data:
         with_alpha = image.convert("RGBA")
         white = Image.new("RGBA", image.size, "white")
         return Image.alpha_composite(white, with_alpha).convert("RGB")
+    return _without_alpha(image)
+
+
+def _without_alpha(image: Image.Image) -> Image.Image:
+    if image.mode.startswith("I"):
+        # 16-bit grey. Pillow's own conversion clips at 255, which would turn nearly every such picture white.
+        grey = np.asarray(image).astype(np.int64) >> 8
+        return Image.fromarray(np.clip(grey, 0, 255).astype(np.uint8)).convert("RGB")
     return image if image.mode == "RGB" else image.convert("RGB")
+
+
+def _is_key(image: Image.Image, data: bytes, key: int | tuple[int, int, int]) -> Image.Image:
+    """Which pixels of a PNG have the one colour that is transparent (tRNS), as a mask.
+
+    The file has it in the depth of its samples. Pillow compares it with pixels that it has brought to 8 bits.
+    """
+    depth = data[24]
+    if depth == 16 and image.mode == "RGB":
+        # The lower 8 bits, which Pillow drops, come out when the samples are read as if they were little-endian.
+        low = PngImageFile(io.BytesIO(data))
+        low.tile = [tile._replace(args="RGB;16L") for tile in low.tile]
+        pixels = np.asarray(image).astype(np.uint16) << 8 | np.asarray(low)
+    else:
+        pixels = np.asarray(image.convert("L") if image.mode == "1" else image)
+    largest = (1 << depth) - 1
+    wanted = np.asarray(key) & largest
+    if image.mode == "1":
+        wanted = np.asarray(key)  # 0 or 255 already
+    elif depth < 8:
+        wanted = wanted * (255 // largest)
+    same = pixels == wanted
+    return Image.fromarray((same.all(axis=-1) if same.ndim == 3 else same).astype(np.uint8) * 255)
 
 
 def _reduced(
@@ -335,24 +406,21 @@ def _dhash(grey: npt.NDArray[np.uint8]) -> str:
     return np.packbits(grey[:, 1:] > grey[:, :-1]).tobytes().hex()
 
 
-def _kept(
-    data: bytes, image: ImageFile, pixels: _Pixels, size: tuple[int, int], store: StoredForm
-) -> tuple[bytes, str, tuple[int, int]]:
+def _kept(file: _File, pixels: _Pixels, size: tuple[int, int], store: StoredForm) -> tuple[bytes, str, tuple[int, int]]:
     """Make the file to keep: its bytes, format, and upright size.
 
     Args:
-        data: The file as downloaded.
-        image: The file, decoded.
+        file: The file, decoded.
         pixels: Its pixels, perhaps scaled down.
         size: Its upright size in full.
         store: The form to make.
     """
+    image, data = file.image, file.bare.data
     if store.format == "original":
-        try:
-            return strip_metadata(data, str(image.format), pixels.orientation), str(image.format), size
-        except UnknownStructure:
-            target, target_format = size, "JPEG" if image.format == "JPEG" else "PNG"
-            options: dict[str, object] = {"quality": 95, "subsampling": 0} if target_format == "JPEG" else {}
+        if file.is_intact:
+            return data, str(image.format), size
+        target, target_format = size, "JPEG" if image.format == "JPEG" else "PNG"
+        options: dict[str, object] = {"quality": 95, "subsampling": 0} if target_format == "JPEG" else {}
     else:
         target_format = store.format.upper()
         target = _resized(size, store)
@@ -365,9 +433,9 @@ def _kept(
         rgb = rgb.resize(target, Image.Resampling.HAMMING, box=pixels.box, reducing_gap=2.0)
     rgb = _in_srgb(rgb, image)
     rgb.info = {}  # comments and profiles, which some encoders would write back
-    file = io.BytesIO()
-    rgb.save(file, target_format, **options)
-    return file.getvalue(), target_format, target
+    made = io.BytesIO()
+    rgb.save(made, target_format, **options)
+    return made.getvalue(), target_format, target
 
 
 def _resized(size: tuple[int, int], store: StoredForm) -> tuple[int, int]:

@@ -17,6 +17,7 @@ from redpop_assets.images.retries import is_removal, next_attempt, next_check
 from redpop_assets.storage.arrow import naive_utc, utc_now
 from redpop_assets.storage.forgetting import erase_unused_content
 from redpop_assets.storage.images import ImageStore, StoredImage
+from redpop_assets.storage.staging import sweep
 from redpop_assets.storage.warehouse import Warehouse
 
 _FETCHES = pa.schema(
@@ -88,7 +89,6 @@ QUALIFY row_number() OVER (PARTITION BY canonical_url ORDER BY checked_at DESC, 
 _JUDGED = ["opted_out", "too_small", "aspect_extreme", "animated", "blocked_address"]
 _NEVER = timedelta(days=365_000)
 _PAGE = 10_000  # URLs in memory at a time
-_LEFTOVER_AGE = timedelta(days=1)
 
 Row = dict[str, Any]
 
@@ -154,7 +154,8 @@ def download_images(
         progress: told after each chunk.
     """
     done = Downloads()
-    store.remove_leftovers(_LEFTOVER_AGE)
+    if (swept := sweep(warehouse.published.parent)).files:
+        progress(str(swept))
     scope = {
         "subreddit": subreddit,
         "images_per_post": images_per_post,

@@ -28,8 +28,9 @@ from aiohttp.abc import AbstractResolver
 
 from redpop_assets.errors import SettingsError
 from redpop_assets.images.addresses import BlockedAddress, GuardedResolver
-from redpop_assets.images.decode import ORIGINAL, SNIFF_BYTES, ImageInfo, ImageRejected, StoredForm, format_of
+from redpop_assets.images.decode import ORIGINAL, SNIFF_BYTES, ImageInfo, ImageRejected, StoredForm, format_of, has_end
 from redpop_assets.images.decoder import DecoderDied, Decoders, DecoderUnavailable
+from redpop_assets.images.encodings import TooBig, Undecodable, packings, unpacked
 from redpop_assets.images.urls import Target, UrlRefused, redirect_of, target_of
 
 _LOG = logging.getLogger(__name__)
@@ -40,10 +41,13 @@ _PLACEHOLDER_BYTES = (503, "d835884373f4d6c8f24742ceabe74946")  # size, MD5
 
 _REDIRECTS = frozenset({301, 302, 303, 307, 308})
 _BUSY = frozenset({408, 425, 429})
+_WITHOUT_CONTENT = frozenset({204, 205})
 _ETAG = re.compile(r'(W/)?"[\x21\x23-\x7e]{0,250}"')  # RFC 9110, section 8.8.3, ASCII only
 _HTTP_DATE = re.compile(r"[A-Za-z0-9,: +-]{1,64}")
 _MAX_RETRY_AFTER = 7 * 86_400.0
 _MAX_DETAIL = 300
+_MAX_HEADER = 131_072  # bytes of a name and its value; browsers take 256 kB of all of them
+_MAX_HEADERS = 512
 _LOOKAHEAD = 4  # URLs known per URL in flight, so that one slow host does not keep the others waiting
 _STRIKES = 3  # refusals in a row after which a host is left alone
 _LONG_PAUSE = 3_600.0
@@ -233,7 +237,7 @@ class _GivenUp(Exception):  # an outcome on its way to becoming a result
 
     def result(self, url: str, *, asked: bool = True) -> FetchResult:
         # Servers send any bytes, and some of them become characters that no database takes.
-        detail = self.detail[:_MAX_DETAIL].encode("utf-8", "backslashreplace").decode()
+        detail = " ".join(self.detail.split())[:_MAX_DETAIL].encode("utf-8", "backslashreplace").decode()
         return FetchResult(
             url, self.status, self.reason, detail, self.http_status, retry_after=self.retry_after, asked=asked
         )
@@ -258,12 +262,16 @@ class _Site:
 
 @dataclass(frozen=True)
 class _Answer:
-    """An answer at the end of all redirects; `body` is None where the server says "unchanged"."""
+    """An answer at the end of all redirects.
+
+    `body` is None where the server says "unchanged"; `cut` says how the connection ended before the body did.
+    """
 
     status: int
     body: bytes | None
     etag: str | None
     last_modified: str | None
+    cut: str | None = None
 
 
 class _Downloader:
@@ -333,6 +341,9 @@ class _Downloader:
             cookie_jar=aiohttp.DummyCookieJar(),
             # Bytes as sent: a compressed answer must not grow in memory. Servers are asked for none.
             auto_decompress=False,
+            max_line_size=_MAX_HEADER,
+            max_field_size=_MAX_HEADER,
+            max_headers=_MAX_HEADERS,
             # A proxy from the environment would connect for us, past the address checks.
             trust_env=False,
             timeout=aiohttp.ClientTimeout(
@@ -461,6 +472,8 @@ class _Downloader:
         except DecoderDied as error:
             raise _GivenUp("retry", "decoder_died", str(error), answer.status) from error
         except ImageRejected as error:
+            if answer.cut is not None:
+                raise _GivenUp("retry", "connection_failed", answer.cut, answer.status) from error
             raise _GivenUp("failed", error.reason, str(error), answer.status) from error
         return replace(unchanged, status="ok", data=kept, image=image, sha256=sha256)
 
@@ -490,7 +503,7 @@ class _Downloader:
         except aiohttp.ClientSSLError as error:
             raise _GivenUp("retry", "tls_failed", f"{error}") from error
         except (aiohttp.ClientError, OSError) as error:
-            raise _GivenUp("retry", "connection_failed", f"{error!r}") from error
+            raise _GivenUp("retry", "connection_failed", _told(target, error)) from error
         raise _GivenUp("failed", "too_many_redirects", f"More than {self._policy.max_redirects} redirects.")
 
     async def _ask(self, target: Target, conditions: dict[str, str]) -> Target | _Answer:
@@ -510,7 +523,9 @@ class _Downloader:
             if response.status == 304 and conditions:
                 return _Answer(304, None, etag, last_modified)
             _require_image(response, self._policy)
-            return _Answer(response.status, await self._body(response), etag, last_modified)
+            names = packings(",".join(response.headers.getall("Content-Encoding", [])))
+            body, cut = await self._body(target, response, names)
+            return _Answer(response.status, body, etag, last_modified, cut)
         finally:
             # Not released: an unread body would have to be read to its end before the connection could serve again. A
             # body that was read completely has given its connection back already.
@@ -530,23 +545,65 @@ class _Downloader:
         else:
             site.strikes = 0
 
-    async def _body(self, response: aiohttp.ClientResponse) -> bytes:
+    async def _body(
+        self, target: Target, response: aiohttp.ClientResponse, names: list[str]
+    ) -> tuple[bytes, str | None]:
+        """The body, unpacked, and how it was cut off, if it was but has its end: some servers announce too much."""
         chunks: list[bytes] = []
         size = 0
-        sniffed = False
-        async for chunk in response.content.iter_any():
-            chunks.append(chunk)
-            size += len(chunk)
-            if size > self._policy.max_bytes:
-                raise _GivenUp(
-                    "failed", "too_big", f"The body exceeds {self._policy.max_bytes} bytes.", response.status
-                )
-            if not sniffed and size >= SNIFF_BYTES:
-                sniffed = True
-                head = b"".join(chunks)[:SNIFF_BYTES]
-                if format_of(head) is None:
-                    raise _GivenUp("failed", "not_image_bytes", f"The body begins with {head!r}.", response.status)
-        return b"".join(chunks)
+        cut = None
+        is_image = False
+        try:
+            async for chunk in response.content.iter_any():
+                chunks.append(chunk)
+                size += len(chunk)
+                if size > self._policy.max_bytes:
+                    detail = f"The body exceeds {self._policy.max_bytes} bytes."
+                    raise _GivenUp("failed", "too_big", detail, response.status)
+                if not is_image and size >= SNIFF_BYTES and not names:
+                    _require_format(response, b"".join(chunks))
+                    is_image = True
+        except aiohttp.ClientPayloadError as error:
+            cut = _told(target, error)
+        body = b"".join(chunks)
+        if names and format_of(body) is None:  # else the header lies
+            try:
+                body = unpacked(body, names, max_bytes=self._policy.max_bytes)
+            except Undecodable as error:
+                raise _GivenUp("failed", "not_image_bytes", str(error), response.status) from error
+            except TooBig as error:
+                raise _GivenUp("failed", "too_big", str(error), response.status) from error
+        if cut is not None and not has_end(body):
+            raise _GivenUp("retry", "connection_failed", cut, response.status)
+        _require_format(response, body)
+        return body, cut
+
+
+def _told(target: Target, error: Exception) -> str:
+    """What went wrong with a connection, the cause first: messages of the library are long and hold the request."""
+    if isinstance(error, aiohttp.ClientResponseError):
+        return (
+            f"{target.host} sent an answer that cannot be read: {error.message.removeprefix('400, message:').strip()}"
+        )
+    if isinstance(error, aiohttp.ServerDisconnectedError):
+        return f"{target.host} hung up before it had answered."
+    if isinstance(error, aiohttp.ClientConnectorError):
+        return f"{target.host} cannot be connected to: {error.os_error}"
+    if isinstance(error, aiohttp.ClientPayloadError):
+        return f"{target.host} hung up within the body: {error.__cause__ or error}"
+    return f"The connection to {target.host} broke: {error or repr(error)}"
+
+
+def _require_format(response: aiohttp.ClientResponse, body: bytes) -> None:
+    """Judge a body by its first bytes, whatever its head calls it; raises `_GivenUp` unless it may be an image."""
+    if format_of(body[:SNIFF_BYTES]) is not None:
+        return
+    detail = f"The body begins with {body[:SNIFF_BYTES]!r}." if body else "The body is empty."
+    if response.content_type in ("text/html", "application/xhtml+xml"):
+        detail = f"The answer is {response.content_type}."
+    if response.status == 202:  # what was asked for is being made
+        raise _GivenUp("retry", "server_error", f"The server answered 202. {detail}", response.status)
+    raise _GivenUp("failed", "not_image_bytes", detail, response.status)
 
 
 def _validator(form: re.Pattern[str], value: str | None) -> str | None:
@@ -575,18 +632,13 @@ def _require_image(response: aiohttp.ClientResponse, policy: FetchPolicy) -> Non
         raise _GivenUp("retry", "forbidden", "The server answered 403.", status, retry_after)
     if status >= 400:
         raise _GivenUp("failed", "url_dead", f"The server answered {status}.", status)
-    if status != 200:
+    if not 200 <= status < 300 or status in _WITHOUT_CONTENT:
         raise _GivenUp("failed", "unexpected_status", f"The server answered {status}.", status)
     # Whichever robot the header names: a site cannot name one that it has never heard of.
     robots = ",".join(response.headers.getall("X-Robots-Tag", [])).lower()
     directives = {word for part in robots.split(",") for word in part.replace(":", " ").split()}
     if not directives.isdisjoint(policy.opt_outs):
         raise _GivenUp("failed", "opted_out", f"X-Robots-Tag: {robots}", status)
-    if response.content_type in ("text/html", "application/xhtml+xml"):
-        raise _GivenUp("failed", "not_image_bytes", f"The answer is {response.content_type}.", status)
-    encoding = response.headers.get("Content-Encoding", "identity").strip().lower()
-    if encoding not in ("", "identity"):
-        raise _GivenUp("failed", "not_image_bytes", f"Encoded as {encoding} although identity was asked for.", status)
     if response.content_length is not None and response.content_length > policy.max_bytes:
         detail = f"{response.content_length} bytes announced, more than {policy.max_bytes}."
         raise _GivenUp("failed", "too_big", detail, status)

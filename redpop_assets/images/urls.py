@@ -15,6 +15,7 @@ MAX_URL_LENGTH = 2048
 _DEFAULT_PORTS = {"http": 80, "https": 443}
 _NAME = re.compile(r"(?!-)[a-z0-9_-]{1,63}(\.[a-z0-9_-]{1,63})*\.?")
 # Signed URLs break when an encoder rewrites what is already encoded: only what may not stand in a URL is touched.
+_PRINTABLE = "".join(map(chr, range(0x7F)))
 _KEPT = "%/:?#[]@!$&'()*+,;=~"
 
 
@@ -91,7 +92,9 @@ def redirect_of(target: Target, location: str, allowed_hosts: Collection[str] = 
         UrlRefused: As `target_of`, and `insecure_redirect` for a way from https back to http.
     """
     try:
-        joined = urljoin(str(target.url), location.strip())
+        # Bytes that are no UTF-8 are passed on as they are.
+        location = quote(location.strip(), safe=_PRINTABLE, errors="surrogateescape")
+        joined = urljoin(str(target.url), location)
     except ValueError as error:
         raise UrlRefused("bad_url", f"The redirect cannot be parsed: {error}.") from error
     following = target_of(joined, allowed_hosts)

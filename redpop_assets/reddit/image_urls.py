@@ -68,13 +68,25 @@ _IMAGE_PATH: Final = re.compile(r"\.(?:jpe?g|png|gif|webp)$", re.IGNORECASE)
 _LOOP_PATH: Final = re.compile(r"\.(?:gifv|mp4|webm)$", re.IGNORECASE)
 _VIDEO_PATH: Final = re.compile(r"\.(?:mov|m4v|avi|mkv|mpd|m3u8)$", re.IGNORECASE)
 _TWITTER_IMAGE_PATH: Final = re.compile(r"\.(?:jpe?g|png|gif|webp):[a-z0-9]+$", re.IGNORECASE)
+# Twitter's browsers saved files as "….jpg-large", and people give such names in links.
+_TWITTER_SAVED: Final = re.compile(r"(\.(?:jpe?g|png|gif|webp))[-_][a-z0-9]+$", re.IGNORECASE)
+# What stood around a link in its text: punctuation, as it is, percent-encoded or an HTML entity, and tags of forums.
+_TEXT_BEHIND: Final = re.compile(
+    r"(?<=\.)(jpe?g|png|gif|webp|gifv|mp4|webm)"
+    r"(?:(?:\[|<|%5b|%3c|&lt;)/?\w+/?(?:\]|>|%5d|%3e|&gt;)"
+    r"|[\s()\[\]{}<>,;.!*|'\"\u2018-\u201f]|%(?:0a|0d|20|22|27|28|29|2c|3c|3e|5b|5d|7b|7d)|&(?:gt|lt|quot|apos|#39);)+$",
+    re.IGNORECASE,
+)
+_BRACKETS: Final = (("(", ")"), ("[", "]"))
+_TEXT_BEFORE: Final = "<([{\"'\u201c\u2018"
 _IMAGE_FORMATS: Final = frozenset({"jpg", "jpeg", "png", "gif", "webp"})
 _LOOP_FORMATS: Final = frozenset({"gifv", "mp4", "webm"})
 
 # Hosts that serve nothing but pictures, under a signed query without which they refuse.
 _SIGNED_HOSTS: Final = frozenset({"external-preview.redd.it", "i.reddituploads.com", "i.redditmedia.com"})
-# "some-words-of-the-title-v0-abc123def.jpeg" or "abc123def.jpeg": only the last part names the upload.
-_UPLOAD_PATH: Final = re.compile(r"/(?:[^/]*-v\d+-)?([a-z0-9]+)\.([a-z]+)", re.IGNORECASE)
+# "some-words-of-the-title-v0-abc123def.jpeg" or "abc123def.jpeg": only the last part names the upload. Nothing is
+# behind the extension but what people put there.
+_UPLOAD_PATH: Final = re.compile(r"/(?:[^/]*-v\d+-)?([a-z0-9]+)\.([a-z]+)(?:[^a-z0-9/].*)?", re.IGNORECASE)
 _POST_ID: Final = re.compile(r"[a-z0-9]{1,13}")
 
 _IMGUR_HOST: Final = re.compile(r"(?:(?:www|m|i)\.)*imgur\.(?:com|io)")
@@ -82,14 +94,23 @@ _IMGUR_HOST: Final = re.compile(r"(?:(?:www|m|i)\.)*imgur\.(?:com|io)")
 _IMGUR_ALBUMS: Final = frozenset({"a", "gallery", "t", "topic"})
 _IMGUR_ID: Final = re.compile(r"[A-Za-z0-9]{5}|[A-Za-z0-9]{7}")
 _IMGUR_FILE: Final = re.compile(r"\w+", re.ASCII)
+_IMGUR_NAME: Final = re.compile(
+    r"([\w-]+)(?:\.(jpe?g|png|gif|webp))?(?:[^\w-].*|(?<=\.\w{3})-.*|(?<=\.\w{4})-.*)?", re.I
+)
+_IMGUR_LOOP: Final = re.compile(r"\.(?:gifv|mp4|webm)(?![a-z0-9])", re.IGNORECASE)
 # Ids have 5 or 7 characters, so a 6th or 8th that is one of these asks for a thumbnail.
 _IMGUR_THUMBNAIL: Final = re.compile(r"([A-Za-z0-9]{5}|[A-Za-z0-9]{7})(?:[sbtmlh]|_d)")
+# Words have the length of an id as well. Of all ids of 7 characters 1 of 400 is written like the page of a site (of 5
+# characters 1 of 80), and 1 of 150 like some word of a title (1 of 25): better no picture than another one.
+_IMGUR_PAGE: Final = re.compile(r"[a-z_-]+")
+_IMGUR_WORD: Final = re.compile(r"[A-Za-z]?[a-z]+|[A-Z]+|\d+")
 _IMGUR_PAGES: Final = frozenset(
     {
-        *("about", "account", "contact", "emerald", "login", "memegen", "privacy", "random"),
+        *("about", "account", "contact", "emerald", "legal", "login", "memegen", "privacy", "random"),
         *("rules", "search", "signin", "store", "terms", "topics", "upload"),
     }
 )
+_SIZES: Final = frozenset({"large", "orig", "original", "medium", "small", "thumb", "big", "full"})
 
 # MediaWiki names the page about a picture like the picture, and leads from Special:FilePath to the picture itself.
 _WIKI_PAGE: Final = re.compile(r"/wiki/", re.IGNORECASE)
@@ -224,6 +245,8 @@ def _resolve_url(parts: SplitResult) -> Resolution:
         return Unresolved("external_page", host)
     if _IMAGE_PATH.search(parts.path):
         return _image(parts)
+    if host.endswith(".twimg.com") and _TWITTER_SAVED.search(parts.path):
+        return _image(parts._replace(path=_TWITTER_SAVED.sub(r"\1", parts.path)))
     if host.endswith(".twimg.com") and (_TWITTER_IMAGE_PATH.search(parts.path) or formats & _IMAGE_FORMATS):
         return _image(parts)
     return Unresolved("video" if _VIDEO_HOST.fullmatch(host) else "external_page", host)
@@ -248,7 +271,7 @@ def _imgur(parts: SplitResult) -> Resolution:
         segments = segments[1:]
     if not segments:
         return Unresolved("external_page", _host(parts))
-    if _LOOP_PATH.search(segments[0]):
+    if _IMGUR_LOOP.search(segments[0]):
         return Unresolved("gifv", _host(parts))
     names = [name for name in segments[0].split(",") if name]
     urls = [url for name in names if (url := _imgur_image(name))]
@@ -259,16 +282,28 @@ def _imgur(parts: SplitResult) -> Resolution:
 
 def _imgur_image(name: str) -> str | None:
     """The original behind an id, a page slug ending in an id, or a file name; None for pages of the site itself."""
-    stem, _, extension = name.rpartition(".") if _IMAGE_PATH.search(name) else (name, "", "")
-    if not extension and stem.lower() in _IMGUR_PAGES:
+    parts = _IMGUR_NAME.fullmatch(name)
+    if parts is None:
         return None
-    stem = stem.rpartition("-")[2]
-    thumbnail = _IMGUR_THUMBNAIL.fullmatch(stem)
-    image_id = thumbnail[1] if thumbnail else stem
-    if not (_IMGUR_FILE if extension else _IMGUR_ID).fullmatch(image_id):
+    stem, extension = parts[1], parts[2]
+    if "-" in stem:
+        image_id = _imgur_id_of_slug(stem.split("-"))
+    elif extension is None and (_IMGUR_PAGE.fullmatch(stem) or stem.lower() in _IMGUR_PAGES):
+        return None
+    else:
+        thumbnail = _IMGUR_THUMBNAIL.fullmatch(stem)
+        image_id = thumbnail[1] if thumbnail else stem
+    if image_id is None or not (_IMGUR_FILE if extension else _IMGUR_ID).fullmatch(image_id):
         return None
     # imgur serves the true type under any extension, so a page without one is asked for as .jpg.
-    return f"https://i.imgur.com/{image_id}.{extension.lower() or 'jpg'}"
+    return f"https://i.imgur.com/{image_id}.{(extension or 'jpg').lower()}"
+
+
+def _imgur_id_of_slug(words: list[str]) -> str | None:
+    """The id in "words-of-a-title-8nuolGP" or "8nuolGP-large": a part that is one by its form and is no word."""
+    is_sized = len(words) == 2 and words[1].lower() in _SIZES
+    candidate = words[0] if is_sized else words[-1]
+    return candidate if _IMGUR_ID.fullmatch(candidate) and not _IMGUR_WORD.fullmatch(candidate) else None
 
 
 def _album_cover(submission: Mapping[str, Any]) -> str | None:
@@ -413,12 +448,12 @@ def _split(url: str) -> SplitResult | Unresolved:
 
     Archives made without raw_json hold "&amp;" for "&"; signatures fail unless it is undone.
     """
-    text = url.strip().replace("&amp;", "&")
+    text = url.strip().lstrip(_TEXT_BEFORE).partition("](")[0].replace("&amp;", "&")
     if text and not text.startswith("/") and not _SCHEME.match(text):
         return Unresolved("relative_url_unresolved", url)
     try:
         text.encode("utf-8")
-        parts = urlsplit(text if _SCHEME.match(text) else urljoin(_REDDIT, text))
+        parts = _without_text_behind(urlsplit(text if _SCHEME.match(text) else urljoin(_REDDIT, text)))
         _ = parts.port
         if parts.scheme not in ("http", "https"):
             return Unresolved("unsupported_scheme", parts.scheme or "none")
@@ -434,6 +469,14 @@ def _split(url: str) -> SplitResult | Unresolved:
     except ValueError as error:
         return Unresolved("malformed", f"url: {error}")
     return parts
+
+
+def _without_text_behind(parts: SplitResult) -> SplitResult:
+    """A link to a file without the punctuation that followed it in a text; what closes its own bracket stays."""
+    path = _TEXT_BEHIND.sub(r"\1", parts.path)
+    if path == parts.path or any(path.count(opening) > path.count(closing) for opening, closing in _BRACKETS):
+        return parts
+    return parts._replace(path=path)
 
 
 def _host(parts: SplitResult) -> str:

@@ -1,12 +1,11 @@
 """The figures of one home directory: PNG files of analyses, a folder per community."""
 
-import os
 import re
 from pathlib import Path
 from typing import TYPE_CHECKING
-from uuid import uuid4
 
 from redpop_assets.errors import ArtifactError
+from redpop_assets.storage.staging import held_folder
 
 if TYPE_CHECKING:
     from redpop_assets.storage.warehouse import Warehouse
@@ -40,13 +39,9 @@ class FigureStore:
         """Store a figure, atomically; a file with the same bytes is left alone."""
         path = self.path(relative)
         if not (path.is_file() and path.read_bytes() == png):
-            path.parent.mkdir(parents=True, exist_ok=True)
-            staging = path.with_name(f".new-{os.getpid()}-{uuid4().hex}")
-            try:
-                staging.write_bytes(png)
-                staging.replace(path)
-            finally:
-                staging.unlink(missing_ok=True)
+            with held_folder(path.parent) as staging:
+                (staging / path.name).write_bytes(png)
+                (staging / path.name).replace(path)
         return path
 
     def path(self, relative: str) -> Path:

@@ -6,20 +6,21 @@ import re
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
 from types import TracebackType
 from typing import Self
-from uuid import uuid4
 
 from redpop_assets.errors import ArtifactError
 from redpop_assets.storage.durable import sync
+from redpop_assets.storage.staging import held_folder, unheld
 
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 _EXTENSION = re.compile(r"[a-z0-9]{1,8}")
 _STORED = re.compile(r"[0-9a-f]{64}\.[a-z0-9]{1,8}")
-_LEFTOVER = re.compile(r"\.new-.*")  # beside the pictures: what versions before the folder .new left
+_LEFTOVER = re.compile(r"\.new-.*")  # beside the pictures, as in the folder .new: what earlier versions left
 _FOLDERS = tuple(f"{number:02x}" for number in range(256))
 _SYNCS = 8  # a disk makes several files durable in nearly the time of one
 
@@ -45,7 +46,7 @@ class FoundFile:
 class ImageStore:
     """Content-addressed files `<root>/ab/<sha256>.<extension>`; equal bytes are stored once.
 
-    A file is written in `<root>/.new/` and renamed when it is on the disk, so a name never stands for half a file.
+    A file is written in a folder aside and renamed when it is on the disk, so a name never stands for half a file.
     """
 
     def __init__(self, root: Path) -> None:
@@ -118,17 +119,29 @@ class ImageStore:
             yield folder, [file for file in self._listed(self.root / folder) if _STORED.fullmatch(_name(file))]
 
     def leftovers(self, older_than: timedelta) -> list[FoundFile]:
-        """What killed processes were writing, if it is older than `older_than`: younger files may be in the making."""
+        """What killed processes were writing.
+
+        What nobody holds (`redpop_assets.storage.staging`), and what earlier versions left, without a lock, if it is
+        older than `older_than`: younger files may be in the making.
+        """
         beside = (self.root / folder for folder in _FOLDERS)
         found = self._listed(self.root / _STAGING)
         found += [file for folder in beside for file in self._listed(folder) if _LEFTOVER.fullmatch(_name(file))]
-        return [file for file in found if file.age > older_than]
+        found = [file for file in found if file.age > older_than]
+        for path in unheld(self.root):
+            status = path.lstat()
+            age = timedelta(seconds=max(0.0, time.time() - status.st_mtime))
+            found.append(FoundFile(path.relative_to(self.root).as_posix(), status.st_size, age))
+        return found
 
     def remove_leftovers(self, older_than: timedelta) -> int:
         """Delete the `leftovers` and return their number."""
         found = self.leftovers(older_than)
         for file in found:
             (self.root / file.path).unlink(missing_ok=True)
+            if file.path.startswith(".new-"):
+                with suppress(OSError):  # there is more in it
+                    (self.root / file.path).parent.rmdir()
         return len(found)
 
     def _path(self, relative: str) -> Path:
@@ -163,6 +176,8 @@ class ImageBatch:
     def __init__(self, store: ImageStore) -> None:
         self._store = store
         self._written: dict[Path, Path] = {}  # final name -> temporary file
+        self._staging: Path | None = None
+        self._held = ExitStack()
 
     def __enter__(self) -> Self:
         return self
@@ -170,17 +185,18 @@ class ImageBatch:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
-        for temporary in self._written.values():
-            temporary.unlink(missing_ok=True)
         self._written.clear()
+        self._staging = None
+        self._held.close()
 
     def put(self, data: bytes, extension: str) -> StoredImage:
         """Write the bytes aside; see `ImageStore.put`. The file is there after the next `commit`."""
         sha256 = hashlib.sha256(data).hexdigest()
         target = self._store.path(sha256, extension)
         if target not in self._written and not (target.exists() and target.stat().st_size == len(data)):
-            temporary = self._store.root / _STAGING / uuid4().hex
-            temporary.parent.mkdir(parents=True, exist_ok=True)
+            if self._staging is None:
+                self._staging = self._held.enter_context(held_folder(self._store.root))
+            temporary = self._staging / target.name
             self._written[target] = temporary
             temporary.write_bytes(data)
         return StoredImage(sha256, target.relative_to(self._store.root).as_posix(), len(data))
@@ -207,7 +223,7 @@ def _name(file: FoundFile) -> str:
     return Path(file.path).name
 
 
-_STAGING = ".new"
+_STAGING = ".new"  # of earlier versions
 _REMEDY = (
     "`redpop images verify --repair` has it fetched again by the next run; or restore the folder images/ of the home "
     "directory from a copy."

@@ -67,7 +67,10 @@ class LiveFile:
             prepare(conn)
             if not read_only:
                 for spill in self.path.parent.glob("spill-*"):
-                    shutil.rmtree(spill)  # left by a killed process: nobody else can be here now
+                    # Left by a killed process: nobody else can be here now.
+                    size = sum(file.stat().st_size for file in spill.rglob("*") if file.is_file())
+                    shutil.rmtree(spill)
+                    _log.info("Removed %s (%.1f MB), which a killed process had left", spill, size / 1e6)
             yield conn
         finally:
             self._thread.held = held

@@ -8,9 +8,9 @@ from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from tempfile import mkdtemp
 
 from redpop_assets.errors import ArtifactError
+from redpop_assets.storage.staging import held_folder, is_held_name
 
 _NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.+-]*")
 _SHA256 = re.compile(r"[0-9a-f]{64}")
@@ -38,9 +38,7 @@ class ModelStore:
         Raises `ArtifactError` when nothing was saved or a name is not fit for a folder.
         """
         parent = self._parent(subreddit, predictor)
-        parent.mkdir(parents=True, exist_ok=True)
-        folder = Path(mkdtemp(dir=parent, prefix=".new-"))
-        try:
+        with held_folder(parent) as folder:
             model = NewModel(folder)
             yield model
             if not any(path.is_file() for path in folder.rglob("*")):
@@ -52,11 +50,8 @@ class ModelStore:
             if target.exists() and folder_digest(target) != digest:
                 shutil.rmtree(target)
             if not target.exists():
-                folder.chmod(0o755)  # temporary folders are private; models are for every user of the machine
                 folder.rename(target)
             model.folder, model.digest = target, digest
-        finally:
-            shutil.rmtree(folder, ignore_errors=True)  # gone already when it became the model
 
     def folder(self, subreddit: str, predictor: str, digest: str) -> Path:
         """Folder of a stored model, its files checked against the digest.
@@ -87,7 +82,9 @@ class ModelStore:
         used = {self._parent(subreddit, predictor) / digest for subreddit, predictor, digest in keep}
         newest = time.time() - _UNSETTLED
         unused = [
-            folder for folder in self.root.glob("*/*/*") if folder not in used and folder.stat().st_mtime < newest
+            folder
+            for folder in self.root.glob("*/*/*")
+            if not is_held_name(folder.name) and folder not in used and folder.stat().st_mtime < newest
         ]
         for folder in unused:
             shutil.rmtree(folder)

@@ -6,14 +6,12 @@ SQL and rows, in `redpop_assets.storage.rows`; what the tables are, in `redpop_a
 """
 
 import logging
-import os
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
-from uuid import uuid4
 
 import duckdb
 import pyarrow as pa
@@ -24,6 +22,7 @@ from redpop_assets.storage.live_file import LiveFile, prepare
 from redpop_assets.storage.migrations import Migration, load_migrations
 from redpop_assets.storage.rows import Merged, Params, Reader, Writer
 from redpop_assets.storage.schema import Schema, load_schema
+from redpop_assets.storage.staging import Swept, held_folder, sweep
 from redpop_assets.storage.upkeep import Definitions, transaction
 
 _log = logging.getLogger(__name__)
@@ -31,11 +30,12 @@ _log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class Published:
-    """The published file, its size in bytes, and whether this call had anything new to publish."""
+    """The published file, its size in bytes, whether this call had anything new to publish, and what it removed."""
 
     changed: bool
     path: Path
     bytes: int
+    swept: Swept
 
 
 class Warehouse:
@@ -124,7 +124,8 @@ class Warehouse:
         """Replace the published file by a copy of the live one, at once or not at all.
 
         After `Writer.erase` the live file is written anew first, from its rows alone, so that no free block of either
-        file holds what was erased. A client that has the old file open keeps its snapshot.
+        file holds what was erased, nor does a copy that a killed process left. A client that has the old file open
+        keeps its snapshot.
 
         Nothing is copied when the two files are equal byte for byte: DuckDB leaves the file alone when a transaction or
         checkpoint has nothing to write, and the comparison ends at the first difference, which after a change is the
@@ -133,27 +134,26 @@ class Warehouse:
         if not self.live.exists():
             raise self._missing()
         self._finish_erasures()
-        staging = self.published.with_name(f"{self.published.name}.publishing")
+        swept = sweep(self.published.parent)
         with ExitStack() as after_connection, self._connect_current(read_only=False) as conn:
             conn.execute("CHECKPOINT")
             # Closed after the connection: POSIX drops DuckDB's lock when this process closes any handle on the file.
             live = after_connection.enter_context(self.live.open("rb"))
-            staging.unlink(missing_ok=True)
             changed = not durable.same_bytes(live, self.published)
             if changed:
+                staging = after_connection.enter_context(held_folder(self.published.parent)) / self.published.name
                 durable.copy(live, staging)
                 # Left by a client that opened the old copy for writing; it must not be applied to the new one.
                 self.published.with_name(f"{self.published.name}.wal").unlink(missing_ok=True)
                 durable.put_in_place(staging, self.published)
-        return Published(changed, self.published, self.published.stat().st_size)
+        return Published(changed, self.published, self.published.stat().st_size, swept)
 
     def _finish_erasures(self) -> None:
         """Write the live file anew, from its rows alone, if something was erased since the last time."""
-        with self._connect_current(read_only=False) as conn:
-            self._remove_leftovers("rebuilding")
+        with ExitStack() as after_connection, self._connect_current(read_only=False) as conn:
             if not conn.execute("SELECT erasures_pending FROM main.warehouse_state").fetchall()[0][0]:
                 return
-            rebuilt = self.live.with_name(f"rebuilding-{os.getpid()}.duckdb")
+            rebuilt = after_connection.enter_context(held_folder(self.live.parent)) / "rebuilt.duckdb"
             _rebuild(conn, rebuilt)
             with duckdb.connect(rebuilt, config=self._file.config()) as new:
                 new.execute("UPDATE main.warehouse_state SET erasures_pending = FALSE")
@@ -168,8 +168,7 @@ class Warehouse:
         what fails or is killed leaves the file as it was. Without one there are only definitions to renew, which a
         transaction does in place.
         """
-        with self._file.connect(read_only=False) as conn:
-            self._remove_leftovers("migrating")
+        with ExitStack() as after_connection, self._file.connect(read_only=False) as conn:
             if self._is_current(conn):
                 return  # another process was first
             due = self._definitions.pending(conn)
@@ -178,7 +177,7 @@ class Warehouse:
                 return
             names = ", ".join(map(str, due))
             _log.info("Bringing %s up to date: %s", self.live, names)
-            copy = self.live.with_name(f"migrating-{os.getpid()}.duckdb")
+            copy = after_connection.enter_context(held_folder(self.live.parent)) / "migrated.duckdb"
             try:
                 _rebuild(conn, copy)
                 self._migrate(copy)
@@ -189,9 +188,6 @@ class Warehouse:
                     f"Mend the cause and try again (a copy needs {self.live.stat().st_size / 1e6:.0f} MB of disk for a "
                     "while), or use the version of RedPop that wrote it."
                 ) from error
-            finally:
-                copy.unlink(missing_ok=True)
-                copy.with_name(f"{copy.name}.wal").unlink(missing_ok=True)
             _log.info("%s is up to date", self.live)
 
     def _migrate(self, copy: Path) -> None:
@@ -205,9 +201,8 @@ class Warehouse:
 
     def _create(self) -> None:
         """Build the file aside and link it into place: others see it complete or not at all, and the first one wins."""
-        self.live.parent.mkdir(parents=True, exist_ok=True)
-        building = self.live.with_name(f"new-{os.getpid()}-{uuid4().hex}.duckdb")
-        try:
+        with held_folder(self.live.parent) as staging:
+            building = staging / self.live.name
             conn = duckdb.connect(building, config=self._file.config())
             try:
                 self._definitions.create(conn)
@@ -215,8 +210,6 @@ class Warehouse:
                 conn.close()
             with suppress(FileExistsError):
                 self.live.hardlink_to(building)
-        finally:
-            building.unlink(missing_ok=True)
 
     @contextmanager
     def _connect_current(self, *, read_only: bool) -> Iterator[duckdb.DuckDBPyConnection]:
@@ -239,11 +232,6 @@ class Warehouse:
                 f"or REDPOP_SOURCE={state.source}."
             )
         return state.is_current
-
-    def _remove_leftovers(self, what: str) -> None:
-        """What killed processes left of a copy; the caller has the file for itself, so nobody can be at it."""
-        for leftover in self.live.parent.glob(f"{what}-*"):
-            leftover.unlink()
 
     def _missing(self) -> WarehouseError:
         return WarehouseError(

@@ -270,7 +270,7 @@ def test_a_run_that_is_stopped_keeps_its_chunks_and_leaves_nothing_half_done(hom
     assert len(home.run().asked) == 9
 
 
-def test_what_a_killed_process_was_writing_is_removed_a_day_later(home):
+def test_what_a_process_of_an_earlier_version_was_writing_is_removed_when_it_is_old(home):
     staging = home.store.root / ".new"
     staging.mkdir(parents=True)
     for name, age in (("old", 90_000), ("young", 60)):

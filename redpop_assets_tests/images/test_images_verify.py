@@ -201,10 +201,12 @@ def test_a_fetch_whose_picture_has_no_row_starts_again(warehouse, store, add):
 
 def test_temporary_files_are_found_and_removed(warehouse, store):
     with store.batch() as batch:
-        batch.put(b"young", "jpg")
-        batch.put(b"old", "jpg")
-        first, second = sorted((store.root / ".new").iterdir())
-        make_older(store, first)
+        batch.put(b"being written", "jpg")
+        (staging,) = store.root.glob(".new-*")
+        first, second = staging.with_name(f".new-{'0' * 32}") / "half.jpg", next(staging.iterdir())
+        first.parent.mkdir()
+        first.write_bytes(b"ha")
+        make_older(store, second)
         assert verify(warehouse, store)[1] == {"leftover": 1}
         assert verify(warehouse, store, repair=True)[1] == {"leftover": 1}
         assert not first.exists()

@@ -138,3 +138,32 @@ def test_what_waits_to_be_erased_is_erased_after_it(warehouse):
     warehouse.publish()
     assert not warehouse.scalar("SELECT erasures_pending FROM main.warehouse_state")
     assert inode != migrated != warehouse.live.stat().st_ino  # the number of the first file may be given again
+
+
+def test_pictures_that_were_given_up_in_vain_are_asked_for_again(home, warehouse):
+    """Refusals that this version does not know any more; what says something of the picture itself stays final."""
+    given_up = {
+        "large metadata": ("decode_error", "The PNG header is broken: ValueError('Decompressed data too large').", 200),
+        "packed": ("not_image_bytes", "Encoded as none although identity was asked for.", 200),
+        "type of a page": ("not_image_bytes", "The answer is text/html.", 200),
+        "other success": ("unexpected_status", "The server answered 203.", 203),
+        "large head": ("connection_failed", "ClientResponseError(RequestInfo(url=URL('http://a.example/", None),
+    }
+    final = {
+        "no picture": ("not_image_bytes", "The body begins with b'<html>'.", 200),
+        "gone": ("url_dead", "The server answered 404.", 404),
+        "small": ("too_small", "9x9 pixels; the shorter edge must have 128.", 200),
+    }
+    with duckdb.connect(home / "live" / "redpop.duckdb") as conn:
+        conn.executemany(
+            "INSERT INTO core.image_fetches BY NAME SELECT $url AS url, 'failed' AS status, $reason AS reason, "
+            "$detail AS detail, $status AS http_status, 5 AS attempts, TIMESTAMP '2026-01-01' AS fetched_at",
+            [
+                {"url": url, "reason": reason, "detail": detail, "status": status}
+                for url, (reason, detail, status) in (given_up | final).items()
+            ],
+        )
+    rows = warehouse.query("FROM core.image_fetches WHERE fetched_at = TIMESTAMP '2026-01-01'").to_pylist()
+    again = {row["url"] for row in rows if (row["status"], row["attempts"]) == ("retry", 0) and row["next_attempt_at"]}
+    assert again == set(given_up)
+    assert {row["url"] for row in rows if (row["status"], row["attempts"]) == ("failed", 5)} == set(final)
