@@ -7,7 +7,6 @@ import typer
 
 from redpop_assets.cli.arguments import Subreddits
 from redpop_assets.cli.console import console, say
-from redpop_assets.cli.published import published_file
 
 
 def export(
@@ -27,9 +26,10 @@ def export(
     from redpop_assets.exports import export as exports
     from redpop_assets.resources import deployed_encoders
     from redpop_assets.settings import load_settings
+    from redpop_assets.storage.published import published_file
 
     settings = load_settings()
-    published_file(settings)
+    published_file(settings.home)
     encoders = {"image": settings.image_encoder, "caption": settings.caption_encoder} if embeddings else {}
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
     tasks: dict[str, TaskID] = {}
