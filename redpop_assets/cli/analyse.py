@@ -5,7 +5,7 @@ from typing import Annotated
 import typer
 
 from redpop_assets.cli.arguments import SANDBOX_PORT, chosen
-from redpop_assets.cli.console import console, say
+from redpop_assets.cli.console import console, quoted, say
 from redpop_assets.cli.failures import say_failed
 
 
@@ -52,5 +52,5 @@ def analyse(
         say_failed("analyse", outcome, verbose=verbose)
         raise typer.Exit(1)
     say("In brackets: 95 % intervals, mostly by resampling authors; the columns of a table say which.")
-    figures = FigureStore(settings.home / "figures").root
-    say(f"The figures: {figures}. What each table answers: {settings.home / 'redpop.duckdb'}, schema marts.")
+    figures, published = FigureStore(settings.home / "figures").root, settings.home / "redpop.duckdb"
+    say(f"The figures: {quoted(str(figures))}. What each table answers: {quoted(str(published))}, schema marts.")

@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from redpop_assets.cli.arguments import Subreddits
-from redpop_assets.cli.console import console, say
+from redpop_assets.cli.console import console, quoted, say
 
 
 def export(
@@ -57,6 +57,7 @@ def export(
         left_out = f"; left out: {reasons}" if reasons else ""
         say(f"r/{name}: {exported.written} of {exported.posts} posts{left_out}")
     say(
-        f"Exported to {to}; {to / exports.MANIFEST} says what is in it. Pictures and captions belong to their authors, "
+        f"Exported to {quoted(str(to))}; {quoted(str(to / exports.MANIFEST))} says what is in it. "
+        "Pictures and captions belong to their authors, "
         "and what is deleted on Reddit has to be deleted there, too: export again after a refresh, with --overwrite."
     )

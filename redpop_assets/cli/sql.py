@@ -23,7 +23,6 @@ from redpop_assets.errors import SettingsError
 if TYPE_CHECKING:
     import duckdb
 
-_LOCKED = {"enable_external_access": "false", "autoload_known_extensions": "false", "lock_configuration": "true"}
 _MOST_ROWS = 40
 _LEAVE = frozenset({".quit", ".exit", ".q", "quit", "exit", "quit;", "exit;"})
 
@@ -46,7 +45,7 @@ def sql(
     if statement and file is not None:
         raise SettingsError("Give a statement or --file, not both.")
     home = load_settings().home
-    with open_published(home, dict(_LOCKED)) as connection:
+    with open_published(home, locked=True) as connection:
         asks = not statement and file is None and sys.stdin.isatty()
         text = "" if asks else statement or _text(file)
         if not unsafe:

@@ -25,12 +25,13 @@ def published_file(home: Path) -> Path:
     return path
 
 
-def open_published(home: Path, config: Config | None = None) -> duckdb.DuckDBPyConnection:
+def open_published(home: Path, config: Config | None = None, *, locked: bool = False) -> duckdb.DuckDBPyConnection:
     """Connect to it, read-only. It may be replaced meanwhile: the connection keeps its snapshot.
 
     Args:
         home: the home directory.
         config: more settings of the connection.
+        locked: for SQL of others: no other file is reached, no extension loaded, and no setting changed.
 
     Raises:
         WarehouseLocked: a program has it open for writing.
@@ -52,6 +53,8 @@ def open_published(home: Path, config: Config | None = None) -> duckdb.DuckDBPyC
             f"{path} cannot be opened ({' '.join(str(error).split())}). `redpop materialize` publishes it anew."
         ) from error
     prepare(connection)
+    if locked:
+        connection.execute("SET enable_external_access = false; SET lock_configuration = true")
     return connection
 
 
