@@ -47,6 +47,17 @@ _OF_FILES = {
 class Commands(TyperGroup):
     """A group of commands that end by a sentence and an exit code, never by a stack that nobody asked for."""
 
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        """Refuse what is no text, of which neither databases nor models nor terminals can be told."""
+        for word in args:
+            try:
+                word.encode()
+            except UnicodeEncodeError:
+                raise typer.BadParameter(
+                    f"{word!r} is no text in UTF-8: write it in UTF-8, or give the file another name."
+                ) from None
+        return super().parse_args(ctx, args)
+
     def invoke(self, ctx: Any) -> Any:
         """Run the command; 1 is the code of an error, 130 that of Ctrl-C."""
         try:

@@ -80,12 +80,13 @@ def _run(connection: "duckdb.DuckDBPyConnection", text: str) -> bool:
     """Run statements one after the other and print what they answer; False after the first that fails."""
     import duckdb
 
+    text.encode()  # what is no text in UTF-8 is told by that name
     try:
         for statement in connection.extract_statements(text):
             answer = connection.sql(statement.query)
             if answer is not None:
                 _show(answer)
-    except (duckdb.Error, RuntimeError, ValueError) as error:  # all three are how DuckDB says it
+    except (duckdb.Error, RuntimeError) as error:  # both are how DuckDB says it
         complain(str(error))
         if text.lstrip().startswith("."):
             complain("Dot-commands belong to DuckDB's own program: `redpop sql --unsafe`.")
