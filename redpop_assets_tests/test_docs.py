@@ -184,7 +184,7 @@ def test_commands_of_the_pages_start_in_a_shell(page, tmp_path):
     environment = {**os.environ, "PATH": f"{tmp_path / 'bin'}:{os.environ['PATH']}"}
     for line in dict.fromkeys(_shell_lines(page)):
         if line.startswith(".venv/bin/pytest"):
-            line = line.replace(".venv/bin/pytest", f"{sys.executable} -m pytest --collect-only -q -p no:xdist", 1)
+            line = line.replace(".venv/bin/pytest", f"{sys.executable} -m pytest --collect-only -q", 1)
         elif re.match(r"RED(?:DIT|POP)_\w+=\S*$|REDDIT_USER_AGENT=", line):
             continue  # a line of `.env`
         done = subprocess.run(
