@@ -1,6 +1,7 @@
 """Other people's programs to compare with, each installed by uv into an environment of its own."""
 
 import subprocess
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -8,8 +9,10 @@ from pathlib import Path
 def installed(packages: Sequence[str], folder: Path) -> Path:
     """Install packages, byte code included, into a new environment in `folder`; returns its interpreter."""
     python = folder / "bin" / "python"
-    subprocess.run(["uv", "venv", "--quiet", "--python", "3.11", str(folder)], check=True)
+    # The one of this environment, which need not be on the PATH.
+    uv = Path(sys.executable).with_name("uv")
+    subprocess.run([uv, "venv", "--quiet", "--python", "3.11", str(folder)], check=True)
     subprocess.run(
-        ["uv", "pip", "install", "--quiet", "--compile-bytecode", "--python", str(python), *packages], check=True
+        [uv, "pip", "install", "--quiet", "--compile-bytecode", "--python", str(python), *packages], check=True
     )
     return python

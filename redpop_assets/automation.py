@@ -8,6 +8,7 @@ from typing import Any
 
 import dagster as dg
 
+from redpop_assets.errors import SettingsError
 from redpop_assets.phases import PHASES, POSTS, REST, Phase
 from redpop_assets.settings import Settings
 
@@ -50,6 +51,25 @@ def on_new_training_data(nightly_cron: str) -> dg.AutomationCondition[Any]:
         dg.AutomationCondition.cron_tick_passed(nightly_cron, cron_timezone="UTC")
     )
     return (ON_NEW_DATA & ~trained_since_last_night).with_label("on_new_training_data")
+
+
+def check_crons(settings: Settings) -> None:
+    """See that the times of the schedules are some.
+
+    Raises:
+        SettingsError: one is no cron expression; the message names it.
+    """
+    for variable, cron in (
+        ("REDPOP_NIGHTLY_CRON", settings.nightly_cron),
+        ("REDPOP_DISCOVERY_CRON", settings.discovery_cron),
+    ):
+        try:
+            dg.AutomationCondition.cron_tick_passed(cron, cron_timezone="UTC")
+        except Exception as error:
+            raise SettingsError(
+                f"{variable} is {cron!r}, which is no time: write minute, hour, day, month and weekday, such as "
+                "`0 3 * * *` for every night at three (UTC)."
+            ) from error
 
 
 REFRESH = "refresh"

@@ -9,7 +9,7 @@ from redpop_assets.assets.marts import mart_assets
 from redpop_assets.assets.models import model_assets
 from redpop_assets.assets.raw import raw_assets
 from redpop_assets.assets.tables import TableAssets
-from redpop_assets.automation import build_jobs, build_schedules, build_sensors
+from redpop_assets.automation import build_jobs, build_schedules, build_sensors, check_crons
 from redpop_assets.partitions import subreddit_partitions
 from redpop_assets.resources import build_resources
 from redpop_assets.settings import Settings, load_settings
@@ -19,6 +19,7 @@ from redpop_assets.terminal import terminal_logger
 
 def build_defs(settings: Settings) -> dg.Definitions:
     """Assemble the platform for one deployment; tests call it with settings of their own."""
+    check_crons(settings)
     tables = TableAssets(settings, load_schema(), subreddit_partitions(settings))
     return dg.Definitions(
         assets=[

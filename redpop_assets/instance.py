@@ -4,7 +4,9 @@ The only place that knows `DAGSTER_HOME`. Programs of Dagster find their instanc
 environment of those that are started; this process opens its instance by its folder and changes no variable.
 """
 
+import json
 import os
+import re
 import socket
 from importlib import resources
 from pathlib import Path
@@ -18,7 +20,11 @@ def prepare_instance(settings: Settings) -> Path:
     """Write `dagster.yaml` and `workspace.yaml` into `<home>/.dagster` and return that folder."""
     folder = settings.home / ".dagster"
     folder.mkdir(parents=True, exist_ok=True)
-    instance = _template("dagster.yaml").replace("warehouse/.dagster", str(folder))
+    # A text of JSON is one of YAML as well, whatever the path holds.
+    template = _template("dagster.yaml")
+    instance = re.sub(
+        "warehouse/.dagster(.*)", lambda rest: json.dumps(f"{folder}{rest[1]}", ensure_ascii=False), template
+    )
     (folder / "dagster.yaml").write_text(instance, encoding="utf-8")
     (folder / "workspace.yaml").write_text(_template("workspace.yaml"), encoding="utf-8")
     return folder

@@ -5,10 +5,15 @@ people read is the rendered one, and a long description would widen every row of
 """
 
 import base64
+import re
 from collections.abc import Iterable, Sequence
+
+from redpop_assets.shown import visible
 
 DASH = "–"
 """Stands for a number that is not defined."""
+
+_PLAIN = re.compile(r"[^\W_]+(?:(?:, |[ _-])[^\W_]+)*")
 
 
 def table(headers: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
@@ -16,7 +21,8 @@ def table(headers: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
 
     Args:
         headers: (n,) titles of the columns.
-        rows: (n,) cells each, as Markdown; what would end a cell or a row is escaped, None is an empty cell.
+        rows: (n,) cells each, as Markdown; what would end a cell or a row is escaped, None is an empty cell. Text of
+            strangers is no Markdown: `quoted` makes it some.
 
     Raises:
         ValueError: a row has more or fewer cells than there are columns.
@@ -27,6 +33,19 @@ def table(headers: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
             raise ValueError(f"a row has {len(cells)} cells, the table {len(headers)} columns: {list(cells)}")
         lines.append(_row(cells))
     return "\n".join(lines)
+
+
+def quoted(text: str) -> str:
+    """Text of anybody as Markdown that shows it as it is, on one line.
+
+    What is more than words becomes a code span. No markup, HTML, entity, emphasis or escape has effect in one, nor is
+    an address made a link there, as renderers do with the bare text even behind backslashes.
+    """
+    shown = visible(text).strip()
+    if not shown or _PLAIN.fullmatch(shown):
+        return shown
+    fence = "`" * (1 + max((len(run) for run in re.findall("`+", shown)), default=0))
+    return f"{fence} {shown} {fence}" if "`" in shown else f"{fence}{shown}{fence}"
 
 
 def number(value: float | None, form: str = ".2f") -> str:
@@ -43,7 +62,7 @@ def interval(value: float | None, low: float | None, high: float | None, form: s
 
 def picture(png: bytes, description: str) -> str:
     """A PNG that is shown from within the text; `description` is what it says where pictures cannot be shown."""
-    words = description.replace("[", "(").replace("]", ")")
+    words = visible(description).replace("[", "(").replace("]", ")").replace("\\", "/")
     return f"![{words}](data:image/png;base64,{base64.b64encode(png).decode('ascii')})"
 
 
@@ -53,4 +72,4 @@ def _row(cells: Iterable[object]) -> str:
 
 def _cell(content: object) -> str:
     text = "" if content is None else str(content)
-    return " ".join(text.replace("|", "\\|").splitlines())
+    return visible(text.replace("|", "\\|"))

@@ -25,12 +25,24 @@ SPLITS = "split_comparison"
 
 
 @dataclass(frozen=True)
+class Failure:
+    """A step that failed: what went wrong in one sentence, and where, which is empty for RedPop's own errors."""
+
+    step: str
+    message: str
+    stack: str = ""
+
+    def __str__(self) -> str:
+        return f"{self.step}: {self.message}"
+
+
+@dataclass(frozen=True)
 class RunOutcome:
-    """How the last run of a subreddit ended: its id, and for each failed step what went wrong."""
+    """How the last run of a subreddit ended: its id, and the steps that failed."""
 
     subreddit: str
     run_id: str
-    failures: tuple[str, ...]
+    failures: tuple[Failure, ...]
 
 
 def materialize(
@@ -117,7 +129,7 @@ def report_import(settings: Settings, subreddit: str, file: str) -> None:
             tags={"redpop/source": settings.source, "redpop/import": file},
         )
     if not result.success:
-        raise RedPopError("The import is stored, but:\n" + "\n".join(failures_of(result.all_events)))
+        raise RedPopError("The import is stored, but:\n" + "\n".join(map(str, failures_of(result.all_events))))
 
 
 def execute(
@@ -181,9 +193,9 @@ def selected_keys(defs: dg.Definitions, select: str | None, harvest: bool) -> li
     return sorted(keys)
 
 
-def failures_of(events: Iterable[dg.DagsterEvent]) -> list[str]:
-    """One message per failed step: RedPop's own message if that is what stopped it, else the whole error."""
-    messages = []
+def failures_of(events: Iterable[dg.DagsterEvent]) -> list[Failure]:
+    """What went wrong in each failed step: RedPop's own message if that stopped it, else the type and message."""
+    failures = []
     for event in events:
         if not event.is_step_failure:
             continue
@@ -191,10 +203,11 @@ def failures_of(events: Iterable[dg.DagsterEvent]) -> list[str]:
         innermost = error
         while innermost is not None and innermost.cause is not None:
             innermost = innermost.cause
-        if innermost is None:
-            messages.append(f"{event.step_key}: {event.message}")
+        step = event.step_key or "run"
+        if error is None or innermost is None:
+            failures.append(Failure(step, event.message or "failed"))
         elif innermost.message.startswith("redpop_assets.errors."):
-            messages.append(f"{event.step_key}: {innermost.message.partition(': ')[2].strip()}")
+            failures.append(Failure(step, innermost.message.partition(": ")[2].strip()))
         else:
-            messages.append(f"{event.step_key}: {error.to_string() if error else ''}")
-    return messages
+            failures.append(Failure(step, " ".join(innermost.message.split()), error.to_string()))
+    return failures

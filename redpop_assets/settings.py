@@ -6,11 +6,13 @@ from collections.abc import Callable
 from datetime import timedelta
 from pathlib import Path
 from typing import Annotated, Literal, Self
+from urllib.parse import unquote
 
 from platformdirs import user_state_path
 from pydantic import Field, PrivateAttr, SecretStr, ValidationError, ValidationInfo, field_validator, model_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
+from redpop_assets.durations import LONGEST
 from redpop_assets.encoders.judges import NIMA_HEAD
 from redpop_assets.encoders.names import EncoderName
 from redpop_assets.errors import SettingsError
@@ -18,6 +20,7 @@ from redpop_assets.features.registry import FAMILIES
 from redpop_assets.labels import LabelRule
 from redpop_assets.predictors.registry import MEDIAN, predictor_class, predictor_names
 from redpop_assets.reddit.plan import DEFAULT_PLAN, REDDIT, HarvestPlan, HarvestPlans, Maturation, ObservationAges
+from redpop_assets.shown import visible
 
 REDDIT_URL = "https://www.reddit.com"
 OAUTH_URL = "https://oauth.reddit.com"
@@ -30,6 +33,11 @@ started with, while here the environment wins.
 """
 
 CommaSeparated = Annotated[tuple[str, ...], NoDecode]
+
+Days = Annotated[float, Field(le=LONGEST / timedelta(days=1))]
+Hours = Annotated[float, Field(le=LONGEST / timedelta(hours=1))]
+Seconds = Annotated[float, Field(le=86_400)]
+Count = Annotated[int, Field(le=1_000_000_000)]
 
 
 class Settings(BaseSettings):
@@ -60,7 +68,7 @@ class Settings(BaseSettings):
     )
     reddit_url: str = Field(REDDIT_URL, description="Where tokens are asked for.")
     oauth_url: str = Field(OAUTH_URL, description="Where the API is asked.")
-    reddit_timeout_seconds: float = Field(
+    reddit_timeout_seconds: Seconds = Field(
         30.0, gt=0, description="Longest silence, and longest answer, of the API (seconds)."
     )
     budget_dir: str = Field(
@@ -83,19 +91,19 @@ class Settings(BaseSettings):
         ObservationAges.parse("1h,3h,6h,12h,24h"),
         description="Ages at which the score of a young post is read; then daily to the label age, and once after it.",
     )
-    recheck_hours: float = Field(
+    recheck_hours: Hours = Field(
         24.0, gt=0, description="Every kept post is asked for so often, to learn whether it still stands (hours)."
     )
-    requests_per_harvest: int = Field(
+    requests_per_harvest: Count = Field(
         1000, ge=1, description="Most requests of one harvest of a subreddit; the next one goes on with what is left."
     )
-    label_age_days: float = Field(7.0, gt=0, description="Age at which the score of a post becomes its label (days).")
-    label_window_hours: float = Field(
+    label_age_days: Days = Field(7.0, gt=0, description="Age at which the score of a post becomes its label (days).")
+    label_window_hours: Hours = Field(
         48.0,
         ge=0,
         description="The label is the median of the readings from the first one at the label age until so much later.",
     )
-    give_up_days: float = Field(30.0, gt=0, description="Posts past this age without a label are read no more (days).")
+    give_up_days: Days = Field(30.0, gt=0, description="Posts past this age without a label are read no more (days).")
     allow_over_18: bool = Field(False, description="Whether posts marked as mature are kept.")
 
     fetch_images: bool = Field(True, description="Whether images are downloaded; without them predictors do without.")
@@ -103,10 +111,10 @@ class Settings(BaseSettings):
     image_hosts_allowed: CommaSeparated = Field(
         (), description="host:port pairs that may have a private address; all others must be public."
     )
-    image_max_bytes: int = Field(20_000_000, gt=0, description="Largest image file (bytes).")
-    image_max_pixels: int = Field(50_000_000, gt=0, description="Largest image (pixels).")
-    image_min_edge: int = Field(128, gt=0, description="Smallest accepted width or height (pixels).")
-    image_timeout_seconds: float = Field(60.0, gt=0, description="Longest time one image may take in all.")
+    image_max_bytes: Count = Field(20_000_000, gt=0, description="Largest image file (bytes).")
+    image_max_pixels: Count = Field(50_000_000, gt=0, description="Largest image (pixels).")
+    image_min_edge: Count = Field(128, gt=0, description="Smallest accepted width or height (pixels).")
+    image_timeout_seconds: Seconds = Field(60.0, gt=0, description="Longest time one image may take in all.")
     image_concurrency: int = Field(16, ge=1, le=256, description="Images fetched at the same time.")
     image_concurrency_per_host: int = Field(
         4, ge=1, le=64, description="Images fetched from one host at the same time."
@@ -115,13 +123,13 @@ class Settings(BaseSettings):
         "original",
         description="In which form new images are stored: original (less their metadata), or encoded as jpeg or webp.",
     )
-    image_longest_edge: int = Field(
+    image_longest_edge: Count = Field(
         0,
         ge=0,
         description="Larger images are shrunk to it before they are encoded (pixels, 256 or more); 0: no limit.",
     )
     image_quality: int = Field(90, ge=1, le=100, description="Quality of that encoding.")
-    image_recheck_days: float = Field(
+    image_recheck_days: Days = Field(
         30.0, ge=0, description="Stored images not checked for so long are asked for again (days); 0: never."
     )
 
@@ -163,7 +171,7 @@ class Settings(BaseSettings):
         description="Whether figures are to be the same on other machines: networks run on the processor, in torch and "
         "float32, and everything adds up on one thread. Slower by as much as the machine could do at once.",
     )
-    chunk_size: int = Field(
+    chunk_size: Count = Field(
         256,
         ge=1,
         description="Rows computed between two writes (16 times as many captions, 16,384 of cheap features); "
@@ -181,7 +189,7 @@ class Settings(BaseSettings):
         description="Predictors that are trained and compared, separated by commas; `subreddit_median` is always one "
         "of them. Empty: all.",
     )
-    training_posts: int = Field(
+    training_posts: Count = Field(
         100_000,
         ge=100,
         description="Most labelled posts of a subreddit, the newest ones, that are learnt from and judged on: what "
@@ -196,9 +204,9 @@ class Settings(BaseSettings):
     analysed_predictor: str = Field(
         "fusion_lightgbm", description="The predictor that `redpop analyse` takes apart: ablation, shuffled labels."
     )
-    seed: int = Field(7, ge=0, description="Seed of everything random in training and evaluation.")
+    seed: Count = Field(7, ge=0, description="Seed of everything random in training and evaluation.")
 
-    lock_timeout_seconds: float = Field(600.0, gt=0, description="Longest wait for the warehouse file.")
+    lock_timeout_seconds: Seconds = Field(600.0, gt=0, description="Longest wait for the warehouse file.")
     nightly_cron: str = Field("0 3 * * *", description="When everything is refreshed (UTC).")
     discovery_cron: str = Field("15 * * * *", description="When what is due is read from Reddit (UTC).")
 
@@ -287,7 +295,17 @@ class Settings(BaseSettings):
     @field_validator("home")
     @classmethod
     def _make_home_absolute(cls, home: Path) -> Path:
-        return home.expanduser().absolute()
+        try:
+            path = home.expanduser().absolute()
+        except (RuntimeError, FileNotFoundError) as error:  # no such user; a working directory that was removed
+            raise ValueError(f"{str(home)!r} leads nowhere ({error}): name a folder from the root on") from error
+        # The run history is opened by a URL, in which %20 is a blank; DuckDB takes what follows a ? for parameters.
+        if unquote(str(path)) != str(path) or "?" in str(path) or visible(str(path)) != str(path):
+            raise ValueError(
+                f"the databases of a home cannot be opened below {str(path)!r}: name a folder whose path has no ?, no "
+                "% before two digits, no line end and nothing but UTF-8 in it, such as ~/redpop"
+            )
+        return path
 
     @model_validator(mode="after")
     def _name_other_sources(self) -> Self:
@@ -469,9 +487,20 @@ def load_settings(**chosen: object) -> Settings:
     Raises:
         SettingsError: a value is not acceptable; the message names each variable.
     """
+    for variable in map(variable_of, Settings.model_fields):
+        if any("\ud800" <= letter <= "\udfff" for letter in os.environ.get(variable, "")):
+            raise SettingsError(f"{variable} is no text in UTF-8: {os.environ[variable]!r}. Write it in UTF-8.")
+    given = {**json.loads(os.environ.get(HANDED_OVER, "{}")), **chosen}
     try:
-        given = {**json.loads(os.environ.get(HANDED_OVER, "{}")), **chosen}
         settings = Settings(**given)
+    except OSError as error:
+        raise SettingsError(
+            f"{Path('.env').absolute()} cannot be read ({error.strerror}): let this user read it, or move it away."
+        ) from error
+    except UnicodeDecodeError as error:
+        raise SettingsError(
+            f"{Path('.env').absolute()} is no text in UTF-8 (its byte {error.start + 1} is none): save it as UTF-8."
+        ) from error
     except ValidationError as error:
         lines = []
         for problem in error.errors():

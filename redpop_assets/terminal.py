@@ -4,6 +4,8 @@ import logging
 
 import dagster as dg
 
+from redpop_assets.shown import visible
+
 
 class _OneLine(logging.Formatter):
     """`12:03:41  pics  core/images  fetched 256 of 950 images`."""
@@ -13,7 +15,7 @@ class _OneLine(logging.Formatter):
         step = (meta.get("step_key") or "").replace("__", "/")
         partition = (meta.get("run_tags") or {}).get("dagster/partition", "")
         where = "  ".join(part for part in (self.formatTime(record, "%H:%M:%S"), partition, step) if part)
-        message = meta.get("orig_message") or record.getMessage()
+        message = visible(meta.get("orig_message") or record.getMessage())
         line = f"{where}  {message}"
         return f"\033[31m{line}\033[0m" if record.levelno >= logging.ERROR else line
 

@@ -2,12 +2,15 @@
 
 import importlib
 import json
+import os
 import re
 import shlex
+import subprocess
 import sys
 import tomllib
 from pathlib import Path
 from types import ModuleType
+from unittest import mock
 
 import numpy as np
 import pytest
@@ -146,6 +149,77 @@ def test_commands_and_options_of_redpop_exist(page):
     group = _command_line()
     calls = [words for line in _code(page) for words in _commands(line, "redpop")]
     assert not [wrong for words in calls if (wrong := _wrong_in_call(words, group))]
+
+
+def _shell_lines(page: Path) -> list[str]:
+    """The commands of the page's blocks of shell, as they are typed."""
+    blocks = [block for _, language, block in _FENCE.findall(page.read_text(encoding="utf-8")) if language == "sh"]
+    lines = [line.strip() for block in blocks for line in block.splitlines()]
+    return [line for line in lines if line and not line.startswith("#")]
+
+
+def _started(line: str, folder: Path) -> list[str]:
+    """A line of shell as it is started here: each program in a form that ends at once, the words before it as they are.
+
+    Redirections, variables and quotes are the shell's business, so the shell reads the line; only what does something
+    is replaced: by its help, by make's dry run, by a look whether the program is there.
+    """
+    (folder / "bin").mkdir(exist_ok=True)
+    helped = f'exec {shlex.quote(sys.executable)} -m redpop_assets.cli "$@" --help\n'
+    dry = f'exec make -n -C {shlex.quote(str(ROOT))} "$@"\n'
+    for name, does in {"redpop": helped, "make": dry}.items():
+        program = folder / "bin" / name
+        program.write_text(f"#!/bin/sh\nPATH={shlex.quote(os.environ['PATH'])}\n{does}", encoding="utf-8")
+        program.chmod(0o755)
+    for name in ("rsync", "cp", "mkdir"):
+        (folder / "bin" / name).write_text("#!/bin/sh\nexit 0\n", encoding="utf-8")
+        (folder / "bin" / name).chmod(0o755)
+    return ["sh", "-c", line.replace(".venv/bin/redpop", "redpop")]
+
+
+@pytest.mark.end_to_end
+@pytest.mark.parametrize("page", WRITTEN, ids=_name)
+def test_commands_of_the_pages_start_in_a_shell(page, tmp_path):
+    """As written: quoting, variables before a command, comments behind it and options are those of a real shell."""
+    environment = {**os.environ, "PATH": f"{tmp_path / 'bin'}:{os.environ['PATH']}"}
+    for line in dict.fromkeys(_shell_lines(page)):
+        if line.startswith(".venv/bin/pytest"):
+            line = line.replace(".venv/bin/pytest", f"{sys.executable} -m pytest --collect-only -q", 1)
+        elif re.match(r"RED(?:DIT|POP)_\w+=\S*$|REDDIT_USER_AGENT=", line):
+            continue  # a line of `.env`
+        done = subprocess.run(
+            _started(line, tmp_path), cwd=ROOT, env=environment, capture_output=True, text=True, check=False
+        )
+        assert done.returncode == 0, f"{line}\n{done.stdout}{done.stderr}"
+
+
+def _benchmarks() -> list[str]:
+    page = (ROOT / "docs" / "benchmarks.md").read_text(encoding="utf-8")
+    return sorted(set(re.findall(r"python (benchmarks/\w+\.py[^`]*)", page)))
+
+
+@pytest.mark.end_to_end
+@pytest.mark.parametrize("program", sorted({call.split()[0] for call in _benchmarks()}))
+def test_benchmarks_start_and_know_the_options_of_the_page(program, tmp_path):
+    """In a plain shell: nothing of this environment is on the PATH."""
+    environment = {"PATH": "/usr/bin:/bin", "HOME": str(tmp_path), "PYTHONPATH": str(ROOT)}
+    done = subprocess.run(
+        [sys.executable, program, "--help"], cwd=ROOT, env=environment, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    options = {word for call in _benchmarks() if call.startswith(program) for word in re.findall(r"--[a-z-]+", call)}
+    assert not {option for option in options if option not in done.stdout}
+
+
+def test_benchmarks_find_their_installer_without_a_path():
+    sys.path.insert(0, str(ROOT / "benchmarks"))
+    try:
+        peers = importlib.import_module("peers")
+    finally:
+        sys.path.remove(str(ROOT / "benchmarks"))
+    with mock.patch.object(peers.subprocess, "run") as run:
+        peers.installed(["x"], Path("folder"))
+    assert {call.args[0][0] for call in run.call_args_list} == {Path(sys.executable).with_name("uv")}
 
 
 @pytest.mark.parametrize("page", WRITTEN, ids=_name)

@@ -1,4 +1,7 @@
-"""The figures of the analyses, as PNG. matplotlib without pyplot, which would keep every figure alive in a process."""
+"""The figures of the analyses, as PNG. matplotlib without pyplot, which would keep every figure alive in a process.
+
+Titles and words of strangers are drawn as they are: never as formulas (`parse_math`), and without control characters.
+"""
 
 from __future__ import annotations
 
@@ -9,6 +12,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Final
 
 from redpop_assets.arrays import np, npt
+from redpop_assets.shown import visible
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -16,6 +20,7 @@ if TYPE_CHECKING:
     from PIL import Image
 
 _DOTS_PER_INCH = 100
+_LONGEST_LABEL = 60  # characters
 _BLUE, _GREY, _RED = "#1c6dd0", "#9aa5b1", "#d9480f"
 _SERIES = ("#1c6dd0", "#d9480f", "#2b8a3e", "#862e9c", "#e67700", "#0b7285", "#5c940d", "#c2255c")
 MOST_SERIES: Final = len(_SERIES)
@@ -43,7 +48,7 @@ def interval_chart(
             axes.plot([low, high], [place, place], color=_GREY, linewidth=2, solid_capstyle="butt")
         axes.plot([row[column]], [place], "o", color=_BLUE, markersize=4)
     axes.axvline(reference, color="black", linewidth=0.6)
-    axes.set_yticks(range(len(kept)), list(kept), fontsize=7, parse_math=False)
+    axes.set_yticks(range(len(kept)), list(map(_label, kept)), fontsize=7, parse_math=False)
     axes.set_ylim(len(kept) - 0.5, -0.5)
     axes.set_xlabel(axis, fontsize=8)
     return _png(figure, axes, title)
@@ -129,7 +134,7 @@ def beeswarm(
         axes.scatter(column[~known], at[~known], s=5, color=_GREY, linewidths=0)
         axes.scatter(column[known], at[known], s=5, c=colours(ranks[known]), linewidths=0)
     axes.axvline(0.0, color="black", linewidth=0.6)
-    axes.set_yticks(range(len(inputs)), list(inputs), fontsize=7, parse_math=False)
+    axes.set_yticks(range(len(inputs)), list(map(_label, inputs)), fontsize=7, parse_math=False)
     axes.set_ylim(len(inputs) - 0.5, -0.5)
     axes.set_xlabel(f"{axis} (blue: low value, red: high)", fontsize=8)
     return _png(figure, axes, title)
@@ -150,8 +155,8 @@ def gallery(rows: Sequence[tuple[str, Sequence[Image.Image]]], *, title: str) ->
             axes.imshow(np.asarray(_squared(picture)))
             axes.set_axis_off()
             if place == 0:
-                axes.set_title(heading, fontsize=6, loc="left", parse_math=False)
-    figure.suptitle(title, fontsize=9, parse_math=False)
+                axes.set_title(visible(heading, keep="\n"), fontsize=6, loc="left", parse_math=False)
+    figure.suptitle(visible(title), fontsize=9, parse_math=False)
     return _saved(figure)
 
 
@@ -171,7 +176,7 @@ def attention_chart(
         plain, mapped, bars = (figure.add_subplot(len(posts), 3, 3 * number + place) for place in (1, 2, 3))
         pixels = np.asarray(picture)
         plain.imshow(pixels)
-        plain.set_title(heading, fontsize=7, loc="left", parse_math=False)
+        plain.set_title(visible(heading, keep="\n"), fontsize=7, loc="left", parse_math=False)
         mapped.imshow(pixels)
         if cells is not None:
             extent = (-0.5, pixels.shape[1] - 0.5, pixels.shape[0] - 0.5, -0.5)
@@ -184,11 +189,11 @@ def attention_chart(
             axes.set_axis_off()
         kept = list(words)[:12]
         bars.barh(range(len(kept)), [weight for _, weight in kept], color=_BLUE)
-        bars.set_yticks(range(len(kept)), [word for word, _ in kept], fontsize=6, parse_math=False)
+        bars.set_yticks(range(len(kept)), [_label(word) for word, _ in kept], fontsize=6, parse_math=False)
         bars.invert_yaxis()
         bars.tick_params(axis="x", labelsize=6)
         bars.set_title("attention to words", fontsize=7, loc="left")
-    figure.suptitle(title, fontsize=9, parse_math=False)
+    figure.suptitle(visible(title), fontsize=9, parse_math=False)
     return _saved(figure)
 
 
@@ -223,6 +228,12 @@ def _series(rows: Sequence[Mapping[str, Any]]) -> list[tuple[str, list[Mapping[s
     return list(groups.items())[:MOST_SERIES]
 
 
+def _label(text: str) -> str:
+    """What stands beside an axis, which a longer text would push out of the figure."""
+    shown = visible(text)
+    return shown if len(shown) <= _LONGEST_LABEL else f"{shown[: _LONGEST_LABEL - 1]}…"
+
+
 def _figure(width: float, height: float) -> Figure:
     from matplotlib.figure import Figure
 
@@ -230,7 +241,7 @@ def _figure(width: float, height: float) -> Figure:
 
 
 def _png(figure: Figure, axes: Axes, title: str) -> bytes:
-    axes.set_title(title, fontsize=9, parse_math=False)
+    axes.set_title(visible(title), fontsize=9, parse_math=False)
     axes.tick_params(axis="x", labelsize=7)
     return _saved(figure)
 

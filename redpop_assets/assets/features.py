@@ -1,6 +1,6 @@
 """Layer features: an asset for every step of the registry. What a family computes is declared beside its code."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Final
 
 import dagster as dg
@@ -22,9 +22,6 @@ _MADE_OF: Final[Mapping[Grain, tuple[str, ...]]] = {
     "post": ("core.posts",),
 }
 
-_WITH_ENCODERS: Final = frozenset({"image_networks", "caption", "ratings"})
-"""Steps that several networks fill together, with jobs of their own."""
-
 
 def feature_assets(tables: TableAssets) -> list[dg.AssetsDefinition]:
     """All features: what can be computed of content by itself, what networks say of it, and what looks at the past."""
@@ -43,7 +40,7 @@ def _plan(step: str, families: Sequence[Family]) -> AssetPlan:
         code_versions={family.filled_table: family.version for family in families},
         deps={family.filled_table: (*_MADE_OF[family.grain], *family.made_from) for family in families},
         name=step if len(families) > 1 else "",
-        together=step in _WITH_ENCODERS and len(families) > 1,
+        together=step in _JOBS and len(families) > 1,
         reads_everybody=everybody,
         descriptions={family.filled_table: family.note for family in families},
         kinds=frozenset({"pytorch"} if on_device else ()),
@@ -54,16 +51,11 @@ def _plan(step: str, families: Sequence[Family]) -> AssetPlan:
 
 def _body(step: str, families: Sequence[Family]) -> Body:
     def refresh(work: Work) -> Mapping[str, Metadata]:
-        from redpop_assets.refresh.embeddings import refresh_captions, refresh_images, refresh_scores
         from redpop_assets.refresh.features import refresh_step
 
         scope = _scope(work)
-        if step == "image_networks":
-            return refresh_images(scope, _encoding(work.settings))
-        if step == "caption":
-            return refresh_captions(scope, _encoding(work.settings))
-        if step == "ratings":
-            return refresh_scores(scope)
+        if job := _JOBS.get(step):
+            return job(scope, _encoding(work.settings))
         return refresh_step([family for family in families if family.filled_table in work.tables], scope)
 
     return refresh
@@ -95,3 +87,29 @@ def _encoding(settings: Settings) -> "Encoding":
         grids=settings.image_grids,
         tuning=None if settings.reproducible else settings.home / "tuning",
     )
+
+
+def _image_networks(scope: "Scope", encoding: "Encoding") -> Mapping[str, Metadata]:
+    from redpop_assets.refresh.embeddings import refresh_images
+
+    return refresh_images(scope, encoding)
+
+
+def _captions(scope: "Scope", encoding: "Encoding") -> Mapping[str, Metadata]:
+    from redpop_assets.refresh.embeddings import refresh_captions
+
+    return refresh_captions(scope, encoding)
+
+
+def _ratings(scope: "Scope", _: "Encoding") -> Mapping[str, Metadata]:
+    from redpop_assets.refresh.embeddings import refresh_scores
+
+    return refresh_scores(scope)
+
+
+_JOBS: Final[Mapping[str, Callable[["Scope", "Encoding"], Mapping[str, Metadata]]]] = {
+    "image_networks": _image_networks,
+    "caption": _captions,
+    "ratings": _ratings,
+}
+"""Steps that several networks fill together, with jobs of their own."""

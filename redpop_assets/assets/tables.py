@@ -28,6 +28,7 @@ from redpop_assets.features.family import Encoders
 from redpop_assets.refresh.partition import partition_filter
 from redpop_assets.resources import RedditResource, deployed_encoders
 from redpop_assets.settings import Settings
+from redpop_assets.shown import visible
 from redpop_assets.storage.schema import Schema
 
 if TYPE_CHECKING:
@@ -128,11 +129,11 @@ class Work:
 
     def progress(self, message: str) -> None:
         """Say how far it is."""
-        self._context.log.info(message)
+        self._context.log.info(visible(message))
 
     def warn(self, message: str) -> None:
         """Say what a person should look at."""
-        self._context.log.warning(message)
+        self._context.log.warning(visible(message))
 
 
 Result = dg.MaterializeResult[Any] | dg.AssetCheckResult

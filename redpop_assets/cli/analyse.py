@@ -3,10 +3,10 @@
 from typing import Annotated
 
 import typer
-from rich.markup import escape
 
 from redpop_assets.cli.arguments import SANDBOX_PORT, chosen
-from redpop_assets.cli.console import console, say
+from redpop_assets.cli.console import console, quoted, say
+from redpop_assets.cli.failures import say_failed
 
 
 def analyse(
@@ -22,6 +22,7 @@ def analyse(
         ),
     ] = None,
     demo: Annotated[bool, typer.Option("--demo", help="On the demo's home.")] = False,
+    verbose: Annotated[bool, typer.Option("--verbose", help="Show the stack of what failed.")] = False,
 ) -> None:
     """Audit and explain the predictors on the training sets that are there: tables in marts, figures in the home."""
     from redpop_assets.analyses.registry import ANALYSES
@@ -38,17 +39,18 @@ def analyse(
     (name,) = chosen(settings, [subreddit]) if subreddit else ("",)
     outcome = run(settings, subreddit=name, predictor=predictor, only=only or ())
     for analysis in (ANALYSES[wanted] for wanted in only or ANALYSES if wanted != SPLITS):
-        if any(failure.startswith(asset_key(analysis.table).to_python_identifier()) for failure in outcome.failures):
+        if any(
+            failure.step.startswith(asset_key(analysis.table).to_python_identifier()) for failure in outcome.failures
+        ):
             continue
         where = f"WHERE subreddit = '{name}'" if name else ""
         rows = published_rows(settings, f"FROM {analysis.read_from} {where} ORDER BY {analysis.order}")
         print_analysis(analysis, rows, console())
     if SPLITS in (only or ()) and not outcome.failures:
         say(f"What each split makes of the predictors: `redpop sql -f warehouse/queries/{SPLITS}.sql`")
-    for message in dict.fromkeys(failure.partition(": ")[2] for failure in outcome.failures):
-        say(f"[red]{escape(message)}[/]")
     if outcome.failures:
+        say_failed("analyse", outcome, verbose=verbose)
         raise typer.Exit(1)
     say("In brackets: 95 % intervals, mostly by resampling authors; the columns of a table say which.")
-    figures = FigureStore(settings.home / "figures").root
-    say(f"The figures: {figures}. What each table answers: {settings.home / 'redpop.duckdb'}, schema marts.")
+    figures, published = FigureStore(settings.home / "figures").root, settings.home / "redpop.duckdb"
+    say(f"The figures: {quoted(str(figures))}. What each table answers: {quoted(str(published))}, schema marts.")

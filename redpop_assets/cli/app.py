@@ -1,10 +1,8 @@
 """`redpop`: the command line. A table of contents; what a command says and asks stands in the module of its topic."""
 
-import sys
+from typing import Annotated
 
 import typer
-from rich.console import Console
-from rich.markup import escape
 
 from redpop_assets.cli import images, sandbox
 from redpop_assets.cli.analyse import analyse
@@ -14,20 +12,29 @@ from redpop_assets.cli.dev import dev
 from redpop_assets.cli.doctor import doctor
 from redpop_assets.cli.drift import accept_drift
 from redpop_assets.cli.exports import export
+from redpop_assets.cli.failures import Commands
 from redpop_assets.cli.leaderboard import leaderboard
 from redpop_assets.cli.materialize import materialize
 from redpop_assets.cli.people import forget, new_author_key
 from redpop_assets.cli.predict import predict
 from redpop_assets.cli.sql import sql
-from redpop_assets.errors import RedPopError
 
 app = typer.Typer(
     name="redpop",
-    help="How popular will this image post be on Reddit, and why?",
+    cls=Commands,
     no_args_is_help=True,
     pretty_exceptions_enable=False,
     add_completion=False,
 )
+
+
+@app.callback()
+def redpop(
+    verbose: Annotated[bool, typer.Option("--verbose", help="Show the stack of an error, for a report of it.")] = False,
+) -> None:
+    """How popular will this image post be on Reddit, and why?"""
+
+
 # In the order of the help.
 app.command()(demo)
 app.command()(materialize)
@@ -47,9 +54,5 @@ app.add_typer(images.app, name="images")
 
 
 def main() -> None:
-    """Run a command; RedPop's own errors end it with their message and exit code 1."""
-    try:
-        app()
-    except RedPopError as error:
-        Console(stderr=True).print(f"[bold red]Error:[/] {escape(str(error))}", highlight=False, soft_wrap=True)
-        sys.exit(1)
+    """Run a command."""
+    app()

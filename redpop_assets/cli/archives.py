@@ -4,10 +4,9 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.markup import escape
 
 from redpop_assets.cli.arguments import Subreddits, chosen, moment
-from redpop_assets.cli.console import console, say
+from redpop_assets.cli.console import console, quoted, say
 
 
 def import_posts(
@@ -32,7 +31,7 @@ def import_posts(
     settings = load_settings()
     columns = (TextColumn("{task.description}"), BarColumn(), DownloadColumn(), TimeRemainingColumn())
     with Progress(*columns, console=console()) as progress:
-        task = progress.add_task(file.name)
+        task = progress.add_task(quoted(file.name))
         report = import_archive(
             file,
             chosen(settings, subreddit),
@@ -47,11 +46,11 @@ def import_posts(
     for name, imported in found.items():
         report_import(settings, name, file.name)
         say(
-            f"{imported.posts} posts of r/{name} in {file.name}: {imported.new_submissions} new posts, "
+            f"{imported.posts} posts of r/{name} in {quoted(file.name)}: {imported.new_submissions} new posts, "
             f"{imported.new_observations} new readings of scores."
         )
     if not found:
-        say(f"No post of {', '.join(f'r/{name}' for name in report.by_subreddit)} is in {file.name}.")
+        say(f"No post of {', '.join(f'r/{name}' for name in report.by_subreddit)} is in {quoted(file.name)}.")
     if report.forgotten:
         say(f"{report.forgotten} posts were left out because they were forgotten.")
     if "newest_post" in report.observed_at_rules:
@@ -64,7 +63,7 @@ def import_posts(
     if report.broken:
         say(f"{report.broken} broken lines were left out" + (", the first of them:" if report.broken_samples else "."))
         for sample in report.broken_samples[:5]:
-            say(f"  line {sample.line}: {escape(sample.error)}")
+            say(f"  line {sample.line}: {quoted(sample.error)}")
     if found:
         options = "".join(f" --subreddit {name}" for name in found)
         say(f"Next: `redpop materialize --no-harvest{options}` computes everything from these posts.")

@@ -10,7 +10,7 @@ from typing import Annotated
 import typer
 
 from redpop_assets.cli.arguments import SANDBOX_PORT, Port
-from redpop_assets.cli.console import console, say
+from redpop_assets.cli.console import console, quoted, say
 from redpop_assets.durations import parse_duration
 from redpop_assets.errors import SettingsError
 
@@ -47,8 +47,8 @@ def _calm(port: int, posts: int, advance: timedelta | None) -> None:
     began = time.perf_counter()
     ceilings = run_demo(settings, port=port, posts=posts, advance=advance, say=say)
     print_leaderboard(published_rows(settings, "SELECT * FROM marts.leaderboard"), console(), ceilings)
-    home = os.path.relpath(settings.home)
-    redpop = os.path.relpath(Path(sys.executable).with_name("redpop"))
+    home = quoted(os.path.relpath(settings.home))
+    redpop = quoted(os.path.relpath(Path(sys.executable).with_name("redpop")))
     say(
         f"Done in {time.perf_counter() - began:.0f} s. The warehouse: {home}/redpop.duckdb\n"
         "Try next:\n"
@@ -69,7 +69,7 @@ def _with_chaos(port: int, posts: int) -> None:
     report, thrown = run_chaos_demo(settings, port=port, posts=posts, say=say)
     print_situations(thrown, console())
     print_report(report, console())
-    home = os.path.relpath(settings.home)
+    home = quoted(os.path.relpath(settings.home))
     say(f"Done in {time.perf_counter() - began:.0f} s. The warehouse: {home}/redpop.duckdb")
     if not report.lost_nothing:
         raise typer.Exit(1)

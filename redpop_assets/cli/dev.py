@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from redpop_assets.cli.arguments import SANDBOX_PORT, Port
-from redpop_assets.cli.console import say
+from redpop_assets.cli.console import quoted, say
 from redpop_assets.cli.programs import foreground, program
 
 
@@ -25,7 +25,7 @@ def dev(
     environment = dagster_environment(settings)
     workspace = Path(environment["DAGSTER_HOME"]) / "workspace.yaml"
     command = [program("dagster"), "dev", "-w", str(workspace), "-p", str(port), "--log-level", "warning"]
-    say(f"Home {settings.home}. The UI: http://localhost:{port}")
+    say(f"Home {quoted(str(settings.home))}. The UI: http://localhost:{port}")
     if demo:
         with sandbox_process(sandbox_port, state=settings.home / "sandbox", subreddits=settings.subreddits):
             raise typer.Exit(foreground(command, environment))

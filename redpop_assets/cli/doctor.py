@@ -7,7 +7,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table as Grid
 
-from redpop_assets.cli.console import console, say
+from redpop_assets.cli.console import console, quoted, say
 
 if TYPE_CHECKING:
     from redpop_assets.settings import Settings
@@ -23,7 +23,7 @@ def doctor() -> None:
     missing = False
     for finding in examine(settings):
         mark = "[red]missing[/]  " if finding.missing else "[green]ok[/]       "
-        say(f"{mark}{finding.topic}: {escape(finding.text)}")
+        say(f"{mark}{finding.topic}: {quoted(finding.text)}")
         missing |= finding.missing
     raise typer.Exit(1 if missing else 0)
 
@@ -34,5 +34,5 @@ def print_settings(settings: "Settings", console: Console) -> None:
 
     grid = Grid("variable", "value", "meaning", title="Settings", title_justify="left")
     for name, field in type(settings).model_fields.items():
-        grid.add_row(variable_of(name), escape(shown(getattr(settings, name))), escape(field.description or ""))
+        grid.add_row(variable_of(name), quoted(shown(getattr(settings, name))), escape(field.description or ""))
     console.print(grid)

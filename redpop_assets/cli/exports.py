@@ -6,8 +6,7 @@ from typing import Annotated
 import typer
 
 from redpop_assets.cli.arguments import Subreddits
-from redpop_assets.cli.console import console, say
-from redpop_assets.cli.published import published_file
+from redpop_assets.cli.console import console, quoted, say
 
 
 def export(
@@ -27,9 +26,10 @@ def export(
     from redpop_assets.exports import export as exports
     from redpop_assets.resources import deployed_encoders
     from redpop_assets.settings import load_settings
+    from redpop_assets.storage.published import published_file
 
     settings = load_settings()
-    published_file(settings)
+    published_file(settings.home)
     encoders = {"image": settings.image_encoder, "caption": settings.caption_encoder} if embeddings else {}
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
     tasks: dict[str, TaskID] = {}
@@ -57,6 +57,7 @@ def export(
         left_out = f"; left out: {reasons}" if reasons else ""
         say(f"r/{name}: {exported.written} of {exported.posts} posts{left_out}")
     say(
-        f"Exported to {to}; {to / exports.MANIFEST} says what is in it. Pictures and captions belong to their authors, "
+        f"Exported to {quoted(str(to))}; {quoted(str(to / exports.MANIFEST))} says what is in it. "
+        "Pictures and captions belong to their authors, "
         "and what is deleted on Reddit has to be deleted there, too: export again after a refresh, with --overwrite."
     )

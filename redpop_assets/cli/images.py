@@ -4,10 +4,9 @@ from typing import Annotated
 
 import typer
 from rich.box import SIMPLE_HEAD
-from rich.markup import escape
 from rich.table import Table as Grid
 
-from redpop_assets.cli.console import console, say
+from redpop_assets.cli.console import console, quoted, say
 from redpop_assets.durations import parse_duration
 
 app = typer.Typer(no_args_is_help=True, help="The stored image files.")
@@ -47,7 +46,7 @@ def verify(
         grid.add_column(column, justify="right" if column == "number" else "left")
     for kind, meaning in KINDS.items():
         finding = result.findings[kind]
-        grid.add_row(kind, str(finding.count), meaning, escape(finding.example))
+        grid.add_row(kind, str(finding.count), meaning, quoted(finding.example))
     console().print(grid)
     if result.repaired:
         say("Repaired. The next `redpop materialize` fetches what was lost.")

@@ -3,10 +3,10 @@
 from typing import Annotated
 
 import typer
-from rich.markup import escape
 
 from redpop_assets.cli.arguments import Subreddits, chosen
 from redpop_assets.cli.console import say
+from redpop_assets.cli.failures import say_failed
 
 
 def materialize(
@@ -15,6 +15,7 @@ def materialize(
         str | None, typer.Option(help="Assets in Dagster's selection syntax, such as group:features. Default: all.")
     ] = None,
     harvest: Annotated[bool, typer.Option(help="Ask Reddit for posts; --no-harvest uses those that are there.")] = True,
+    verbose: Annotated[bool, typer.Option("--verbose", help="Show the stack of what failed.")] = False,
 ) -> None:
     """Bring communities up to date, as the nightly schedule does, and publish the result."""
     from redpop_assets.runs import materialize as run
@@ -23,11 +24,11 @@ def materialize(
     settings = load_settings()
     outcomes = run(settings, chosen(settings, subreddit), select=select, harvest=harvest)
     for outcome in outcomes:
-        if not outcome.failures:
+        if outcome.failures:
+            say_failed(f"r/{outcome.subreddit}", outcome, verbose=verbose)
+        else:
             say(f"r/{outcome.subreddit}: up to date (run {outcome.run_id[:8]})")
-        for failure in outcome.failures:
-            say(f"[red]r/{outcome.subreddit}: {escape(failure)}[/]")
     if any(outcome.failures for outcome in outcomes):
-        say("What was finished is kept; the same command goes on from there. The log of a run: `redpop dev`.")
+        say("What was finished is kept; the same command goes on from there.")
         raise typer.Exit(1)
     say('Next: `redpop leaderboard`, `redpop sql "FROM marts.leaderboard"`, or `redpop dev` for the UI.')

@@ -4,7 +4,7 @@ from typing import Annotated
 
 import typer
 
-from redpop_assets.cli.console import say
+from redpop_assets.cli.console import quoted, say
 from redpop_assets.errors import SettingsError
 
 
@@ -29,7 +29,7 @@ def forget(
     if author:
         digest = AuthorKey.load_or_create(settings.home / "author.key").digest(author.removeprefix("u/"))
         found = forgetting.posts_of(warehouse, digest)
-        say(f"u/{author.removeprefix('u/')}: {len(found)} posts, crossposts of theirs included.")
+        say(f"u/{quoted(author.removeprefix('u/'))}: {len(found)} posts, crossposts of theirs included.")
         reasons |= dict.fromkeys(found, "author_by_request")
     if reasons and not yes:
         typer.confirm(f"Erase {len(reasons)} posts for ever?", abort=True)
@@ -66,4 +66,4 @@ def new_author_key(
         warehouse.publish()
     path.unlink(missing_ok=True)
     AuthorKey.load_or_create(path)
-    say(f"{path} is new, and {authors} stored hashes cannot be computed from names any more, by no key.")
+    say(f"{quoted(str(path))} is new, and {authors} stored hashes cannot be computed from names any more, by no key.")

@@ -36,7 +36,7 @@ def run_demo(
         if advance is not None:
             say(f"World time is now {advance_clock(url, advance)}.")
         outcomes = materialize(settings, settings.partitions)
-        if failures := [failure for outcome in outcomes for failure in outcome.failures]:
+        if failures := [str(failure) for outcome in outcomes for failure in outcome.failures]:
             raise RedPopError("The demo did not finish:\n" + "\n".join(failures))
         return {name: ceiling(settings, url, name) for name in settings.partitions}
 

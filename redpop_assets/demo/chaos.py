@@ -72,7 +72,7 @@ def _run_until_done(settings: Settings, report: Report, say: Callable[[str], Non
         for outcome in outcomes:
             for failure in outcome.failures:
                 report.failures += 1
-                words = " ".join(failure.split())
+                words = " ".join(str(failure).split())
                 say(f"[yellow]r/{outcome.subreddit}:[/] {escape(words)}")
         if not waiting:
             return

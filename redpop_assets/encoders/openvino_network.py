@@ -1,6 +1,7 @@
 """Running a network in OpenVINO, which compiles it for the processor at hand. Nothing is sent anywhere."""
 
 import contextlib
+import logging
 import sys
 import threading
 import warnings
@@ -74,7 +75,7 @@ def converted(module: torch.nn.Module, example: Sequence[torch.Tensor]) -> Any:
         from openvino.frontend import FrontEndManager  # type: ignore[import-untyped]
         from openvino.frontend.pytorch.ts_decoder import TorchScriptPythonDecoder  # type: ignore[import-untyped]
     frontend = FrontEndManager().load_by_framework("pytorch")
-    with torch.no_grad(), warnings.catch_warnings():
+    with torch.no_grad(), warnings.catch_warnings(), _without_hints():
         warnings.simplefilter("ignore")  # tracing warns of each Python branch; that the vectors agree is measured
         try:
             decoder = TorchScriptPythonDecoder(module, example_input=tuple(example))
@@ -94,6 +95,20 @@ def read_network(path: Path) -> Any:
     with _without_telemetry():
         import openvino
     return openvino.Core().read_model(path)
+
+
+@contextlib.contextmanager
+def _without_hints() -> Iterator[None]:
+    """Tracing reads every property of a module, and these libraries warn of those that nobody should use any more."""
+    libraries = [logging.getLogger(name) for name in ("sentence_transformers", "transformers")]
+    levels = [library.level for library in libraries]
+    for library in libraries:
+        library.setLevel(logging.ERROR)
+    try:
+        yield
+    finally:
+        for library, level in zip(libraries, levels, strict=True):
+            library.setLevel(level)
 
 
 @contextlib.contextmanager

@@ -99,7 +99,7 @@ def export(
     selection = Selection(
         labelled_only, features=format == "parquet", encoders=encoders or {}, networks=networks or Encoders("", "")
     )
-    with PublishedPosts(home / "redpop.duckdb") as posts:
+    with PublishedPosts(home) as posts:
         chosen = _chosen(posts, subreddits)
         _require_free(folder, overwrite)
         columns = posts.columns(selection)

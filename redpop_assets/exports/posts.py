@@ -16,6 +16,7 @@ from redpop_assets.errors import WarehouseError
 from redpop_assets.features.family import Encoders, Family
 from redpop_assets.features.registry import BLOCKS
 from redpop_assets.predictors.dataset import EMBEDDINGS
+from redpop_assets.storage.published import of_another_version, open_published, published_file
 from redpop_assets.storage.schema import load_schema
 
 # What does not fit into this goes to the disk; for rows as wide as embeddings, half of it is too little.
@@ -70,35 +71,21 @@ class Selection:
 
 
 class PublishedPosts:
-    """The posts of one published warehouse, opened read-only; a newer one that is published meanwhile changes nothing.
+    """The posts that a home has published, opened read-only; a newer file that is published meanwhile changes nothing.
 
     Raises:
         WarehouseError: nothing is published there, or it is of another version of RedPop.
     """
 
-    def __init__(self, path: Path) -> None:
-        if not path.exists():
-            raise WarehouseError(
-                f"Nothing is published at {path} yet: run `redpop materialize`, or set REDPOP_HOME to the home "
-                "directory that has it (that of the demo is warehouse/demo)."
-            )
-        self.path = path
-        found = path.stat()
+    def __init__(self, home: Path) -> None:
+        self.path = published_file(home)
+        found = self.path.stat()
         self.bytes = found.st_size
         self.published_at = datetime.fromtimestamp(found.st_mtime, UTC)
         with ExitStack() as stack:
             spill = stack.enter_context(tempfile.TemporaryDirectory(prefix="redpop-export-"))
-            config: dict[str, str | bool | int | float | list[str]] = {
-                "memory_limit": _MEMORY,
-                "temp_directory": spill,
-                "autoinstall_known_extensions": "false",
-            }
-            try:
-                self._connection = duckdb.connect(path, read_only=True, config=config)
-            except duckdb.Error as error:
-                raise WarehouseError(f"{path} cannot be opened: {error}") from error
+            self._connection = open_published(home, {"memory_limit": _MEMORY, "temp_directory": spill})
             stack.callback(self._connection.close)
-            self._connection.execute("SET TimeZone = 'UTC'")
             self._open = stack.pop_all()
 
     def __enter__(self) -> Self:
@@ -175,10 +162,7 @@ class PublishedPosts:
         try:
             return connection.execute(query, dict(params) if params else None)
         except (duckdb.CatalogException, duckdb.BinderException) as error:
-            raise WarehouseError(
-                f"{self.path} was published by another version of RedPop: run `redpop materialize` and try again. "
-                f"({str(error).splitlines()[0]})"
-            ) from error
+            raise of_another_version(self.path, error) from error
         except duckdb.Error as error:
             raise WarehouseError(f"{self.path} cannot be exported: {str(error).splitlines()[0]}") from error
 

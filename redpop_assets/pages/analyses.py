@@ -14,8 +14,13 @@ def rows_markdown(rows: Sequence[Row], shown: Mapping[str, str], *, most: int = 
         shown: column -> title; a column that has `_low` and `_high` beside it is shown with its interval.
         most: rows shown; how many are left out is said.
     """
-    table = markdown.table(list(shown.values()), ([cell(row, column) for column in shown] for row in rows[:most]))
+    table = markdown.table(list(shown.values()), ([_quoted(row, column) for column in shown] for row in rows[:most]))
     return table if len(rows) <= most else f"{table}\n\n… and {len(rows) - most} more rows."
+
+
+def _quoted(row: Row, column: str) -> str:
+    """A cell as Markdown: words, of titles or of pictures, are those of strangers."""
+    return markdown.quoted(cell(row, column)) if isinstance(row[column], str | list) else cell(row, column)
 
 
 def cell(row: Row, column: str) -> str:

@@ -399,7 +399,10 @@ def _within(seconds: float, call: Callable[[], _T]) -> _T:
 
 
 def _bare_url(setting: str, url: str) -> str:
-    parts = urlsplit(url.strip().rstrip("/"))
+    try:
+        parts = urlsplit(url.strip().rstrip("/"))
+    except ValueError:  # brackets around what is no address
+        parts = urlsplit("")
     if parts.scheme not in ("http", "https") or not parts.hostname or parts.path or parts.query or parts.fragment:
         raise SettingsError(f"{setting} is {url!r}; write scheme, host and port only, such as https://www.reddit.com.")
     return f"{parts.scheme}://{parts.netloc}"

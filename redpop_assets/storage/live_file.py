@@ -96,10 +96,11 @@ class LiveFile:
                 if not _HELD_BY_THIS_PROCESS.search(str(error)):
                     raise
                 holder = f"this process itself (PID {os.getpid()}, another thread or an unfinished block)"
-            except duckdb.IOException as error:
-                if "Could not set lock" not in str(error):
+            except duckdb.Error as error:
+                found = held_elsewhere(error)
+                if found is None:
                     raise WarehouseError(f"{self.path} cannot be opened: {error}") from error
-                holder = _holder(str(error))
+                holder = found
             now = time.monotonic()
             if now - start >= self.lock_timeout:
                 raise WarehouseLocked(
@@ -129,9 +130,11 @@ def prepare(conn: duckdb.DuckDBPyConnection) -> None:
     conn.execute("SET TimeZone = 'UTC'; SET python_enable_replacements = false")
 
 
-def _holder(message: str) -> str:
-    """The process that DuckDB's message names, with its command line where /proc has it."""
-    match = _HOLDER.search(message)
+def held_elsewhere(error: duckdb.Error) -> str | None:
+    """Which other process keeps a file, with its command line where /proc has it; None: that is not the error."""
+    if "Could not set lock" not in str(error):
+        return None
+    match = _HOLDER.search(str(error))
     if match is None:
         return "another process"
     executable, pid = match.groups()

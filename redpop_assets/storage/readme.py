@@ -35,7 +35,7 @@ The home directory is `REDPOP_HOME`; by default it is this folder.
 ## Opening it
 
 ```sh
-redpop sql                                    # the DuckDB shell on the published file
+redpop sql                                    # a prompt for SQL on the published file
 duckdb -readonly warehouse/redpop.duckdb      # any DuckDB client will do: CLI, DBeaver, notebooks
 duckdb -readonly warehouse/redpop.duckdb < warehouse/queries/<question>.sql
 ```

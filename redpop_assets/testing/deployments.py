@@ -66,7 +66,7 @@ class Run:
     @property
     def failures(self) -> list[str]:
         """One message per failed step."""
-        return failures_of(self.events)
+        return [str(failure) for failure in failures_of(self.events)]
 
     @property
     def materializations(self) -> dict[str, dg.AssetMaterialization]:

@@ -4,10 +4,10 @@ from collections.abc import Sequence
 
 from rich.box import SIMPLE_HEAD
 from rich.console import Console
-from rich.markup import escape
 from rich.table import Table as Grid
 
 from redpop_assets.analyses.study import Analysis, Row
+from redpop_assets.cli.console import quoted
 from redpop_assets.pages.analyses import cell
 
 _MOST_ROWS = 20  # of one table and community
@@ -31,7 +31,7 @@ def print_analysis(analysis: Analysis, rows: Sequence[Row], console: Console) ->
             words = shown[column].removesuffix(" (95 %)").replace(" ", "\n")
             grid.add_column(words, no_wrap=column != "reason", vertical="bottom")
         for row in members[:_MOST_ROWS]:
-            grid.add_row(*(escape(cell(row, column)) for column in known))
+            grid.add_row(*(quoted(cell(row, column)) for column in known))
         console.print(grid)
         if len(members) > _MOST_ROWS:
             more = f'… and {len(members) - _MOST_ROWS} more: `redpop sql "FROM {analysis.read_from}"`'

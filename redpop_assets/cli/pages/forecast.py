@@ -9,6 +9,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table as Grid
 
+from redpop_assets.cli.console import quoted
 from redpop_assets.refresh.draft import Forecast
 
 SHOWN_LEVEL = 80
@@ -33,7 +34,7 @@ def print_forecasts(
         else f"{first.predictor}, which ranked unseen posts best; a champion is named by `redpop materialize`"
     )
     lines = [
-        f"[bold]r/{escape(subreddit)}: {escape(title)}[/]",
+        f"[bold]r/{quoted(subreddit)}: {quoted(title)}[/]",
         f"  Expected   {_points(first.expected_score)} points after {label_age_days:g} days",
         f"  Range      {_range(first)}",
         f"  Standing   {standing(first.percentile)}: {100 * first.percentile:.0f} % of the posts there score less",
