@@ -18,6 +18,7 @@ from redpop_assets.features.registry import FAMILIES
 from redpop_assets.labels import LabelRule
 from redpop_assets.predictors.registry import MEDIAN, predictor_class, predictor_names
 from redpop_assets.reddit.plan import DEFAULT_PLAN, REDDIT, HarvestPlan, HarvestPlans, Maturation, ObservationAges
+from redpop_assets.spellings import parse_community
 
 REDDIT_URL = "https://www.reddit.com"
 OAUTH_URL = "https://oauth.reddit.com"
@@ -209,12 +210,12 @@ class Settings(BaseSettings):
     @field_validator("subreddits")
     @classmethod
     def _name_communities_once(cls, names: tuple[str, ...]) -> tuple[str, ...]:
-        names = tuple(name.removeprefix("r/") for name in names)
         if not names:
             raise ValueError("name at least one subreddit, such as REDPOP_SUBREDDITS=pics,EarthPorn")
-        for name in names:
-            if not (name.replace("_", "").isalnum() and name.isascii() and 2 <= len(name) <= 21):
-                raise ValueError(f"{name!r} is no name of a subreddit: 2 to 21 letters, digits or underscores")
+        try:
+            names = tuple(map(parse_community, names))
+        except SettingsError as error:
+            raise ValueError(str(error)) from error
         if len({name.lower() for name in names}) < len(names):
             raise ValueError("a subreddit is named twice; Reddit does not distinguish case")
         return names

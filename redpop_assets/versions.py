@@ -9,10 +9,10 @@ from typing import Final
 HARVEST: Final = "2"
 """`redpop_assets.reddit.plan` and `harvest`: raise it when they would read or keep something else."""
 
-FORGETTING: Final = "1"
-"""`redpop_assets.storage.forgetting`: raise it when something else would be forgotten."""
+FORGETTING: Final = "2"
+"""`redpop_assets.storage.forgetting` and `removals`: raise it when something else would be forgotten."""
 
-CLEANING: Final = "2"
+CLEANING: Final = "3"
 """`redpop_assets.reddit.cleaning`: raise it whenever a rule, or the resolution of image URLs, gives another result."""
 
 DOWNLOAD: Final = "1"

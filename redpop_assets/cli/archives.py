@@ -68,3 +68,5 @@ def import_posts(
     if found:
         options = "".join(f" --subreddit {name}" for name in found)
         say(f"Next: `redpop materialize --no-harvest{options}` computes everything from these posts.")
+    else:
+        raise typer.Exit(1)

@@ -14,3 +14,8 @@ def console() -> Console:
 def say(text: str) -> None:
     """Print a sentence, with rich's markup, as one line, so that commands in it can be copied."""
     console().print(text, soft_wrap=True, highlight=False)
+
+
+def warn(text: str) -> None:
+    """Print a sentence as it is, as one line, where it does not mix with results that a program reads."""
+    Console(stderr=True).print(text, soft_wrap=True, highlight=False, markup=False)

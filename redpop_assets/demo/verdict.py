@@ -8,6 +8,7 @@ from typing import Any
 
 from PIL import Image
 
+from redpop_assets.removals import DELETIONS
 from redpop_assets.storage import forgetting
 from redpop_assets.storage.warehouse import Warehouse
 
@@ -127,7 +128,7 @@ def _examine_deletions(
     gone = {
         post_id
         for post_id, row in truth.items()
-        if row["missing"] or row["removed_by_category"] in forgetting.FORGOTTEN_REMOVALS
+        if row["missing"] or row["removed_by_category"] in DELETIONS
     }
     missed = _column(warehouse, "SELECT post_id FROM raw.presence WHERE misses > 0")
     subreddits = _column(warehouse, "SELECT DISTINCT subreddit FROM raw.submissions")

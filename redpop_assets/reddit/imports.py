@@ -12,7 +12,7 @@ import pyarrow.compute as pc
 
 from redpop_assets.reddit.archives import ArchivedPost, BrokenLine, Chunk, Position, is_prefix
 from redpop_assets.reddit.archives import read as read_archive
-from redpop_assets.reddit.cleaning import parse_post_id, removal
+from redpop_assets.reddit.cleaning import parse_post_id
 from redpop_assets.reddit.listings import Listing, Page
 from redpop_assets.reddit.records import (
     OBSERVATIONS,
@@ -24,6 +24,8 @@ from redpop_assets.reddit.records import (
     sighting_rows,
     submission_rows,
 )
+from redpop_assets.removals import removal
+from redpop_assets.spellings import author_of
 from redpop_assets.storage.arrow import naive_utc, utc_now
 from redpop_assets.storage.rows import Reader
 from redpop_assets.storage.warehouse import Warehouse
@@ -272,8 +274,11 @@ class _Post:
     @classmethod
     def of(cls, row: ArchivedPost, default: str, key: AuthorKey) -> "_Post":
         """`default` is the community of rows that name none."""
-        # Archives may spell the id as `t3_…`, or give it as `name` only.
+        # Archives may spell the id as `t3_…`, or give it as `name` only. Tables spell authors, and nobody, in many ways.
         post_id = parse_post_id(row.submission.get("id")) or parse_post_id(row.submission.get("name")) or ""
+        named = dict(row.submission)
+        if "author" in named:
+            named["author"] = author_of(named["author"])
         own = row.submission.get("subreddit")
         parents = row.submission.get("crosspost_parent_list")
         originals = (
@@ -283,7 +288,7 @@ class _Post:
         return cls(
             post_id,
             own.lower() if isinstance(own, str) and own else default,
-            {**pseudonymise(row.submission, key), "id": post_id},
+            {**pseudonymise(named, key), "id": post_id},
             tuple(original for original in found if original),
             row,
         )

@@ -179,11 +179,14 @@ def test_what_an_archive_knows_of_a_removal_counts_as_observed(tmp_path, warehou
         post(3, removed_by_category="reddit", _meta={"removal_type": "deleted"}),
         post(4, _meta={"was_deleted_later": False, "is_edited": True}),
         post(5, _meta=None),
-        post(6, title="[deleted by user]"),  # from before Reddit said by whom
+        post(6, title="[deleted by user]", author="[deleted]"),  # from before Reddit said by whom
+        post(7, title="[deleted by user]"),  # which anybody may write
+        post(8, _meta={"was_initially_deleted": True, "removal_type": "deleted"}),
+        post(9, removed_by_category="deleted", _meta={"was_initially_deleted": True, "removal_type": "deleted"}),
     )
     import_archive(path, "pics", warehouse, key, observed_at=SEEN)
     assert rows(warehouse, "SELECT removed_by_category FROM raw.observations ORDER BY post_id") == [
-        *[("deleted",), ("moderator",), ("reddit",), (None,), (None,), ("deleted",)]
+        *[("unknown",), ("moderator",), ("reddit",), (None,), (None,), ("deleted",), ("unknown",), (None,), (None,)]
     ]
     assert rows(warehouse, "SELECT json->>'removed_by_category' FROM raw.submissions WHERE post_id = 'a1'") == [(None,)]
 

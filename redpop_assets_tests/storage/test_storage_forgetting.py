@@ -8,7 +8,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from redpop_assets.errors import SettingsError
+from redpop_assets.removals import DELETIONS, REVERSIBLE
 from redpop_assets.storage import forgetting
 from redpop_assets.storage.images import ImageStore
 from redpop_assets.storage.rows import Writer
@@ -210,12 +210,12 @@ def read_again(warehouse, post_id, *, removal=None, author_present=True, hours=4
         removed_by_category=removal, author_present=author_present)  # fmt: skip
 
 
-@pytest.mark.parametrize("removal", [*forgetting.FORGOTTEN_REMOVALS, "moderator", "automod_filtered", None])
+@pytest.mark.parametrize("removal", [*DELETIONS, *REVERSIBLE, "unknown", "a new one", None])
 def test_removals_that_are_final_are_due(home, removal):
     warehouse, images = home
     add_post(warehouse, images, "post1")
     read_again(warehouse, "post1", removal=removal)
-    expected = {"post1": f"removed_by_{removal}"} if removal in forgetting.FORGOTTEN_REMOVALS else {}
+    expected = {"post1": f"removed_by_{removal}"} if removal in DELETIONS else {}
     assert forgetting.due(warehouse, "pics") == expected
     assert forgetting.due(warehouse, "aww") == {}
     read_again(warehouse, "post1", hours=72)  # and a post that stands again is not
@@ -287,26 +287,6 @@ def test_the_posts_of_an_author_include_crossposts_by_others(home):
     add_post(warehouse, images, "cross1", parent="elsewhere")  # whose parent, by Bert, was never harvested
     add_post(warehouse, images, "other1")
     assert forgetting.posts_of(warehouse, BERT) == ["cross1", "post1"]
-
-
-@pytest.mark.parametrize(
-    "text",
-    [
-        "1tq0abc",
-        " t3_1TQ0abc ",
-        "https://www.reddit.com/r/pics/comments/1tq0abc/a_title/",
-        "https://reddit.com/comments/1tq0abc",
-        "https://www.reddit.com/gallery/1tq0abc?x=1",
-    ],
-)
-def test_ids_and_links_name_a_post(text):
-    assert forgetting.parse_post(text) == "1tq0abc"
-
-
-@pytest.mark.parametrize("text", ["", "r/pics", "https://example.com/comments/1tq0abc", "two words", "1tq0-abc"])
-def test_other_texts_name_none(text):
-    with pytest.raises(SettingsError, match="names no post"):
-        forgetting.parse_post(text)
 
 
 @settings(max_examples=8, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
