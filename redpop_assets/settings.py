@@ -48,7 +48,11 @@ class Settings(BaseSettings):
         min_length=1,
         description="Name of the service that fills the warehouse; one warehouse takes one source.",
     )
-    subreddits: CommaSeparated = Field(("pics", "EarthPorn"), description="Communities, separated by commas.")
+    subreddits: CommaSeparated = Field(
+        ("pics", "EarthPorn"),
+        description="Communities, separated by commas: names or addresses, such as pics, r/EarthPorn, reddit.com or "
+        "u_somebody for a profile.",
+    )
 
     reddit_client_id: str = Field("", validation_alias="REDDIT_CLIENT_ID", description="Client id of the Reddit app.")
     reddit_client_secret: SecretStr = Field(

@@ -16,9 +16,7 @@ MISSING: Final = frozenset(
 """What tables and dumps write where nobody is named, in lower case: Reddit's own words, and those of pandas, R, SQL and
 spreadsheets."""
 
-NO_COMMUNITIES: Final = frozenset(
-    {"all", "popular", "friends", "mod", "random", "randnsfw", "myrandom", "contrib"}
-)
+NO_COMMUNITIES: Final = frozenset({"all", "popular", "friends", "mod", "random", "randnsfw", "myrandom", "contrib"})
 """Listings over many communities that Reddit shows under the address of one."""
 
 # Names of accounts: letters, digits, underscore and hyphen; the oldest are shorter than three, none is longer than 20.
@@ -87,7 +85,9 @@ def parse_post(text: str) -> str:
 
 
 def parse_community(text: str) -> str:
-    """The name of a community, in the case that it is written in: `r/pics`, `/r/pics/`, its address; of a profile `u_x`.
+    """The name of a community, in the case in which it is written: `r/pics`, `/r/pics/`, its address.
+
+    The community of a profile, `u/x`, is called `u_x`.
 
     Raises:
         SettingsError: the text names no community, or several.

@@ -9,7 +9,12 @@ from redpop_assets.removals import DELETIONS, REMOVERS, REVERSIBLE, UNKNOWN, rem
 
 @pytest.mark.parametrize("kind", sorted({*REMOVERS, "trademark_takedown", "a new one"}))
 def test_history_is_no_state(kind):
-    for history in ({"was_initially_deleted": True}, {"was_initially_deleted": "true"}, {"was_deleted_later": False}, {}):
+    for history in (
+        {"was_initially_deleted": True},
+        {"was_initially_deleted": "true"},
+        {"was_deleted_later": False},
+        {},
+    ):
         assert removal({"_meta": {**history, "removal_type": kind, "retrieved_2nd_on": 1_718_130_000}}) is None
     assert removal({"_meta": {"was_deleted_later": True, "removal_type": kind}}) == kind
     both = {"was_initially_deleted": True, "was_deleted_later": True, "removal_type": kind}
@@ -46,7 +51,16 @@ ANYTHING = st.recursive(
     lambda inner: st.lists(inner, max_size=2) | st.dictionaries(st.text(max_size=5), inner, max_size=2),
     max_leaves=4,
 )
-FIELDS = ("_meta", "removed_by_category", "removal_reason", "title", "selftext", "author", "is_robot_indexable", "created_utc")
+FIELDS = (
+    "_meta",
+    "removed_by_category",
+    "removal_reason",
+    "title",
+    "selftext",
+    "author",
+    "is_robot_indexable",
+    "created_utc",
+)
 
 
 @given(st.dictionaries(st.sampled_from(FIELDS), ANYTHING))

@@ -159,8 +159,8 @@ def _harvest(work: Work, config: HarvestConfig) -> Mapping[str, Metadata]:
     )
     if doubted := scores.doubted + standing.doubted:
         work.warn(
-            f"Answers of Reddit lacked {doubted} posts, and other posts of r/{work.subreddit} that stood before as "
-            "well. Nothing was concluded from that: the community may be closed at the moment, or the service disturbed."
+            f"Answers of Reddit lacked {doubted} posts, and others of r/{work.subreddit} that stood before as well. "
+            "Nothing was concluded from that: the community may be closed at the moment, or the service disturbed."
         )
     if left := unread + scores.left_over + standing.left_over:
         work.warn(

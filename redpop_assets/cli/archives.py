@@ -48,7 +48,8 @@ def import_posts(
         report_import(settings, name, file.name)
         say(
             f"{imported.posts} posts of r/{name} in {file.name}: {imported.new_submissions} new posts, "
-            f"{imported.new_observations} new readings of scores."
+            f"{imported.new_observations} new readings of scores"
+            + (f", {imported.revised} known posts shown better." if imported.revised else ".")
         )
     if not found:
         say(f"No post of {', '.join(f'r/{name}' for name in report.by_subreddit)} is in {file.name}.")

@@ -42,13 +42,12 @@ def forget(
         return
     reasons = dict.fromkeys(ids, "by_request")
     unknown = forgetting.never_seen(warehouse, ids)
-    matched = len(ids) > len(unknown)
     digests: list[str] = []
+    found: list[str] = []
     if name:
         digests = AuthorKey.load_or_create(settings.home / "author.key").digests(name)
         found = sorted({post_id for digest in digests for post_id in forgetting.posts_of(warehouse, digest)})
         say(f"u/{name}: {len(found)} posts, crossposts of theirs included.")
-        matched |= bool(found)
         reasons |= dict.fromkeys(found, "author_by_request")
     if reasons and not yes:
         typer.confirm(f"Erase {len(reasons)} posts for ever?", abort=True)
@@ -59,20 +58,24 @@ def forget(
         say(f"  {table}: {rows} rows")
     if mentions:
         say(f"{mentions} posts of others named u/{name}, and do not any more.")
-    matched |= bool(done.rows or mentions)
-    if matched:
+    if done.rows or mentions:
         say(
             f"{done.posts} posts forgotten, {done.files} image files removed, the published warehouse replaced.\n"
             "What was learnt from them goes with the next training: `redpop materialize --no-harvest`. Copies that "
             "were exported or backed up before are yours to delete."
         )
-    if unknown:
-        say(
-            f"Nothing was stored of {', '.join(unknown)}. Should that be the post that was meant, its tombstone keeps "
-            "it from being stored; else lift it: `redpop forget --undo " + " ".join(unknown) + "`."
+    elif len(set(ids)) > len(unknown):
+        say("That was forgotten before, and nothing of it is stored.")
+    missed = [*unknown, *([f"u/{name}"] if name and not (found or mentions) else [])]
+    if missed:
+        kept_out = (
+            f" A tombstone keeps {', '.join(unknown)} from being stored; `redpop forget --undo {' '.join(unknown)}` "
+            "lifts it."
         )
-    if not matched:
-        raise SettingsError("Nothing of that is stored, so nothing was erased: compare the spelling with Reddit's.")
+        raise SettingsError(
+            f"Nothing was stored of {', '.join(missed)}, so nothing of that was erased: compare the spelling with "
+            f"Reddit's.{kept_out if unknown else ''}"
+        )
 
 
 def _lift(warehouse: "Warehouse", ids: Sequence[str]) -> None:
@@ -81,7 +84,7 @@ def _lift(warehouse: "Warehouse", ids: Sequence[str]) -> None:
     if unknown := forgetting.lift(warehouse, ids):
         raise SettingsError(
             f"{', '.join(sorted(unknown))} was not forgotten, so there is nothing to lift, and nothing was changed: "
-            "`redpop sql \"FROM raw.tombstones\"` shows what was."
+            '`redpop sql "FROM raw.tombstones"` shows what was.'
         )
     warehouse.publish()
     say(

@@ -81,7 +81,8 @@ def export(
         progress: called with a community, how many posts of it are selected, and how many of these are done.
 
     Raises:
-        SettingsError: a text names no community; the folder exists and is not to be replaced, or cannot be made; or an option does not fit.
+        SettingsError: the folder exists and is not to be replaced, or cannot be made; an option does not fit, or names
+            no community.
         WarehouseError: nothing is published, a community has no posts, or vectors are missing.
         ArtifactError: WebDataset, and a community has no stored picture.
     """

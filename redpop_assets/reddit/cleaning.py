@@ -218,17 +218,24 @@ def supersedes(stored: Mapping[str, Any], seen: Mapping[str, Any]) -> bool:
     """Whether the JSON of a later reading of a post is to take the place of the stored one.
 
     It is where it tells more about the content: the post stood removed and stands again, its pictures were not there
-    yet, or more of a gallery is processed by now. Nothing else, such as another score, is a reason, and nothing that
-    was taken down replaces anything.
+    yet, more of a gallery is processed by now, only the preview of a picture was known, or not even that; or it names
+    the author whom a table left out. Nothing else, such as another score, is a reason; nothing that was taken down
+    replaces anything, and nothing without pictures replaces what has them.
     """
     if removal(seen):
         return False
-    if removal(stored):
-        return True
     before, now = resolve(stored), resolve(seen)
     if isinstance(now, Unresolved):
-        return False
-    return isinstance(before, Unresolved) or pictures_pending(seen) < pictures_pending(stored)
+        return isinstance(before, Unresolved) and removal(stored) is not None
+    if isinstance(before, Unresolved) or removal(stored):
+        return True
+    return (
+        pictures_pending(seen) < pictures_pending(stored)
+        or len(now.urls) > len(before.urls)
+        or (before.kind == "preview" and now.kind != "preview")
+        or (before.preview_url is None and now.preview_url is not None)
+        or (stored.get("author") is None and _author(seen) is not None)
+    )
 
 
 def rules_version(*, allow_over_18: bool) -> str:

@@ -27,7 +27,7 @@ from redpop_assets.reddit.records import (
     sighting_rows,
     submission_rows,
 )
-from redpop_assets.reddit.revisions import revised_submissions
+from redpop_assets.reddit.revisions import Reading, revise
 from redpop_assets.storage.arrow import naive_utc
 from redpop_assets.storage.rows import Reader, Writer
 from redpop_assets.storage.warehouse import Warehouse
@@ -362,7 +362,7 @@ class Harvest:
             new = writer.append(
                 "raw.submissions", submission_rows(hidden, subreddit=self.subreddit, discovered_at=page.observed_at)
             )
-            _revise(writer, hidden, page.observed_at)
+            revise(writer, (Reading(submission, page.observed_at) for submission in hidden))
             sightings = writer.append("raw.sightings", sighting_rows(page, subreddit=self.subreddit))
             observations = writer.append(
                 "raw.observations",
@@ -471,7 +471,7 @@ class Harvest:
             kept = pc.is_in(rows["post_id"], pa.array(sorted(known.intersection(changed)), pa.string()))
             self.new_observations += writer.append("raw.observations", rows.filter(kept))
             shown = [pseudonymise(found[post_id], self._key) for post_id in known & found.keys()]
-            _revise(writer, shown, page.observed_at)
+            revise(writer, (Reading(submission, page.observed_at) for submission in shown))
             self._mark(
                 writer,
                 page.observed_at,
@@ -528,13 +528,6 @@ _STATE = ("post_id", "removed_by_category", "author_present")
 
 def _holds_most(found: Collection[str], expected: Collection[str]) -> bool:
     return 2 * len(found) >= len(expected)
-
-
-def _revise(writer: Writer, submissions: Sequence[dict[str, Any]], read_at: datetime) -> None:
-    """Replace what was stored of posts before Reddit showed all of it."""
-    ids = [submission["id"] for submission in submissions]
-    stored = writer.query("FROM raw.submissions WHERE post_id IN (SELECT unnest($ids::VARCHAR[]))", {"ids": ids})
-    writer.merge("raw.submissions", revised_submissions(stored, submissions, read_at=read_at))
 
 
 def _forgotten(reader: Reader, submissions: Iterable[dict[str, Any]]) -> set[str]:

@@ -35,16 +35,12 @@ _DIGEST_IN_TEXT = re.compile(r"(?<![0-9a-f])[0-9a-f]{32}(?![0-9a-f])")
 _NOT_CONTENT = frozenset({"core.placeholder_images"})
 _OF_ACCOUNT = ("author_flair_text", "author_flair_richtext", "author_flair_css_class", "author_premium")
 
-# Readings of one moment that contradict each other are no evidence.
 _DUE = """
-WITH readings AS (
-    SELECT post_id, observed_at, removed_by_category AS removal,
-        coalesce(list_contains($deletions, removed_by_category), FALSE) AS deleted
-    FROM raw.observations WHERE subreddit = $subreddit
+WITH latest AS (
+    SELECT post_id, arg_max_null(removed_by_category, observed_at) AS removal
+    FROM raw.observations WHERE subreddit = $subreddit GROUP BY post_id
 )
-SELECT post_id, 'removed_by_' || arg_max(removal, observed_at) FILTER (deleted) AS reason FROM readings
-GROUP BY post_id
-HAVING max(observed_at) FILTER (deleted) > coalesce(max(observed_at) FILTER (NOT deleted), '-infinity'::TIMESTAMP)
+SELECT post_id, 'removed_by_' || removal AS reason FROM latest WHERE list_contains($deletions, removal)
 UNION ALL
 SELECT post_id, 'missing' AS reason FROM raw.presence
 WHERE subreddit = $subreddit AND misses >= $misses AND checked_at - missing_since >= $missing
@@ -114,7 +110,7 @@ def due(warehouse: Warehouse, subreddit: str) -> dict[str, str]:
 
 
 def posts_of(warehouse: Warehouse, author: str) -> list[str]:
-    """Ids of all posts by an author (keyed hash of name or account id), and of crossposts of what this author posted."""
+    """Ids of all posts by an author (keyed hash of name or of account id), and of crossposts of theirs by others."""
     rows = warehouse.query(
         "SELECT post_id FROM raw.submissions WHERE $author IN ((json->>'author'), (json->>'author_fullname')) "
         "OR list_contains(json->>'$.crosspost_parent_list[*].author', $author) ORDER BY post_id",

@@ -109,6 +109,8 @@ def test_a_clean_post_has_every_column():
 
 OLD = {"created_utc": 1_480_000_000}
 UNNAMED = {"author": "[deleted]"}
+ELSEWHERE = {"url": "https://example.org/x.jpg"}
+PREVIEWED = {"preview": {"images": [{"source": {"url": "https://external-preview.redd.it/x.jpg?s=1"}}]}}
 REJECTIONS = [
     ({"promoted": True}, "promoted"),
     ({"is_created_from_ads_ui": True}, "promoted"),
@@ -263,7 +265,20 @@ def test_the_latest_observation_can_approve_a_post_again():
         ),
         (crosspost({}) | {"crosspost_parent_list": []}, crosspost({}), True),
         ({"removed_by_category": "moderator"}, {"removed_by_category": None}, True),
-        ({"removed_by_category": "moderator", **gallery("valid")}, {"is_self": True}, True),
+        ({"removed_by_category": "moderator", **gallery("valid")}, gallery("valid"), True),
+        ({"removed_by_category": "moderator", "is_self": True}, {"is_self": True}, True),
+        ({"removed_by_category": "moderator", **gallery("valid")}, {"url": "https://www.reddit.com/gallery/a"}, False),
+        ({"_meta": {"was_initially_deleted": True}}, {}, False),
+        # A table knows one picture, no preview and no author.
+        ({}, gallery("valid", "valid"), True),
+        (gallery("valid", "valid"), {}, False),
+        ({"author": None}, {"author": "somebody"}, True),
+        ({"author": "[deleted]"}, {"author": "somebody"}, False),
+        ({"author": None}, {"author": "[deleted]"}, False),
+        (ELSEWHERE, ELSEWHERE | PREVIEWED, True),
+        (ELSEWHERE | PREVIEWED, ELSEWHERE, False),
+        ({"url": "https://example.org/"} | PREVIEWED, ELSEWHERE | PREVIEWED, True),
+        (ELSEWHERE | PREVIEWED, {"url": "https://example.org/"} | PREVIEWED, False),
         ({"removed_by_category": "moderator"}, {"removed_by_category": "reddit"}, False),
         ({}, {"removed_by_category": "moderator"}, False),
         (gallery("unprocessed"), {"title": "[deleted by user]"}, False),
