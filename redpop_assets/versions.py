@@ -6,7 +6,7 @@ all of them by every process, and a process loads the job that it runs and no ot
 
 from typing import Final
 
-HARVEST: Final = "2"
+HARVEST: Final = "3"
 """`redpop_assets.reddit.plan` and `harvest`: raise it when they would read or keep something else."""
 
 FORGETTING: Final = "2"
