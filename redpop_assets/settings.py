@@ -21,6 +21,7 @@ from redpop_assets.labels import LabelRule
 from redpop_assets.predictors.registry import MEDIAN, predictor_class, predictor_names
 from redpop_assets.reddit.plan import DEFAULT_PLAN, REDDIT, HarvestPlan, HarvestPlans, Maturation, ObservationAges
 from redpop_assets.shown import visible
+from redpop_assets.spellings import parse_community
 
 REDDIT_URL = "https://www.reddit.com"
 OAUTH_URL = "https://oauth.reddit.com"
@@ -55,7 +56,11 @@ class Settings(BaseSettings):
         min_length=1,
         description="Name of the service that fills the warehouse; one warehouse takes one source.",
     )
-    subreddits: CommaSeparated = Field(("pics", "EarthPorn"), description="Communities, separated by commas.")
+    subreddits: CommaSeparated = Field(
+        ("pics", "EarthPorn"),
+        description="Communities, separated by commas: names or addresses, such as pics, r/EarthPorn, reddit.com or "
+        "u_somebody for a profile.",
+    )
 
     reddit_client_id: str = Field("", validation_alias="REDDIT_CLIENT_ID", description="Client id of the Reddit app.")
     reddit_client_secret: SecretStr = Field(
@@ -222,12 +227,12 @@ class Settings(BaseSettings):
     @field_validator("subreddits")
     @classmethod
     def _name_communities_once(cls, names: tuple[str, ...]) -> tuple[str, ...]:
-        names = tuple(name.removeprefix("r/") for name in names)
         if not names:
             raise ValueError("name at least one subreddit, such as REDPOP_SUBREDDITS=pics,EarthPorn")
-        for name in names:
-            if not (name.replace("_", "").isalnum() and name.isascii() and 2 <= len(name) <= 21):
-                raise ValueError(f"{name!r} is no name of a subreddit: 2 to 21 letters, digits or underscores")
+        try:
+            names = tuple(map(parse_community, names))
+        except SettingsError as error:
+            raise ValueError(str(error)) from error
         if len({name.lower() for name in names}) < len(names):
             raise ValueError("a subreddit is named twice; Reddit does not distinguish case")
         return names

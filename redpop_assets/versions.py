@@ -6,11 +6,11 @@ all of them by every process, and a process loads the job that it runs and no ot
 
 from typing import Final
 
-HARVEST: Final = "2"
+HARVEST: Final = "3"
 """`redpop_assets.reddit.plan` and `harvest`: raise it when they would read or keep something else."""
 
-FORGETTING: Final = "1"
-"""`redpop_assets.storage.forgetting`: raise it when something else would be forgotten."""
+FORGETTING: Final = "2"
+"""`redpop_assets.storage.forgetting` and `removals`: raise it when something else would be forgotten."""
 
 CLEANING: Final = "3"
 """`redpop_assets.reddit.cleaning`: raise it whenever a rule, or the resolution of image URLs, gives another result."""

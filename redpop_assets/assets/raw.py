@@ -98,8 +98,8 @@ def tombstones(work: Work) -> Mapping[str, Metadata]:
 
     One row per forgotten post, with nothing but its id, times and the reason. Besides the posts their crossposts
     go, and all pictures, vectors and features that no other post uses; posts of a closed account stay without
-    their author. Source: the latest reading of every post, and how often it was missing. The free blocks of the
-    warehouse's files are cleaned when it is published.
+    their author. Source: the latest reading of every post, and how often it was missing; what counts as deletion is
+    said in `redpop_assets.removals`. The free blocks of the warehouse's files are cleaned when it is published.
     """
     from redpop_assets.images.orphans import remove_orphans, stray_files
     from redpop_assets.storage import forgetting
@@ -108,13 +108,14 @@ def tombstones(work: Work) -> Mapping[str, Metadata]:
     forgotten = forgetting.forget(warehouse, images, forgetting.due(warehouse, work.subreddit))
     accounts = forgetting.closed_accounts(warehouse, work.subreddit)
     anonymised = forgetting.erase_accounts(warehouse, accounts)
+    anonymised += forgetting.erase_missing_authors(warehouse, work.subreddit)
     unused = forgetting.erase_unused_content(warehouse, images)
     for strays in stray_files(warehouse, images, older_than=_SETTLED):
         remove_orphans(warehouse, images, strays)
     files = forgotten.files + unused.files
     work.progress(
-        f"{forgotten.posts} posts forgotten with {files} image files, {anonymised} posts left without the account "
-        "that was closed"
+        f"{forgotten.posts} posts forgotten with {files} image files, {anonymised} posts left without an author whom "
+        "Reddit does not name any more"
     )
     return {
         "raw.tombstones": {
@@ -156,6 +157,11 @@ def _harvest(work: Work, config: HarvestConfig) -> Mapping[str, Metadata]:
         f"scores of {scores.asked} posts that were due, {standing.asked} older posts checked, "
         f"{scores.missing + standing.missing} posts missing"
     )
+    if doubted := scores.doubted + standing.doubted:
+        work.warn(
+            f"Answers of Reddit lacked {doubted} posts, and others of r/{work.subreddit} that stood before as well. "
+            "Nothing was concluded from that: the community may be closed at the moment, or the service disturbed."
+        )
     if left := unread + scores.left_over + standing.left_over:
         work.warn(
             f"{run.requests_made} requests are spent; {unread} listings, {scores.left_over} scores and "

@@ -47,7 +47,8 @@ def import_posts(
         report_import(settings, name, file.name)
         say(
             f"{imported.posts} posts of r/{name} in {quoted(file.name)}: {imported.new_submissions} new posts, "
-            f"{imported.new_observations} new readings of scores."
+            f"{imported.new_observations} new readings of scores"
+            + (f", {imported.revised} known posts shown better." if imported.revised else ".")
         )
     if not found:
         say(f"No post of {', '.join(f'r/{name}' for name in report.by_subreddit)} is in {quoted(file.name)}.")
@@ -67,3 +68,5 @@ def import_posts(
     if found:
         options = "".join(f" --subreddit {name}" for name in found)
         say(f"Next: `redpop materialize --no-harvest{options}` computes everything from these posts.")
+    else:
+        raise typer.Exit(1)

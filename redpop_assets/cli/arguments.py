@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from redpop_assets.errors import SettingsError
+from redpop_assets.spellings import parse_community
 
 if TYPE_CHECKING:
     from redpop_assets.settings import Settings
@@ -23,11 +24,11 @@ def chosen(settings: "Settings", names: Sequence[str] | None) -> tuple[str, ...]
     """The partitions that people mean; all of them if they name none.
 
     Raises:
-        SettingsError: a community is not configured.
+        SettingsError: a text names no community, or one that is not configured.
     """
     if not names:
         return settings.partitions
-    wanted = tuple(name.removeprefix("r/").lower() for name in names)
+    wanted = tuple(dict.fromkeys(parse_community(name).lower() for name in names))
     if unknown := [name for name in wanted if name not in settings.partitions]:
         configured = ",".join([*settings.subreddits, *unknown])
         raise SettingsError(f"r/{unknown[0]} is not configured. Add it: REDPOP_SUBREDDITS={configured}")

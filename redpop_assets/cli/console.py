@@ -38,6 +38,11 @@ def complain(text: str) -> None:
     console(stderr=True).print(f"[bold red]Error:[/] {escape(text)}", soft_wrap=True, highlight=False)
 
 
+def warn(text: str) -> None:
+    """Say something on standard error, where it does not mix with results that a program reads; no markup."""
+    console(stderr=True).print(escape(text), soft_wrap=True, highlight=False)
+
+
 def quoted(text: str) -> str:
     """Text of anybody inside a sentence or a cell with rich's markup: one line, in which nothing acts."""
     return escape(visible(text))

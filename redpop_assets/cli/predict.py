@@ -7,9 +7,10 @@ from typing import Annotated
 import typer
 
 from redpop_assets.cli.arguments import moment
-from redpop_assets.cli.console import console
+from redpop_assets.cli.console import console, warn
 from redpop_assets.cli.published import published_rows
 from redpop_assets.errors import SettingsError
+from redpop_assets.spellings import parse_account, parse_community
 
 
 def predict(
@@ -33,7 +34,7 @@ def predict(
     from redpop_assets.storage.models import ModelStore
 
     settings = load_settings()
-    subreddit = subreddit.removeprefix("r/")
+    subreddit = parse_community(subreddit)
     if image is not None and not image.is_file():
         raise SettingsError(f"There is no picture {image}.")
     if not title.strip():
@@ -46,13 +47,19 @@ def predict(
     # Asking changes nothing, so any warehouse may be asked, whoever filled it.
     source = published_rows(settings, "SELECT source FROM raw.source")[0]["source"]
     warehouse = open_warehouse(settings.model_copy(update={"source": source}))
+    digest = None
+    if author.strip():
+        name = parse_account(author)
+        digest = AuthorKey.load_or_create(settings.home / "author.key").digest(name)
+        if not published_rows(settings, f"SELECT 1 FROM core.posts WHERE author = '{digest}' LIMIT 1"):
+            warn(f"No stored post is by u/{name}, who counts as somebody unknown here. Is the name spelt as on Reddit?")
     post = NewPost(
         warehouse,
         subreddit.lower(),
         title.strip(),
         picture,
         posted_at=posted_at,
-        author=AuthorKey.load_or_create(settings.home / "author.key").digest(author) if author else None,
+        author=digest,
         matured_after=settings.label_rule.final_age,
         device=settings.network_device,
         judges=judges_of(settings, warehouse),

@@ -10,6 +10,7 @@ from redpop_assets.cli.arguments import SANDBOX_PORT, Port, Subreddits
 from redpop_assets.cli.console import console, say
 from redpop_assets.durations import parse_duration
 from redpop_assets.errors import SettingsError
+from redpop_assets.spellings import parse_account, parse_post
 
 app = typer.Typer(invoke_without_command=True, help="A local Reddit: OAuth, listings, images, time that passes.")
 
@@ -99,7 +100,7 @@ def chaos(
 
 @app.command()
 def delete(
-    post: Annotated[str, typer.Argument(help="Id of a post.")] = "",
+    post: Annotated[str, typer.Argument(help="Id or address of a post.")] = "",
     author: Annotated[str, typer.Option(help="Close this account instead.")] = "",
     reason: Annotated[str, typer.Option(help="removed_by_category of the post, or missing.")] = "deleted",
     port: Port = SANDBOX_PORT,
@@ -109,6 +110,6 @@ def delete(
 
     if bool(post) == bool(author):
         raise SettingsError("Name one: the id of a post, or --author NAME.")
-    what = {"author": author} if author else {"post_id": post, "reason": reason}
+    what = {"author": parse_account(author)} if author else {"post_id": parse_post(post), "reason": reason}
     posts = delete_in_sandbox(sandbox_url(port), what)
     say(f"Done for {len(posts)} posts: {' '.join(posts)}. Next: harvest again.")

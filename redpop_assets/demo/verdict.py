@@ -8,6 +8,7 @@ from typing import Any
 
 from PIL import Image
 
+from redpop_assets.removals import DELETIONS
 from redpop_assets.storage import forgetting
 from redpop_assets.storage.warehouse import Warehouse
 
@@ -124,11 +125,7 @@ def _examine_images(warehouse: Warehouse, truth: Mapping[str, Mapping[str, Any]]
 def _examine_deletions(
     warehouse: Warehouse, truth: Mapping[str, Mapping[str, Any]], raw: set[str], buried: set[str], report: Report
 ) -> None:
-    gone = {
-        post_id
-        for post_id, row in truth.items()
-        if row["missing"] or row["removed_by_category"] in forgetting.FORGOTTEN_REMOVALS
-    }
+    gone = {post_id for post_id, row in truth.items() if row["missing"] or row["removed_by_category"] in DELETIONS}
     missed = _column(warehouse, "SELECT post_id FROM raw.presence WHERE misses > 0")
     subreddits = _column(warehouse, "SELECT DISTINCT subreddit FROM raw.submissions")
     overdue = {post_id for name in subreddits for post_id in forgetting.due(warehouse, name)}

@@ -23,6 +23,7 @@ from redpop_assets.exports.posts import PublishedPosts, Selection
 from redpop_assets.exports.redcaps import write_redcaps
 from redpop_assets.exports.webdataset import SHARD_SIZE, write_webdataset
 from redpop_assets.features.family import Encoders
+from redpop_assets.spellings import parse_community
 from redpop_assets.storage.images import ImageStore
 
 FORMATS: Final = ("parquet", "webdataset", "redcaps")
@@ -80,7 +81,8 @@ def export(
         progress: called with a community, how many posts of it are selected, and how many of these are done.
 
     Raises:
-        SettingsError: the folder exists and is not to be replaced, or cannot be made; or an option does not fit.
+        SettingsError: the folder exists and is not to be replaced, or cannot be made; an option does not fit, or names
+            no community.
         WarehouseError: nothing is published, a community has no posts, or vectors are missing.
         ArtifactError: WebDataset, and a community has no stored picture.
     """
@@ -140,7 +142,7 @@ def _nobody(finished: int) -> None:
 
 def _chosen(posts: PublishedPosts, subreddits: Sequence[str]) -> list[str]:
     known = posts.subreddits()
-    wanted = list(dict.fromkeys(name.removeprefix("r/").lower() for name in subreddits)) or list(known)
+    wanted = list(dict.fromkeys(parse_community(name).lower() for name in subreddits)) or list(known)
     had = ", ".join(f"r/{name} ({count})" for name, count in known.items()) or "none"
     if not wanted:
         raise WarehouseError(f"{posts.path} has no posts yet: run `redpop materialize`.")

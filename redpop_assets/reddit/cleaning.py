@@ -18,21 +18,7 @@ import pyarrow as pa
 
 from redpop_assets import versions
 from redpop_assets.reddit.image_urls import UNRESOLVED_REASONS, Unresolved, original_of, pictures_pending, resolve
-
-REMOVERS: Final = frozenset(
-    {
-        "deleted",
-        "author",
-        "moderator",
-        "reddit",
-        "automod_filtered",
-        "content_takedown",
-        "copyright_takedown",
-        "anti_evil_ops",
-        "community_ops",
-        "legal",
-    }
-)
+from redpop_assets.removals import REMOVERS, UNKNOWN, removal
 
 REASONS: Final = UNRESOLVED_REASONS | {
     "promoted",
@@ -105,17 +91,9 @@ _INVISIBLE: Final = re.compile(
 )
 _SURROGATE: Final = re.compile("[\ud800-\udfff]")
 
-# What Reddit writes over the text, and over the title of a post whose author deleted it.
-_TAKEN_DOWN: Final = (
-    (re.compile(r"\[ ?deleted(?: by user)? ?\]", re.IGNORECASE), "deleted"),
-    (re.compile(r"\[ ?removed(?: by moderators?)? ?\]", re.IGNORECASE), "moderator"),
-    (re.compile(r"\[ ?removed by reddit\b.*copyright.*\]", re.IGNORECASE), "copyright_takedown"),
-    (re.compile(r"\[ ?removed by reddit\b.*\]", re.IGNORECASE), "reddit"),
-)
-_CATEGORIES_SINCE: Final = datetime(2020, 1, 1, tzinfo=UTC)
 # A crosspost of what moderators took out of another community stands on its own; of what its author or Reddit took
 # down, nothing may be shown.
-_PARENT_REMOVERS: Final = REMOVERS - {"moderator", "automod_filtered"}
+_PARENT_REMOVERS: Final = {*REMOVERS, UNKNOWN} - {"moderator", "automod_filtered"}
 
 _OUTER_BLANK: Final = re.compile("^[\\s\u200c\u200d\u2800]+|[\\s\u200c\u200d\u2800]+$")
 
@@ -240,17 +218,24 @@ def supersedes(stored: Mapping[str, Any], seen: Mapping[str, Any]) -> bool:
     """Whether the JSON of a later reading of a post is to take the place of the stored one.
 
     It is where it tells more about the content: the post stood removed and stands again, its pictures were not there
-    yet, or more of a gallery is processed by now. Nothing else, such as another score, is a reason, and nothing that
-    was taken down replaces anything.
+    yet, more of a gallery is processed by now, only the preview of a picture was known, or not even that; or it names
+    the author whom a table left out. Nothing else, such as another score, is a reason; nothing that was taken down
+    replaces anything, and nothing without pictures replaces what has them.
     """
     if removal(seen):
         return False
-    if removal(stored):
-        return True
     before, now = resolve(stored), resolve(seen)
     if isinstance(now, Unresolved):
-        return False
-    return isinstance(before, Unresolved) or pictures_pending(seen) < pictures_pending(stored)
+        return isinstance(before, Unresolved) and removal(stored) is not None
+    if isinstance(before, Unresolved) or removal(stored):
+        return True
+    return (
+        pictures_pending(seen) < pictures_pending(stored)
+        or len(now.urls) > len(before.urls)
+        or (before.kind == "preview" and now.kind != "preview")
+        or (before.preview_url is None and now.preview_url is not None)
+        or (stored.get("author") is None and _author(seen) is not None)
+    )
 
 
 def rules_version(*, allow_over_18: bool) -> str:
@@ -326,33 +311,6 @@ def _refusal(
     if removed_parent in _PARENT_REMOVERS:
         return "parent_removed", removed_parent
     return None
-
-
-def removal(submission: Mapping[str, Any]) -> str | None:
-    """Who took the post down, from all that the JSON says about it; None while it stands."""
-    category = submission.get("removed_by_category")
-    if category:
-        return category if isinstance(category, str) else type(category).__name__
-    if submission.get("removal_reason") == "legal":
-        return "legal"
-    # A dump with a second reading knows about the fate of the post.
-    meta = submission.get("_meta")
-    if isinstance(meta, Mapping):
-        removal = meta.get("removal_type")
-        if isinstance(removal, str) and removal:
-            return removal
-        if meta.get("was_deleted_later") is True:
-            return "deleted"
-    # Posts that went before Reddit noted by whom have no category for ever, only the traces of it.
-    for name in ("title", "selftext"):
-        text = submission.get(name)
-        if isinstance(text, str):
-            for pattern, remover in _TAKEN_DOWN:
-                if pattern.fullmatch(text.strip()):
-                    return remover
-    made = parse_created_utc(submission.get("created_utc"))
-    before = made is not None and made < _CATEGORIES_SINCE
-    return "not_indexable" if before and submission.get("is_robot_indexable") is False else None
 
 
 def _author(submission: Mapping[str, Any]) -> str | None:

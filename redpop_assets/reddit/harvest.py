@@ -27,7 +27,7 @@ from redpop_assets.reddit.records import (
     sighting_rows,
     submission_rows,
 )
-from redpop_assets.reddit.revisions import revised_submissions
+from redpop_assets.reddit.revisions import Reading, revise
 from redpop_assets.storage.arrow import naive_utc
 from redpop_assets.storage.rows import Reader, Writer
 from redpop_assets.storage.warehouse import Warehouse
@@ -122,12 +122,28 @@ class ListingRead:
     gap_to: datetime | None
 
 
+# Posts that stood when Reddit was last asked for them; it should know the newest of them best.
+_STANDING = """
+SELECT post_id FROM raw.presence WHERE subreddit = $subreddit AND misses = 0 AND NOT list_contains($asked, post_id)
+ORDER BY checked_at DESC, post_id LIMIT $controls
+"""
+_CONTROLS = 10
+
+
 @dataclass(frozen=True)
 class Reread:
-    """Posts that were asked for by id: how many, how many of them Reddit did not return, and how many are left over."""
+    """Posts that were asked for by id.
+
+    Attributes:
+        asked: how many.
+        missing: how many of them Reddit did not return, by an answer that was believed.
+        doubted: how many of them an answer lacked that was not believed; nothing is known of these.
+        left_over: how many could not be asked for.
+    """
 
     asked: int = 0
     missing: int = 0
+    doubted: int = 0
     left_over: int = 0
 
 
@@ -346,7 +362,7 @@ class Harvest:
             new = writer.append(
                 "raw.submissions", submission_rows(hidden, subreddit=self.subreddit, discovered_at=page.observed_at)
             )
-            _revise(writer, hidden, page.observed_at)
+            revise(writer, (Reading(submission, page.observed_at) for submission in hidden))
             sightings = writer.append("raw.sightings", sighting_rows(page, subreddit=self.subreddit))
             observations = writer.append(
                 "raw.observations",
@@ -393,15 +409,58 @@ class Harvest:
 
     def _ask(self, post_ids: Sequence[str], states: Mapping[str, tuple[str | None, bool | None]]) -> Reread:
         """Ask for posts a hundred at a time. A post in one of the states is recorded only if it has left it."""
-        asked = missing = 0
+        asked = missing = doubted = 0
         while asked < len(post_ids) and self.requests_left:
             for page in self._client.info(post_ids[asked : asked + ITEMS_PER_REQUEST]):
-                missing += self._store_again(page, states)
+                absent = set(page.requested) - {post["id"] for post in page.submissions}
+                gone = absent if self._is_credible(page, absent) else set()
+                self._store_again(page, states, gone, absent - gone)
+                gone |= self._confirmed(absent - gone, page.requested)
+                missing += len(gone)
+                doubted += len(absent - gone)
                 asked += len(page.requested)
-        return Reread(asked, missing, len(post_ids) - asked)
+        return Reread(asked, missing, doubted, len(post_ids) - asked)
 
-    def _store_again(self, page: InfoPage, states: Mapping[str, tuple[str | None, bool | None]]) -> int:
-        """Append readings of posts asked for; returns how many of them are missing."""
+    def _is_credible(self, page: InfoPage, absent: set[str]) -> bool:
+        """Whether an answer holds most of the posts that it should, as far as is known.
+
+        One that does not may be broken, of another service, or of a community that nobody is shown at the moment.
+        """
+        missed = self._warehouse.query(
+            "SELECT post_id FROM raw.presence WHERE misses > 0 AND list_contains($asked, post_id)",
+            {"asked": list(page.requested)},
+        )
+        expected = set(page.requested) - set(missed.column("post_id").to_pylist())
+        return not absent or (bool(expected) and _holds_most(expected - absent, expected))
+
+    def _confirmed(self, doubted: set[str], asked: Collection[str]) -> set[str]:
+        """Ask once more for posts that an answer lacked, together with posts that stood the last time.
+
+        Those that it lacks again are missing if most of the others are in it; else it says nothing.
+        """
+        if not doubted or not self.requests_left:
+            return set()
+        ids = {"subreddit": self.subreddit, "asked": list(asked), "controls": _CONTROLS}
+        controls = set(self._warehouse.query(_STANDING, ids).column("post_id").to_pylist())
+        if not controls:
+            return set()
+        page = next(iter(self._client.info([*sorted(controls), *sorted(doubted)])))
+        found = {post["id"] for post in page.submissions}
+        if not _holds_most(controls & found, controls):
+            return set()
+        gone = doubted.intersection(page.requested) - found
+        with self._warehouse.write() as writer:
+            self._mark(writer, page.observed_at, found=(), missing=gone)
+        return gone
+
+    def _store_again(
+        self,
+        page: InfoPage,
+        states: Mapping[str, tuple[str | None, bool | None]],
+        missing: Collection[str],
+        doubted: Collection[str],
+    ) -> None:
+        """Append readings of posts asked for, and which of them are missing."""
         found = {post["id"]: post for post in page.submissions if post["id"] in page.requested}
         rows = observation_rows(found.values(), subreddit=self.subreddit, observed_at=page.observed_at, endpoint="info")
         now = zip(*(rows.column(name).to_pylist() for name in _STATE), strict=True)
@@ -412,16 +471,30 @@ class Harvest:
             kept = pc.is_in(rows["post_id"], pa.array(sorted(known.intersection(changed)), pa.string()))
             self.new_observations += writer.append("raw.observations", rows.filter(kept))
             shown = [pseudonymise(found[post_id], self._key) for post_id in known & found.keys()]
-            _revise(writer, shown, page.observed_at)
-            self._mark(writer, page.observed_at, found=known & found.keys(), missing=known - found.keys())
-        return len(known - found.keys())
+            revise(writer, (Reading(submission, page.observed_at) for submission in shown))
+            self._mark(
+                writer,
+                page.observed_at,
+                found=known & found.keys(),
+                missing=known.intersection(missing),
+                doubted=known.intersection(doubted),
+            )
 
     def _mark(
-        self, writer: Writer, checked_at: datetime, *, found: Collection[str], missing: Collection[str] = ()
+        self,
+        writer: Writer,
+        checked_at: datetime,
+        *,
+        found: Collection[str],
+        missing: Collection[str] = (),
+        doubted: Collection[str] = (),
     ) -> None:
-        """Write down which posts of this partition an answer held, and which it should have held and did not."""
+        """Write down which posts of this partition an answer held, and which it should have held and did not.
+
+        Of those that are doubted only that they were asked for: they had their turn.
+        """
         when = naive_utc(checked_at)
-        ids = {"subreddit": self.subreddit, "ids": sorted({*found, *missing})}
+        ids = {"subreddit": self.subreddit, "ids": sorted({*found, *missing, *doubted})}
         own = writer.query(
             "SELECT post_id FROM raw.submissions WHERE subreddit = $subreddit AND post_id IN (SELECT unnest($ids))", ids
         )
@@ -437,14 +510,14 @@ class Harvest:
         rows = []
         for post_id in own.column("post_id").to_pylist():
             before = misses.get(post_id, {"misses": 0, "missing_since": when})
-            is_missing = post_id in missing
+            misses_now = before["misses"] + (post_id in missing) if post_id not in found else 0
             rows.append(
                 {
                     "post_id": post_id,
                     "subreddit": self.subreddit,
                     "checked_at": when,
-                    "misses": before["misses"] + 1 if is_missing else 0,
-                    "missing_since": before["missing_since"] if is_missing else None,
+                    "misses": misses_now,
+                    "missing_since": before["missing_since"] if misses_now else None,
                 }
             )
         writer.merge("raw.presence", pa.Table.from_pylist(rows, schema=PRESENCE))
@@ -453,11 +526,8 @@ class Harvest:
 _STATE = ("post_id", "removed_by_category", "author_present")
 
 
-def _revise(writer: Writer, submissions: Sequence[dict[str, Any]], read_at: datetime) -> None:
-    """Replace what was stored of posts before Reddit showed all of it."""
-    ids = [submission["id"] for submission in submissions]
-    stored = writer.query("FROM raw.submissions WHERE post_id IN (SELECT unnest($ids::VARCHAR[]))", {"ids": ids})
-    writer.merge("raw.submissions", revised_submissions(stored, submissions, read_at=read_at))
+def _holds_most(found: Collection[str], expected: Collection[str]) -> bool:
+    return 2 * len(found) >= len(expected)
 
 
 def _forgotten(reader: Reader, submissions: Iterable[dict[str, Any]]) -> set[str]:

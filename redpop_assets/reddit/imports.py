@@ -12,7 +12,7 @@ import pyarrow.compute as pc
 
 from redpop_assets.reddit.archives import ArchivedPost, BrokenLine, Chunk, Position, is_prefix
 from redpop_assets.reddit.archives import read as read_archive
-from redpop_assets.reddit.cleaning import parse_post_id, removal
+from redpop_assets.reddit.cleaning import parse_post_id
 from redpop_assets.reddit.listings import Listing, Page
 from redpop_assets.reddit.records import (
     OBSERVATIONS,
@@ -24,6 +24,9 @@ from redpop_assets.reddit.records import (
     sighting_rows,
     submission_rows,
 )
+from redpop_assets.reddit.revisions import Reading, revise
+from redpop_assets.removals import removal
+from redpop_assets.spellings import author_of
 from redpop_assets.storage.arrow import naive_utc, utc_now
 from redpop_assets.storage.rows import Reader
 from redpop_assets.storage.warehouse import Warehouse
@@ -56,13 +59,15 @@ GROUP BY subreddit
 class Imported:
     """What a file held of one community, and what of it was new.
 
-    `forgotten` posts were left out, because they or the posts they copy are in raw.tombstones.
+    `revised` posts were known, and are shown better by the file: with pictures that were not there yet, or standing
+    again. `forgotten` posts were left out, because they or the posts they copy are in raw.tombstones.
     """
 
     posts: int = 0
     new_submissions: int = 0
     new_observations: int = 0
     forgotten: int = 0
+    revised: int = 0
 
     def __add__(self, other: "Imported") -> "Imported":
         return Imported(
@@ -70,6 +75,7 @@ class Imported:
             self.new_submissions + other.new_submissions,
             self.new_observations + other.new_observations,
             self.forgotten + other.forgotten,
+            self.revised + other.revised,
         )
 
 
@@ -123,6 +129,8 @@ def import_archive(
     progress: Callable[[Chunk], None] | None = None,
 ) -> ImportReport:
     """Append the posts of a file to the raw tables, in one pass for all communities; again, it adds nothing.
+
+    A post that is known gets the JSON of the file where that is newer and shows more of it (see `revisions`).
 
     Every chunk is written in one transaction together with the place in the file where it ends (raw.imports). If an
     import of the same bytes, communities and `observed_at` was interrupted, this one goes on from there. Forgotten
@@ -194,13 +202,14 @@ class _Pass:
         self._started_at = rows[0]["started_at"]
         for row in rows:
             self.imported[row["subreddit"]] = Imported(
-                row["posts"], row["new_posts"], row["new_observations"], row["forgotten"]
+                row["posts"], row["new_posts"], row["new_observations"], row["forgotten"], row["revised_posts"] or 0
             )
 
     def store(self, chunk: Chunk, warehouse: Warehouse, key: AuthorKey) -> None:
         """Append the posts of a chunk, and note where it ends, in one transaction."""
         posts = [_Post.of(row, self.subreddits[0], key) for row in chunk.rows]
-        tables = _tables(posts, f"archive:{self._path.name}")
+        origin = f"archive:{self._path.name}"
+        tables = _tables(posts, origin)
         ids = {post.post_id for post in posts}
         self.rules.update(row.observed_at_rule for row in chunk.rows)
         with warehouse.write() as writer:
@@ -210,6 +219,8 @@ class _Pass:
                 writer.append(table, rows.filter(pc.invert(pc.is_in(rows["post_id"], forgotten))))
             after = _stored(writer, ids)
             gone = set(forgotten.to_pylist())
+            kept = (post for post in posts if post.post_id not in gone)
+            revised = revise(writer, (Reading(post.submission, post.row.observed_at) for post in kept), origin=origin)
             for name in self.subreddits:
                 own = [post for post in posts if post.subreddit == name]
                 (submissions, observations), (old_submissions, old_observations) = after[name], before[name]
@@ -218,6 +229,7 @@ class _Pass:
                     new_submissions=submissions - old_submissions,
                     new_observations=observations - old_observations,
                     forgotten=sum(post.post_id in gone for post in own),
+                    revised=len({post.post_id for post in own} & revised),
                 )
             writer.merge("raw.imports", self.rows(chunk))
 
@@ -250,6 +262,7 @@ class _Pass:
                 "new_posts": [imported.new_submissions for imported in counts],
                 "new_observations": [imported.new_observations for imported in counts],
                 "forgotten": [imported.forgotten for imported in counts],
+                "revised_posts": [imported.revised for imported in counts],
                 **{
                     name: pa.array([value] * len(counts), pa.list_(pa.string()) if isinstance(value, list) else None)
                     for name, value in shared.items()
@@ -274,6 +287,9 @@ class _Post:
         """`default` is the community of rows that name none."""
         # Archives may spell the id as `t3_…`, or give it as `name` only.
         post_id = parse_post_id(row.submission.get("id")) or parse_post_id(row.submission.get("name")) or ""
+        named = dict(row.submission)
+        if "author" in named:
+            named["author"] = author_of(named["author"])
         own = row.submission.get("subreddit")
         parents = row.submission.get("crosspost_parent_list")
         originals = (
@@ -283,7 +299,7 @@ class _Post:
         return cls(
             post_id,
             own.lower() if isinstance(own, str) and own else default,
-            {**pseudonymise(row.submission, key), "id": post_id},
+            {**pseudonymise(named, key), "id": post_id},
             tuple(original for original in found if original),
             row,
         )
@@ -349,8 +365,7 @@ def _with(rows: pa.Table, columns: Mapping[str, Sequence[Any]]) -> pa.Table:
 
 def _as_observed(submission: dict[str, Any]) -> dict[str, Any]:
     """The submission with what its JSON says about its removal in the field in which the API says it."""
-    taken_down_by = removal(submission)
-    return {**submission, "removed_by_category": taken_down_by} if taken_down_by else submission
+    return {**submission, "removed_by_category": removal(submission)}
 
 
 def _forgotten(reader: Reader, posts: Iterable[_Post]) -> pa.Array:

@@ -11,6 +11,7 @@ from typing import Final, Self
 from redpop_assets.durations import format_duration, parse_duration
 from redpop_assets.errors import SettingsError
 from redpop_assets.reddit.listings import Listing
+from redpop_assets.spellings import parse_community
 
 REDDIT: Final = "reddit"
 """Name of the source, in settings and in the warehouse."""
@@ -189,7 +190,7 @@ class HarvestPlans:
             raise SettingsError(f"Write a JSON object from subreddit to harvest plan, such as {example}.")
         plans: dict[str, HarvestPlan] = {}
         for name, plan in pairs:
-            partition = name.strip().removeprefix("r/").lower()
+            partition = parse_community(name).lower()
             if partition in plans:
                 raise SettingsError(f"r/{partition} has two plans; Reddit does not distinguish case.")
             try:

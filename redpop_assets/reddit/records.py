@@ -141,6 +141,11 @@ class AuthorKey:
         message = name.lower().encode("utf-8", "surrogatepass")
         return hmac.new(self.secret, message, hashlib.sha256).hexdigest()[:32]
 
+    def digests(self, name: str) -> list[str]:
+        """Under what hashes an account may be stored: its own, and those that imports of former versions gave to
+        spellings such as `u/name`, which tables have."""
+        return [self.digest(f"{before}{name}") for before in ("", "u/", "/u/", "/user/", " ")]
+
 
 def pseudonymise(submission: dict[str, Any], key: AuthorKey) -> dict[str, Any]:
     """A copy of a raw submission in which people are keyed hashes; to be applied once, to the object as Reddit sent it.

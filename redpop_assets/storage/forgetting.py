@@ -3,21 +3,21 @@
 Data flows from left to right, but forgetting reaches every layer at once: what waited for the layers to be computed
 again would be content that nobody may keep any more. The tables to search are those of the schema, found by the names
 of their columns (`post_id`, `image_sha256`, `caption_sha256`, `author`, …), so that a new table cannot be overlooked;
-a column `figure` names a file that shows the post.
+a column `figure` names a file that shows the post. What counts as deletion is for `redpop_assets.removals` to say.
 """
 
 import hashlib
 import hmac
+import json
 import re
 import secrets
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import timedelta
 from typing import Final
 
 import pyarrow as pa
 
-from redpop_assets.errors import SettingsError
+from redpop_assets.removals import DELETIONS, MISSES_UNTIL_GONE, MISSING_UNTIL_GONE
 from redpop_assets.storage.arrow import utc_now
 from redpop_assets.storage.figures import FigureStore
 from redpop_assets.storage.images import ImageStore
@@ -27,32 +27,10 @@ from redpop_assets.storage.warehouse import Warehouse
 
 TOMBSTONES: Final = "raw.tombstones"
 
-FORGOTTEN_REMOVALS: Final = (
-    "deleted",
-    "author",
-    "reddit",
-    "content_takedown",
-    "copyright_takedown",
-    "anti_evil_ops",
-    "community_ops",
-    "legal",
-)
-"""Removals after which nothing is kept. What moderators or their filters took down may come back, so it is kept."""
-
-MISSES_UNTIL_GONE: Final = 3
-"""Times in a row that Reddit has to leave out a post that it is asked for …"""
-
-MISSING_UNTIL_GONE: Final = timedelta(hours=48)
-"""… over at least this time, before the post counts as gone: unknown ids are left out silently, and some come back."""
-
 _ACCOUNTS_AT_ONCE = 500
 _SUBMISSIONS_AT_ONCE = 2000
 _DIGEST = re.compile(r"[0-9a-f]{32}")
 _DIGEST_IN_TEXT = re.compile(r"(?<![0-9a-f])[0-9a-f]{32}(?![0-9a-f])")
-_POST_ID = re.compile(r"(?:t3_)?([0-9a-z]{1,13})")
-_POST_LINK = re.compile(
-    r"https?://[^/]*(?:reddit\.com|redd\.it)/(?:.*/)?(?:comments|gallery)/([0-9a-z]{1,13})(?:[/?#].*)?"
-)
 # Learnt from pictures that many people posted, and needed to recognise the next one.
 _NOT_CONTENT = frozenset({"core.placeholder_images"})
 _OF_ACCOUNT = ("author_flair_text", "author_flair_richtext", "author_flair_css_class", "author_premium")
@@ -62,7 +40,7 @@ WITH latest AS (
     SELECT post_id, arg_max_null(removed_by_category, observed_at) AS removal
     FROM raw.observations WHERE subreddit = $subreddit GROUP BY post_id
 )
-SELECT post_id, 'removed_by_' || removal AS reason FROM latest WHERE list_contains($removals, removal)
+SELECT post_id, 'removed_by_' || removal AS reason FROM latest WHERE list_contains($deletions, removal)
 UNION ALL
 SELECT post_id, 'missing' AS reason FROM raw.presence
 WHERE subreddit = $subreddit AND misses >= $misses AND checked_at - missing_since >= $missing
@@ -83,13 +61,17 @@ SELECT DISTINCT digest FROM (
     ])) AS digest FROM raw.submissions
 ) WHERE regexp_full_match(digest, '[0-9a-f]{32}') ORDER BY digest
 """
+# Posts whose newest reading names no author, by Reddit's own answer: a file may lack a name for many reasons.
 _NAMELESS = """
-    SELECT post_id FROM raw.observations WHERE {rows} GROUP BY post_id
+    SELECT post_id FROM raw.observations WHERE subreddit = $subreddit GROUP BY post_id
     HAVING NOT arg_max_null(author_present, observed_at)
+        AND NOT arg_max_null(author_present, observed_at) FILTER (endpoint <> 'archive')
 """
+# Under a post that stands, only a closed account has no name; who deletes a post loses it under that one alone.
 _CLOSED_ACCOUNTS = f"""
 SELECT DISTINCT unnest([json->>'author', json->>'author_fullname']) AS digest
-FROM raw.submissions WHERE post_id IN ({_NAMELESS.format(rows="subreddit = $subreddit")})
+FROM raw.submissions WHERE post_id IN ({_NAMELESS}
+        AND arg_max_null(removed_by_category, observed_at) IS NULL)
 """
 
 
@@ -113,25 +95,13 @@ class Forgotten:
             self.rows[table] = self.rows.get(table, 0) + rows
 
 
-def parse_post(text: str) -> str:
-    """The base36 id in an id, a fullname (`t3_…`) or a link to a post.
-
-    Raises:
-        SettingsError: the text names no post.
-    """
-    match = _POST_ID.fullmatch(text.strip().lower()) or _POST_LINK.fullmatch(text.strip().lower())
-    if match is None:
-        raise SettingsError(f"{text!r} names no post: give its id, such as 1tq0abc, or its address on Reddit.")
-    return match[1]
-
-
 def due(warehouse: Warehouse, subreddit: str) -> dict[str, str]:
     """Post id -> reason, for every kept post of a subreddit that is deleted, taken down or gone on Reddit."""
     rows = warehouse.query(
         _DUE,
         {
             "subreddit": subreddit,
-            "removals": list(FORGOTTEN_REMOVALS),
+            "deletions": list(DELETIONS),
             "misses": MISSES_UNTIL_GONE,
             "missing": MISSING_UNTIL_GONE,
         },
@@ -140,14 +110,25 @@ def due(warehouse: Warehouse, subreddit: str) -> dict[str, str]:
 
 
 def posts_of(warehouse: Warehouse, author: str) -> list[str]:
-    """Ids of all posts by an author (keyed hash), and of crossposts of what this author posted."""
+    """Ids of all posts by an author (keyed hash of name or of account id), and of crossposts of theirs by others."""
     rows = warehouse.query(
-        "SELECT post_id FROM raw.submissions WHERE json->>'author' = $author "
+        "SELECT post_id FROM raw.submissions WHERE $author IN ((json->>'author'), (json->>'author_fullname')) "
         "OR list_contains(json->>'$.crosspost_parent_list[*].author', $author) ORDER BY post_id",
         {"author": author},
     )
     ids: list[str] = rows.column("post_id").to_pylist()
     return ids
+
+
+def never_seen(warehouse: Warehouse, posts: Sequence[str]) -> list[str]:
+    """Those of the posts of which nothing is stored, not even a tombstone, in their order."""
+    rows = warehouse.query(
+        f"SELECT post_id FROM raw.submissions WHERE post_id IN (SELECT unnest($ids)) "
+        f"UNION SELECT post_id FROM {TOMBSTONES} WHERE post_id IN (SELECT unnest($ids))",
+        {"ids": list(posts)},
+    )
+    known = set(rows.column("post_id").to_pylist())
+    return [post_id for post_id in dict.fromkeys(posts) if post_id not in known]
 
 
 def forget(warehouse: Warehouse, images: ImageStore, posts: Mapping[str, str]) -> Forgotten:
@@ -198,6 +179,28 @@ def erase_unused_content(warehouse: Warehouse, images: ImageStore) -> Forgotten:
     return done
 
 
+def lift(warehouse: Warehouse, posts: Collection[str]) -> set[str]:
+    """Take posts off the list of forgotten ones, so that a harvest or an import may store them again.
+
+    One transaction. What was erased does not come back by itself, and a crosspost that was forgotten with its original
+    has a tombstone of its own.
+
+    Args:
+        warehouse: whose tombstones they are.
+        posts: ids.
+
+    Returns:
+        Those that had no tombstone. If there is one, nothing is lifted.
+    """
+    ids = {"ids": sorted(posts)}
+    with warehouse.write() as writer:
+        buried = writer.query(f"SELECT post_id FROM {TOMBSTONES} WHERE post_id IN (SELECT unnest($ids))", ids)
+        unknown = set(posts) - set(buried.column("post_id").to_pylist())
+        if not unknown:
+            writer.erase(f"DELETE FROM {TOMBSTONES} WHERE post_id IN (SELECT unnest($ids))", ids)
+    return unknown
+
+
 def closed_accounts(warehouse: Warehouse, subreddit: str) -> list[str]:
     """Keyed hashes of names and account ids, of authors whom Reddit does not name any more under posts that stand."""
     digests = warehouse.query(_CLOSED_ACCOUNTS, {"subreddit": subreddit}).column("digest").to_pylist()
@@ -230,6 +233,34 @@ def erase_accounts(warehouse: Warehouse, digests: Sequence[str]) -> int:
             for table in _tables_with(warehouse.schema, "cluster"):
                 writer.erase(f"UPDATE {table} SET cluster = post_id WHERE cluster IN (SELECT unnest($digests))", chunk)
     return changed
+
+
+def erase_missing_authors(warehouse: Warehouse, subreddit: str) -> int:
+    """Take the author out of posts under which Reddit names none any more, and out of no other post.
+
+    That is all that is known of a post that was taken down: its account may well be there. Returns the posts changed.
+    """
+    with warehouse.write() as writer:
+        found = writer.query(
+            f"SELECT post_id FROM raw.submissions WHERE post_id IN ({_NAMELESS}) "
+            f"AND regexp_full_match(json->>'author', '{_DIGEST.pattern}')",
+            {"subreddit": subreddit},
+        )
+        ids = {"ids": found.column("post_id").to_pylist()}
+        if not ids["ids"]:
+            return 0
+        chosen = "post_id IN (SELECT unnest($ids))"
+        blank = {**dict.fromkeys(("author_fullname", *_OF_ACCOUNT)), "author": "[deleted]"}
+        writer.erase(
+            f"UPDATE raw.submissions SET json = json_merge_patch(json, $blank::JSON) WHERE {chosen}",
+            {**ids, "blank": json.dumps(blank)},
+        )
+        for table in _tables_with(warehouse.schema, "author"):
+            if "post_id" in warehouse.schema[table].column_names:
+                writer.erase(f"UPDATE {table} SET author = NULL WHERE author IS NOT NULL AND {chosen}", ids)
+        for table in _tables_with(warehouse.schema, "cluster"):
+            writer.erase(f"UPDATE {table} SET cluster = post_id WHERE cluster <> post_id AND {chosen}", ids)
+    return len(ids["ids"])
 
 
 def unlink_authors(warehouse: Warehouse) -> int:
@@ -290,9 +321,9 @@ def trace_query(schema: Schema) -> str:
 ACCOUNT_TRACES: Final = f"""
 SELECT
     (SELECT count(*) FROM raw.submissions WHERE regexp_full_match(json->>'author', '{_DIGEST.pattern}')
-        AND post_id IN ({_NAMELESS.format(rows="subreddit = $subreddit")}))
+        AND post_id IN ({_NAMELESS}))
     + (SELECT count(*) FROM core.posts WHERE author IS NOT NULL
-        AND post_id IN ({_NAMELESS.format(rows="subreddit = $subreddit")}))
+        AND post_id IN ({_NAMELESS}))
 """
 """SQL that counts the posts of `$subreddit` that still name an author whom Reddit does not name any more."""
 

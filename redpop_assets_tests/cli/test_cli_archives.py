@@ -50,7 +50,7 @@ def test_some_communities(redpop, tmp_path):
     assert answer.code == 0, answer.output
     assert "2 posts of other communities were left out" in answer.output
     answer = redpop("import", "RS.ndjson", "-r", "dogs", **variables)
-    assert (answer.code, "No post of r/dogs is in RS.ndjson" in answer.output) == (0, True)
+    assert (answer.code, "No post of r/dogs is in RS.ndjson" in answer.output) == (1, True)
     assert "Next:" not in answer.output
 
 

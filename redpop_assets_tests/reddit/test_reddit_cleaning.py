@@ -15,7 +15,6 @@ from hypothesis import strategies as st
 from redpop_assets import versions
 from redpop_assets.reddit.cleaning import (
     REASONS,
-    REMOVERS,
     Post,
     Rejection,
     clean,
@@ -27,6 +26,7 @@ from redpop_assets.reddit.cleaning import (
     rules_version,
     supersedes,
 )
+from redpop_assets.removals import REMOVERS
 
 ROOT = Path(__file__).resolve().parents[2]
 DATA = ROOT.parent / "shared" / "data"
@@ -108,6 +108,9 @@ def test_a_clean_post_has_every_column():
 
 
 OLD = {"created_utc": 1_480_000_000}
+UNNAMED = {"author": "[deleted]"}
+ELSEWHERE = {"url": "https://example.org/x.jpg"}
+PREVIEWED = {"preview": {"images": [{"source": {"url": "https://external-preview.redd.it/x.jpg?s=1"}}]}}
 REJECTIONS = [
     ({"promoted": True}, "promoted"),
     ({"is_created_from_ads_ui": True}, "promoted"),
@@ -132,18 +135,25 @@ REJECTIONS = [
     ({"removed_by_category": "a new one"}, "removed_by_other"),
     ({"removed_by_category": 3}, "removed_by_other"),
     ({"removal_reason": "legal"}, "removed_by_legal"),
-    ({"_meta": {"removal_type": "deleted"}}, "removed_by_deleted"),
-    ({"_meta": {"was_deleted_later": True}}, "removed_by_deleted"),
+    ({"_meta": {"was_deleted_later": True, "removal_type": "deleted"}}, "removed_by_deleted"),
+    ({"_meta": {"was_deleted_later": True}}, "removed_by_other"),
     # What Reddit leaves of posts that went before it noted by whom.
-    ({"title": "[deleted by user]"}, "removed_by_deleted"),
-    ({"selftext": "[deleted]"}, "removed_by_deleted"),
+    ({"title": "[deleted by user]", **UNNAMED}, "removed_by_deleted"),
+    ({"selftext": "[deleted]", **UNNAMED}, "removed_by_deleted"),
     ({"selftext": "[removed]"}, "removed_by_moderator"),
-    ({"title": "[ Removed by Reddit ]"}, "removed_by_reddit"),
+    ({"title": "[ Removed by Reddit ]", **UNNAMED}, "removed_by_content_takedown"),
     (
-        {"selftext": "[ Removed by reddit on account of violating the [content policy](/help/contentpolicy). ]"},
-        "removed_by_reddit",
+        {"selftext": "[ Removed by reddit on account of violating the [content policy](/help/contentpolicy). ]"}
+        | UNNAMED,
+        "removed_by_content_takedown",
     ),
-    ({"selftext": "[ Removed by Reddit in response to a copyright notice. ]"}, "removed_by_copyright_takedown"),
+    (
+        {"selftext": "[ Removed by Reddit in response to a copyright notice. ]", **UNNAMED},
+        "removed_by_copyright_takedown",
+    ),
+    # Words that anybody may have written.
+    ({"title": "[ Removed by Reddit ]"}, "removed_by_other"),
+    ({"title": "[deleted]"}, "removed_by_other"),
     (OLD | {"is_robot_indexable": False}, "removed_by_other"),
     # A crosspost must not keep what its author took down.
     (crosspost({"removed_by_category": "deleted"}), "parent_removed"),
@@ -178,6 +188,10 @@ def test_every_reason_is_reached():
         {"distinguished": "admin"},
         {"spoiler": True, "thumbnail": "spoiler"},
         crosspost({"removed_by_category": "moderator"}),
+        # What was, according to a dump with two readings, and is not any more.
+        {"_meta": {"removal_type": "deleted"}},
+        *({"_meta": {"was_initially_deleted": True, "removal_type": remover}} for remover in sorted(REMOVERS)),
+        {"_meta": {"was_initially_deleted": True}, "selftext": "[deleted]", **UNNAMED},
         crosspost({"removed_by_category": None, "over_18": False}),
     ],
 )
@@ -251,7 +265,20 @@ def test_the_latest_observation_can_approve_a_post_again():
         ),
         (crosspost({}) | {"crosspost_parent_list": []}, crosspost({}), True),
         ({"removed_by_category": "moderator"}, {"removed_by_category": None}, True),
-        ({"removed_by_category": "moderator", **gallery("valid")}, {"is_self": True}, True),
+        ({"removed_by_category": "moderator", **gallery("valid")}, gallery("valid"), True),
+        ({"removed_by_category": "moderator", "is_self": True}, {"is_self": True}, True),
+        ({"removed_by_category": "moderator", **gallery("valid")}, {"url": "https://www.reddit.com/gallery/a"}, False),
+        ({"_meta": {"was_initially_deleted": True}}, {}, False),
+        # A table knows one picture, no preview and no author.
+        ({}, gallery("valid", "valid"), True),
+        (gallery("valid", "valid"), {}, False),
+        ({"author": None}, {"author": "somebody"}, True),
+        ({"author": "[deleted]"}, {"author": "somebody"}, False),
+        ({"author": None}, {"author": "[deleted]"}, False),
+        (ELSEWHERE, ELSEWHERE | PREVIEWED, True),
+        (ELSEWHERE | PREVIEWED, ELSEWHERE, False),
+        ({"url": "https://example.org/"} | PREVIEWED, ELSEWHERE | PREVIEWED, True),
+        (ELSEWHERE | PREVIEWED, {"url": "https://example.org/"} | PREVIEWED, False),
         ({"removed_by_category": "moderator"}, {"removed_by_category": "reddit"}, False),
         ({}, {"removed_by_category": "moderator"}, False),
         (gallery("unprocessed"), {"title": "[deleted by user]"}, False),

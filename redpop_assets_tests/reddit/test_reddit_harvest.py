@@ -18,6 +18,7 @@ from redpop_assets.reddit.records import AuthorKey
 from redpop_assets.sandbox.clock import Clock
 from redpop_assets.sandbox.server import running
 from redpop_assets.sandbox.world import World
+from redpop_assets.storage import forgetting
 from redpop_assets.testing.warehouses import blank_warehouse
 
 pytestmark = pytest.mark.integration
@@ -474,10 +475,10 @@ def test_the_other_answers_stay_when_reading_again_fails(community, harvest, war
 
 
 def test_a_missing_post_is_not_asked_for_at_every_harvest(community, harvest):
-    community.shows([post("h1")])
+    community.shows([post("h1"), post("h2")])
     harvest().read_listing(NEW)
     community.shows([])
-    community.posts.clear()
+    del community.posts["h1"]
     asked = []
     for hour in range(1, 13):
         community.now = START + hour * HOUR
@@ -567,17 +568,73 @@ def test_misses_are_counted_in_a_row(community, harvest, warehouse):
 
 
 def test_a_post_that_is_listed_again_is_not_missing(community, harvest, warehouse):
-    one = post("m1", START - 40 * DAY)
-    community.shows([one])
+    one, other = post("m1", START - 40 * DAY), post("m2", START - 40 * DAY)
+    community.shows([one, other])
     harvest().read_listing(NEW)
-    community.posts.clear()
+    del community.posts["m1"]
     community.now += DAY
     harvest().recheck(DAY, USUAL)
     assert presence(warehouse)["m1"][1] == 1
     community.now += HOUR
     community.shows([one])
     harvest().read_listing(NEW)
-    assert presence(warehouse) == {"m1": (naive(community.now), 0, None)}
+    assert presence(warehouse)["m1"] == (naive(community.now), 0, None)
+
+
+def test_an_answer_without_any_post_says_nothing(community, harvest, warehouse):
+    """A community that is closed for some days, a service that is disturbed, or another one than before."""
+    community.is_made_of([post(f"c{n:03}", START - 40 * DAY) for n in range(110)])
+    harvest().read_listing(NEW)
+    closed, community.posts = community.posts, {}
+    for day in (1, 2, 3, 4):
+        community.now = START + day * DAY
+        reread = harvest().recheck(DAY, USUAL)
+        assert (reread.asked, reread.missing, reread.doubted) == (110, 0, 110)
+        assert set(presence(warehouse).values()) == {(naive(community.now), 0, None)}, "they had their turn"
+    assert forgetting.due(warehouse, "pics") == {}
+    community.posts = closed
+    community.now += DAY
+    assert harvest().recheck(DAY, USUAL).doubted == 0
+
+
+def test_an_answer_that_is_broken_once_says_nothing(community, harvest, warehouse, server):
+    community.shows([post(f"b{n:03}", START - 40 * DAY) for n in range(45)])
+    harvest().read_listing(NEW)
+    community.now += DAY
+    answer, broken = server.answer, iter([True])
+
+    def broken_once(request):
+        whole = community.posts
+        if "t3_b" in request.params.get("id", "") and next(broken, False):
+            community.posts = {}
+        try:
+            return answer(request)
+        finally:
+            community.posts = whole
+
+    server.answer = broken_once
+    reread = harvest()._ask([f"b{n:03}" for n in range(30)], {})
+    assert (reread.asked, reread.missing, reread.doubted) == (30, 0, 30)
+    assert [len(ids) for ids in community.asked] == [30, 40]
+    assert {misses for _, misses, _ in presence(warehouse).values()} == {0}
+
+
+def test_posts_that_are_missing_alone_are_told_from_a_silent_service_by_those_that_stand(community, harvest, warehouse):
+    old = START - 40 * DAY
+    community.shows([post(name, old) for name in ("w1", "w2", *(f"s{n:02}" for n in range(12)))])
+    harvest().read_listing(NEW)
+    del community.posts["w1"], community.posts["w2"]
+    for misses in (1, 2, 3):
+        community.now = START + 2 * misses * DAY
+        reread = harvest()._ask(["w1", "w2"], {})
+        assert (reread.asked, reread.missing, reread.doubted) == (2, 2, 0)
+        assert presence(warehouse)["w1"] == (naive(community.now), misses, naive(START + 2 * DAY))
+    assert forgetting.due(warehouse, "pics") == {"w1": "missing", "w2": "missing"}
+    assert len(community.asked[-1]) == 12
+    community.posts.clear()
+    community.now += DAY
+    assert harvest()._ask(["w1", "w2"], {}).doubted == 2
+    assert presence(warehouse)["w1"][1] == 3
 
 
 def test_checks_begin_with_the_oldest_and_go_on_where_the_budget_ended(community, harvest):

@@ -116,6 +116,7 @@ def test_the_import_itself_is_on_record(tmp_path, warehouse, key):
         "new_posts": 3,
         "new_observations": 3,
         "forgotten": 0,
+        "revised_posts": 0,
         "broken": 1,
         "other_subreddits": 1,
         "observed_at": datetime(2021, 1, 1),
@@ -179,13 +180,111 @@ def test_what_an_archive_knows_of_a_removal_counts_as_observed(tmp_path, warehou
         post(3, removed_by_category="reddit", _meta={"removal_type": "deleted"}),
         post(4, _meta={"was_deleted_later": False, "is_edited": True}),
         post(5, _meta=None),
-        post(6, title="[deleted by user]"),  # from before Reddit said by whom
+        post(6, title="[deleted by user]", author="[deleted]"),  # from before Reddit said by whom
+        post(7, title="[deleted by user]"),  # which anybody may write
+        post(8, _meta={"was_initially_deleted": True, "removal_type": "deleted"}),
+        post(9, removed_by_category="deleted", _meta={"was_initially_deleted": True, "removal_type": "deleted"}),
     )
     import_archive(path, "pics", warehouse, key, observed_at=SEEN)
     assert rows(warehouse, "SELECT removed_by_category FROM raw.observations ORDER BY post_id") == [
-        *[("deleted",), ("moderator",), ("reddit",), (None,), (None,), ("deleted",)]
+        *[("unknown",), ("moderator",), ("reddit",), (None,), (None,), ("deleted",), ("unknown",), (None,), (None,)]
     ]
     assert rows(warehouse, "SELECT json->>'removed_by_category' FROM raw.submissions WHERE post_id = 'a1'") == [(None,)]
+
+
+def stored_json(warehouse, post_id):
+    return json.loads(warehouse.scalar("SELECT json FROM raw.submissions WHERE post_id = $id", {"id": post_id}))
+
+
+PICTURE = {"status": "valid", "e": "Image", "m": "image/jpg", "s": {"u": "https://preview.redd.it/mm.jpg?s=1"}}
+UPLOADED = {
+    "url": "https://www.reddit.com/gallery/x",
+    "is_gallery": True,
+    "gallery_data": {"items": [{"media_id": "mm"}]},
+}
+FIRST, LATER = BORN + 100, BORN + 30 * DAY
+
+
+def scans():
+    """Posts as they are seconds after they were made, and as they are a month later."""
+    page = {"url": "https://flickr.com/photos/x/1/", "domain": "flickr.com"}
+    preview = {"images": [{"source": {"url": "https://external-preview.redd.it/k.jpg?auto=webp&amp;s=1f"}}]}
+    young = [
+        post(1, **UPLOADED, media_metadata={"mm": {"status": "unprocessed"}}),
+        post(2, **page),
+        post(3, removed_by_category="automod_filtered"),
+        post(4, selftext="[removed]", removed_by_category="moderator"),
+    ]
+    old = [post(1, **UPLOADED, media_metadata={"mm": PICTURE}), post(2, **page, preview=preview), post(3), post(4)]
+    return [one | {"retrieved_on": FIRST} for one in young], [one | {"retrieved_on": LATER} for one in old]
+
+
+@pytest.mark.parametrize("order", ["in two files", "backwards", "in one file", "in one file, backwards"])
+def test_the_later_scan_is_what_stays(tmp_path, warehouse, key, order):
+    young, old = scans()
+    files = {
+        "in two files": (young, old), "backwards": (old, young),
+        "in one file": ([*young, *old],), "in one file, backwards": ([*old, *young],),
+    }[order]  # fmt: skip
+    reports = [
+        import_archive(dump(tmp_path / f"{number}.ndjson", *posts), "pics", warehouse, key)
+        for number, posts in enumerate(files)
+    ]
+    assert [report.by_subreddit["pics"].revised for report in reports] == {
+        "in two files": [0, 4], "backwards": [0, 0], "in one file": [4], "in one file, backwards": [0],
+    }[order]  # fmt: skip
+    for seen in old:
+        found = stored_json(warehouse, seen["id"])
+        assert {**found, "author": seen["author"]} == seen
+    assert rows(warehouse, "SELECT count(*) FROM raw.observations") == [(8,)]
+    unrevised = {"in two files": 0, "backwards": 4, "in one file": 0, "in one file, backwards": 4}[order]
+    assert rows(warehouse, "SELECT count(*) FROM raw.submissions WHERE revised_at IS NULL") == [(unrevised,)]
+
+
+def test_what_is_poorer_replaces_nothing_however_late(tmp_path, warehouse, key):
+    rich = post(1, **UPLOADED, media_metadata={"mm": PICTURE}, retrieved_on=FIRST)
+    import_archive(dump(tmp_path / "rich.ndjson", rich), "pics", warehouse, key)
+    before = stored_json(warehouse, "a1")
+    poor = [post(1, url=UPLOADED["url"]), post(1, selftext="[removed]"), post(1, removed_by_category="deleted")]
+    for number, one in enumerate(poor):
+        path = dump(tmp_path / f"poor{number}.ndjson", one | {"retrieved_on": LATER + number})
+        assert import_archive(path, "pics", warehouse, key).by_subreddit["pics"].revised == 0
+    assert stored_json(warehouse, "a1") == before
+
+
+def test_a_forgotten_post_is_not_revised_into_being(tmp_path, warehouse, key):
+    young, old = scans()
+    import_archive(dump(tmp_path / "young.ndjson", *young), "pics", warehouse, key)
+    bury(warehouse, "a1")
+    report = import_archive(dump(tmp_path / "old.ndjson", *old), "pics", warehouse, key)
+    assert (report.by_subreddit["pics"].revised, report.forgotten) == (3, 1)
+    assert stored_json(warehouse, "a1")["media_metadata"] == {"mm": {"status": "unprocessed"}}
+
+
+def test_authors_of_tables_are_one_person_or_nobody(tmp_path, warehouse, key):
+    people = [
+        "John_Doe_7",
+        "u/John_Doe_7",
+        " John_Doe_7",
+        "/u/john_doe_7/",
+        "None",
+        "nan",
+        "[removed]",
+        "NA",
+        "",
+        "\\N",
+        "NULL",
+    ]
+    path = tmp_path / "authors.csv"
+    lines = [f"b{n},title {n},{BORN + n},{n},https://i.redd.it/b{n}.jpg,pics,{name}\n" for n, name in enumerate(people)]
+    path.write_text("id,title,created_utc,score,url,subreddit,author\n" + "".join(lines))
+    import_archive(path, "pics", warehouse, key, observed_at=SEEN)
+    found = rows(
+        warehouse,
+        "SELECT s.json->>'author', author_present FROM raw.submissions AS s JOIN raw.observations USING (post_id) "
+        "ORDER BY substr(post_id, 2)::INTEGER",
+    )
+    assert found == [*[(key.digest("John_Doe_7"), True)] * 4, *[(None, False)] * 7]
 
 
 # Interruptions

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from redpop_assets.errors import SettingsError
+from redpop_assets.removals import DELETIONS, REVERSIBLE
 from redpop_assets.storage import forgetting
 from redpop_assets.storage.images import ImageStore
 from redpop_assets.storage.rows import Writer
@@ -205,17 +205,18 @@ def test_the_search_finds_references_and_content_that_nobody_uses(home):
     assert len(files(images)) == 1
 
 
-def read_again(warehouse, post_id, *, removal=None, author_present=True, hours=48):
+def read_again(warehouse, post_id, *, removal=None, author_present=True, hours=48, endpoint="info"):
     add(warehouse, "raw.observations", post_id=post_id, subreddit="pics", observed_at=NOW + timedelta(hours=hours),
+        endpoint=endpoint,
         removed_by_category=removal, author_present=author_present)  # fmt: skip
 
 
-@pytest.mark.parametrize("removal", [*forgetting.FORGOTTEN_REMOVALS, "moderator", "automod_filtered", None])
+@pytest.mark.parametrize("removal", [*DELETIONS, *REVERSIBLE, "unknown", "a new one", None])
 def test_removals_that_are_final_are_due(home, removal):
     warehouse, images = home
     add_post(warehouse, images, "post1")
     read_again(warehouse, "post1", removal=removal)
-    expected = {"post1": f"removed_by_{removal}"} if removal in forgetting.FORGOTTEN_REMOVALS else {}
+    expected = {"post1": f"removed_by_{removal}"} if removal in DELETIONS else {}
     assert forgetting.due(warehouse, "pics") == expected
     assert forgetting.due(warehouse, "aww") == {}
     read_again(warehouse, "post1", hours=72)  # and a post that stands again is not
@@ -258,6 +259,53 @@ def test_a_closed_account_leaves_no_trace_and_its_posts_stay(home):
     assert warehouse.scalar("SELECT cluster FROM models.training_set WHERE post_id = 'post1'") == "post1"
 
 
+def test_a_file_without_a_name_closes_no_account(home):
+    warehouse, images = home
+    add_post(warehouse, images, "post1", author=BERT)
+    add_post(warehouse, images, "post2", author=BERT)
+    read_again(warehouse, "post1", author_present=False, endpoint="archive")
+    assert forgetting.closed_accounts(warehouse, "pics") == []
+    assert forgetting.erase_missing_authors(warehouse, "pics") == 0
+    read_again(warehouse, "post1", author_present=False, hours=47, endpoint="info")
+    assert forgetting.closed_accounts(warehouse, "pics") == [BERT]
+    read_again(warehouse, "post1", hours=72, endpoint="archive")  # which still names the author
+    assert forgetting.closed_accounts(warehouse, "pics") == []
+
+
+def test_a_post_that_was_taken_down_tells_nothing_of_its_account(home):
+    """Who deletes what a moderator removed loses the name under it, and has the account still."""
+    warehouse, images = home
+    add_post(warehouse, images, "post1", author=BERT)
+    add_post(warehouse, images, "post2", author=BERT)
+    add_post(warehouse, images, "other1")
+    read_again(warehouse, "post1", removal="moderator", author_present=False)
+    assert forgetting.closed_accounts(warehouse, "pics") == []
+    assert warehouse.scalar(forgetting.ACCOUNT_TRACES, {"subreddit": "pics"}) == 2
+    assert forgetting.erase_missing_authors(warehouse, "pics") == 1
+    assert warehouse.scalar(forgetting.ACCOUNT_TRACES, {"subreddit": "pics"}) == 0
+    assert forgetting.erase_missing_authors(warehouse, "pics") == 0
+    assert forgetting.posts_of(warehouse, BERT) == ["post2"]
+    named = {row["post_id"]: row["author"] for row in warehouse.query("FROM core.posts").to_pylist()}
+    assert named == {"post1": None, "post2": BERT, "other1": ANNA}
+    found = json.loads(warehouse.scalar("SELECT json FROM raw.submissions WHERE post_id = 'post1'"))
+    assert found == {"id": "post1", "title": "caption of post1", "author": "[deleted]"}
+    assert warehouse.scalar("SELECT cluster FROM models.training_set WHERE post_id = 'post1'") == "post1"
+    assert warehouse.scalar("SELECT cluster FROM models.training_set WHERE post_id = 'post2'") == BERT
+
+
+def test_a_tombstone_is_lifted_by_hand(home):
+    warehouse, images = home
+    for post_id in ("gone1", "gone2", "kept1"):
+        add_post(warehouse, images, post_id)
+    forgetting.forget(warehouse, images, {"gone1": "removed_by_reddit", "gone2": "missing"})
+    assert forgetting.never_seen(warehouse, ["gone1", "kept1", "new1", "new1"]) == ["new1"]
+    assert forgetting.lift(warehouse, ["gone1", "kept1", "new1"]) == {"kept1", "new1"}
+    assert rows(warehouse)["raw.tombstones"] == 2, "nothing is lifted where something was mistyped"
+    assert forgetting.lift(warehouse, ["gone1", "gone1"]) == set()
+    assert warehouse.query("SELECT post_id FROM raw.tombstones").column("post_id").to_pylist() == ["gone2"]
+    assert forgetting.lift(warehouse, ["gone1"]) == {"gone1"}
+
+
 def test_unlinked_authors_keep_their_posts_together_and_lose_their_hash(home, monkeypatch):
     monkeypatch.setattr(forgetting, "_SUBMISSIONS_AT_ONCE", 2)
     warehouse, images = home
@@ -287,26 +335,6 @@ def test_the_posts_of_an_author_include_crossposts_by_others(home):
     add_post(warehouse, images, "cross1", parent="elsewhere")  # whose parent, by Bert, was never harvested
     add_post(warehouse, images, "other1")
     assert forgetting.posts_of(warehouse, BERT) == ["cross1", "post1"]
-
-
-@pytest.mark.parametrize(
-    "text",
-    [
-        "1tq0abc",
-        " t3_1TQ0abc ",
-        "https://www.reddit.com/r/pics/comments/1tq0abc/a_title/",
-        "https://reddit.com/comments/1tq0abc",
-        "https://www.reddit.com/gallery/1tq0abc?x=1",
-    ],
-)
-def test_ids_and_links_name_a_post(text):
-    assert forgetting.parse_post(text) == "1tq0abc"
-
-
-@pytest.mark.parametrize("text", ["", "r/pics", "https://example.com/comments/1tq0abc", "two words", "1tq0-abc"])
-def test_other_texts_name_none(text):
-    with pytest.raises(SettingsError, match="names no post"):
-        forgetting.parse_post(text)
 
 
 @settings(max_examples=8, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])

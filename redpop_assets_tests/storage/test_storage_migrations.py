@@ -18,6 +18,7 @@ from redpop_assets.storage.migrations import Migration, load_migrations
 from redpop_assets.storage.schema import load_schema, warehouse_folder
 from redpop_assets.storage.staging import sweep
 from redpop_assets.storage.warehouse import Warehouse
+from redpop_assets.testing.warehouses import blank_warehouse
 
 pytestmark = pytest.mark.integration
 
@@ -301,6 +302,41 @@ def test_those_of_the_platform_can_be_loaded_and_say_what_they_do():
     assert found
     assert all(migration.sql.startswith("-- ") for migration in found)
     assert load_migrations(warehouse_folder() / "migrations") == found
+
+
+def test_posts_that_were_restored_stand_after_it(tmp_path):
+    warehouse = blank_warehouse(tmp_path / "home")
+    fates = {
+        "restored": ('{"_meta": {"was_initially_deleted": true, "removal_type": "deleted"}}', "deleted", None),
+        "also": ('{"removed_by_category": "reddit", "_meta": {"was_initially_deleted": true}}', "reddit", None),
+        "gone": ('{"_meta": {"was_deleted_later": true, "removal_type": "deleted"}}', "deleted", "deleted"),
+        "both": ('{"_meta": {"was_initially_deleted": true, "was_deleted_later": true, "removal_type": "author"}}',
+                 "author", "author"),
+        "unsaid": ('{"_meta": {"was_deleted_later": true}}', "deleted", "unknown"),
+        "plain": ('{"removed_by_category": "deleted"}', "deleted", "deleted"),
+    }  # fmt: skip
+    (migration,) = [each for each in load_migrations() if each.name == "restored_posts_stand"]
+    with duckdb.connect(warehouse.live) as conn:
+        for post, (text, removal, _) in fates.items():
+            conn.execute(
+                "INSERT INTO raw.submissions BY NAME SELECT $post AS post_id, 'pics' AS subreddit, "
+                "'archive:d.ndjson' AS origin, TIMESTAMP '2024-06-01' AS discovered_at, $text::JSON AS json",
+                {"post": post, "text": text},
+            )
+            for endpoint, moment in (("archive", "2024-06-01"), ("info", "2024-06-02")):
+                conn.execute(
+                    "INSERT INTO raw.observations BY NAME SELECT $post AS post_id, 'pics' AS subreddit, "
+                    "$endpoint AS endpoint, $moment::TIMESTAMP AS observed_at, $removal AS removed_by_category",
+                    {"post": post, "endpoint": endpoint, "moment": moment, "removal": removal},
+                )
+        conn.execute(migration.sql)
+        found = conn.execute("SELECT post_id, endpoint, removed_by_category FROM raw.observations").fetchall()
+    assert {post: removal for post, endpoint, removal in found if endpoint == "archive"} == {
+        post: after for post, (_, _, after) in fates.items()
+    }
+    assert {post: removal for post, endpoint, removal in found if endpoint == "info"} == {
+        post: before for post, (_, before, _) in fates.items()
+    }
 
 
 def test_an_installed_package_carries_them():

@@ -10,6 +10,7 @@ CREATE TABLE IF NOT EXISTS raw.imports (
     new_posts BIGINT NOT NULL,
     new_observations BIGINT NOT NULL,
     forgotten BIGINT NOT NULL,
+    revised_posts BIGINT,
     broken BIGINT NOT NULL,
     other_subreddits BIGINT NOT NULL,
     observed_at TIMESTAMP,
@@ -30,6 +31,7 @@ COMMENT ON COLUMN raw.imports.posts IS 'Posts of the community in them.';
 COMMENT ON COLUMN raw.imports.new_posts IS 'Of these, posts that were not known before.';
 COMMENT ON COLUMN raw.imports.new_observations IS 'Readings of scores that were not known before.';
 COMMENT ON COLUMN raw.imports.forgotten IS 'Posts of the community that were left out because they, or the post they copy, are in raw.tombstones.';
+COMMENT ON COLUMN raw.imports.revised_posts IS 'Posts that were known and that the file shows better: with pictures that were not there yet, or standing again. NULL before it was counted.';
 COMMENT ON COLUMN raw.imports.broken IS 'Lines of the file that are no post.';
 COMMENT ON COLUMN raw.imports.other_subreddits IS 'Posts of the file that are of none of the communities of the pass.';
 COMMENT ON COLUMN raw.imports.observed_at IS 'When the scores were read, as told by whoever imported the file, for rows that do not say so (UTC); NULL if not told.';

@@ -9,5 +9,5 @@ COMMENT ON TABLE raw.presence IS 'Whether each known post still stands on Reddit
 COMMENT ON COLUMN raw.presence.post_id IS 'Base36 id of the post.';
 COMMENT ON COLUMN raw.presence.subreddit IS 'Community in lower case; the partition.';
 COMMENT ON COLUMN raw.presence.checked_at IS 'Date of the last answer that could have held the post (UTC).';
-COMMENT ON COLUMN raw.presence.misses IS 'Times in a row that Reddit was asked for the post by id and did not return it; 0 while it is there.';
+COMMENT ON COLUMN raw.presence.misses IS 'Times in a row that Reddit was asked for the post by id and did not return it, answers left out that lacked nearly everything; 0 while it is there.';
 COMMENT ON COLUMN raw.presence.missing_since IS 'Date of the first of these answers (UTC); NULL while the post is there.';
