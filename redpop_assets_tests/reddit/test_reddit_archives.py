@@ -253,14 +253,14 @@ def test_a_long_stretch_of_others_still_reports_progress(tmp_path, monkeypatch):
 
 
 def test_broken_lines_are_counted_sampled_and_never_fatal(tmp_path, monkeypatch):
-    monkeypatch.setattr(archives, "_LONGEST_LINE", 2000)
+    monkeypatch.setattr(archives, "LONGEST_LINE", 2000)
     bad = [
         b'{"id": "a1", "title"\n',
         b"[1, 2]\n",
         b'{"title": "no id", "created_utc": 1376000000}\n',
         b'{"id": "a1", "created_utc": 1376000000, "body": "a comment"}\n',
         b'{"id": "a1", "title": "no time"}\n',
-        b'{"id": "a1", "title": "NaN", "created_utc": 1376000000, "score": NaN}\n',
+        b'{"id": "a1", "title": "infinite", "created_utc": 1376000000, "score": Infinity}\n',
         b'{"id": "a1", "title": "huge", "created_utc": 1376000000, "score": 1e999}\n',
         b'{"id": "a1", "title": "\xff\xfe", "created_utc": 1376000000}\n',
         b"[" * 1900 + b"\n",
@@ -305,7 +305,7 @@ def test_a_file_without_a_post_is_an_error(tmp_path):
 
 
 def test_missing_columns_are_named(tmp_path):
-    path = written(tmp_path, "t.csv", table(["a1", "one", 5], columns=("id", "title", "ups")))
+    path = written(tmp_path, "t.csv", table(["a1", "one", 5], columns=("id", "title", "votes")))
     with pytest.raises(ArchiveError, match=r"no column created_utc, score, url\."):
         read(path)
 
@@ -350,7 +350,7 @@ def test_broken_rows_of_a_table(tmp_path):
     assert [row.submission["id"] for row in found] == ["a1"]
     assert [sample.line for sample in last.broken_samples][:4] == [3, 4, 5, 6]
     assert last.broken == 5
-    assert "column score holds 'many'" in last.broken_samples[1].error
+    assert "score holds 'many'" in last.broken_samples[1].error
 
 
 @pytest.mark.parametrize("name", ["d.ndjson.gz", "d.ndjson.zst", "t.csv.gz", "t.csv.zst"])
@@ -477,8 +477,6 @@ def test_a_document_is_read_through_a_window_of_any_width(monkeypatch, values, i
     [
         (b'[{"id": "a1", "title": "t", "created_utc": 1376000000}, {"id": "a2", ', "cut or damaged"),
         (b'[{"id": "a1", "title": "t", "created_utc": 1376000000} {"id": "a2"}]', "instead of ','"),
-        (b'[{"id": "a1", "title": "t", "created_utc": 1376000000}, {"score": NaN}]', "NaN is no JSON"),
-        (b'[{"id": "a1", "title": "t", "created_utc": 1376000000}, {"x": "\xff"}]', "no valid UTF-8"),
         (b'[{"id": "a1", "title": "t", "created_utc": 1376000000}, ' + b"[" * 100_000, "cut or damaged"),
         (b'{"info": {}, "annotations": [{"image_id": "a1", "raw_caption": "", "created_utc": 1376000000}', "too early"),
     ],
