@@ -12,7 +12,7 @@ HARVEST: Final = "2"
 FORGETTING: Final = "1"
 """`redpop_assets.storage.forgetting`: raise it when something else would be forgotten."""
 
-CLEANING: Final = "2"
+CLEANING: Final = "3"
 """`redpop_assets.reddit.cleaning`: raise it whenever a rule, or the resolution of image URLs, gives another result."""
 
 DOWNLOAD: Final = "1"
@@ -21,7 +21,7 @@ DOWNLOAD: Final = "1"
 DUPLICATES: Final = "1"
 """`redpop_assets.images.duplicates`: raise it when the same posts would be grouped in another way."""
 
-LABELS: Final = "2"
+LABELS: Final = "3"
 """`redpop_assets.refresh.labels`: raise it when the same readings would give another label."""
 
 TRAINING_SET: Final = "1"

@@ -11,11 +11,14 @@ from redpop_assets.cli.console import console, say
 
 
 def import_posts(
-    file: Annotated[Path, typer.Argument(help="Dump (NDJSON), CSV table, JSON array or RedCaps file; also .gz, .zst.")],
+    file: Annotated[Path, typer.Argument(help="Dump (NDJSON), table (CSV, TSV), JSON array or RedCaps file; also .gz, .zst.")],
     subreddit: Subreddits = None,
     observed_at: Annotated[
         str, typer.Option(help="When the scores were read, such as 2013-08-20, for rows that do not say so.")
     ] = "",
+    limit: Annotated[
+        int | None, typer.Option(help="Look at no more than so many posts of the file; the next import goes on.", min=1)
+    ] = None,
 ) -> None:
     """Load posts of a file into the raw tables, in one pass for all communities.
 
@@ -32,7 +35,7 @@ def import_posts(
     settings = load_settings()
     columns = (TextColumn("{task.description}"), BarColumn(), DownloadColumn(), TimeRemainingColumn())
     with Progress(*columns, console=console()) as progress:
-        task = progress.add_task(file.name)
+        task = progress.add_task(escape(file.name))
         report = import_archive(
             file,
             chosen(settings, subreddit),
@@ -40,6 +43,7 @@ def import_posts(
             AuthorKey.load_or_create(settings.home / "author.key"),
             observed_at=moment(observed_at) if observed_at else None,
             progress=lambda chunk: progress.update(task, completed=chunk.bytes_read, total=chunk.bytes_total),
+            limit=limit,
         )
     if report.resumed_after:
         say(f"The import was interrupted before; it went on after line {report.resumed_after:,}.")
@@ -65,6 +69,12 @@ def import_posts(
         say(f"{report.broken} broken lines were left out" + (", the first of them:" if report.broken_samples else "."))
         for sample in report.broken_samples[:5]:
             say(f"  line {sample.line}: {escape(sample.error)}")
+    if report.emptied:
+        say(f"{report.emptied} values that could not be meant were left out of their posts, the first of them:")
+        for sample in report.emptied_samples[:5]:
+            say(f"  line {sample.line}: {escape(sample.error)}")
+    if report.stopped_after is not None:
+        say(f"The limit was reached after line {report.stopped_after:,}; the next import goes on from there.")
     if found:
         options = "".join(f" --subreddit {name}" for name in found)
         say(f"Next: `redpop materialize --no-harvest{options}` computes everything from these posts.")

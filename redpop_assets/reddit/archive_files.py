@@ -29,9 +29,9 @@ _UNPACK_FIRST: Final = {b"BZh": "bzip2", b"\xfd7zXZ": "xz", b"PK\x03\x04": "zip"
 _SUFFIXES: Final = {".gz": "gzip", ".zst": "zstd"}
 # Dumps of Reddit are written with a window of 2 GiB; by default zstandard refuses more than 128 MiB.
 _ZSTD_WINDOW: Final = 2**31
-# A block of a frame takes 4 bytes at least and becomes 128 KiB at most: this much at a time is 64 MiB at worst, and all
+# A block of a frame takes 4 bytes at least and becomes 128 KiB at most: this much at a time is 32 MiB at worst, and all
 # that zstandard's decompressor can be held to, for it gives everything that its input holds.
-_ZSTD_READ: Final = 2 * 1024
+_ZSTD_READ: Final = 1024
 _BUFFER: Final = 128 * 1024
 MOST_NOTHING: Final = 4 * 1024**3
 """Unpacked bytes of nothing but white space in a row after which a file is given up."""

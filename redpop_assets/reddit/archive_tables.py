@@ -103,14 +103,16 @@ class Table:
         if problem is None:
             return values
         took = self._lines.taken
+        escaped = any("\\" in line for line in self._lines.texts())
         self._lines.begin_again()
         by_backslash = csv.reader(
             self._lines, delimiter=self._delimiter, escapechar="\\", doublequote=False, strict=True
         )
-        values, still = self._attempt(by_backslash)
-        if still is None and any("\\" in cell for cell in self._lines.texts()):
-            return values
-        self._lines.begin_again()
+        if escaped:
+            values, still = self._attempt(by_backslash)
+            if still is None:
+                return values
+            self._lines.begin_again()
         self._lines.pass_one()
         if took > 1:
             problem = (

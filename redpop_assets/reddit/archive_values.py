@@ -19,13 +19,11 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any, Final
 
+from redpop_assets.labels import MOST_SCORE
 from redpop_assets.reddit.cleaning import parse_created_utc, parse_post_id
 
 MOST_LEVELS: Final = 100
 """Depth to which arrays and objects may lie in each other; Reddit's own lie about ten deep."""
-
-MOST_SCORE: Final = 10_000_000
-"""Scores beyond it, up or down, are no scores of Reddit, whose highest is below a million."""
 
 _INT32: Final = 2**31
 

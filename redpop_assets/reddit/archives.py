@@ -77,7 +77,7 @@ class Chunk:
 
     `broken` counts lines that are no post, `broken_samples` holds the first of them, at most 20. `emptied` counts
     values of posts that could not be meant and were left out, `emptied_samples` likewise. `other_subreddit` counts
-    posts of other communities, which are left out.
+    posts of other communities, which are left out. `more` says that a limit ended the reading and the file may go on.
     """
 
     rows: list[ArchivedPost]
@@ -87,6 +87,7 @@ class Chunk:
     position: Position
     emptied: int = 0
     emptied_samples: tuple[BrokenLine, ...] = ()
+    more: bool = False
 
     @property
     def bytes_read(self) -> int:
@@ -121,8 +122,15 @@ _MOST_LINES_WITHOUT_POST: Final = 100_000
 _JSON_BLANK: Final = re.compile(r"[ \t\r\n]*+")
 # How far before the end of what is there JSON can be found broken only because the rest is missing: "-Infinity".
 _CUT_TOKEN: Final = 16
-_LONGEST_SKIPPED: Final = 4 * LONGEST_LINE
+_LONGEST_SKIPPED: Final = 2 * LONGEST_LINE
+# An array without anything takes twenty times its text. No post has so many, and shorter lines have not the room.
+_MOST_BRACKETS: Final = 200_000
+_MANY_BRACKETS: Final = f"more than {_MOST_BRACKETS:,} arrays and objects"
 _BRACKET_OR_TEXT: Final = re.compile(r'["\[\]{}]')
+# What changes no depth, whole texts and innermost arrays and objects included.
+_FLAT: Final = re.compile(
+    r"""(?:[^"\[\]{}]++|\[[^"\[\]{}]*+\]|\{[^"\[\]{}]*+\}|"(?:[^"\\]++|\\.)*+")*+""", re.DOTALL
+)
 _END_OF_SCALAR: Final = re.compile(r"[,\]]")
 _INSIDE_TEXT: Final = re.compile(r'(?:[^"\\]++|\\.)*+', re.DOTALL)
 # The clocks of a collector and of Reddit differ; more than this is a wrong observed_at.
@@ -244,8 +252,8 @@ def _chunks(
     tally = _Tally()
     rows: list[ArchivedPost] = []
     fallback: tuple[datetime, ObservedAtRule] | None = (observed_at, "given") if observed_at else None
-    number = records = skip
-    looked_at = reported = kept = 0
+    number = skip
+    looked_at = records = reported = kept = 0
     cut: BaseException | None = None
     with archive.file.open() as source:
 
@@ -259,6 +267,7 @@ def _chunks(
                 position,
                 tally.emptied,
                 tuple(tally.emptied_samples),
+                limit is not None and looked_at >= limit,
             )
 
         def observed(row: _Row) -> tuple[datetime, ObservedAtRule]:
@@ -306,11 +315,11 @@ def _chunks(
             if (
                 len(rows) >= chunk_size
                 or kept >= _CHUNK_BYTES
-                or number - records >= _LINES_WITHOUT_CHUNK
+                or looked_at - records >= _LINES_WITHOUT_CHUNK
                 or source.unpacked() - reported >= _BYTES_WITHOUT_CHUNK
             ):
                 yield chunk()
-                rows, records, kept, reported = [], number, 0, source.unpacked()
+                rows, records, kept, reported = [], looked_at, 0, source.unpacked()
         yield chunk()
     if isinstance(cut, _NothingError):
         raise ArchiveError(
@@ -475,6 +484,8 @@ def _line_rows(source: OpenArchive, skip: int, wanted: frozenset[str] | None) ->
 
 
 def _line_row(line: bytes) -> _Row | str:
+    if len(line) > 2 * _MOST_BRACKETS and line.count(b"[") + line.count(b"{") > _MOST_BRACKETS:
+        return _MANY_BRACKETS
     try:
         return _json_row(JSON.decode(line.decode()))
     except UnicodeDecodeError:
@@ -581,6 +592,10 @@ class _Document:
             except ValueError as error:
                 self._skip()
                 raise BrokenRecordError(str(error)) from error
+            brackets = self._window.count("[", self._at) + self._window.count("{", self._at)
+            if brackets > _MOST_BRACKETS:
+                self._skip()
+                raise BrokenRecordError(_MANY_BRACKETS)
             if len(self._window) - self._at >= LONGEST_LINE:
                 self._skip()
                 raise BrokenRecordError(f"longer than {LONGEST_LINE:,} characters")
@@ -615,7 +630,9 @@ class _Document:
                 mark = self._window[self._at : self._at + 1]
                 mark = "" if mark == "\\" else mark  # cut in the middle of an escape
             else:
-                marks = _BRACKET_OR_TEXT if depth or self._window[self._at] in '"[{' else _END_OF_SCALAR
+                flat = _FLAT.match(self._window, self._at) if depth else None
+                self._at = flat.end() if flat else self._at
+                marks = _BRACKET_OR_TEXT if depth or self._window[self._at : self._at + 1] in ('"', "[", "{") else _END_OF_SCALAR
                 place = marks.search(self._window, self._at)
                 self._at = place.start() if place else len(self._window)
                 mark = place[0] if place else ""
