@@ -11,7 +11,9 @@ from redpop_assets.cli.console import console, say
 
 
 def import_posts(
-    file: Annotated[Path, typer.Argument(help="Dump (NDJSON), table (CSV, TSV), JSON array or RedCaps file; also .gz, .zst.")],
+    file: Annotated[
+        Path, typer.Argument(help="Dump (NDJSON), table (CSV), JSON array or RedCaps file; also .gz, .zst.")
+    ],
     subreddit: Subreddits = None,
     observed_at: Annotated[
         str, typer.Option(help="When the scores were read, such as 2013-08-20, for rows that do not say so.")

@@ -128,9 +128,7 @@ _MOST_BRACKETS: Final = 200_000
 _MANY_BRACKETS: Final = f"more than {_MOST_BRACKETS:,} arrays and objects"
 _BRACKET_OR_TEXT: Final = re.compile(r'["\[\]{}]')
 # What changes no depth, whole texts and innermost arrays and objects included.
-_FLAT: Final = re.compile(
-    r"""(?:[^"\[\]{}]++|\[[^"\[\]{}]*+\]|\{[^"\[\]{}]*+\}|"(?:[^"\\]++|\\.)*+")*+""", re.DOTALL
-)
+_FLAT: Final = re.compile(r"""(?:[^"\[\]{}]++|\[[^"\[\]{}]*+\]|\{[^"\[\]{}]*+\}|"(?:[^"\\]++|\\.)*+")*+""", re.DOTALL)
 _END_OF_SCALAR: Final = re.compile(r"[,\]]")
 _INSIDE_TEXT: Final = re.compile(r'(?:[^"\\]++|\\.)*+', re.DOTALL)
 # The clocks of a collector and of Reddit differ; more than this is a wrong observed_at.
@@ -632,7 +630,11 @@ class _Document:
             else:
                 flat = _FLAT.match(self._window, self._at) if depth else None
                 self._at = flat.end() if flat else self._at
-                marks = _BRACKET_OR_TEXT if depth or self._window[self._at : self._at + 1] in ('"', "[", "{") else _END_OF_SCALAR
+                marks = (
+                    _BRACKET_OR_TEXT
+                    if depth or self._window[self._at : self._at + 1] in ('"', "[", "{")
+                    else _END_OF_SCALAR
+                )
                 place = marks.search(self._window, self._at)
                 self._at = place.start() if place else len(self._window)
                 mark = place[0] if place else ""

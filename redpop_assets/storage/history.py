@@ -17,7 +17,8 @@ WITH scales AS (
     SELECT subreddit, score_scale FROM core.labels GROUP BY subreddit, score_scale
     QUALIFY row_number() OVER (PARTITION BY subreddit ORDER BY count(*) DESC, score_scale) = 1
 )
-SELECT p.post_id, p.subreddit, p.author, left(p.caption, {LONGEST_CAPTION}) AS caption, p.created_at, d.duplicate_group, l.log_score
+SELECT p.post_id, p.subreddit, p.author, left(p.caption, {LONGEST_CAPTION}) AS caption, p.created_at,
+    d.duplicate_group, l.log_score
 FROM core.posts AS p
 LEFT JOIN core.duplicates AS d USING (post_id)
 LEFT JOIN scales AS s ON s.subreddit = p.subreddit
