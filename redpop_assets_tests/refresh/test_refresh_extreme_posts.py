@@ -136,8 +136,9 @@ def test_readings_that_an_older_version_stored_stop_no_label(community):
     before = warehouse.query("FROM core.labels ORDER BY post_id").to_pylist()
     with warehouse.write() as writer:
         writer.execute(
-            "INSERT INTO raw.observations BY NAME SELECT post_id, subreddit, observed_at + INTERVAL 1 HOUR AS observed_at, "
-            "'info' AS endpoint, unnest([2147483647, -2147483648]) AS score FROM raw.observations LIMIT 6"
+            "INSERT INTO raw.observations BY NAME "
+            "SELECT post_id, subreddit, observed_at + INTERVAL 1 HOUR AS observed_at, 'info' AS endpoint, "
+            "unnest([2147483647, -2147483648]) AS score FROM raw.observations LIMIT 6"
         )
     refresh_labels(warehouse, "pics", RULE)
     assert warehouse.query("FROM core.labels ORDER BY post_id").to_pylist() == before
