@@ -289,9 +289,9 @@ def _rename(submission: dict[str, Any]) -> None:
     if isinstance(post_id, int) and not isinstance(post_id, bool):
         post_id = str(post_id)  # ids of digits alone, which tables take for numbers
     found = parse_post_id(post_id.strip() if isinstance(post_id, str) else post_id)
-    name = submission.get("name")
-    if found is None and isinstance(name, str) and name.startswith("t3_"):
-        found = parse_post_id(name)
+    full_name = submission.get("name")
+    if found is None and isinstance(full_name, str) and full_name.startswith("t3_"):
+        found = parse_post_id(full_name)
     if found is None and not _has(post_id) and isinstance(submission.get("permalink"), str):
         linked = _COMMENTS.search(submission["permalink"])
         found = linked[1] if linked else None
