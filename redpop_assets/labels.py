@@ -2,6 +2,10 @@
 
 from dataclasses import dataclass
 from datetime import timedelta
+from typing import Final
+
+MOST_SCORE: Final = 10_000_000
+"""Scores beyond it, up or down, are no scores of Reddit, whose highest is below a million."""
 
 
 @dataclass(frozen=True)

@@ -21,7 +21,7 @@ DOWNLOAD: Final = "2"
 DUPLICATES: Final = "1"
 """`redpop_assets.images.duplicates`: raise it when the same posts would be grouped in another way."""
 
-LABELS: Final = "2"
+LABELS: Final = "3"
 """`redpop_assets.refresh.labels`: raise it when the same readings would give another label."""
 
 TRAINING_SET: Final = "1"

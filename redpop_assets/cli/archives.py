@@ -10,11 +10,16 @@ from redpop_assets.cli.console import console, quoted, say
 
 
 def import_posts(
-    file: Annotated[Path, typer.Argument(help="Dump (NDJSON), CSV table, JSON array or RedCaps file; also .gz, .zst.")],
+    file: Annotated[
+        Path, typer.Argument(help="Dump (NDJSON), table (CSV), JSON array or RedCaps file; also .gz, .zst.")
+    ],
     subreddit: Subreddits = None,
     observed_at: Annotated[
         str, typer.Option(help="When the scores were read, such as 2013-08-20, for rows that do not say so.")
     ] = "",
+    limit: Annotated[
+        int | None, typer.Option(help="Look at no more than so many posts of the file; the next import goes on.", min=1)
+    ] = None,
 ) -> None:
     """Load posts of a file into the raw tables, in one pass for all communities.
 
@@ -39,6 +44,7 @@ def import_posts(
             AuthorKey.load_or_create(settings.home / "author.key"),
             observed_at=moment(observed_at) if observed_at else None,
             progress=lambda chunk: progress.update(task, completed=chunk.bytes_read, total=chunk.bytes_total),
+            limit=limit,
         )
     if report.resumed_after:
         say(f"The import was interrupted before; it went on after line {report.resumed_after:,}.")
@@ -65,6 +71,12 @@ def import_posts(
         say(f"{report.broken} broken lines were left out" + (", the first of them:" if report.broken_samples else "."))
         for sample in report.broken_samples[:5]:
             say(f"  line {sample.line}: {quoted(sample.error)}")
+    if report.emptied:
+        say(f"{report.emptied} values that could not be meant were left out of their posts, the first of them:")
+        for sample in report.emptied_samples[:5]:
+            say(f"  line {sample.line}: {quoted(sample.error)}")
+    if report.stopped_after is not None:
+        say(f"The limit was reached after line {report.stopped_after:,}; the next import goes on from there.")
     if found:
         options = "".join(f" --subreddit {name}" for name in found)
         say(f"Next: `redpop materialize --no-harvest{options}` computes everything from these posts.")

@@ -1,8 +1,12 @@
 """The bytes of an archive as they are unpacked: plain, gzip or zstd, in bounded memory, with a digest of what was read.
 
+Whatever a file unpacks to, at most some tens of megabytes of it are in memory, and no reading of it goes on for ever
+where there is nothing to read (`MOST_NOTHING`).
+
 What the bytes mean belongs in `redpop_assets.reddit.archives`.
 """
 
+import codecs
 import gzip
 import hashlib
 import io
@@ -25,8 +29,14 @@ _UNPACK_FIRST: Final = {b"BZh": "bzip2", b"\xfd7zXZ": "xz", b"PK\x03\x04": "zip"
 _SUFFIXES: Final = {".gz": "gzip", ".zst": "zstd"}
 # Dumps of Reddit are written with a window of 2 GiB; by default zstandard refuses more than 128 MiB.
 _ZSTD_WINDOW: Final = 2**31
-_ZSTD_READ: Final = 16 * 1024
+# A block of a frame takes 4 bytes at least and becomes 128 KiB at most: this much at a time is 32 MiB at worst, and all
+# that zstandard's decompressor can be held to, for it gives everything that its input holds.
+_ZSTD_READ: Final = 1024
 _BUFFER: Final = 128 * 1024
+MOST_NOTHING: Final = 4 * 1024**3
+"""Unpacked bytes of nothing but white space in a row after which a file is given up."""
+
+_UTF_16: Final = {codecs.BOM_UTF16_LE: "utf-16-le", codecs.BOM_UTF16_BE: "utf-16-be"}
 
 
 class ArchiveFile:
@@ -74,7 +84,14 @@ class OpenArchive:
             unpacked = gzip.GzipFile(fileobj=self._file)
         elif compression == "zstd":
             unpacked = _ZstdFrames(self._file)
+        self._unpacked = unpacked
         self.binary = io.BufferedReader(unpacked, _BUFFER)
+        try:
+            encoding = _UTF_16.get(self.binary.peek(2)[:2])
+        except CUT:
+            encoding = None  # who reads on meets the same damage, and reports it
+        if encoding:
+            self.binary = io.BufferedReader(_AsUtf8(self.binary, encoding), _BUFFER)
 
     @cached_property
     def text(self) -> io.TextIOWrapper:
@@ -84,6 +101,17 @@ class OpenArchive:
         CSV parser alone knows those inside quotes.
         """
         return io.TextIOWrapper(self.binary, encoding="utf-8-sig", errors="surrogateescape", newline="")
+
+    def skip_blank_lines(self) -> int:
+        """Go behind the empty lines that are in memory already, and say how many these are."""
+        ahead = self.binary.peek(1)
+        end = ahead.rfind(b"\n", 0, len(ahead) - len(ahead.lstrip())) + 1
+        self.binary.read(end)
+        return ahead.count(b"\n", 0, end)
+
+    def unpacked(self) -> int:
+        """Bytes that were unpacked so far."""
+        return int(self._unpacked.tell())
 
     def bytes_read(self) -> int:
         """Bytes of the file, compressed or not, that were taken so far."""
@@ -128,6 +156,9 @@ class _DigestedFile(io.RawIOBase):
         self.taken += size
         return size
 
+    def tell(self) -> int:
+        return self.taken
+
     def close(self) -> None:
         self._file.close()
         super().close()
@@ -143,6 +174,7 @@ class _ZstdFrames(io.RawIOBase):
         self._inside_frame = False
         self._compressed = b""
         self._ready = memoryview(b"")
+        self._given = 0
 
     def readable(self) -> bool:
         return True
@@ -159,6 +191,37 @@ class _ZstdFrames(io.RawIOBase):
             self._compressed = self._frame.unused_data
             if self._frame.eof:
                 self._frame = self._decompressor.decompressobj()
+        size = min(len(buffer), len(self._ready))
+        buffer[:size] = self._ready[:size]
+        self._ready = self._ready[size:]
+        self._given += size
+        return size
+
+    def tell(self) -> int:
+        return self._given
+
+
+class _AsUtf8(io.RawIOBase):
+    """UTF-16, as spreadsheets and PowerShell write it, as UTF-8. Half pairs become what is no UTF-8 either."""
+
+    def __init__(self, file: io.BufferedReader, encoding: str) -> None:
+        self._file = file
+        self._decoder = codecs.getincrementaldecoder(encoding)("surrogatepass")
+        self._ready = memoryview(b"")
+        self._ended = False
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any) -> int:
+        while not self._ready and not self._ended:
+            block = self._file.read(_BUFFER)
+            self._ended = not block
+            try:
+                text = self._decoder.decode(block, final=self._ended)
+            except UnicodeDecodeError as error:
+                raise EOFError(f"no UTF-16: {error.reason}") from error
+            self._ready = memoryview(text.encode("utf-8", "surrogatepass"))
         size = min(len(buffer), len(self._ready))
         buffer[:size] = self._ready[:size]
         self._ready = self._ready[size:]

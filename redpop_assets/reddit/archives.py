@@ -1,19 +1,18 @@
 """Files of posts, read as chunks in bounded memory: dumps, tables, and lists in one JSON document.
 
-A dump has one JSON object a line (Pushshift, Arctic Shift), a table is CSV, a document is a JSON array of submissions
-or the annotations of RedCaps. Each may be plain, gzip or zstd. What is read stays as the archive has it, with two
-exceptions: CSV, which knows nothing but text, is given the types of the API, and annotations are given its names.
-Broken lines are counted and sampled, never fatal.
+A dump has one JSON object a line (Pushshift, Arctic Shift), a table is CSV in any dialect, a document is a JSON array
+of submissions, an answer `{"data": [...]}`, or the annotations of RedCaps. Each may be plain, gzip or zstd. What is
+read gets the names and types of the API (`redpop_assets.reddit.archive_values`) and stays as the archive has it
+otherwise.
+Broken lines are counted and sampled, never fatal; so are values that had to be left out.
 """
 
 import csv
 import json
-import math
 import re
 from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
-from itertools import islice
 from pathlib import Path
 from typing import IO, Any, Final, Literal
 from urllib.parse import parse_qs, urlsplit
@@ -21,8 +20,9 @@ from urllib.parse import parse_qs, urlsplit
 import msgspec
 
 from redpop_assets.errors import ArchiveError
-from redpop_assets.reddit.archive_files import CUT, ArchiveFile, OpenArchive, sha256_of_first
-from redpop_assets.reddit.cleaning import parse_created_utc, parse_post_id
+from redpop_assets.reddit.archive_files import CUT, MOST_NOTHING, ArchiveFile, OpenArchive, sha256_of_first
+from redpop_assets.reddit.archive_tables import LONGEST_LINE, Reading, Table
+from redpop_assets.reddit.archive_values import JSON, TOO_DEEP, BrokenRecordError, moment, typed
 
 ObservedAtRule = Literal["observed_at", "retrieved_2nd_on", "retrieved_on", "retrieved_utc", "given", "newest_post"]
 
@@ -48,7 +48,10 @@ class ArchivedPost:
 
 @dataclass(frozen=True)
 class BrokenLine:
-    """A line that is no post: its number, from 1, and what is wrong with it. In a document, elements count."""
+    """A line that is no post, or a value of one that is none: its number, from 1, and what is wrong with it.
+
+    In a document, elements count.
+    """
 
     line: int
     error: str
@@ -72,8 +75,9 @@ class Position:
 class Chunk:
     """The next rows, possibly none, where they end, and the counts from the start of this reading up to there.
 
-    `broken` counts lines that are no post, `broken_samples` holds the first of them, at most 20. `other_subreddit`
-    counts posts of other communities, which are left out.
+    `broken` counts lines that are no post, `broken_samples` holds the first of them, at most 20. `emptied` counts
+    values of posts that could not be meant and were left out, `emptied_samples` likewise. `other_subreddit` counts
+    posts of other communities, which are left out. `more` says that a limit ended the reading and the file may go on.
     """
 
     rows: list[ArchivedPost]
@@ -81,6 +85,9 @@ class Chunk:
     broken_samples: tuple[BrokenLine, ...]
     other_subreddit: int
     position: Position
+    emptied: int = 0
+    emptied_samples: tuple[BrokenLine, ...] = ()
+    more: bool = False
 
     @property
     def bytes_read(self) -> int:
@@ -95,61 +102,51 @@ class Chunk:
 
 BROKEN_SAMPLES: Final = 20
 
-_CSV_REQUIRED: Final = ("id", "title", "created_utc", "score", "url")
-_BOOL_COLUMNS: Final = frozenset(
-    {
-        *(
-            "archived",
-            "contest_mode",
-            "hide_score",
-            "hidden",
-            "is_crosspostable",
-            "is_created_from_ads_ui",
-            "is_gallery",
-        ),
-        *("is_meta", "is_original_content", "is_reddit_media_domain", "is_robot_indexable", "is_self", "is_video"),
-        *("locked", "media_only", "no_follow", "over_18", "pinned", "promoted", "quarantine", "saved", "send_replies"),
-        *("spoiler", "stickied"),
-    }
-)
-_INT_COLUMNS: Final = frozenset(
-    {
-        "score",
-        "ups",
-        "downs",
-        "num_comments",
-        "num_crossposts",
-        "gilded",
-        "subreddit_subscribers",
-        "total_awards_received",
-    }
-)
-_FLOAT_COLUMNS: Final = frozenset({"created", "created_utc", "upvote_ratio"})
-_BOOLEANS: Final = {"true": True, "1": True, "1.0": True, "false": False, "0": False, "0.0": False}
 _LISTINGS: Final = frozenset({"new", "hot", "rising", "top", "controversial"})
 _TIME_FILTERS: Final = frozenset({"hour", "day", "week", "month", "year", "all"})
 _FILTERED_LISTINGS: Final = frozenset({"top", "controversial"})
 
-# An annotation file of RedCaps, which may be a single line like a dump of one post.
+# Annotations of RedCaps, and the answer of an archive's API: they may be a single line like a dump of one post.
 _ANNOTATIONS: Final = re.compile(r'\s*\{\s*"(?:info|annotations)"\s*:')
+_ANSWER: Final = re.compile(r'\s*\{\s*"data"\s*:\s*\[')
 _HEAD_LENGTH: Final = 4096
-_LONGEST_LINE: Final = 16 * 1024 * 1024
 _WINDOW: Final = 64 * 1024
 _MORE_OF_A_NUMBER: Final = ("", *".eE+-0123456789")
 _LINES_WITHOUT_CHUNK: Final = 100_000
+# A chunk of long posts is short: a post takes some ten times its text while it waits.
+_CHUNK_BYTES: Final = 32 * 1024 * 1024
+# Unpacked; so much of a file without a post is progress to be told as well.
+_BYTES_WITHOUT_CHUNK: Final = 256 * 1024 * 1024
+# A file that begins with as many lines none of which is a post is another kind of file.
+_MOST_LINES_WITHOUT_POST: Final = 100_000
+_JSON_BLANK: Final = re.compile(r"[ \t\r\n]*+")
+# How far before the end of what is there JSON can be found broken only because the rest is missing: "-Infinity".
+_CUT_TOKEN: Final = 16
+_LONGEST_SKIPPED: Final = 2 * LONGEST_LINE
+# An array without anything takes twenty times its text. No post has so many, and shorter lines have not the room.
+_MOST_BRACKETS: Final = 200_000
+_MANY_BRACKETS: Final = f"more than {_MOST_BRACKETS:,} arrays and objects"
+_BRACKET_OR_TEXT: Final = re.compile(r'["\[\]{}]')
+# What changes no depth, whole texts and innermost arrays and objects included.
+_FLAT: Final = re.compile(r"""(?:[^"\[\]{}]++|\[[^"\[\]{}]*+\]|\{[^"\[\]{}]*+\}|"(?:[^"\\]++|\\.)*+")*+""", re.DOTALL)
+_END_OF_SCALAR: Final = re.compile(r"[,\]]")
+_INSIDE_TEXT: Final = re.compile(r'(?:[^"\\]++|\\.)*+', re.DOTALL)
 # The clocks of a collector and of Reddit differ; more than this is a wrong observed_at.
 _CLOCK_SKEW: Final = timedelta(hours=1)
-
-
-class _BrokenRowError(Exception):
-    """One line is no post; the message says why."""
 
 
 class _BrokenDocumentError(Exception):
     """A JSON document is broken where the message says; what follows cannot be read."""
 
 
-_CUT: Final = (*CUT, _BrokenDocumentError)
+_NOTHING_MESSAGE: Final = f"nothing but white space in {MOST_NOTHING // 1024**3} GiB"
+
+
+class _NothingError(Exception):
+    """Nothing but white space came for longer than anybody waits."""
+
+
+_CUT: Final = (*CUT, _BrokenDocumentError, _NothingError)
 
 
 @dataclass(frozen=True)
@@ -160,17 +157,20 @@ class _Row:
     created_at: datetime
     observed: tuple[datetime, ObservedAtRule] | None
     listing: tuple[str, str, int] | None
+    emptied: list[str]
 
 
 # Number of a line or element, and its post; or what is wrong with it; or None where it is seen to be of another
-# community without reading all of it.
-_Rows = Iterator[tuple[int, _Row | str | None]]
+# community without reading all of it; or that there was nothing up to there.
+_Rows = Iterator[tuple[int, _Row | str | Reading | None]]
 
 
 @dataclass
 class _Tally:
     broken: int = 0
     samples: list[BrokenLine] = field(default_factory=list)
+    emptied: int = 0
+    emptied_samples: list[BrokenLine] = field(default_factory=list)
     other_subreddit: int = 0
     posts: int = 0
 
@@ -178,6 +178,11 @@ class _Tally:
         self.broken += 1
         if len(self.samples) < BROKEN_SAMPLES:
             self.samples.append(BrokenLine(line, error))
+
+    def count_emptied(self, line: int, errors: list[str]) -> None:
+        self.emptied += len(errors)
+        for error in errors[: BROKEN_SAMPLES - len(self.emptied_samples)]:
+            self.emptied_samples.append(BrokenLine(line, error))
 
 
 def read(
@@ -187,13 +192,15 @@ def read(
     observed_at: datetime | None = None,
     chunk_size: int = 1000,
     after: Position | None = None,
+    limit: int | None = None,
 ) -> Iterator[Chunk]:
     """Read the posts of some communities from a file; the last chunk may be empty and carries the final counts.
 
-    CSV needs at least the columns id, title, created_utc, score and url. A line of a dump, or an element of a JSON
-    array, is a submission, a `{"kind": "t3", "data": …}` wrapper, a record `{"data": …, "observed_at": …, "listing": …,
-    "position": …}`, or an annotation of RedCaps, whose files `{"info": …, "annotations": […]}` are read as well. Format
-    and compression come from the name (.csv, .ndjson, .jsonl; .gz, .zst), else from the content.
+    A table needs at least the columns id, title, created_utc, score and url, or others of their names. A line of a
+    dump, or an element of a JSON array, is a submission, a `{"kind": "t3", "data": …}` wrapper, a record `{"data": …,
+    "observed_at": …, "listing": …, "position": …}`, or an annotation of RedCaps, whose files `{"info": …,
+    "annotations": […]}` are read as well. Format and compression come from the name (.csv, .tsv, .ndjson, .jsonl; .gz,
+    .zst), else from the content.
 
     Args:
         path: the file.
@@ -204,19 +211,22 @@ def read(
             post of the file was made, for which the file is read twice.
         chunk_size: most rows of a chunk.
         after: begin behind the records of an earlier reading of the same bytes (see `is_prefix`).
+        limit: most records to look at, broken ones and those of others included; None for all.
 
     Raises:
         ArchiveError: at once if the file cannot be read, is of an unknown kind or lacks a column; at the end, after the
-            last chunk, if it is cut or damaged, or held no post at all.
+            last chunk, if it is cut or damaged, goes on for ever without saying anything, or held no post at all.
     """
     if observed_at is not None and observed_at.tzinfo is None:
         raise ArchiveError("The time at which the archive was taken needs a time zone, such as 2013-08-20T00:00:00Z.")
     if chunk_size < 1:
         raise ArchiveError(f"The chunk size must be at least 1, not {chunk_size}.")
+    if limit is not None and limit < 1:
+        raise ArchiveError(f"The limit must be at least 1, not {limit}.")
     wanted = None if subreddits is None else frozenset(name.lower() for name in subreddits)
     archive = _Archive(path)
     skip = after.records if after else 0
-    return _chunks(archive, wanted, observed_at.astimezone(UTC) if observed_at else None, chunk_size, skip)
+    return _chunks(archive, wanted, observed_at.astimezone(UTC) if observed_at else None, chunk_size, skip, limit)
 
 
 def is_prefix(path: Path, position: Position) -> bool:
@@ -230,18 +240,33 @@ def is_prefix(path: Path, position: Position) -> bool:
 
 
 def _chunks(
-    archive: "_Archive", wanted: frozenset[str] | None, observed_at: datetime | None, chunk_size: int, skip: int
+    archive: "_Archive",
+    wanted: frozenset[str] | None,
+    observed_at: datetime | None,
+    chunk_size: int,
+    skip: int,
+    limit: int | None,
 ) -> Iterator[Chunk]:
     tally = _Tally()
     rows: list[ArchivedPost] = []
     fallback: tuple[datetime, ObservedAtRule] | None = (observed_at, "given") if observed_at else None
-    number = records = skip
+    number = skip
+    looked_at = records = reported = kept = 0
     cut: BaseException | None = None
     with archive.file.open() as source:
 
         def chunk() -> Chunk:
             position = Position(number, source.bytes_read(), archive.file.size, source.sha256())
-            return Chunk(rows, tally.broken, tuple(tally.samples), tally.other_subreddit, position)
+            return Chunk(
+                rows,
+                tally.broken,
+                tuple(tally.samples),
+                tally.other_subreddit,
+                position,
+                tally.emptied,
+                tuple(tally.emptied_samples),
+                limit is not None and looked_at >= limit,
+            )
 
         def observed(row: _Row) -> tuple[datetime, ObservedAtRule]:
             nonlocal fallback
@@ -254,38 +279,56 @@ def _chunks(
             return newest
 
         found = archive.rows(source, skip, wanted)
-        while True:
+        while limit is None or looked_at < limit:
+            before = source.unpacked()
             try:
-                number, row = next(found)
+                line, row = next(found)
             except StopIteration:
                 break
             except _CUT as error:
                 cut = error
                 break
-            if row is None:
+            number = max(number, line)
+            if row is Reading.NOTHING:
+                pass
+            elif row is None:
                 tally.posts += 1
                 tally.other_subreddit += 1
             elif isinstance(row, str):
                 tally.count_broken(number, row)
+                if tally.posts == 0 and skip == 0 and tally.broken >= _MOST_LINES_WITHOUT_POST:
+                    break
             else:
                 try:
                     if _is_of_other(row, wanted):
                         tally.other_subreddit += 1
                     else:
                         rows.append(_archived(row, *observed(row)))
+                        tally.count_emptied(number, row.emptied)
+                        kept += source.unpacked() - before
                     tally.posts += 1
-                except _BrokenRowError as error:
+                except BrokenRecordError as error:
                     tally.count_broken(number, str(error))
-            if len(rows) >= chunk_size or number - records >= _LINES_WITHOUT_CHUNK:
+            looked_at += row is not Reading.NOTHING
+            if (
+                len(rows) >= chunk_size
+                or kept >= _CHUNK_BYTES
+                or looked_at - records >= _LINES_WITHOUT_CHUNK
+                or source.unpacked() - reported >= _BYTES_WITHOUT_CHUNK
+            ):
                 yield chunk()
-                rows, records = [], number
+                rows, records, kept, reported = [], looked_at, 0, source.unpacked()
         yield chunk()
+    if isinstance(cut, _NothingError):
+        raise ArchiveError(
+            f"{archive.file.path}: {cut}. The {tally.posts} posts before that were read; whatever follows is not."
+        )
     if cut is not None:
         raise ArchiveError(
             f"{archive.file.path} is cut or damaged ({str(cut) or type(cut).__name__}): the {tally.posts} posts before "
             "that point were read, the rest is lost. Get the whole file and import it again."
         ) from cut
-    if tally.posts == 0 and skip == 0:
+    if tally.posts == 0 and skip == 0 and (limit is None or looked_at < limit or tally.broken):
         first = f" Line {tally.samples[0].line}: {tally.samples[0].error}." if tally.samples else ""
         raise ArchiveError(
             f"{archive.file.path} holds no post.{first} Expected a table of posts or a dump of submissions."
@@ -299,14 +342,14 @@ def _is_of_other(row: _Row, wanted: frozenset[str] | None) -> bool:
     if isinstance(own, str) and own:
         return own.lower() not in wanted
     if len(wanted) > 1:
-        raise _BrokenRowError("no subreddit; if all posts are of one community, import the file for that one alone")
+        raise BrokenRecordError("no subreddit; if all posts are of one community, import the file for that one alone")
     return False
 
 
 def _archived(row: _Row, observed_at: datetime, rule: ObservedAtRule) -> ArchivedPost:
     if observed_at + _CLOCK_SKEW < row.created_at:
         created = f"{row.created_at:%Y-%m-%d %H:%M}"
-        raise _BrokenRowError(f"created at {created}, after it was observed ({observed_at:%Y-%m-%d %H:%M}, {rule})")
+        raise BrokenRecordError(f"created at {created}, after it was observed ({observed_at:%Y-%m-%d %H:%M}, {rule})")
     listing, time_filter, rank = row.listing or (None, None, None)
     return ArchivedPost(row.submission, observed_at, rule, listing, time_filter, rank)
 
@@ -318,15 +361,30 @@ class _Archive:
         self.file = ArchiveFile(path)
         head = self._head()
         first = head.strip()[:1]
-        self.rows: Callable[[OpenArchive, int, frozenset[str] | None], _Rows]
+        self._read: Callable[[OpenArchive, int, frozenset[str] | None], _Rows]
         if self.file.suffix in (".ndjson", ".jsonl"):
-            self.rows = _line_rows
-        elif self.file.suffix == ".csv" or first not in ("{", "["):
-            self.rows = _table_rows
-            with self.file.open() as source:
-                self._require_columns(source)
+            self._read = _line_rows
+        elif self.file.suffix in (".csv", ".tsv") or first not in ("{", "["):
+            self._read = self._table_rows
+            self._require_columns()
+        elif first == "[" or _ANNOTATIONS.match(head) or _ANSWER.match(head):
+            self._read = _document_rows
         else:
-            self.rows = _document_rows if first == "[" or _ANNOTATIONS.match(head) else _line_rows
+            self._read = _line_rows
+
+    def rows(self, source: OpenArchive, skip: int, wanted: frozenset[str] | None) -> _Rows:
+        """The records of the file behind the first `skip`; _NothingError where nothing comes any more."""
+        last = source.unpacked()
+        for number, row in self._read(source, skip, wanted):
+            if row is not Reading.NOTHING:
+                last = source.unpacked()
+            elif source.unpacked() - last > MOST_NOTHING:
+                raise _NothingError(_NOTHING_MESSAGE)
+            yield number, row
+
+    def _table_rows(self, source: OpenArchive, skip: int, wanted: frozenset[str] | None) -> _Rows:
+        del wanted  # a cell is not known before its row is
+        return _table_rows(source, self.file.path, skip)
 
     def newest_post(self) -> datetime:
         """Time of the newest post of the whole file, as far as it can be read."""
@@ -344,103 +402,37 @@ class _Archive:
         """The beginning of the text, white space before it left out."""
         with self.file.open() as source:
             try:
-                while block := source.text.read(_HEAD_LENGTH):
+                while block := source.text.read(_WINDOW):
                     if block.strip():
-                        return block.lstrip()
+                        return block.lstrip()[:_HEAD_LENGTH]
+                    if source.unpacked() > MOST_NOTHING:
+                        raise ArchiveError(f"{self.file.path} holds no post: {_NOTHING_MESSAGE}.")
             except _CUT:
                 pass  # reading the rows meets the same damage, and reports it
         return ""
 
-    def _require_columns(self, source: OpenArchive) -> None:
+    def _require_columns(self) -> None:
         path = self.file.path
-        try:
-            header = next(csv.reader(source.text), None)
-        except (csv.Error, *_CUT) as error:
-            raise ArchiveError(
-                f"{path} is cut or damaged ({str(error) or type(error).__name__}) before its first post: get the "
-                "whole file and import it again."
-            ) from error
-        if header is None:
-            raise ArchiveError(f"{path} holds no post: it is empty.")
-        missing = [name for name in _CSV_REQUIRED if name not in header]
-        if missing:
-            raise ArchiveError(
-                f"{path} has no column {', '.join(missing)}. A table of posts needs {', '.join(_CSV_REQUIRED)}; "
-                "a dump needs one JSON object a line."
-            )
+        with self.file.open() as source:
+            try:
+                Table(path, source.text)
+            except (csv.Error, *_CUT) as error:
+                raise ArchiveError(
+                    f"{path} is cut or damaged ({str(error) or type(error).__name__}) before its first post: get the "
+                    "whole file and import it again."
+                ) from error
 
 
-def _table_rows(source: OpenArchive, skip: int, wanted: frozenset[str] | None) -> _Rows:
-    del wanted  # a cell is not known before its row is
-    header_reader = csv.reader(source.text)
-    header = next(header_reader)
-    # Lines count, not rows: a quoted cell may hold several. The header is read again.
-    done = max(header_reader.line_num, skip)
-    for _ in islice(source.text, done - header_reader.line_num):
-        pass
-    reader = csv.reader(source.text, strict=True)
-    while True:
-        try:
-            values = next(reader)
-            if not values:
-                continue
-            submission = _csv_submission(header, values)
-            row: _Row | str = _row(submission, submission)
-        except StopIteration:
-            return
-        except (csv.Error, _BrokenRowError) as error:
-            row = str(error)
-        yield done + reader.line_num, row
-
-
-def _csv_submission(header: list[str], values: list[str]) -> dict[str, Any]:
-    if len(values) != len(header):
-        raise _BrokenRowError(f"{len(values)} fields, the header has {len(header)}")
-    _require_utf8("".join(values))
-    submission: dict[str, Any] = {}
-    for name, value in zip(header, values, strict=True):
-        try:
-            submission[name] = _typed(name, value)
-        except ValueError:
-            raise _BrokenRowError(f"column {name} holds {value[:40]!r}") from None
-    return submission
-
-
-def _typed(name: str, value: str) -> Any:
-    """A cell as the API would give it; ValueError where it cannot be that."""
-    if name in ("title", "selftext"):
-        return value
-    if not value:
-        return None
-    if name == "id":
-        return value.removeprefix("t3_")
-    if name in _BOOL_COLUMNS:
-        return _boolean(value)
-    if name == "edited":
-        return _boolean(value) if value.lower() in _BOOLEANS else _finite(value)
-    if name in _INT_COLUMNS:
-        return _whole(value)
-    if name in _FLOAT_COLUMNS:
-        return _finite(value)
-    return value
-
-
-def _boolean(value: str) -> bool:
-    if value.lower() not in _BOOLEANS:
-        raise ValueError(value)
-    return _BOOLEANS[value.lower()]
-
-
-def _whole(value: str) -> int:
-    # Tables that passed through floating point say "984.0".
-    return int(value.removesuffix(".0"))
-
-
-def _finite(value: str) -> float:
-    number = float(value)
-    if not math.isfinite(number):
-        raise ValueError(f"{value} is no finite number")
-    return number
+def _table_rows(source: OpenArchive, path: Path, skip: int) -> _Rows:
+    for number, record in Table(path, source.text).records(skip):
+        if isinstance(record, dict):
+            try:
+                _require_utf8("".join(record.values()))
+                yield number, _row(record, record, from_table=True)
+            except BrokenRecordError as error:
+                yield number, str(error)
+        else:
+            yield number, record
 
 
 class _Head(msgspec.Struct):
@@ -467,18 +459,22 @@ def _is_seen_to_be_of_other(line: bytes, wanted: frozenset[str]) -> bool:
 
 def _line_rows(source: OpenArchive, skip: int, wanted: frozenset[str] | None) -> _Rows:
     number = 0
-    while line := source.binary.readline(_LONGEST_LINE):
+    while line := source.binary.readline(LONGEST_LINE):
         number += 1
-        too_long = len(line) == _LONGEST_LINE and not line.endswith(b"\n")
+        too_long = len(line) == LONGEST_LINE and not line.endswith(b"\n")
         if too_long:
-            while (rest := source.binary.readline(_LONGEST_LINE)) and not rest.endswith(b"\n"):
-                pass
+            while (rest := source.binary.readline(LONGEST_LINE)) and not rest.endswith(b"\n"):
+                yield number - 1, Reading.NOTHING
+        elif line.isspace() and (blank := source.skip_blank_lines()):
+            number += blank
+            yield number, Reading.NOTHING
+            continue
         if number <= skip:
             continue
         if number == 1:
             line = line.removeprefix(b"\xef\xbb\xbf")
         if too_long:
-            yield number, f"longer than {_LONGEST_LINE} bytes"
+            yield number, f"longer than {LONGEST_LINE} bytes"
         elif wanted is not None and _is_seen_to_be_of_other(line, wanted):
             yield number, None
         elif line.strip():
@@ -486,28 +482,39 @@ def _line_rows(source: OpenArchive, skip: int, wanted: frozenset[str] | None) ->
 
 
 def _line_row(line: bytes) -> _Row | str:
+    if len(line) > 2 * _MOST_BRACKETS and line.count(b"[") + line.count(b"{") > _MOST_BRACKETS:
+        return _MANY_BRACKETS
     try:
-        return _json_row(_DECODER.decode(line.decode()))
+        return _json_row(JSON.decode(line.decode()))
     except UnicodeDecodeError:
         return "no valid UTF-8"
-    except (ValueError, RecursionError, _BrokenRowError) as error:
+    except RecursionError:
+        return TOO_DEEP
+    except (ValueError, BrokenRecordError) as error:
         return str(error)
 
 
 def _document_rows(source: OpenArchive, skip: int, wanted: frozenset[str] | None) -> _Rows:
     del wanted  # an element has to be read to find its end
     document = _Document(source.text)
+    while document.passes_blank():
+        yield 0, Reading.NOTHING
     if document.next_character() == "{":
-        document.enter("annotations")
+        document.enter(("annotations", "data"))
     document.take("[")
     number = 0
-    while document.next_character() != "]":
+    while True:
+        while document.passes_blank():
+            yield number, Reading.NOTHING
+        if document.next_character() == "]":
+            return
         number += 1
-        value = document.value()
-        if number > skip:
-            try:
+        try:
+            value = document.value()
+            if number > skip:
                 yield number, _json_row(value)
-            except _BrokenRowError as error:
+        except BrokenRecordError as error:
+            if number > skip:
                 yield number, str(error)
         if document.next_character() != "]":
             document.take(",")
@@ -530,16 +537,25 @@ class _Document:
         self._at = 0
         self._ended = False
 
+    def passes_blank(self) -> bool:
+        """Go behind the white space that is in memory, and say whether there may be more."""
+        found = _JSON_BLANK.match(self._window, self._at)
+        self._at = found.end() if found else self._at
+        if self._at < len(self._window) or self._ended:
+            return False
+        self._read_on()
+        return True
+
     def next_character(self) -> str:
         """The next character that is no white space; it stays."""
-        while True:
-            while self._at < len(self._window) and self._window[self._at] in " \t\r\n":
-                self._at += 1
-            if self._at < len(self._window):
-                return self._window[self._at]
-            if self._ended:
-                raise _BrokenDocumentError("the document ends too early")
-            self._read_on()
+        blocks = 0
+        while self.passes_blank():
+            blocks += 1
+            if blocks * _WINDOW > MOST_NOTHING:
+                raise _NothingError(_NOTHING_MESSAGE)
+        if self._ended and self._at >= len(self._window):
+            raise _BrokenDocumentError("the document ends too early")
+        return self._window[self._at]
 
     def take(self, character: str) -> None:
         """Go behind the next character, which has to be this one."""
@@ -549,37 +565,98 @@ class _Document:
         self._at += 1
 
     def value(self) -> Any:
-        """The next value, whole."""
+        """The next value, whole.
+
+        Raises:
+            BrokenRecordError: it is none, or too much of one; the document goes on behind it.
+        """
         self.next_character()
         while True:
-            problem = "a value that is too long"
             try:
-                value, end = _DECODER.raw_decode(self._window, self._at)
+                value, end = JSON.raw_decode(self._window, self._at)
                 # The window may end inside a number, and what is there of it is a number as well.
                 if self._ended or self._window[end : end + 1] not in _MORE_OF_A_NUMBER:
-                    _require_utf8(self._window[self._at : end])
-                    self._at = end
+                    text, self._at = self._window[self._at : end], end
+                    _require_utf8(text)
                     return value
             except json.JSONDecodeError as error:
-                problem = str(error)
-            except (ValueError, RecursionError, _BrokenRowError) as error:
-                raise _BrokenDocumentError(str(error)) from error
-            if self._ended or len(self._window) - self._at >= _LONGEST_LINE:
-                raise _BrokenDocumentError(problem)
+                may_go_on = error.msg.startswith("Unterminated") or error.pos > len(self._window) - _CUT_TOKEN
+                if self._ended or not may_go_on:
+                    self._skip()
+                    raise BrokenRecordError(str(error)) from error
+            except RecursionError as error:
+                self._skip()
+                raise BrokenRecordError(TOO_DEEP) from error
+            except ValueError as error:
+                self._skip()
+                raise BrokenRecordError(str(error)) from error
+            brackets = self._window.count("[", self._at) + self._window.count("{", self._at)
+            if brackets > _MOST_BRACKETS:
+                self._skip()
+                raise BrokenRecordError(_MANY_BRACKETS)
+            if len(self._window) - self._at >= LONGEST_LINE:
+                self._skip()
+                raise BrokenRecordError(f"longer than {LONGEST_LINE:,} characters")
             self._read_on()
 
-    def enter(self, name: str) -> None:
-        """Go to the value of this name in the object that comes next, and forget the values before it."""
+    def enter(self, names: Collection[str]) -> None:
+        """Go to the value of one of these names in the object that comes next, and forget the values before it."""
         self.take("{")
-        while self.next_character() != "}":
-            found = self.value()
-            self.take(":")
-            if found == name:
+        try:
+            while self.next_character() != "}":
+                found = self.value()
+                self.take(":")
+                if found in names:
+                    return
+                self.value()
+                if self.next_character() != "}":
+                    self.take(",")
+        except BrokenRecordError as error:
+            raise _BrokenDocumentError(str(error)) from error
+        raise _BrokenDocumentError(f"no {' or '.join(names)}")
+
+    def _skip(self) -> None:
+        """Go behind the next value by its brackets alone, whatever else is wrong with it."""
+        depth = skipped = 0
+        inside_text = False
+        while True:
+            mark = None
+            before = self._at
+            if inside_text:
+                found = _INSIDE_TEXT.match(self._window, self._at)
+                self._at = found.end() if found else self._at
+                mark = self._window[self._at : self._at + 1]
+                mark = "" if mark == "\\" else mark  # cut in the middle of an escape
+            else:
+                flat = _FLAT.match(self._window, self._at) if depth else None
+                self._at = flat.end() if flat else self._at
+                marks = (
+                    _BRACKET_OR_TEXT
+                    if depth or self._window[self._at : self._at + 1] in ('"', "[", "{")
+                    else _END_OF_SCALAR
+                )
+                place = marks.search(self._window, self._at)
+                self._at = place.start() if place else len(self._window)
+                mark = place[0] if place else ""
+            skipped += self._at - before
+            if skipped > _LONGEST_SKIPPED:
+                raise _BrokenDocumentError("a value that is too long")
+            if not mark:
+                if self._ended:
+                    raise _BrokenDocumentError("the document ends too early")
+                self._read_on()
+                continue
+            if mark == "," or (mark == "]" and depth == 0):
                 return
-            self.value()
-            if self.next_character() != "}":
-                self.take(",")
-        raise _BrokenDocumentError(f"no {name}")
+            self._at += 1
+            if mark == '"':
+                inside_text = not inside_text
+            elif mark in "[{":
+                depth += 1
+            else:
+                depth -= 1
+            if depth <= 0 and not inside_text:
+                return
 
     def _read_on(self) -> None:
         rest = self._window[self._at :]
@@ -588,24 +665,16 @@ class _Document:
         self._window, self._at, self._ended = rest + more, 0, not more
 
 
-def _refuse_constant(name: str) -> None:
-    # Python reads and writes NaN and Infinity in JSON; the warehouse, like the standard, does not.
-    raise ValueError(f"{name} is no JSON")
-
-
-_DECODER: Final = json.JSONDecoder(parse_constant=_refuse_constant, parse_float=_finite)
-
-
 def _json_row(record: Any) -> _Row:
     if not isinstance(record, dict):
-        raise _BrokenRowError(f"a JSON {type(record).__name__}, not an object")
+        raise BrokenRecordError(f"a JSON {type(record).__name__}, not an object")
     if "raw_caption" in record and "title" not in record:
         return _row(_submission_of_annotation(record), record)
     data = record.get("data")
     if not isinstance(data, dict) or "id" in record:
         return _row(record, record)
     if record.get("kind", "t3") != "t3":
-        raise _BrokenRowError(f"kind {record['kind']!r} is no submission")
+        raise BrokenRecordError(f"kind {record['kind']!r} is no submission")
     return _row(data, record)
 
 
@@ -629,15 +698,15 @@ def _submission_of_annotation(annotation: dict[str, Any]) -> dict[str, Any]:
 _ANNOTATION_NAMES: Final = frozenset({"image_id", "raw_caption", "url", "image_url", "crosspost_parents"})
 
 
-def _row(submission: dict[str, Any], record: Mapping[str, Any]) -> _Row:
-    if (parse_post_id(submission.get("id")) or parse_post_id(submission.get("name"))) is None:
-        raise _BrokenRowError("no usable id")
-    if not isinstance(submission.get("title"), str):
-        raise _BrokenRowError("no title (a line of comments?)")
-    created_at = parse_created_utc(submission.get("created_utc"))
-    if created_at is None:
-        raise _BrokenRowError("no usable created_utc")
-    return _Row(submission, created_at, _own_observed_at(submission, record), _listing(submission, record))
+def _row(submission: dict[str, Any], record: Mapping[str, Any], *, from_table: bool = False) -> _Row:
+    found = typed(submission, from_table=from_table)
+    return _Row(
+        found.submission,
+        found.created_at,
+        _own_observed_at(found.submission, record),
+        _listing(found.submission, record),
+        found.emptied,
+    )
 
 
 def _own_observed_at(
@@ -655,22 +724,12 @@ def _own_observed_at(
         ("retrieved_utc", submission.get("retrieved_utc")),
     ]
     for rule, value in found:
-        moment = _moment(value)
-        if moment is not None:
-            return moment, rule
+        try:
+            if value is not None:
+                return moment(value, day_is_enough=True), rule
+        except ValueError:
+            continue
     return None
-
-
-def _moment(value: Any) -> datetime | None:
-    """Epoch seconds, or ISO 8601 that means UTC where it names no zone."""
-    moment = parse_created_utc(value)
-    if moment is not None or not isinstance(value, str):
-        return moment
-    try:
-        parsed = datetime.fromisoformat(value.strip())
-        return parsed.replace(tzinfo=UTC) if parsed.tzinfo is None else parsed.astimezone(UTC)
-    except (ValueError, OverflowError):
-        return None
 
 
 def _listing(submission: Mapping[str, Any], record: Mapping[str, Any]) -> tuple[str, str, int] | None:
@@ -700,4 +759,4 @@ def _require_utf8(text: str) -> None:
     try:
         text.encode("utf-8")
     except UnicodeEncodeError as error:
-        raise _BrokenRowError("no valid UTF-8") from error
+        raise BrokenRecordError("no valid UTF-8") from error

@@ -17,6 +17,7 @@ from typing import Any, Final
 import pyarrow as pa
 
 from redpop_assets import versions
+from redpop_assets.captions import LONGEST_CAPTION
 from redpop_assets.reddit.image_urls import UNRESOLVED_REASONS, Unresolved, original_of, pictures_pending, resolve
 from redpop_assets.removals import REMOVERS, UNKNOWN, removal
 
@@ -95,7 +96,10 @@ _SURROGATE: Final = re.compile("[\ud800-\udfff]")
 # down, nothing may be shown.
 _PARENT_REMOVERS: Final = {*REMOVERS, UNKNOWN} - {"moderator", "automod_filtered"}
 
-_OUTER_BLANK: Final = re.compile("^[\\s\u200c\u200d\u2800]+|[\\s\u200c\u200d\u2800]+$")
+# Longer before entities are decoded: "&#128512;" is one character.
+_LONGEST_RAW_TITLE: Final = 10 * LONGEST_CAPTION
+# All that counts as white space lies below U+3001; a pattern that ends in it would look at long titles again and again.
+_OUTER_BLANK: Final = "".join(filter(str.isspace, map(chr, range(0x3001)))) + "\u200c\u200d\u2800"
 
 # Reddit opened in June 2005; numbers beyond 2100 are milliseconds or rubbish.
 _EARLIEST: Final = datetime(2005, 1, 1, tzinfo=UTC).timestamp()
@@ -158,7 +162,9 @@ def clean(
         title = submission.get("title")
         if not isinstance(title, str):
             raise _MalformedFieldError("title")
-        caption = clean_caption(title, decode_entities=from_archive)
+        caption = clean_caption(title[: _LONGEST_RAW_TITLE + 1], decode_entities=from_archive)
+        if len(title) > _LONGEST_RAW_TITLE or len(caption) > LONGEST_CAPTION:
+            raise _MalformedFieldError(f"title: {len(title)} characters")
         if not caption:
             return reject("empty_caption", ascii(title))
         flair = submission.get("link_flair_text")
@@ -169,7 +175,7 @@ def clean(
             author=None if author_present is False else _author(submission),
             caption=caption,
             caption_sha256=hashlib.sha256(caption.encode()).hexdigest(),
-            flair=(clean_caption(flair, decode_entities=from_archive) or None) if isinstance(flair, str) else None,
+            flair=_short_text(flair, from_archive) if isinstance(flair, str) else None,
             kind=images.kind,
             image_urls=images.urls,
             image_captions=_image_captions(images.captions, decode_entities=from_archive),
@@ -250,7 +256,7 @@ def clean_caption(text: str, *, decode_entities: bool) -> str:
     result is valid Unicode (lone surrogates become U+FFFD) and may be empty.
     """
     decoded = _ENTITY.sub(lambda entity: html.unescape(entity[0]), text) if decode_entities else text
-    return _OUTER_BLANK.sub("", _INVISIBLE.sub("", _unicode(decoded)))
+    return _INVISIBLE.sub("", _unicode(decoded)).strip(_OUTER_BLANK)
 
 
 def post_rows(posts: Iterable[Post]) -> pa.Table:
@@ -322,8 +328,13 @@ def _author(submission: Mapping[str, Any]) -> str | None:
 
 def _image_captions(captions: Iterable[str | None], *, decode_entities: bool) -> tuple[str | None, ...] | None:
     """The captions of a gallery, cleaned like titles; None where none has text."""
-    cleaned = tuple(clean_caption(text or "", decode_entities=decode_entities) or None for text in captions)
+    cleaned = tuple(_short_text(text or "", decode_entities) for text in captions)
     return cleaned if any(cleaned) else None
+
+
+def _short_text(text: str, decode_entities: bool) -> str | None:
+    """A flair or the caption of a picture, cleaned like a title, its beginning where it is too long for one."""
+    return clean_caption(text[:LONGEST_CAPTION], decode_entities=decode_entities) or None
 
 
 def _rows(record: type[Post] | type[Rejection], decisions: Iterable[Post] | Iterable[Rejection]) -> pa.Table:

@@ -84,7 +84,8 @@ class ImportReport:
     """What an import found and what of it was new, the part before an interruption included.
 
     `resumed_after` is the number of lines that an interrupted import had done already, 0 without one. The samples of
-    broken lines are those of this run.
+    broken lines are those of this run, and so is `emptied`, the number of values that could not be meant and were left
+    out of their posts. `stopped_after` is the last line that was read where there was a limit and the file goes on.
     """
 
     by_subreddit: Mapping[str, Imported]
@@ -93,6 +94,9 @@ class ImportReport:
     broken_samples: tuple[BrokenLine, ...]
     other_subreddit: int
     resumed_after: int
+    emptied: int = 0
+    emptied_samples: tuple[BrokenLine, ...] = ()
+    stopped_after: int | None = None
 
     @property
     def posts(self) -> int:
@@ -127,6 +131,7 @@ def import_archive(
     *,
     observed_at: datetime | None = None,
     progress: Callable[[Chunk], None] | None = None,
+    limit: int | None = None,
 ) -> ImportReport:
     """Append the posts of a file to the raw tables, in one pass for all communities; again, it adds nothing.
 
@@ -142,6 +147,7 @@ def import_archive(
         warehouse, key: as for `Harvest`.
         observed_at: when the scores were read, for rows that do not say so (aware).
         progress: called after every chunk.
+        limit: most records of the file to look at; the next import goes on behind them, as after an interruption.
 
     Raises:
         ArchiveError: as `archives.read`; chunks before it are kept.
@@ -151,14 +157,19 @@ def import_archive(
     done.go_on_from(warehouse)
     chunk = None
     for chunk in read_archive(
-        path, subreddits=done.subreddits, observed_at=observed_at, chunk_size=_CHUNK_SIZE, after=done.resumed_after
+        path,
+        subreddits=done.subreddits,
+        observed_at=observed_at,
+        chunk_size=_CHUNK_SIZE,
+        after=done.resumed_after,
+        limit=limit,
     ):
         done.store(chunk, warehouse, key)
         if progress is not None:
             progress(chunk)
     assert chunk is not None  # the last one may be empty, but there always is one
     with warehouse.write() as writer:
-        writer.merge("raw.imports", done.rows(chunk, finished=True))
+        writer.merge("raw.imports", done.rows(chunk, finished=not chunk.more))
     return ImportReport(
         by_subreddit=done.imported,
         observed_at_rules=tuple(sorted(done.rules)),
@@ -166,6 +177,9 @@ def import_archive(
         broken_samples=chunk.broken_samples,
         other_subreddit=done.other_before + chunk.other_subreddit,
         resumed_after=done.resumed_after.records if done.resumed_after else 0,
+        emptied=chunk.emptied,
+        emptied_samples=chunk.emptied_samples,
+        stopped_after=chunk.position.records if chunk.more else None,
     )
 
 

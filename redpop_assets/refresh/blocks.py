@@ -12,6 +12,7 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
+from redpop_assets.captions import LONGEST_CAPTION
 from redpop_assets.features.family import Encoders, Family
 from redpop_assets.features.registry import BLOCKS
 from redpop_assets.predictors.dataset import BLOCK_NAMES, EMBEDDINGS, Block, Dataset
@@ -107,7 +108,7 @@ def read_dataset(
         post_ids=tuple(post_ids),
         blocks=read,
         created_at=posts.column("created_at").to_numpy().astype("datetime64[s]"),
-        captions=tuple(posts.column("caption").to_pylist()),
+        captions=tuple(caption[:LONGEST_CAPTION] for caption in posts.column("caption").to_pylist()),
         authors=tuple(posts.column("author").to_pylist()),
     )
 

@@ -18,6 +18,7 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
+from redpop_assets.captions import LONGEST_CAPTION
 from redpop_assets.encoders.base import CODE_VERSION as ENCODING_VERSION
 from redpop_assets.errors import RedPopError
 from redpop_assets.features.family import (
@@ -48,7 +49,7 @@ _HEADER = 64  # edge to which a picture is decoded to learn whether it can be (p
 SUBJECTS: Mapping[Grain, str] = {
     "picture": "SELECT DISTINCT i.image_sha256, i.path, i.width, i.height FROM core.posts AS p "
     "JOIN core.primary_images USING (post_id) JOIN core.images AS i USING (image_sha256)",
-    "caption": "SELECT DISTINCT p.caption_sha256, p.caption FROM core.posts AS p",
+    "caption": f"SELECT DISTINCT p.caption_sha256, left(p.caption, {LONGEST_CAPTION}) AS caption FROM core.posts AS p",
     "pair": "SELECT DISTINCT p.caption_sha256, i.image_sha256 FROM core.posts AS p "
     "JOIN core.primary_images AS i USING (post_id)",
     "post": "SELECT p.post_id, p.created_at FROM core.posts AS p",

@@ -2,24 +2,26 @@
 
 from dataclasses import dataclass
 
-from redpop_assets.labels import LabelRule
+from redpop_assets.labels import MOST_SCORE, LabelRule
 from redpop_assets.storage.warehouse import Warehouse
 
+# A score beyond all that Reddit has ever had is a broken reading, and none of a community may hinge on it.
 # December 2016: Reddit re-scaled all scores, so readings from before and after never go into one label.
-_LABELS = """
+_LABELS = f"""
 WITH mature AS (
     SELECT
         p.post_id,
         p.subreddit,
         p.created_at,
         o.observed_at,
-        o.score,
+        -- A sum or a difference of two readings may be more than 32 bits hold.
+        o.score::BIGINT AS score,
         CASE WHEN o.observed_at < TIMESTAMP '2016-12-01' THEN 'before_2016_12' ELSE 'current' END AS score_scale
     FROM core.posts AS p
     JOIN raw.observations AS o USING (post_id)
     WHERE p.subreddit = $subreddit
         AND o.observed_at >= p.created_at + $label_age
-        AND o.score IS NOT NULL
+        AND o.score BETWEEN -{MOST_SCORE} AND {MOST_SCORE}
         AND NOT coalesce(o.hide_score, FALSE)
     WINDOW post AS (PARTITION BY p.post_id ORDER BY o.observed_at)
     QUALIFY o.observed_at <= first_value(o.observed_at) OVER post + $label_window
@@ -35,7 +37,7 @@ estimated AS (
         min(observed_at) AS first_observed_at,
         max(observed_at) AS observed_at,
         count(*)::INTEGER AS readings,
-        max(score) - min(score) AS score_spread
+        (max(score) - min(score))::INTEGER AS score_spread
     FROM mature
     GROUP BY ALL
 )

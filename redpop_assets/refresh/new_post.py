@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import numpy.typing as npt
 
+from redpop_assets.captions import LONGEST_CAPTION
 from redpop_assets.features.family import Content, Encoders, Floats, Networks, PostFacts, Subjects, Timeline
 from redpop_assets.features.registry import BLOCKS
 from redpop_assets.images.decode import inspect
@@ -130,7 +131,7 @@ class _Draft(Subjects):
 
     @property
     def captions(self) -> Sequence[str]:
-        return [self._post.caption]
+        return [self._post.caption[:LONGEST_CAPTION]]
 
     def pictures(self, draft_edge: int | None = None) -> Sequence[Image]:  # noqa: ARG002
         return [self._image]
@@ -193,7 +194,7 @@ class _Draft(Subjects):
             post_ids=[*past.post_ids, NEW],
             subreddits=[*past.subreddits, post.subreddit],
             authors=[*past.authors, post.author],
-            captions=[*past.captions, post.caption],
+            captions=[*past.captions, post.caption[:LONGEST_CAPTION]],
             groups=[*past.groups, self._post.group],
             created_at=np.concatenate([past.created_at, post.created_at]),
             matured_at=np.concatenate([past.matured_at, matured_at]),

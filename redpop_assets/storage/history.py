@@ -7,16 +7,18 @@ from datetime import timedelta
 import numpy as np
 import numpy.typing as npt
 
+from redpop_assets.captions import LONGEST_CAPTION
 from redpop_assets.storage.rows import Reader
 from redpop_assets.storage.warehouse import Warehouse
 
 # Labels of one score scale per community, that of most: scores before and after December 2016 never meet.
-_POSTS = """
+_POSTS = f"""
 WITH scales AS (
     SELECT subreddit, score_scale FROM core.labels GROUP BY subreddit, score_scale
     QUALIFY row_number() OVER (PARTITION BY subreddit ORDER BY count(*) DESC, score_scale) = 1
 )
-SELECT p.post_id, p.subreddit, p.author, p.caption, p.created_at, d.duplicate_group, l.log_score
+SELECT p.post_id, p.subreddit, p.author, left(p.caption, {LONGEST_CAPTION}) AS caption, p.created_at,
+    d.duplicate_group, l.log_score
 FROM core.posts AS p
 LEFT JOIN core.duplicates AS d USING (post_id)
 LEFT JOIN scales AS s ON s.subreddit = p.subreddit
@@ -24,7 +26,10 @@ LEFT JOIN core.labels AS l ON l.post_id = p.post_id AND l.score_scale = s.score_
 WHERE $subreddit IS NULL OR p.subreddit = $subreddit ORDER BY p.post_id
 """
 _SUBSCRIBERS = """
-SELECT TRY_CAST(s.json->>'subreddit_subscribers' AS DOUBLE) AS subscribers, s.discovered_at
+SELECT
+    CASE WHEN isfinite(TRY_CAST(s.json->>'subreddit_subscribers' AS DOUBLE))
+        THEN TRY_CAST(s.json->>'subreddit_subscribers' AS DOUBLE) END AS subscribers,
+    s.discovered_at
 FROM core.posts AS p LEFT JOIN raw.submissions AS s USING (post_id)
 WHERE p.subreddit = $subreddit ORDER BY p.post_id
 """

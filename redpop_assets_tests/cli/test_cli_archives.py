@@ -83,6 +83,29 @@ def test_an_interrupted_import_says_where_it_goes_on(redpop, tmp_path, monkeypat
     assert "50 posts of r/pics in RS.ndjson: 50 new posts" in answer.output
 
 
+def test_a_look_at_the_beginning_of_a_file(redpop, tmp_path):
+    dump(tmp_path / "RS.ndjson", *["pics"] * 30)
+    answer = redpop("import", "RS.ndjson", "--limit", "10")
+    assert answer.code == 0, answer.output
+    assert "10 posts of r/pics in RS.ndjson: 10 new posts" in answer.output
+    assert "The limit was reached after line 10; the next import goes on from there." in answer.output
+    answer = redpop("import", "RS.ndjson")
+    assert "it went on after line 10" in answer.output
+    assert "30 posts of r/pics in RS.ndjson: 30 new posts" in answer.output
+    assert "limit" not in answer.output
+
+
+def test_values_that_were_left_out_are_told(redpop, tmp_path):
+    (tmp_path / "t.csv").write_text(
+        "id,title,created_utc,score,url,upvote_ratio\na1,one,1600000000,5,https://i.redd.it/a1.jpg,97%\n",
+        encoding="utf-8",
+    )
+    answer = redpop("import", "t.csv", "-r", "pics")
+    assert answer.code == 0, answer.output
+    assert "1 values that could not be meant were left out of their posts" in answer.output
+    assert "line 2: upvote_ratio holds '97%', which is no number" in answer.output
+
+
 def test_importing_a_file_that_is_not_there(redpop):
     answer = redpop("import", "nothing.csv", "-r", "pics")
     assert answer.code == 1

@@ -1,0 +1,471 @@
+"""The one door at which the values of any file of posts get the names and types that the API gives them.
+
+Tables know nothing but text; databases write flags as 0 and 1 and nested fields as text; R and spreadsheets have their
+own numbers. `typed` turns a record of any of them into a submission that everything behind can rely on: numbers are
+numbers, flags are booleans, times are epoch seconds, what is nested is nested, and what is missing is None.
+
+A value that cannot be meant refuses its record where the post would be another with a guess in its place (its id, its
+time, its score, a flag that keeps it from being shown, its pictures); elsewhere the field is emptied and the record
+says so. No value is guessed.
+"""
+
+import contextlib
+import json
+import math
+import re
+import sys
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any, Final
+
+from redpop_assets.labels import MOST_SCORE
+from redpop_assets.reddit.cleaning import parse_created_utc, parse_post_id
+
+MOST_LEVELS: Final = 100
+"""Depth to which arrays and objects may lie in each other; Reddit's own lie about ten deep."""
+
+_INT32: Final = 2**31
+
+_MISSING: Final = frozenset({"", "na", "n/a", "nan", "none", "null", "\\n", "<na>", "nat"})
+_BOOLEANS: Final = {
+    **dict.fromkeys(("true", "t", "yes", "y", "1", "1.0"), True),
+    **dict.fromkeys(("false", "f", "no", "n", "0", "0.0"), False),
+}
+_NUMBER: Final = re.compile(r"[+-]?(?:\d+(?:\.\d*)?|\.\d+)(?:[eE][+-]?\d+)?")
+_THOUSANDS: Final = re.compile(r"[+-]?\d{1,3}(?:,\d{3})+(?:\.\d+)?")
+_THREE_ZEROS: Final = re.compile(r"[+-]?[1-9]\d{0,2}(?:\.\d{3})*\.000")
+_SCIENTIFIC: Final = re.compile(r"[+-]?\d(?:\.(\d*))?[eE]\+?(\d+)")
+_DAY: Final = re.compile(r"\d{4}-?\d\d-?\d\d")
+_SHORT_OFFSET: Final = re.compile(r"(?<=\d)\s*(?:UTC|GMT)$|(?<=[+-]\d\d)$", re.IGNORECASE)
+# An object, or a list of them, in a cell of any name.
+_OBJECTS: Final = re.compile(r"""\s*(?:\[\s*)?\{\s*["']""")
+# What the repr of Python has and JSON has not; a quote that nothing closes comes last.
+_PYTHON: Final = re.compile(
+    r"""[uU]?'((?:[^'\\]++|\\.)*+)'|[uU]?"((?:[^"\\]++|\\.)*+)"|\b(True|False|None|nan)\b|([()])|,\s*(?=[\])}])|(?<=\d)L\b|(['"])""",
+    re.DOTALL,
+)
+_ESCAPE: Final = re.compile(r"\\(?:x([0-9a-fA-F]{2})|u([0-9a-fA-F]{4})|U(0[0-9a-fA-F]{7})|(.))", re.DOTALL)
+_ESCAPED: Final = {"n": "\n", "r": "\r", "t": "\t"}
+_WORDS: Final = {"True": "true", "False": "false", "None": "null", "nan": "null"}
+_LONGEST_NUMBER: Final = 400  # characters; Python takes time that grows with the square of the digits
+# Seconds, and what pandas, JavaScript and databases count instead; the years 2005 to 2099 are told apart by size.
+_UNITS: Final = (1, 1_000, 1_000_000, 1_000_000_000)
+_COMMENTS: Final = re.compile(r"/comments/([a-z0-9]{1,13})(?:[/?#]|$)")
+
+# Name of the API -> other names it goes by, the likelier first. A name of the API that is there is never overruled.
+ALIASES: Final[Mapping[str, tuple[str, ...]]] = {
+    "id": ("post_id", "submission_id", "submission", "reddit_id"),
+    "title": ("post_title", "submission_title"),
+    "created_utc": ("created", "created_at", "created_date", "timestamp", "date", "datetime"),
+    "score": ("ups", "upvotes", "number_of_upvotes", "post_score", "points"),
+    "url": ("url_overridden_by_dest", "image_url", "link", "link_url", "media_url"),
+    "over_18": ("nsfw", "is_nsfw", "over18"),
+    "author": ("username", "author_name", "user"),
+    "num_comments": ("number_of_comments", "comments", "comment_count"),
+    "subreddit": ("subreddit_name", "community"),
+    "permalink": ("full_permalink", "full_link", "post_url", "permalink_url"),
+}
+
+_OF_API: Final = frozenset({"created", "ups", "url_overridden_by_dest"})
+_TEXTS: Final = frozenset({"title", "selftext", "selftext_html", "body"})
+_FLAGS: Final = frozenset(
+    {
+        *("archived", "contest_mode", "hide_score", "hidden", "is_crosspostable", "is_created_from_ads_ui"),
+        *("is_gallery", "is_meta", "is_original_content", "is_reddit_media_domain", "is_robot_indexable", "is_self"),
+        *("is_survey_ad", "is_video", "locked", "media_only", "no_follow", "over_18", "pinned", "promoted"),
+        *("quarantine", "saved", "send_replies", "spoiler", "stickied"),
+    }
+)
+# Without these nobody can say whether the post may be shown, or is one at all.
+_DECISIVE_FLAGS: Final = frozenset({"is_created_from_ads_ui", "is_self", "is_survey_ad", "over_18", "promoted"}) | {
+    "quarantine",
+    "stickied",
+}
+_COUNTS: Final = frozenset(
+    {"ups", "downs", "num_comments", "num_crossposts", "gilded", "subreddit_subscribers", "total_awards_received"}
+)
+_MOMENTS: Final = frozenset({"created", "retrieved_on", "retrieved_utc", "retrieved_2nd_on"})
+_NESTED: Final = frozenset(
+    {
+        *("_meta", "all_awardings", "author_flair_richtext", "awarders", "collections", "content_categories"),
+        *("crosspost_parent_list", "crosspost_parents", "gallery_data", "gildings", "link_flair_richtext", "media"),
+        *("media_embed", "media_metadata", "mod_reports", "mod_reports_dismissed", "poll_data", "preview"),
+        *("secure_media", "secure_media_embed", "treatment_tags", "user_reports", "user_reports_dismissed"),
+    }
+)
+# Which pictures the post shows, whose they are, and what became of it.
+_DECISIVE_NESTED: Final = frozenset({"_meta", "crosspost_parent_list", "gallery_data", "media_metadata"})
+
+
+TOO_DEEP: Final = f"arrays and objects more than {MOST_LEVELS} deep in each other"
+
+
+class BrokenRecordError(Exception):
+    """One record of a file is no post; the message says why."""
+
+
+class _UnusableError(Exception):
+    """A value cannot be what its field needs; the message says why."""
+
+
+@dataclass(frozen=True)
+class Typed:
+    """A record with the names and types of the API, and what was wrong with the fields that were emptied."""
+
+    submission: dict[str, Any]
+    created_at: datetime
+    emptied: list[str] = field(default_factory=list)
+
+
+class ScientificFloat(float):
+    """A number that JSON had in scientific notation; `text` is how it was written."""
+
+    text: str
+
+
+def json_float(text: str) -> float | str:
+    """For `json`: a number, or its text where no number can hold it, so that one field is judged and not the line."""
+    number = float(text)
+    if not math.isfinite(number):
+        return text
+    if "e" in text or "E" in text:
+        scientific = ScientificFloat(number)
+        scientific.text = text
+        return scientific
+    return number
+
+
+def json_constant(name: str) -> str | None:
+    """For `json`: NaN, with which Python says that something is missing, is null; an infinity is its own name."""
+    return None if name == "NaN" else name
+
+
+JSON: Final = json.JSONDecoder(parse_float=json_float, parse_constant=json_constant)
+"""Reads JSON as Python and R write it."""
+
+
+def typed(record: Mapping[str, Any], *, from_table: bool = False) -> Typed:
+    """Give a record the names and types of the API.
+
+    Args:
+        record: what a file holds of one post, under any of the names of `ALIASES`; names are matched as they are.
+        from_table: the values are the text of cells: whatever is a missing marker is None, not in typed fields alone,
+            and what looks like a nested value is one.
+
+    Raises:
+        BrokenRecordError: it is no post; the message names the field.
+    """
+    if exceeds_levels(record):
+        raise BrokenRecordError(TOO_DEEP)
+    submission = dict(record)
+    _rename(submission)
+    emptied: list[str] = []
+    if from_table:
+        for name, value in submission.items():
+            if name not in _TEXTS and isinstance(value, str) and is_missing(value):
+                submission[name] = None
+            elif isinstance(value, str) and name not in _NESTED and _OBJECTS.match(value):
+                with contextlib.suppress(ValueError):
+                    submission[name] = literal(value)
+    created_at = _require(submission)
+    _type_fields(submission, emptied)
+    parents = submission.get("crosspost_parent_list")
+    for parent in parents if isinstance(parents, list) else []:
+        if isinstance(parent, dict):
+            _type_fields(parent, emptied)
+    return Typed(submission, created_at, emptied)
+
+
+def is_missing(text: str) -> bool:
+    """Whether a cell holds one of the markers of a missing value."""
+    return len(text) < 8 and text.strip().lower() in _MISSING
+
+
+def exceeds_levels(value: Any, most: int = MOST_LEVELS) -> bool:
+    """Whether arrays and objects lie more than `most` deep in each other."""
+    level = [value]
+    for _ in range(most):
+        level = [
+            inner
+            for outer in level
+            for inner in (outer.values() if isinstance(outer, Mapping) else outer)
+            if isinstance(inner, (dict, list))
+        ]
+        if not level:
+            return False
+    return True
+
+
+def moment(value: Any, *, day_is_enough: bool = False) -> datetime:
+    """A time as any file says it, aware, in UTC.
+
+    Epoch seconds, milli-, micro- or nanoseconds as a number or as text, or ISO 8601, with a blank or a T, where no zone
+    means UTC. A day alone is one only where that is enough.
+
+    Raises:
+        ValueError: it is none, lies outside the years 2005 to 2099, or has lost digits; the message says which.
+    """
+    if isinstance(value, ScientificFloat):
+        return moment(value.text)
+    if isinstance(value, str):
+        text = value.strip()
+        scientific = _SCIENTIFIC.fullmatch(text)
+        if scientific and len(scientific[1] or "") < int(scientific[2][:4]):
+            raise ValueError("is rounded: scientific notation has lost the digits of a time")
+        if not _NUMBER.fullmatch(text):
+            return _iso(text, day_is_enough=day_is_enough)
+        value = text
+    if not isinstance(value, str | int | float) or isinstance(value, bool):
+        raise ValueError("is no time")
+    try:
+        number = float(value)
+    except OverflowError:
+        number = math.inf
+    for unit in _UNITS:
+        found = parse_created_utc(number / unit)
+        if found is not None:
+            return found
+    raise ValueError("is no time between 2005 and 2099")
+
+
+def literal(text: str) -> Any:
+    """The value that JSON, or the repr of Python, says.
+
+    Raises:
+        ValueError: it is neither, or lies deeper than `MOST_LEVELS`.
+    """
+    value: Any = text
+    for _ in range(2):  # text in JSON in a cell is JSON again where a table went through a database
+        if not isinstance(value, str):
+            break
+        try:
+            value = JSON.decode(value)
+        except (ValueError, RecursionError):
+            try:
+                value = JSON.decode(_python_as_json(value))
+            except (ValueError, RecursionError):
+                raise ValueError("neither JSON nor a Python literal") from None
+    if isinstance(value, str) or (isinstance(value, dict | list) and exceeds_levels(value)):
+        raise ValueError("neither JSON nor a Python literal")
+    return value
+
+
+def _python_as_json(text: str) -> str:
+    """The repr of dictionaries, lists and tuples as JSON; `ast` would take a hundred times the memory of the text."""
+    return _PYTHON.sub(_token_as_json, text)
+
+
+def _token_as_json(token: re.Match[str]) -> str:
+    single, double, word, bracket, unclosed = token.groups()
+    if unclosed:
+        raise ValueError("neither JSON nor a Python literal")
+    if word:
+        return _WORDS[word]
+    if bracket:
+        return "[" if bracket == "(" else "]"
+    content = single if single is not None else double
+    return "" if content is None else json.dumps(_ESCAPE.sub(_unescaped, content) if "\\" in content else content)
+
+
+def _unescaped(escape: re.Match[str]) -> str:
+    code = escape[1] or escape[2] or escape[3]
+    if code:
+        return chr(int(code, 16)) if int(code, 16) <= sys.maxunicode else "\ufffd"
+    return _ESCAPED.get(escape[4], escape[4])
+
+
+def _rename(submission: dict[str, Any]) -> None:
+    """Give the fields the names of the API, where a record has them under others."""
+    for name, others in ALIASES.items():
+        if _has(submission.get(name)):
+            continue
+        for other in others:
+            if _has(submission.get(other)):
+                # A name that is not the API's is not kept beside the right one: what it holds may be a person.
+                submission[name] = submission[other] if other in _OF_API else submission.pop(other)
+                break
+    post_id = submission.get("id")
+    if isinstance(post_id, int) and not isinstance(post_id, bool):
+        post_id = str(post_id)  # ids of digits alone, which tables take for numbers
+    found = parse_post_id(post_id.strip() if isinstance(post_id, str) else post_id)
+    full_name = submission.get("name")
+    if found is None and isinstance(full_name, str) and full_name.startswith("t3_"):
+        found = parse_post_id(full_name)
+    if found is None and not _has(post_id) and isinstance(submission.get("permalink"), str):
+        linked = _COMMENTS.search(submission["permalink"])
+        found = linked[1] if linked else None
+    if found is None:
+        raise BrokenRecordError("no usable id" + (f": {_shown(post_id)}" if _has(post_id) else ""))
+    submission["id"] = found
+
+
+def _has(value: Any) -> bool:
+    return value is not None and not (isinstance(value, str) and is_missing(value))
+
+
+def _require(submission: dict[str, Any]) -> datetime:
+    """The time of the post, after a look at the fields without which there is none."""
+    if not isinstance(submission.get("title"), str):
+        raise BrokenRecordError("no title (a line of comments?)")
+    if not _has(submission.get("created_utc")):
+        raise BrokenRecordError("no usable created_utc: it is missing")
+    try:
+        created_at = moment(submission["created_utc"])
+    except ValueError as error:
+        raise BrokenRecordError(f"no usable created_utc: {_shown(submission['created_utc'])} {error}") from None
+    if not _is_epoch(submission["created_utc"]):
+        submission["created_utc"] = created_at.timestamp()
+    try:
+        if "score" in submission:
+            submission["score"] = _score(submission["score"])
+    except _UnusableError as error:
+        raise BrokenRecordError(f"score holds {_shown(submission['score'])}, which {error}") from None
+    return created_at
+
+
+def _type_fields(submission: dict[str, Any], emptied: list[str]) -> None:
+    for name, value in submission.items():
+        kind = _KINDS.get(name)
+        if kind is None or value is None:
+            continue
+        try:
+            submission[name] = None if isinstance(value, str) and is_missing(value) else kind(value)
+        except _UnusableError as error:
+            # What is nested may name people, and what is wrong with it shows in no part of it.
+            shown = f"{len(value):,} characters" if name in _NESTED and isinstance(value, str) else _shown(value)
+            problem = f"{name} holds {shown}, which {error}"
+            if name in _DECISIVE_FLAGS or name in _DECISIVE_NESTED:
+                raise BrokenRecordError(problem) from None
+            submission[name] = None
+            emptied.append(problem)
+
+
+def _flag(value: Any) -> bool:
+    if isinstance(value, bool):
+        return value
+    found = _BOOLEANS.get(value.strip().lower()) if isinstance(value, str) else None
+    if found is None and isinstance(value, int | float) and value in (0, 1):
+        return value == 1
+    if found is None:
+        raise _UnusableError("is neither true nor false")
+    return found
+
+
+def _edited(value: Any) -> Any:
+    """False, or the time of the edit; of some old posts only that there was one."""
+    try:
+        return _flag(value)
+    except _UnusableError:
+        return _epoch(value)
+
+
+def _number(value: Any) -> float:
+    if isinstance(value, bool) or not isinstance(value, int | float | str):
+        raise _UnusableError("is no number")
+    if isinstance(value, str):
+        text = value.strip()
+        if len(text) > _LONGEST_NUMBER or not (_NUMBER.fullmatch(text) or _THOUSANDS.fullmatch(text)):
+            raise _UnusableError("is no number")
+        value = text.replace(",", "")
+    try:
+        number = float(value)
+    except OverflowError:
+        number = math.inf
+    if not math.isfinite(number):
+        raise _UnusableError("is too large")
+    return number
+
+
+def _whole(value: Any) -> int:
+    if isinstance(value, int) and not isinstance(value, bool):
+        return value
+    if isinstance(value, str) and _THREE_ZEROS.fullmatch(value.strip()):
+        raise _UnusableError("may mean thousands or not: write it without dots")
+    number = _number(value)
+    if number != int(number):
+        raise _UnusableError("is no whole number")
+    return int(number)
+
+
+def _score(value: Any) -> int | None:
+    if value is None or (isinstance(value, str) and is_missing(value)):
+        return None
+    found = _whole(value)
+    if abs(found) > MOST_SCORE:
+        raise _UnusableError(f"is beyond {MOST_SCORE:,}")
+    return found
+
+
+def _count(value: Any) -> int:
+    found = _whole(value)
+    if not -_INT32 <= found < _INT32:
+        raise _UnusableError("is too large")
+    return found
+
+
+def _ratio(value: Any) -> float:
+    # A comma in a share of upvotes is that of a decimal: "0,97" of spreadsheets in most of Europe.
+    text = value.strip() if isinstance(value, str) else value
+    found = _number(text.replace(",", ".") if isinstance(text, str) and re.fullmatch(r"[01],\d+", text) else text)
+    if not 0 <= found <= 1:
+        raise _UnusableError("is no share between 0 and 1")
+    return found
+
+
+def _epoch(value: Any) -> float | None:
+    if isinstance(value, int | float) and not isinstance(value, bool) and value == 0:
+        return None
+    try:
+        found = moment(value)
+    except ValueError as error:
+        raise _UnusableError(str(error)) from None
+    return value if _is_epoch(value) else found.timestamp()
+
+
+def _is_epoch(value: Any) -> bool:
+    """Whether a time is seconds already."""
+    return isinstance(value, int | float) and not isinstance(value, ScientificFloat) and value < 1e11
+
+
+def _nested(value: Any) -> Any:
+    if not isinstance(value, str):
+        return value
+    try:
+        found = literal(value)
+    except ValueError as error:
+        raise _UnusableError(f"are {error}") from None
+    if not isinstance(found, dict | list):
+        raise _UnusableError("are no array and no object")
+    return found
+
+
+_KINDS: Final[Mapping[str, Callable[[Any], Any]]] = {
+    **dict.fromkeys(_FLAGS, _flag),
+    **dict.fromkeys(_COUNTS, _count),
+    **dict.fromkeys(_MOMENTS, _epoch),
+    **dict.fromkeys(_NESTED, _nested),
+    "created_utc": _epoch,
+    "score": _score,
+    "upvote_ratio": _ratio,
+    "edited": _edited,
+}
+
+
+def _iso(text: str, *, day_is_enough: bool) -> datetime:
+    if _DAY.fullmatch(text) and not day_is_enough:
+        raise ValueError("is a day without a time")
+    try:
+        parsed = datetime.fromisoformat(_SHORT_OFFSET.sub("", text))
+    except (ValueError, OverflowError):
+        raise ValueError("is no time") from None
+    aware = parsed.replace(tzinfo=UTC) if parsed.tzinfo is None else parsed
+    found = parse_created_utc(aware.timestamp())
+    if found is None:
+        raise ValueError("is no time between 2005 and 2099")
+    return found
+
+
+def _shown(value: Any) -> str:
+    text = value if isinstance(value, str) else str(value) if not isinstance(value, dict | list) else "a nested value"
+    return repr(text) if len(text) <= 40 else f"{text[:40]!r}…"
