@@ -17,22 +17,8 @@ from typing import Any, Final
 import pyarrow as pa
 
 from redpop_assets import versions
+from redpop_assets.privacy.submissions import REMOVERS
 from redpop_assets.reddit.image_urls import UNRESOLVED_REASONS, Unresolved, original_of, pictures_pending, resolve
-
-REMOVERS: Final = frozenset(
-    {
-        "deleted",
-        "author",
-        "moderator",
-        "reddit",
-        "automod_filtered",
-        "content_takedown",
-        "copyright_takedown",
-        "anti_evil_ops",
-        "community_ops",
-        "legal",
-    }
-)
 
 REASONS: Final = UNRESOLVED_REASONS | {
     "promoted",

@@ -10,6 +10,8 @@ from typing import Any, Final
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from redpop_assets.privacy.author_key import AuthorKey
+from redpop_assets.privacy.submissions import pseudonymise
 from redpop_assets.reddit.archives import ArchivedPost, BrokenLine, Chunk, Position, is_prefix
 from redpop_assets.reddit.archives import read as read_archive
 from redpop_assets.reddit.cleaning import parse_post_id, removal
@@ -18,9 +20,7 @@ from redpop_assets.reddit.records import (
     OBSERVATIONS,
     SIGHTINGS,
     SUBMISSIONS,
-    AuthorKey,
     observation_rows,
-    pseudonymise,
     sighting_rows,
     submission_rows,
 )

@@ -13,9 +13,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from redpop_assets import versions
+from redpop_assets.privacy.submissions import REMOVERS
 from redpop_assets.reddit.cleaning import (
     REASONS,
-    REMOVERS,
     Post,
     Rejection,
     clean,
