@@ -12,7 +12,7 @@ HARVEST: Final = "2"
 FORGETTING: Final = "1"
 """`redpop_assets.storage.forgetting`: raise it when something else would be forgotten."""
 
-CLEANING: Final = "2"
+CLEANING: Final = "3"
 """`redpop_assets.reddit.cleaning`: raise it whenever a rule, or the resolution of image URLs, gives another result."""
 
 DOWNLOAD: Final = "1"

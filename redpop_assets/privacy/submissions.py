@@ -34,13 +34,13 @@ REMOVERS: Final = frozenset(
 """Who takes posts down, in the words of Reddit and of its dumps."""
 
 
-def pseudonymise(submission: Mapping[str, Any], key: AuthorKey) -> dict[str, Any]:
+def pseudonymise(submission: Mapping[str, Any], key: AuthorKey | Digest) -> dict[str, Any]:
     """What is kept of a submission of the Reddit API or of an archive, in the order of its fields.
 
     Accounts are hashes: whole where a field names one, and inside addresses, communities and what people wrote
     (`redpop_assets.privacy.names`). To what came out of it, it can be applied again and changes nothing.
     """
-    kept: dict[str, Any] = _kept(submission, _SUBMISSION, key.digest)
+    kept: dict[str, Any] = _kept(submission, _SUBMISSION, key.digest if isinstance(key, AuthorKey) else key)
     return kept
 
 
