@@ -3,9 +3,11 @@
 A field that is not listed here is left out. Only text can name somebody, so every text has one of few shapes: an
 account, which is hashed; a word of a short list, an id, a number or a date; an address; or what somebody wrote. A value
 of another shape, which may hold anything, keeps no more than its kind: an object and a list become empty ones, a text
-becomes its hash, so that what reads it refuses it as before.
+becomes its hash, so that what reads it refuses it as before. Objects and lists may come as text, as tables have them.
 """
 
+import ast
+import json
 import re
 from collections.abc import Callable, Mapping
 from typing import Any, Final
@@ -58,6 +60,20 @@ def _kept(value: Any, shape: Shape, digest: Digest) -> Any:
     return value if type(value) in _NAMELESS else shape(value, digest)
 
 
+def _opened(value: Any) -> Any:
+    """An object or a list that came as text, as a table has it: JSON, or as Python prints it."""
+    if not isinstance(value, str) or value.lstrip()[:1] not in ("{", "["):
+        return value
+    for read in (json.loads, ast.literal_eval):
+        try:
+            found = read(value)
+            json.dumps(found, allow_nan=False)
+        except (ValueError, TypeError, SyntaxError, RecursionError, MemoryError):
+            continue
+        return found
+    return value
+
+
 def _text_of(hide: Callable[[str, Digest], str | None]) -> Shape:
     def keep(value: Any, digest: Digest) -> Any:
         hidden = hide(value, digest) if isinstance(value, str) else None
@@ -77,6 +93,7 @@ def _words(*known: str) -> Shape:
 
 def _record(fields: Mapping[str, Shape]) -> Shape:
     def keep(value: Any, digest: Digest) -> Any:
+        value = _opened(value)
         if not isinstance(value, Mapping):
             return _other_shape(value, digest)
         return {name: _kept(item, fields[name], digest) for name, item in value.items() if name in fields}
@@ -104,9 +121,10 @@ def _post(fields: Mapping[str, Shape]) -> Shape:
 
 def _list(shape: Shape) -> Shape:
     def keep(value: Any, digest: Digest) -> Any:
-        return (
-            [_kept(item, shape, digest) for item in value] if isinstance(value, list) else _other_shape(value, digest)
-        )
+        value = _opened(value)
+        if not isinstance(value, list):
+            return _other_shape(value, digest)
+        return [_kept(item, shape, digest) for item in value]
 
     return keep
 
@@ -115,6 +133,7 @@ def _map(key: str, shape: Shape) -> Shape:
     compiled = re.compile(key, re.ASCII)
 
     def keep(value: Any, digest: Digest) -> Any:
+        value = _opened(value)
         if not isinstance(value, Mapping):
             return _other_shape(value, digest)
         return {name: _kept(item, shape, digest) for name, item in value.items() if compiled.fullmatch(name)}
@@ -213,7 +232,7 @@ _META: Final = _record(
         "was_initially_deleted": _PLAIN,
     }
 )
-_FIELDS: Final[Mapping[str, Shape]] = {
+_FIELDS: Final[dict[str, Shape]] = {
     "id": _POST_ID,
     "name": _POST_ID,
     "author": _PERSON,

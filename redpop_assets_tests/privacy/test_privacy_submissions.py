@@ -235,6 +235,20 @@ def test_a_value_of_another_shape_is_refused_as_before():
         assert (outcome.reason, outcome.detail) == ("malformed", "over_18")
 
 
+@pytest.mark.parametrize("write", [json.dumps, repr])
+def test_objects_and_lists_may_come_as_text(write):
+    names = ("gallery_data", "media_metadata", "preview", "crosspost_parent_list", "all_awardings")
+    post = SHAPES["crosspost"]
+    assert pseudonymise(post | {name: write(post[name]) for name in names}, KEY) == pseudonymise(post, KEY)
+
+
+@pytest.mark.parametrize(
+    "text", ["[" * 100_000, "{'x': 1e999}", '{"x": NaN}', "[b'x']", "[1, {2}]", "{", "[x for x in y]"]
+)
+def test_text_that_is_no_object_is_hashed(text):
+    assert DIGEST.fullmatch(pseudonymise({"preview": text}, KEY)["preview"])
+
+
 def test_fields_keep_their_order_and_the_submission_is_left_alone():
     before = copy.deepcopy(POST)
     hidden = pseudonymise(POST, KEY)
