@@ -4,8 +4,8 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
+from redpop_assets.privacy.author_key import AuthorKey
 from redpop_assets.reddit.imports import import_archive
-from redpop_assets.reddit.records import AuthorKey
 from redpop_assets.runs import materialize, report_import
 
 pytestmark = pytest.mark.end_to_end

@@ -6,8 +6,8 @@ from datetime import UTC, datetime
 import pytest
 import zstandard
 
+from redpop_assets.privacy.author_key import AuthorKey
 from redpop_assets.reddit.imports import import_archive
-from redpop_assets.reddit.records import AuthorKey
 
 pytestmark = pytest.mark.end_to_end
 

@@ -13,7 +13,7 @@ import pytest
 from typer.testing import CliRunner
 
 from redpop_assets.cli.app import app
-from redpop_assets.reddit.records import AuthorKey
+from redpop_assets.privacy.author_key import AuthorKey
 from redpop_assets.sandbox.clock import Clock
 from redpop_assets.sandbox.server import running
 from redpop_assets.sandbox.world import World

@@ -134,8 +134,8 @@ def _stray_files(warehouse: "Warehouse", images: "ImageStore") -> int:
 
 def _harvest(work: Work, config: HarvestConfig) -> Mapping[str, Metadata]:
     """Read Reddit as the configuration says; returns for each table what is to be said of it."""
+    from redpop_assets.privacy.author_key import AuthorKey
     from redpop_assets.reddit.harvest import Harvest, Reread
-    from redpop_assets.reddit.records import AuthorKey
 
     settings = work.settings
     key = AuthorKey.load_or_create(settings.home / "author.key")

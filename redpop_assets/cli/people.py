@@ -22,7 +22,7 @@ def forget(
     yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask first.")] = False,
 ) -> None:
     """Erase posts from every table and file, for ever; only tombstones stay, so that nothing stores them again."""
-    from redpop_assets.reddit.records import AuthorKey
+    from redpop_assets.privacy.author_key import AuthorKey
     from redpop_assets.resources import open_warehouse
     from redpop_assets.settings import load_settings
     from redpop_assets.storage import forgetting
@@ -98,7 +98,7 @@ def new_author_key(
     yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask first.")] = False,
 ) -> None:
     """Replace the key that hides author names; with the old one nobody can be recognised in the warehouse any more."""
-    from redpop_assets.reddit.records import AuthorKey
+    from redpop_assets.privacy.author_key import AuthorKey
     from redpop_assets.resources import open_warehouse
     from redpop_assets.settings import load_settings
     from redpop_assets.storage.forgetting import unlink_authors

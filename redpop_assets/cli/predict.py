@@ -26,7 +26,7 @@ def predict(
     """Expected score of a picture and a title that are not posted yet, its range, and where that stands."""
     from redpop_assets.cli.pages.forecast import as_json, print_forecasts
     from redpop_assets.images.decode import ImageRejected, open_rgb
-    from redpop_assets.reddit.records import AuthorKey
+    from redpop_assets.privacy.author_key import AuthorKey
     from redpop_assets.refresh.draft import forecast
     from redpop_assets.refresh.new_post import NewPost
     from redpop_assets.resources import judges_of, open_warehouse

@@ -13,16 +13,16 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from redpop_assets.errors import RedditError, SettingsError
+from redpop_assets.privacy.author_key import AuthorKey
+from redpop_assets.privacy.submissions import pseudonymise
 from redpop_assets.reddit.client import ITEMS_PER_REQUEST, RedditClient
 from redpop_assets.reddit.listings import InfoPage, Listing, Page
 from redpop_assets.reddit.plan import ONCE_A_DAY, REDDIT, Maturation, PlannedListing, tolerance
 from redpop_assets.reddit.records import (
     LISTING_READS,
     PRESENCE,
-    AuthorKey,
     created_at,
     observation_rows,
-    pseudonymise,
     shown_ids,
     sighting_rows,
     submission_rows,
@@ -461,7 +461,7 @@ class Harvest:
         doubted: Collection[str],
     ) -> None:
         """Append readings of posts asked for, and which of them are missing."""
-        found = {post["id"]: post for post in page.submissions if post["id"] in page.requested}
+        found = {post["id"]: pseudonymise(post, self._key) for post in page.submissions if post["id"] in page.requested}
         rows = observation_rows(found.values(), subreddit=self.subreddit, observed_at=page.observed_at, endpoint="info")
         now = zip(*(rows.column(name).to_pylist() for name in _STATE), strict=True)
         changed = [post_id for post_id, *state in now if post_id not in states or states[post_id] != tuple(state)]
@@ -470,8 +470,7 @@ class Harvest:
             known = _present(writer, "raw.submissions", page.requested)
             kept = pc.is_in(rows["post_id"], pa.array(sorted(known.intersection(changed)), pa.string()))
             self.new_observations += writer.append("raw.observations", rows.filter(kept))
-            shown = [pseudonymise(found[post_id], self._key) for post_id in known & found.keys()]
-            revise(writer, (Reading(submission, page.observed_at) for submission in shown))
+            revise(writer, (Reading(found[post_id], page.observed_at) for post_id in known & found.keys()))
             self._mark(
                 writer,
                 page.observed_at,

@@ -10,6 +10,9 @@ from typing import Any, Final
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from redpop_assets.privacy.author_key import AuthorKey
+from redpop_assets.privacy.names import in_text
+from redpop_assets.privacy.submissions import pseudonymise
 from redpop_assets.reddit.archives import ArchivedPost, BrokenLine, Chunk, Position, is_prefix
 from redpop_assets.reddit.archives import read as read_archive
 from redpop_assets.reddit.cleaning import parse_post_id
@@ -18,9 +21,7 @@ from redpop_assets.reddit.records import (
     OBSERVATIONS,
     SIGHTINGS,
     SUBMISSIONS,
-    AuthorKey,
     observation_rows,
-    pseudonymise,
     sighting_rows,
     submission_rows,
 )
@@ -153,7 +154,7 @@ def import_archive(
         ArchiveError: as `archives.read`; chunks before it are kept.
     """
     names = (subreddits,) if isinstance(subreddits, str) else subreddits
-    done = _Pass(path, sorted({name.lower() for name in names}), observed_at)
+    done = _Pass(path, sorted({name.lower() for name in names}), observed_at, key)
     done.go_on_from(warehouse)
     chunk = None
     for chunk in read_archive(
@@ -186,7 +187,7 @@ def import_archive(
 class _Pass:
     """One pass over a file for some communities, which may take several runs."""
 
-    def __init__(self, path: Path, subreddits: list[str], observed_at: datetime | None) -> None:
+    def __init__(self, path: Path, subreddits: list[str], observed_at: datetime | None, key: AuthorKey) -> None:
         self.subreddits = subreddits
         self.imported = {name: Imported() for name in subreddits}
         self.rules: set[str] = set()
@@ -194,6 +195,8 @@ class _Pass:
         # Counted by the runs before this one.
         self.broken_before = self.other_before = 0
         self._path = path
+        # What somebody posted is downloaded as u_NAME_posts.jsonl.
+        self._file = in_text(path.name, key.digest)
         self._observed_at = naive_utc(observed_at) if observed_at else None
         self._started_at = utc_now()
 
@@ -203,7 +206,7 @@ class _Pass:
             return
         rows = warehouse.query(
             _INTERRUPTED,
-            {"file": self._path.name, "subreddits": self.subreddits, "observed_at": self._observed_at},
+            {"file": self._file, "subreddits": self.subreddits, "observed_at": self._observed_at},
         ).to_pylist()
         if not rows:
             return
@@ -222,7 +225,7 @@ class _Pass:
     def store(self, chunk: Chunk, warehouse: Warehouse, key: AuthorKey) -> None:
         """Append the posts of a chunk, and note where it ends, in one transaction."""
         posts = [_Post.of(row, self.subreddits[0], key) for row in chunk.rows]
-        origin = f"archive:{self._path.name}"
+        origin = f"archive:{self._file}"
         tables = _tables(posts, origin)
         ids = {post.post_id for post in posts}
         self.rules.update(row.observed_at_rule for row in chunk.rows)
@@ -253,7 +256,7 @@ class _Pass:
         place = chunk.position
         counts = list(self.imported.values())
         shared: dict[str, Any] = {
-            "file": self._path.name,
+            "file": self._file,
             "subreddits": self.subreddits,
             "bytes": place.bytes_total,
             "bytes_read": place.bytes_read,

@@ -1,27 +1,18 @@
-"""From raw submission objects to rows of the raw tables: people become keyed hashes, loose JSON becomes typed columns.
+"""From submission objects, without names of people by now, to rows of the raw tables: loose JSON becomes typed columns.
 
 Rows keep the partition they were asked for, in lower case, whatever community the object names: a promoted post names
 none, and what does not belong is for the cleaning to reject with a reason. Nothing here talks to a network.
 """
 
-import contextlib
-import hashlib
-import hmac
 import json
 import math
-import os
-import re
-import secrets
-import tempfile
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
-from pathlib import Path
-from typing import Any, Self
+from typing import Any
 
 import pyarrow as pa
 
-from redpop_assets.errors import SettingsError
+from redpop_assets.privacy.names import DELETED
 from redpop_assets.reddit.listings import Page
 from redpop_assets.storage.arrow import naive_utc
 
@@ -93,104 +84,7 @@ PRESENCE = pa.schema(
     ]
 )
 
-DELETED = "[deleted]"
-"""What Reddit shows instead of the author once the account, or its link to the post, is gone."""
-
-_PEOPLE = ("author", "author_fullname", "approved_by", "banned_by", "removed_by", "mod_reason_by")
-_PEOPLE_OF_COLLECTIONS = ("author_name", "author_id")
-_REPORTS = ("mod_reports", "mod_reports_dismissed", "user_reports", "user_reports_dismissed")
-_LINKS = ("subreddit", "subreddit_name_prefixed", "permalink", "url", "url_overridden_by_dest", "domain")
-_KEY_BYTES = 32
 _INT32 = 2**31
-
-
-@dataclass(frozen=True)
-class AuthorKey:
-    """The secret that turns names of people into hashes; one per deployment.
-
-    Without the key nobody can tell whose hash it is, not even by hashing every known name. With the same key, one
-    author's posts stay together, which splits without leaks need. A lost key unlinks old posts from new ones.
-    """
-
-    secret: bytes = field(repr=False)
-
-    @classmethod
-    def load_or_create(cls, path: Path) -> Self:
-        """Read the key file, or make it with 32 random bytes, readable by its owner only.
-
-        Raises:
-            SettingsError: the file cannot be read or made, or holds no key.
-        """
-        try:
-            if not path.exists():
-                _write_once(path, secrets.token_bytes(_KEY_BYTES))
-            secret = path.read_bytes()
-            if path.stat().st_mode & 0o077:
-                path.chmod(0o600)
-        except OSError as error:
-            raise SettingsError(f"The key that hides author names cannot be kept in {path}: {error}") from error
-        if len(secret) != _KEY_BYTES:
-            raise SettingsError(
-                f"{path} holds no key ({len(secret)} bytes instead of {_KEY_BYTES}): restore it from a backup. If "
-                "there is none, delete it; known authors then count as new ones."
-            )
-        return cls(secret)
-
-    def digest(self, name: str) -> str:
-        """The first 32 hex digits of HMAC-SHA256 (RFC 2104) of the name, whose case does not matter."""
-        message = name.lower().encode("utf-8", "surrogatepass")
-        return hmac.new(self.secret, message, hashlib.sha256).hexdigest()[:32]
-
-    def digests(self, name: str) -> list[str]:
-        """Under what hashes an account may be stored: its own, and those that imports of former versions gave to
-        spellings such as `u/name`, which tables have."""
-        return [self.digest(f"{before}{name}") for before in ("", "u/", "/u/", "/user/", " ")]
-
-
-def pseudonymise(submission: dict[str, Any], key: AuthorKey) -> dict[str, Any]:
-    """A copy of a raw submission in which people are keyed hashes; to be applied once, to the object as Reddit sent it.
-
-    Hashed: `author`, `author_fullname`; the moderators in `approved_by`, `banned_by`, `removed_by`, `mod_reason_by` and
-    in the report lists; the givers in `awarders`; the authors of `collections`; and all of these in the posts of
-    `crosspost_parent_list`. Where a post lives on a profile (`u_<name>`), the name in its community, permalink, domain
-    and URLs as well.
-
-    Unchanged: everything else, the order of the keys, `[deleted]`, null, and values that are no text (a spam filter
-    shows as `banned_by: true`). Free text that a person wrote (title, body, flair) is content and may name anybody;
-    so may the creator that a video host reports in `media`.
-    """
-    profiles = _profiles(submission)
-    names = "|".join(map(re.escape, profiles))
-    profile = re.compile(rf"(?<![\w-])(u_|u/|user/|self\.u_|self\.)({names})(?![\w-])", re.IGNORECASE)
-
-    def hide(value: Any) -> Any:
-        return key.digest(value) if isinstance(value, str) and value not in ("", DELETED) else value
-
-    def hide_profile(value: Any) -> Any:
-        if not profiles or not isinstance(value, str):
-            return value
-        return profile.sub(lambda match: match[1] + key.digest(match[2]), value)
-
-    def hide_report(report: Any) -> Any:
-        # [reason, moderator] or, from users, who stay anonymous, [reason, how often]
-        return [report[0], *map(hide, report[1:])] if isinstance(report, list) and report else report
-
-    def hide_collection(collection: Any) -> Any:
-        return _with(collection, dict.fromkeys(_PEOPLE_OF_COLLECTIONS, hide))
-
-    def hide_post(post: Any) -> Any:
-        return _with(post, changes)
-
-    changes: dict[str, Callable[[Any], Any]] = {
-        **dict.fromkeys(_PEOPLE, hide),
-        **dict.fromkeys(_LINKS, hide_profile),
-        **dict.fromkeys(_REPORTS, _each(hide_report)),
-        "awarders": _each(hide),
-        "collections": _each(hide_collection),
-        "crosspost_parent_list": _each(hide_post),
-    }
-    hidden: dict[str, Any] = _with(submission, changes)
-    return hidden
 
 
 def submission_rows(
@@ -242,7 +136,7 @@ def observation_rows(
     A value that is absent, null, or not of its column's kind is NULL. Numbers may be numeric text, as in archives.
 
     Args:
-        submissions: submission objects with an `id`, pseudonymised or not.
+        submissions: pseudonymised submission objects with an `id`.
         subreddit: the partition asked for.
         observed_at: when Reddit answered (aware).
         endpoint: `listing`, `info` or `archive`.
@@ -300,35 +194,6 @@ def shown_ids(submission: dict[str, Any]) -> set[str]:
     )
     found = (submission["id"], submission.get("crosspost_parent"), *originals)
     return {post_id.removeprefix("t3_") for post_id in found if isinstance(post_id, str)}
-
-
-def _write_once(path: Path, secret: bytes) -> None:
-    """Make the file whole or not at all; if another process is first, its file stays."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.NamedTemporaryFile(dir=path.parent) as draft:  # mode 0600
-        draft.write(secret)
-        draft.flush()
-        os.fsync(draft.fileno())
-        with contextlib.suppress(FileExistsError):
-            os.link(draft.name, path)
-
-
-def _profiles(submission: dict[str, Any]) -> list[str]:
-    """Names of the people on whose profile the post or the post it copies lives."""
-    parents = submission.get("crosspost_parent_list")
-    posts = [submission, *(parents if isinstance(parents, list) else [])]
-    communities = [post.get("subreddit") for post in posts if isinstance(post, dict)]
-    return [name[2:] for name in communities if isinstance(name, str) and re.match("u_.", name, re.I)]
-
-
-def _with(value: Any, changes: dict[str, Callable[[Any], Any]]) -> Any:
-    if not isinstance(value, dict):
-        return value
-    return {name: changes[name](item) if name in changes else item for name, item in value.items()}
-
-
-def _each(change: Callable[[Any], Any]) -> Callable[[Any], Any]:
-    return lambda value: [change(item) for item in value] if isinstance(value, list) else value
 
 
 def _first_of_each(submissions: Iterable[dict[str, Any]]) -> dict[str, dict[str, Any]]:

@@ -11,9 +11,10 @@ import hmac
 import json
 import re
 import secrets
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Final
+from functools import partial
+from typing import Any, Final
 
 import pyarrow as pa
 
@@ -51,15 +52,20 @@ SELECT post_id FROM raw.submissions
 WHERE replace(json->>'crosspost_parent', 't3_', '') IN (SELECT unnest($ids))
     OR len(list_intersect(json->>'$.crosspost_parent_list[*].id', $ids)) > 0
 """
-# The fields that records.pseudonymise hashes and that an app-only client can be shown.
-_ALL_DIGESTS = """
+_POSTS_OF = """
+SELECT post_id FROM raw.submissions
+WHERE $author IN ((json->>'author'), (json->>'author_fullname'))
+    OR list_contains(json->>'$.crosspost_parent_list[*].author', $author)
+    OR contains(json->>'url', $author) OR contains(json->>'url_overridden_by_dest', $author)
+ORDER BY post_id
+"""
+# Where privacy.submissions puts a hash: it is a whole value, or follows one of these marks.
+_MARKS = r"(?i:u/|user/|u_|t2_|self\.)"
+_ALL_DIGESTS = f"""
 SELECT DISTINCT digest FROM (
-    SELECT unnest(flatten([
-        [json->>'author', json->>'author_fullname', json->>'approved_by', json->>'banned_by', json->>'removed_by'],
-        json->>'$.crosspost_parent_list[*].author',
-        json->>'$.crosspost_parent_list[*].author_fullname'
-    ])) AS digest FROM raw.submissions
-) WHERE regexp_full_match(digest, '[0-9a-f]{32}') ORDER BY digest
+    SELECT unnest(regexp_extract_all(json::VARCHAR, '(?:"|{_MARKS})([0-9a-f]{{32}})\\b', 1)) AS digest
+    FROM raw.submissions
+) ORDER BY digest
 """
 # Posts whose newest reading names no author, by Reddit's own answer: a file may lack a name for many reasons.
 _NAMELESS = """
@@ -67,6 +73,13 @@ _NAMELESS = """
     HAVING NOT arg_max_null(author_present, observed_at)
         AND NOT arg_max_null(author_present, observed_at) FILTER (endpoint <> 'archive')
 """
+_TEXTS: Mapping[str, tuple[str, ...]] = {
+    "core.posts": ("post_id", "caption", "flair", "image_urls", "image_captions", "preview_url"),
+    "core.rejected_posts": ("post_id", "detail"),
+    "core.image_fetches": ("url", "url", "canonical_url"),
+}
+"""Table -> its key, and its columns that may hold an account: what people wrote, and where they linked to."""
+
 # Under a post that stands, only a closed account has no name; who deletes a post loses it under that one alone.
 _CLOSED_ACCOUNTS = f"""
 SELECT DISTINCT unnest([json->>'author', json->>'author_fullname']) AS digest
@@ -110,12 +123,11 @@ def due(warehouse: Warehouse, subreddit: str) -> dict[str, str]:
 
 
 def posts_of(warehouse: Warehouse, author: str) -> list[str]:
-    """Ids of all posts by an author (keyed hash of name or of account id), and of crossposts of theirs by others."""
-    rows = warehouse.query(
-        "SELECT post_id FROM raw.submissions WHERE $author IN ((json->>'author'), (json->>'author_fullname')) "
-        "OR list_contains(json->>'$.crosspost_parent_list[*].author', $author) ORDER BY post_id",
-        {"author": author},
-    )
+    """Ids of all posts by an author (keyed hash of name or of account id), and of crossposts of them.
+
+    A crosspost whose original Reddit left out tells by its address alone that this was a post of a profile.
+    """
+    rows = warehouse.query(_POSTS_OF, {"author": author})
     ids: list[str] = rows.column("post_id").to_pylist()
     return ids
 
@@ -228,6 +240,7 @@ def erase_accounts(warehouse: Warehouse, digests: Sequence[str]) -> int:
                 "WHERE regexp_matches(json::VARCHAR, $pattern)",
                 pattern,
             )
+            _rewrite_texts(writer, partial(re.compile(pattern["pattern"]).sub, "[deleted]"))
             for table in _tables_with(warehouse.schema, "author"):
                 writer.erase(f"UPDATE {table} SET author = NULL WHERE author IN (SELECT unnest($digests))", chunk)
             for table in _tables_with(warehouse.schema, "cluster"):
@@ -288,6 +301,7 @@ def unlink_authors(warehouse: Warehouse) -> int:
                 "(SELECT unnest($ids) AS post_id, unnest($texts) AS json) AS m WHERE s.post_id = m.post_id",
                 {"ids": chunk.column("post_id").to_pylist(), "texts": texts},
             )
+        _rewrite_texts(writer, lambda text: _DIGEST_IN_TEXT.sub(lambda match: new.get(match[0], match[0]), text))
         for column in ("author", "cluster"):
             for table in _tables_with(warehouse.schema, column):
                 writer.erase(
@@ -326,6 +340,28 @@ SELECT
         AND post_id IN ({_NAMELESS}))
 """
 """SQL that counts the posts of `$subreddit` that still name an author whom Reddit does not name any more."""
+
+
+def _rewrite_texts(writer: Writer, change: Callable[[str], str]) -> None:
+    """Change the hashes of accounts in the texts of core, which follow a mark there."""
+    for table, (key, *columns) in _TEXTS.items():
+        found = writer.query(
+            f"SELECT {key} AS key, * FROM {table} "
+            f"WHERE regexp_matches(concat_ws(' ', {', '.join(columns)}), '{_MARKS}[0-9a-f]{{32}}')"
+        )
+        for row in found.to_pylist():
+            new = {column: _changed(row[column], change) for column in columns}
+            if "caption" in new:
+                new["caption_sha256"] = hashlib.sha256(new["caption"].encode()).hexdigest()
+            if any(new[column] != row[column] for column in columns):
+                values = ", ".join(f"{column} = ${column}" for column in new)
+                writer.erase(f"UPDATE {table} SET {values} WHERE {key} = $key", {**new, "key": row["key"]})
+
+
+def _changed(value: Any, change: Callable[[str], str]) -> Any:
+    if isinstance(value, list):
+        return [_changed(item, change) for item in value]
+    return change(value) if isinstance(value, str) else value
 
 
 def _with_crossposts(reader: Reader, posts: Mapping[str, str]) -> dict[str, str]:

@@ -14,7 +14,9 @@ dropped or made NOT NULL, a table renamed or dropped, values that are written di
    `CREATE TABLE IF NOT EXISTS`, `ADD COLUMN IF NOT EXISTS`; or say `ALTER TABLE IF EXISTS`.
 4. What somebody wants gone leaves no trace in free blocks if `UPDATE main.warehouse_state SET erasures_pending = TRUE`
    comes last.
-5. A migration that others may have been through is never changed; the next one mends it.
+5. What SQL cannot do is a function in Python that the migrating connection is given
+   (`redpop_assets/storage/names_in_sql.py`). It is part of the migration: what it does to older homes must stay right.
+6. A migration that others may have been through is never changed; the next one mends it.
 
 A test takes the homes that older versions wrote (`redpop_assets_tests/storage/homes/`) through all of them.
 

@@ -20,6 +20,7 @@ from redpop_assets.errors import WarehouseError
 from redpop_assets.storage import durable
 from redpop_assets.storage.live_file import LiveFile, prepare
 from redpop_assets.storage.migrations import Migration, load_migrations
+from redpop_assets.storage.names_in_sql import give_functions
 from redpop_assets.storage.rows import Merged, Params, Reader, Writer
 from redpop_assets.storage.schema import Schema, load_schema
 from redpop_assets.storage.staging import Swept, held_folder, sweep
@@ -194,6 +195,7 @@ class Warehouse:
         conn = duckdb.connect(copy, config=self._file.config())
         try:
             prepare(conn)
+            give_functions(conn, self.published.parent / "author.key")
             self._definitions.migrate(conn)
             conn.execute("CHECKPOINT")
         finally:

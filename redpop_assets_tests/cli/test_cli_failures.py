@@ -21,8 +21,8 @@ from typer.testing import CliRunner
 from redpop_assets.cli.app import app
 from redpop_assets.cli.failures import Commands, sentence
 from redpop_assets.errors import SettingsError
+from redpop_assets.privacy.author_key import AuthorKey
 from redpop_assets.reddit.imports import import_archive
-from redpop_assets.reddit.records import AuthorKey
 from redpop_assets.settings import Settings, variable_of
 from redpop_assets.storage.warehouse import Warehouse
 

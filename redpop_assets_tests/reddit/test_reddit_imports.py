@@ -9,9 +9,9 @@ import pytest
 import zstandard
 
 from redpop_assets.errors import ArchiveError
+from redpop_assets.privacy.author_key import AuthorKey
 from redpop_assets.reddit import archives, imports
 from redpop_assets.reddit.imports import Imported, import_archive
-from redpop_assets.reddit.records import AuthorKey
 from redpop_assets.storage.arrow import arrow_table
 from redpop_assets.storage.warehouse import Warehouse
 from redpop_assets.testing.warehouses import blank_warehouse

@@ -1,5 +1,6 @@
 """Forgetting on the real tables: what goes, what stays, and that the searches find what is left on purpose."""
 
+import hashlib
 import json
 import re
 from datetime import datetime, timedelta
@@ -335,6 +336,60 @@ def test_the_posts_of_an_author_include_crossposts_by_others(home):
     add_post(warehouse, images, "cross1", parent="elsewhere")  # whose parent, by Bert, was never harvested
     add_post(warehouse, images, "other1")
     assert forgetting.posts_of(warehouse, BERT) == ["cross1", "post1"]
+
+
+def test_the_posts_of_an_author_include_crossposts_that_only_their_address_tells(home):
+    warehouse, images = home
+    for post_id, link in (
+        ("cross1", f"/r/u_{BERT}/comments/par01/my_lake/"),
+        ("cross2", f"https://www.reddit.com/user/{BERT}/comments/par02/hill/"),
+        ("other1", f"/r/u_{ANNA}/comments/par03/sea/"),
+    ):
+        add_post(warehouse, images, post_id)
+        submission = {"id": post_id, "author": ANNA, "url": link, "crosspost_parent_list": []}
+        with warehouse.write() as writer:
+            writer.execute("UPDATE raw.submissions SET json = ? WHERE post_id = ?", [json.dumps(submission), post_id])
+    assert forgetting.posts_of(warehouse, BERT) == ["cross1", "cross2"]
+
+
+def mention(warehouse, images):
+    """A post by Anna that mentions Bert wherever people write or link."""
+    add_post(warehouse, images, "post1")
+    json_text = json.dumps({"id": "post1", "author": ANNA, "title": f"Thanks, u/{BERT}!", "selftext": f"t2_{BERT}"})
+    link = f"https://a.b/u/{BERT}/c.jpg"
+    with warehouse.write() as writer:
+        writer.execute("UPDATE raw.submissions SET json = ? WHERE post_id = 'post1'", [json_text])
+        writer.execute(
+            "UPDATE core.posts SET image_urls = [?, 'x'], image_captions = [NULL, ?], preview_url = ?, flair = ?, "
+            "caption = ?", [link, f"by u_{BERT}", link, f"U/{BERT}", f"Thanks, u/{BERT}!"],
+        )  # fmt: skip
+        writer.execute(
+            "UPDATE core.image_fetches SET url = ?, canonical_url = ? WHERE url LIKE '%post1%'", [link, link]
+        )
+        insert(writer, "core.rejected_posts", post_id="post3", detail=f"self.{BERT}")
+
+
+def test_an_account_leaves_the_texts_that_mention_it_and_the_posts_stay(home):
+    warehouse, images = home
+    mention(warehouse, images)
+    forgetting.erase_accounts(warehouse, [BERT])
+    assert BERT not in everything(warehouse)
+    (post,) = warehouse.query("FROM core.posts WHERE post_id = 'post1'").to_pylist()
+    assert post["caption"] == "Thanks, u/[deleted]!"
+    assert post["caption_sha256"] == hashlib.sha256(b"Thanks, u/[deleted]!").hexdigest()
+    assert post["image_captions"] == [None, "by u_[deleted]"]
+    assert post["image_urls"][0] == warehouse.scalar("SELECT url FROM core.image_fetches WHERE url LIKE '%c.jpg'")
+
+
+def test_accounts_that_are_only_mentioned_are_unlinked_too(home):
+    warehouse, images = home
+    mention(warehouse, images)
+    assert forgetting.unlink_authors(warehouse) == 2
+    left = everything(warehouse)
+    assert BERT not in left
+    assert ANNA not in left
+    (new,) = set(re.findall("[uU]/([0-9a-f]{32})", left))
+    assert left.count(new) > 6
 
 
 @settings(max_examples=8, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
