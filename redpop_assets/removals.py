@@ -58,6 +58,7 @@ _WORDS: Final = (
     (re.compile(r"\[ ?removed by reddit\b.*copyright.*\]", re.IGNORECASE), "copyright_takedown"),
     (re.compile(r"\[ ?removed by reddit\b.*\]", re.IGNORECASE), "content_takedown"),
 )
+_LONGEST_WORDS: Final = 500  # characters: Reddit's own have less than 100
 _CATEGORIES_SINCE: Final = datetime(2020, 1, 1, tzinfo=UTC).timestamp()
 
 
@@ -99,6 +100,8 @@ def _by_words(submission: Mapping[str, Any], *names: str) -> str | None:
 
 
 def _remover(text: str) -> str | None:
+    if len(text) > _LONGEST_WORDS:
+        return None
     return next((remover for pattern, remover in _WORDS if pattern.fullmatch(text)), None)
 
 
