@@ -200,14 +200,18 @@ def failures_of(events: Iterable[dg.DagsterEvent]) -> list[Failure]:
         if not event.is_step_failure:
             continue
         error = event.step_failure_data.error
-        innermost = error
-        while innermost is not None and innermost.cause is not None:
-            innermost = innermost.cause
         step = event.step_key or "run"
-        if error is None or innermost is None:
-            failures.append(Failure(step, event.message or "failed"))
-        elif innermost.message.startswith("redpop_assets.errors."):
-            failures.append(Failure(step, innermost.message.partition(": ")[2].strip()))
+        # From what Dagster says of the step inwards, to what the error was raised from.
+        chain = []
+        link = error
+        while link is not None:
+            chain.append(link)
+            link = link.cause
+        ours = next((one for one in chain if one.message.startswith("redpop_assets.errors.")), None)
+        if ours is not None:
+            failures.append(Failure(step, ours.message.partition(": ")[2].strip()))
+        elif error is not None:
+            failures.append(Failure(step, " ".join(chain[-1].message.split()), error.to_string()))
         else:
-            failures.append(Failure(step, " ".join(innermost.message.split()), error.to_string()))
+            failures.append(Failure(step, event.message or "failed"))
     return failures
