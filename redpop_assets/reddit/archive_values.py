@@ -36,6 +36,7 @@ _NUMBER: Final = re.compile(r"[+-]?(?:\d+(?:\.\d*)?|\.\d+)(?:[eE][+-]?\d+)?")
 _THOUSANDS: Final = re.compile(r"[+-]?\d{1,3}(?:,\d{3})+(?:\.\d+)?")
 _THREE_ZEROS: Final = re.compile(r"[+-]?[1-9]\d{0,2}(?:\.\d{3})*\.000")
 _SCIENTIFIC: Final = re.compile(r"[+-]?\d(?:\.(\d*))?[eE]\+?(\d+)")
+_NUMERIC: Final = re.compile(r"[\d\s.,:+%/eETZ-]{1,40}|[+-]?(?:inf|infinity)", re.IGNORECASE)
 _DAY: Final = re.compile(r"\d{4}-?\d\d-?\d\d")
 _SHORT_OFFSET: Final = re.compile(r"(?<=\d)\s*(?:UTC|GMT)$|(?<=[+-]\d\d)$", re.IGNORECASE)
 # An object, or a list of them, in a cell of any name.
@@ -332,9 +333,7 @@ def _type_fields(submission: dict[str, Any], emptied: list[str]) -> None:
         try:
             submission[name] = None if isinstance(value, str) and is_missing(value) else kind(value)
         except _UnusableError as error:
-            # What is nested may name people, and what is wrong with it shows in no part of it.
-            shown = f"{len(value):,} characters" if name in _NESTED and isinstance(value, str) else _shown(value)
-            problem = f"{name} holds {shown}, which {error}"
+            problem = f"{name} holds {_shown(value)}, which {error}"
             if name in _DECISIVE_FLAGS or name in _DECISIVE_NESTED:
                 raise BrokenRecordError(problem) from None
             submission[name] = None
@@ -467,5 +466,8 @@ def _iso(text: str, *, day_is_enough: bool) -> datetime:
 
 
 def _shown(value: Any) -> str:
-    text = value if isinstance(value, str) else str(value) if not isinstance(value, dict | list) else "a nested value"
-    return repr(text) if len(text) <= 40 else f"{text[:40]!r}…"
+    """How a message calls a value: as it stands if it looks like a number or a time; another one may name a person."""
+    if isinstance(value, dict | list):
+        return "a nested value"
+    text = str(value)
+    return repr(text) if _NUMERIC.fullmatch(text) else f"{len(text):,} characters"

@@ -102,6 +102,7 @@ class Chunk:
 
 BROKEN_SAMPLES: Final = 20
 
+_OTHER_KINDS: Final = frozenset({"t1", "t2", "t4", "t5", "t6", "more", "Listing"})
 _LISTINGS: Final = frozenset({"new", "hot", "rising", "top", "controversial"})
 _TIME_FILTERS: Final = frozenset({"hour", "day", "week", "month", "year", "all"})
 _FILTERED_LISTINGS: Final = frozenset({"top", "controversial"})
@@ -674,7 +675,8 @@ def _json_row(record: Any) -> _Row:
     if not isinstance(data, dict) or "id" in record:
         return _row(record, record)
     if record.get("kind", "t3") != "t3":
-        raise BrokenRecordError(f"kind {record['kind']!r} is no submission")
+        kind = next((kind for kind in _OTHER_KINDS if kind == record["kind"]), "that Reddit does not have")
+        raise BrokenRecordError(f"a thing of a kind {kind}, not a submission")
     return _row(data, record)
 
 

@@ -262,3 +262,13 @@ def test_whatever_a_record_holds_it_is_typed_or_refused(found):
         assert again.submission == outcome.submission
         assert again.emptied == []
         json.dumps(outcome.submission, allow_nan=False)
+
+
+@pytest.mark.parametrize("name", ["score", "created_utc", "over_18", "gallery_data", "id", "num_comments"])
+def test_no_message_repeats_a_text_that_may_name_somebody(name):
+    try:
+        said = typed(record(**{name: "Jane Roe /u/Jane_Roe"})).emptied
+    except BrokenRecordError as error:
+        said = [str(error)]
+    assert said
+    assert "Jane" not in str(said)
