@@ -31,9 +31,7 @@ def deployment(deploy):
 def bring_in(deployment, path, name, **options):
     with deployment.environment() as settings:
         key = AuthorKey.load_or_create(settings.home / "author.key")
-        report = import_archive(path, name, deployment.warehouse, key, **options)
-        report_import(settings, name.lower(), path.name)
-    return report
+        return import_archive(path, name, deployment.warehouse, key, **options)
 
 
 @pytest.fixture(scope="module")
@@ -76,7 +74,8 @@ def test_an_import_is_a_materialization_that_dagster_knows(reports, deployment):
     import dagster as dg
 
     assert reports
-    with deployment.instance() as (_, instance):
+    with deployment.instance() as (settings, instance):
+        report_import(settings, "pics", "pics.csv.gz")
         for table in ("submissions", "observations"):
             (record,) = instance.fetch_materializations(
                 dg.AssetRecordsFilter(dg.AssetKey(["raw", table]), asset_partitions=["pics"]), limit=1

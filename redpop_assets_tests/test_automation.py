@@ -31,12 +31,15 @@ OF_SCORES = {f"features/{table}" for table in ("author_features", "community_fea
 
 
 class Evaluations:
-    """Evaluates the conditions of a deployment tick after tick; each tick sees what happened since the last one."""
+    """Evaluates the conditions of a deployment tick after tick; each tick sees what happened since the last one.
 
-    def __init__(self, instance, settings):
+    `cursor` is where the evaluations of another one ended, whose history this deployment has; None to begin.
+    """
+
+    def __init__(self, instance, settings, cursor=None):
         self.instance = instance
         self.defs = build_defs(settings)
-        self.cursor = None
+        self.cursor = cursor
 
     def tick(self, at: datetime | None = None) -> set[tuple[str, str | None]]:
         """(asset, partition) pairs that are requested, now or at another time."""
@@ -58,6 +61,15 @@ def copied(pipeline, tmp_path):
     return pipeline.deployment.copy(tmp_path / "home")
 
 
+@pytest.fixture(scope="module")
+def settled(pipeline):
+    """The cursor after a first tick, which requests nothing."""
+    with pipeline.deployment.instance() as (settings, instance):
+        evaluations = Evaluations(instance, settings)
+        assert evaluations.tick() == set()
+        return evaluations.cursor
+
+
 def change_a_label(deployment, subreddit, instance):
     """An older reading turns up, from the very day the label is due, and the labels are made again."""
     with deployment.warehouse.write() as writer:
@@ -73,10 +85,9 @@ def change_a_label(deployment, subreddit, instance):
     assert run.metadata["core/labels"]["rows_changed"] >= 1
 
 
-def test_equal_data_request_nothing(copied):
+def test_equal_data_request_nothing(copied, settled):
     with copied.instance() as (settings, instance):
-        evaluations = Evaluations(instance, settings)
-        assert evaluations.tick() == set()
+        evaluations = Evaluations(instance, settings, settled)
         for name in settings.partitions:
             run = copied.run(name, "group:raw", instance)
             assert run.success
@@ -84,10 +95,9 @@ def test_equal_data_request_nothing(copied):
         assert evaluations.tick() == set()
 
 
-def test_new_labels_request_what_follows_from_labels_in_that_partition_and_then_the_marts(copied):
+def test_new_labels_request_what_follows_from_labels_in_that_partition_and_then_the_marts(copied, settled):
     with copied.instance() as (settings, instance):
-        evaluations = Evaluations(instance, settings)
-        evaluations.tick()
+        evaluations = Evaluations(instance, settings, settled)
         change_a_label(copied, "pics", instance)
         follows = {*OF_SCORES, *TRAINING, *MODELS}
         # Authors and pictures are looked up in all communities, so the other one may have changed with it.
@@ -101,11 +111,10 @@ def test_new_labels_request_what_follows_from_labels_in_that_partition_and_then_
         assert evaluations.tick() == {(name, None) for name in MARTS}
 
 
-def test_labels_of_the_day_wait_for_the_night(copied):
+def test_labels_of_the_day_wait_for_the_night(copied, settled):
     """Otherwise all predictors would learn again after every hourly harvest that brings a label."""
     with copied.instance() as (settings, instance):
-        evaluations = Evaluations(instance, settings)
-        evaluations.tick()
+        evaluations = Evaluations(instance, settings, settled)
         assert copied.run("pics", 'key:"models/training_set"', instance).success  # last night
         evaluations.tick()
         change_a_label(copied, "pics", instance)
@@ -119,10 +128,9 @@ def test_labels_of_the_day_wait_for_the_night(copied):
         assert {(name, "pics") for name in TRAINING | MODELS} <= evaluations.tick(tomorrow)
 
 
-def test_new_readings_of_young_posts_request_no_training_where_it_was_done_last_night(copied):
+def test_new_readings_of_young_posts_request_no_training_where_it_was_done_last_night(copied, settled):
     with copied.instance() as (settings, instance):
-        evaluations = Evaluations(instance, settings)
-        evaluations.tick()
+        evaluations = Evaluations(instance, settings, settled)
         assert copied.run("pics", 'key:"models/training_set"', instance).success
         evaluations.tick()
         with copied.warehouse.write() as writer:
@@ -137,7 +145,7 @@ def test_new_readings_of_young_posts_request_no_training_where_it_was_done_last_
         assert not {name for name, _ in requested} & {"models/training_set", *MODELS}
 
 
-def test_an_imported_post_requests_everything_that_comes_of_posts(copied, tmp_path):
+def test_an_imported_post_requests_everything_that_comes_of_posts(copied, settled, tmp_path):
     post = {
         "id": "zz9",
         "subreddit": "EarthPorn",
@@ -148,8 +156,7 @@ def test_an_imported_post_requests_everything_that_comes_of_posts(copied, tmp_pa
     }
     (tmp_path / "dump.ndjson").write_text(json.dumps(post), encoding="utf-8")
     with copied.instance() as (settings, instance):
-        evaluations = Evaluations(instance, settings)
-        evaluations.tick()
+        evaluations = Evaluations(instance, settings, settled)
         key = AuthorKey.load_or_create(settings.home / "author.key")
         report = import_archive(
             tmp_path / "dump.ndjson", "earthporn", copied.warehouse, key, observed_at=datetime(2026, 6, 1, tzinfo=UTC)
@@ -170,7 +177,7 @@ def test_an_imported_post_requests_everything_that_comes_of_posts(copied, tmp_pa
             assert {(name, "earthporn"), (name, "pics")} <= requested
 
 
-def test_a_failed_check_holds_back_its_partition_until_it_passes(copied):
+def test_a_failed_check_holds_back_its_partition_until_it_passes(copied, settled):
     broken = "image_sha256 = (SELECT min(image_sha256) FROM features.image_embeddings)"
     table = "features.image_embeddings"
     subreddit = copied.scalar(
@@ -178,8 +185,7 @@ def test_a_failed_check_holds_back_its_partition_until_it_passes(copied):
         f"WHERE f.{broken}"
     )
     with copied.instance() as (settings, instance):
-        evaluations = Evaluations(instance, settings)
-        evaluations.tick()
+        evaluations = Evaluations(instance, settings, settled)
         with copied.warehouse.write() as writer:
             kept = writer.query(f"SELECT * FROM {table} WHERE {broken}")
             writer.execute(f"UPDATE {table} SET embedding = embedding || embedding WHERE {broken}")

@@ -82,10 +82,15 @@ class Scene:
 
 @pytest.fixture(scope="module")
 def scene(deploy: Any, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Scene]:
-    world = World(seed=5, posts_per_subreddit=60, history=timedelta(days=20))
+    world = World(seed=5, subreddits=("pics",), posts_per_subreddit=90, history=timedelta(days=20))
     clock = Clock(world.epoch)
     with running(world, clock, secret=SECRET, budget=100_000) as url:
-        deployment = deploy(url, REDPOP_HARVEST_PLAN="new@1h", REDPOP_BUDGET_DIR=str(tmp_path_factory.mktemp("budget")))
+        deployment = deploy(
+            url,
+            REDPOP_SUBREDDITS="pics",
+            REDPOP_HARVEST_PLAN="new@1h",
+            REDPOP_BUDGET_DIR=str(tmp_path_factory.mktemp("budget")),
+        )
         now = world.epoch.timestamp()
         people = {post.id: post.author for name in world.subreddits for post in world.posts(name, now)}
         scene = Scene(deployment, clock, url, people)

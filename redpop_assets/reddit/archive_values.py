@@ -20,7 +20,7 @@ from datetime import UTC, datetime
 from typing import Any, Final
 
 from redpop_assets.labels import MOST_SCORE
-from redpop_assets.reddit.cleaning import parse_created_utc, parse_post_id
+from redpop_assets.reddit.values import parse_created_utc, parse_post_id
 
 MOST_LEVELS: Final = 100
 """Depth to which arrays and objects may lie in each other; Reddit's own lie about ten deep."""
@@ -170,12 +170,32 @@ def typed(record: Mapping[str, Any], *, from_table: bool = False) -> Typed:
                 with contextlib.suppress(ValueError):
                     submission[name] = literal(value)
     created_at = _require(submission)
+    _type_all(submission, emptied)
+    return Typed(submission, created_at, emptied)
+
+
+def retyped(submission: Mapping[str, Any]) -> dict[str, Any]:
+    """A stored record of a file with the types of the API, which imports of former versions left as the file had them.
+
+    Where a decisive field cannot have its type, everything stays, for the cleaning to refuse.
+    """
+    found = dict(submission)
+    try:
+        _type_all(found, [])
+    except BrokenRecordError:
+        return dict(submission)
+    return found
+
+
+def _type_all(submission: dict[str, Any], emptied: list[str]) -> None:
+    """Give fields their types, those of the posts that a crosspost shows included."""
     _type_fields(submission, emptied)
     parents = submission.get("crosspost_parent_list")
-    for parent in parents if isinstance(parents, list) else []:
-        if isinstance(parent, dict):
-            _type_fields(parent, emptied)
-    return Typed(submission, created_at, emptied)
+    if isinstance(parents, list):
+        submission["crosspost_parent_list"] = [dict(each) if isinstance(each, dict) else each for each in parents]
+        for parent in submission["crosspost_parent_list"]:
+            if isinstance(parent, dict):
+                _type_fields(parent, emptied)
 
 
 def is_missing(text: str) -> bool:

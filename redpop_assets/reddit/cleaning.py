@@ -7,7 +7,6 @@ decisions the columns of the two tables. `supersedes` says when a later reading 
 import hashlib
 import html
 import json
-import math
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, fields
@@ -18,7 +17,9 @@ import pyarrow as pa
 
 from redpop_assets import versions
 from redpop_assets.captions import LONGEST_CAPTION
+from redpop_assets.reddit.archive_values import retyped
 from redpop_assets.reddit.image_urls import UNRESOLVED_REASONS, Unresolved, original_of, pictures_pending, resolve
+from redpop_assets.reddit.values import parse_created_utc, parse_post_id
 from redpop_assets.removals import REMOVERS, UNKNOWN, removal
 
 REASONS: Final = UNRESOLVED_REASONS | {
@@ -81,7 +82,6 @@ _COLUMN_TYPES: Final = {
 }
 _DETAIL_LENGTH: Final = 200
 
-_POST_ID: Final = re.compile(r"[a-z0-9]{1,13}")
 # Only what Reddit and its dumps escape, and only with the semicolon: html.unescape alone would turn "cats&not dogs"
 # of a file that was never escaped into "cats¬ dogs".
 _ENTITY: Final = re.compile(r"&(?:amp|lt|gt|quot|apos|nbsp|#[0-9]{1,7}|#[xX][0-9a-fA-F]{1,6});")
@@ -102,8 +102,6 @@ _LONGEST_RAW_TITLE: Final = 10 * LONGEST_CAPTION
 _OUTER_BLANK: Final = "".join(filter(str.isspace, map(chr, range(0x3001)))) + "\u200c\u200d\u2800"
 
 # Reddit opened in June 2005; numbers beyond 2100 are milliseconds or rubbish.
-_EARLIEST: Final = datetime(2005, 1, 1, tzinfo=UTC).timestamp()
-_LATEST: Final = datetime(2100, 1, 1, tzinfo=UTC).timestamp()
 
 
 class _MalformedFieldError(Exception):
@@ -202,14 +200,16 @@ def clean_submissions(submissions: pa.Table, *, subreddit: str, allow_over_18: b
     posts: list[Post] = []
     rejections: list[Rejection] = []
     for row in submissions.to_pylist():
-        submission = json.loads(row["json"])
+        found = json.loads(row["json"])
+        submission = found if isinstance(found, dict) else {}
+        from_archive = row["origin"].startswith("archive:")
         outcome = clean(
-            submission if isinstance(submission, dict) else {},
+            retyped(submission) if from_archive else submission,
             subreddit=subreddit,
             removed_by_category=row["removed_by_category"],
             author_present=row["author_present"],
             allow_over_18=allow_over_18,
-            from_archive=row["origin"].startswith("archive:"),
+            from_archive=from_archive,
             post_id=row["post_id"],
             revised_at=_aware(row.get("revised_at")),
         )
@@ -267,25 +267,6 @@ def post_rows(posts: Iterable[Post]) -> pa.Table:
 def rejection_rows(rejections: Iterable[Rejection]) -> pa.Table:
     """Rows of core.rejected_posts: its columns, in its order, as `post_rows`."""
     return _rows(Rejection, rejections)
-
-
-def parse_created_utc(value: Any) -> datetime | None:
-    """Epoch seconds as number or numeric string → aware UTC; None for anything outside the years 2005 to 2099."""
-    if isinstance(value, bool) or not isinstance(value, int | float | str):
-        return None
-    try:
-        seconds = float(value)
-    except (ValueError, OverflowError):
-        return None
-    if not math.isfinite(seconds) or not _EARLIEST <= seconds < _LATEST:
-        return None
-    return datetime.fromtimestamp(seconds, UTC)
-
-
-def parse_post_id(value: Any) -> str | None:
-    """Base36 id of a post, with or without the t3_ prefix; None for anything else."""
-    text = value.removeprefix("t3_") if isinstance(value, str) else ""
-    return text if _POST_ID.fullmatch(text) else None
 
 
 def _refusal(

@@ -15,7 +15,6 @@ from redpop_assets.privacy.names import in_text
 from redpop_assets.privacy.submissions import pseudonymise
 from redpop_assets.reddit.archives import ArchivedPost, BrokenLine, Chunk, Position, is_prefix
 from redpop_assets.reddit.archives import read as read_archive
-from redpop_assets.reddit.cleaning import parse_post_id
 from redpop_assets.reddit.listings import Listing, Page
 from redpop_assets.reddit.records import (
     OBSERVATIONS,
@@ -26,6 +25,7 @@ from redpop_assets.reddit.records import (
     submission_rows,
 )
 from redpop_assets.reddit.revisions import Reading, revise
+from redpop_assets.reddit.values import parse_post_id
 from redpop_assets.removals import removal
 from redpop_assets.spellings import author_of
 from redpop_assets.storage.arrow import naive_utc, utc_now

@@ -20,12 +20,12 @@ from redpop_assets.reddit.cleaning import (
     clean,
     clean_caption,
     clean_submissions,
-    parse_created_utc,
     post_rows,
     rejection_rows,
     rules_version,
     supersedes,
 )
+from redpop_assets.reddit.values import parse_created_utc
 from redpop_assets.removals import REMOVERS
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -480,3 +480,32 @@ def test_odd_json_is_a_post_or_a_known_reason(changes, missing, from_archive, al
     else:
         assert outcome.reason in REASONS
         assert rejection_rows([outcome]).num_rows == 1
+
+
+def test_what_was_imported_before_its_cells_had_types_is_judged_by_what_they_mean():
+    fields = {"id": "a1", "title": "A lake", "created_utc": "1700000000", "subreddit": "cats", "author": "5f2a"}
+    picture = {"url": "https://i.redd.it/a1.jpg"}
+    stored = [
+        {**fields, **picture, "over_18": 0, "is_self": "False", "stickied": 0},
+        {**fields, **picture, "over_18": 1},
+        {**fields, **picture, "stickied": "1"},
+        {**fields, "url": "https://www.reddit.com/r/cats/comments/a1/x/", "is_self": 1},
+        {**fields, **picture, "over_18": "perhaps"},
+        {**fields, "crosspost_parent": "t3_b", "crosspost_parent_list": [{"id": "b", "over_18": 1, **picture}]},
+    ]
+    rows = {
+        "post_id": [f"p{number}" for number in range(len(stored))],
+        "json": [json.dumps(each) for each in stored],
+        "origin": ["archive:a.ndjson"] * len(stored),
+        "removed_by_category": pa.nulls(len(stored), pa.string()),
+        "author_present": [True] * len(stored),
+    }
+    posts, rejected = clean_submissions(pa.table(rows), subreddit="cats", allow_over_18=False)
+    assert posts.column("post_id").to_pylist() == ["p0"]
+    assert dict(zip(*(rejected.column(name).to_pylist() for name in ("post_id", "reason")), strict=True)) == {
+        "p1": "over_18",
+        "p2": "stickied",
+        "p3": "self",
+        "p4": "malformed",
+        "p5": "over_18",
+    }
