@@ -25,16 +25,25 @@ def refresh(warehouse, encoders, seed=0, progress=str):
     return {(row["subreddit"], row["block"], row["feature"]): row for row in rows}, measured
 
 
-@pytest.fixture
-def filled(empty_warehouse, fill, learn_from):
+@pytest.fixture(scope="module")
+def first(tmp_path_factory, fill, learn_from, encoders):
+    """(folder, what the first refresh returned) of two communities."""
+    folder = tmp_path_factory.mktemp("catalogue")
+    warehouse = Warehouse(folder / "home", source="test", lock_timeout=30)
     for subreddit in ("pics", "aww"):
-        fill(empty_warehouse, subreddit, posts=120)
-        learn_from(empty_warehouse, subreddit, matured_after=FINAL_AGE, test_share=0.15)
-    return empty_warehouse
+        fill(warehouse, subreddit, posts=120)
+        learn_from(warehouse, subreddit, matured_after=FINAL_AGE, test_share=0.15)
+    return folder, refresh(warehouse, encoders)
 
 
-def test_every_feature_of_every_community_is_there_and_the_planted_one_is_first(filled, encoders):
-    rows, measured = refresh(filled, encoders)
+@pytest.fixture
+def filled(first, copy_of):
+    """The two communities with their catalogue."""
+    return copy_of(first[0])
+
+
+def test_every_feature_of_every_community_is_there_and_the_planted_one_is_first(first, filled):
+    rows, measured = first[1]
     features = {
         (block, column.name)
         for block, table in ((name, family.table) for name, family in BLOCKS.items())
