@@ -157,16 +157,20 @@ def test_pictures_that_were_given_up_in_vain_are_asked_for_again(home, warehouse
         "gone": ("url_dead", "The server answered 404.", 404),
         "small": ("too_small", "9x9 pixels; the shorter edge must have 128.", 200),
     }
+
+    def address(name):
+        return f"https://a.example/{name.replace(' ', '-')}.jpg"
+
     with duckdb.connect(home / "live" / "redpop.duckdb") as conn:
         conn.executemany(
             "INSERT INTO core.image_fetches BY NAME SELECT $url AS url, 'failed' AS status, $reason AS reason, "
             "$detail AS detail, $status AS http_status, 5 AS attempts, TIMESTAMP '2026-01-01' AS fetched_at",
             [
-                {"url": url, "reason": reason, "detail": detail, "status": status}
-                for url, (reason, detail, status) in (given_up | final).items()
+                {"url": address(name), "reason": reason, "detail": detail, "status": status}
+                for name, (reason, detail, status) in (given_up | final).items()
             ],
         )
     rows = warehouse.query("FROM core.image_fetches WHERE fetched_at = TIMESTAMP '2026-01-01'").to_pylist()
     again = {row["url"] for row in rows if (row["status"], row["attempts"]) == ("retry", 0) and row["next_attempt_at"]}
-    assert again == set(given_up)
-    assert {row["url"] for row in rows if (row["status"], row["attempts"]) == ("failed", 5)} == set(final)
+    assert again == set(map(address, given_up))
+    assert {row["url"] for row in rows if (row["status"], row["attempts"]) == ("failed", 5)} == set(map(address, final))
