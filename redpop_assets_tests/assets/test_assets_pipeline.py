@@ -12,7 +12,7 @@ from redpop_assets.assets.tables import UNPARTITIONED
 from redpop_assets.checks import LOOKS_AS_BEFORE
 from redpop_assets.cli.app import app
 from redpop_assets.features.registry import COMPARED, FAMILIES
-from redpop_assets.storage.forgetting import FORGOTTEN_REMOVALS
+from redpop_assets.removals import DELETIONS
 from redpop_assets.storage.schema import load_schema
 from redpop_assets.testing.deployments import PREDICTORS
 
@@ -413,7 +413,7 @@ def test_deleted_posts_are_forgotten_removed_ones_rejected_and_both_leave_everyt
     assert {post: rejected.get(post) for post in removed} == {
         post: f"removed_by_{category}" for post, category in removed.items()
     }
-    final = {post for post, category in removed.items() if category in FORGOTTEN_REMOVALS}
+    final = {post for post, category in removed.items() if category in DELETIONS}
     assert final
     assert final == final & {row["post_id"] for row in deployment.rows("SELECT post_id FROM raw.tombstones")}
     for table in (
