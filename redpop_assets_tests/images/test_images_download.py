@@ -46,7 +46,7 @@ class Home:
         self.warehouse = Warehouse(folder / "home", source="test", lock_timeout=30)
         self.store = ImageStore(folder / "home" / "images")
         self.server = server
-        self.policy = FetchPolicy(allowed_hosts=frozenset({server.host}), deadline=10)
+        self.policy = FetchPolicy(allowed_hosts=frozenset({server.host}), deadline=10, decoders=1)
         self.messages = []
 
     def post(self, *urls, subreddit="pics", author="a", post_id=None, crosspost_parent=None, preview=None):
