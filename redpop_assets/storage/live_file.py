@@ -72,6 +72,10 @@ class LiveFile:
                     shutil.rmtree(spill)
                     _log.info("Removed %s (%.1f MB), which a killed process had left", spill, size / 1e6)
             yield conn
+        except RuntimeError as error:
+            if str(error) == "Query interrupted":  # what DuckDB makes of Ctrl-C
+                raise KeyboardInterrupt from error
+            raise
         finally:
             self._thread.held = held
             conn.close()
@@ -99,7 +103,7 @@ class LiveFile:
             except duckdb.Error as error:
                 found = held_elsewhere(error)
                 if found is None:
-                    raise WarehouseError(f"{self.path} cannot be opened: {error}") from error
+                    raise WarehouseError(f"{self.path} cannot be opened: {error}{self._remedy(str(error))}") from error
                 holder = found
             now = time.monotonic()
             if now - start >= self.lock_timeout:
@@ -114,6 +118,14 @@ class LiveFile:
                 next_log = now + _LOG_EVERY
             time.sleep(min(delay * random.uniform(0.5, 1.0), max(0.0, start + self.lock_timeout - now)))
             delay = min(2 * delay, _LONGEST_DELAY)
+
+    def _remedy(self, message: str) -> str:
+        if "not a valid DuckDB database file" not in message and "orrupt" not in message:
+            return ""
+        return (
+            f" Restore it from a backup. Without one, move it away and put a copy of {self.instead} in its place, which "
+            "has everything up to the last publish."
+        )
 
     def config(self) -> dict[str, str | bool | int | float | list[str]]:
         """Settings of every connection to the file or to a copy beside it."""

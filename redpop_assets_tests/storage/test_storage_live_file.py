@@ -34,6 +34,15 @@ def create(warehouse: Warehouse) -> None:
         pass
 
 
+def test_what_duckdb_makes_of_ctrl_c_is_ctrl_c_again(warehouse):
+    create(warehouse)
+    with pytest.raises(KeyboardInterrupt), warehouse.write():
+        raise RuntimeError("Query interrupted")
+    with pytest.raises(RuntimeError, match="another"), warehouse.read():
+        raise RuntimeError("another")
+    create(warehouse)
+
+
 def test_processes_that_write_at_once_lose_nothing(warehouse, other_process):
     # Nobody has created the file yet, so this is also a race for its creation.
     script = """
