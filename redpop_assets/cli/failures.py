@@ -43,6 +43,8 @@ _OF_FILES = {
     errno.EADDRINUSE: "The address is taken by another program: choose another --port.",
 }
 
+_OF_DISKS = (errno.ENOSPC, errno.EDQUOT)  # whatever file it was that there was no room for
+
 
 class Commands(TyperGroup):
     """A group of commands that end by a sentence and an exit code, never by a stack that nobody asked for."""
@@ -124,6 +126,8 @@ def say_failed(what: str, outcome: "RunOutcome", *, verbose: bool) -> None:
 
 def _of_file(error: OSError) -> str:
     files = [os.fsdecode(name) for name in (error.filename, error.filename2) if isinstance(name, str | bytes)]
+    if not files and error.errno in _OF_DISKS:
+        files = ["the home"]
     known = _OF_FILES.get(error.errno or 0)
     if known and (files or "{file}" not in known):
         return known.format(file=" → ".join(files))

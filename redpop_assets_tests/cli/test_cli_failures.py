@@ -218,6 +218,10 @@ def test_files_of_others_that_are_none(redpop, tmp_path):
         (PermissionError(errno.EACCES, "Permission denied", "a/b"), "a/b may not be read or written by this user"),
         (OSError(errno.EROFS, "Read-only file system", "a"), "a is on a file system that cannot be written"),
         (OSError(errno.ENOSPC, "No space left on device", b"a"), "The disk of a is full"),
+        (
+            OSError(errno.ENOSPC, "No space left on device"),
+            "The disk of the home is full: make room, or set REDPOP_HOME",
+        ),
         (OSError(errno.EMFILE, "Too many open files"), "ulimit -n"),
         (OSError(errno.EMFILE, "Too many open files", "a"), "ulimit -n"),
         (OSError(errno.EIO, "Input/output error", "a", None, "b"), "a → b: Input/output error (error 5)."),
