@@ -123,8 +123,8 @@ class LiveFile:
         if "not a valid DuckDB database file" not in message and "orrupt" not in message:
             return ""
         return (
-            f" Restore it from a backup. Without one, move it away and put a copy of {self.instead} in its place: it has "
-            "everything up to the last publish."
+            " Restore it from a backup. Without one, move it away and put in its place a copy of "
+            f"{self.instead}, which has everything up to the last publish."
         )
 
     def config(self) -> dict[str, str | bool | int | float | list[str]]:
