@@ -48,12 +48,15 @@ def held_folder(parent: Path) -> Iterator[Path]:
     while True:
         folder = parent / f".new-{uuid4().hex}"
         folder.mkdir()
-        handle = os.open(folder, os.O_RDONLY)
+        try:
+            handle = os.open(folder, os.O_RDONLY)
+        except FileNotFoundError:  # swept at once
+            continue
         with suppress(OSError):  # a file system without locks: the age decides there
             fcntl.flock(handle, fcntl.LOCK_EX)
         if folder.exists():
             break
-        os.close(handle)  # it was swept before it was held
+        os.close(handle)  # swept before it was held
     try:
         yield folder
     finally:
@@ -118,10 +121,10 @@ def _lock_of(folder: Path) -> Iterator[bool]:
 
 
 def _remove(path: Path, swept: Swept) -> None:
-    sizes = [file.lstat().st_size for file in _files(path)]
     try:
+        sizes = [file.lstat().st_size for file in _files(path)]
         shutil.rmtree(path) if path.is_dir() and not path.is_symlink() else path.unlink()
-    except OSError:  # of another user, on a read-only disk, or another sweep was first
+    except OSError:  # gone with its process, of another user, on a read-only disk, or another sweep was first
         return
     swept.files += len(sizes)
     swept.bytes += sum(sizes)
