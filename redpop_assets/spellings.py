@@ -10,11 +10,11 @@ from urllib.parse import unquote, urlsplit
 
 from redpop_assets.errors import SettingsError
 
-MISSING: Final = frozenset(
-    {"", "-", "--", "[deleted]", "[removed]", "none", "null", "nan", "na", "n/a", "<na>", "#n/a", "\\n"}
-)
-"""What tables and dumps write where nobody is named, in lower case: Reddit's own words, and those of pandas, R, SQL and
-spreadsheets."""
+TABLE_MARKERS: Final = frozenset({"", "na", "n/a", "#n/a", "nan", "none", "null", "\\n", "<na>"})
+"""What pandas, R, SQL and spreadsheets write where a value is missing, in lower case."""
+
+MISSING: Final = TABLE_MARKERS | {"-", "--", "[deleted]", "[removed]"}
+"""What stands where nobody is named: Reddit's own words, too."""
 
 NO_COMMUNITIES: Final = frozenset({"all", "popular", "friends", "mod", "random", "randnsfw", "myrandom", "contrib"})
 """Listings over many communities that Reddit shows under the address of one."""

@@ -6,12 +6,11 @@ of another shape, which may hold anything, keeps no more than its kind: an objec
 becomes its hash, so that what reads it refuses it as before. Objects and lists may come as text, as tables have them.
 """
 
-import ast
-import json
 import re
 from collections.abc import Callable, Mapping
 from typing import Any, Final
 
+from redpop_assets.literals import literal
 from redpop_assets.privacy import names
 from redpop_assets.privacy.author_key import AuthorKey
 from redpop_assets.privacy.names import Digest
@@ -49,14 +48,10 @@ def _opened(value: Any) -> Any:
     """An object or a list that came as text, as a table has it: JSON, or as Python prints it."""
     if not isinstance(value, str) or value.lstrip()[:1] not in ("{", "["):
         return value
-    for read in (json.loads, ast.literal_eval):
-        try:
-            found = read(value)
-            json.dumps(found, allow_nan=False)
-        except (ValueError, TypeError, SyntaxError, RecursionError, MemoryError):
-            continue
-        return found
-    return value
+    try:
+        return literal(value)
+    except ValueError:
+        return value
 
 
 def _text_of(hide: Callable[[str, Digest], str | None]) -> Shape:

@@ -10,24 +10,21 @@ says so. No value is guessed.
 """
 
 import contextlib
-import json
 import math
 import re
-import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any, Final
 
 from redpop_assets.labels import MOST_SCORE
+from redpop_assets.literals import MOST_LEVELS, ScientificFloat, exceeds_levels, literal
 from redpop_assets.reddit.values import parse_created_utc, parse_post_id
-
-MOST_LEVELS: Final = 100
-"""Depth to which arrays and objects may lie in each other; Reddit's own lie about ten deep."""
+from redpop_assets.spellings import TABLE_MARKERS
 
 _INT32: Final = 2**31
 
-_MISSING: Final = frozenset({"", "na", "n/a", "nan", "none", "null", "\\n", "<na>", "nat"})
+_MISSING: Final = TABLE_MARKERS | {"nat"}  # in pandas, a time that is missing
 _BOOLEANS: Final = {
     **dict.fromkeys(("true", "t", "yes", "y", "1", "1.0"), True),
     **dict.fromkeys(("false", "f", "no", "n", "0", "0.0"), False),
@@ -41,14 +38,6 @@ _DAY: Final = re.compile(r"\d{4}-?\d\d-?\d\d")
 _SHORT_OFFSET: Final = re.compile(r"(?<=\d)\s*(?:UTC|GMT)$|(?<=[+-]\d\d)$", re.IGNORECASE)
 # An object, or a list of them, in a cell of any name.
 _OBJECTS: Final = re.compile(r"""\s*(?:\[\s*)?\{\s*["']""")
-# What the repr of Python has and JSON has not; a quote that nothing closes comes last.
-_PYTHON: Final = re.compile(
-    r"""[uU]?'((?:[^'\\]++|\\.)*+)'|[uU]?"((?:[^"\\]++|\\.)*+)"|\b(True|False|None|nan)\b|([()])|,\s*(?=[\])}])|(?<=\d)L\b|(['"])""",
-    re.DOTALL,
-)
-_ESCAPE: Final = re.compile(r"\\(?:x([0-9a-fA-F]{2})|u([0-9a-fA-F]{4})|U(0[0-9a-fA-F]{7})|(.))", re.DOTALL)
-_ESCAPED: Final = {"n": "\n", "r": "\r", "t": "\t"}
-_WORDS: Final = {"True": "true", "False": "false", "None": "null", "nan": "null"}
 _LONGEST_NUMBER: Final = 400  # characters; Python takes time that grows with the square of the digits
 # Seconds, and what pandas, JavaScript and databases count instead; the years 2005 to 2099 are told apart by size.
 _UNITS: Final = (1, 1_000, 1_000_000, 1_000_000_000)
@@ -119,33 +108,6 @@ class Typed:
     emptied: list[str] = field(default_factory=list)
 
 
-class ScientificFloat(float):
-    """A number that JSON had in scientific notation; `text` is how it was written."""
-
-    text: str
-
-
-def json_float(text: str) -> float | str:
-    """For `json`: a number, or its text where no number can hold it, so that one field is judged and not the line."""
-    number = float(text)
-    if not math.isfinite(number):
-        return text
-    if "e" in text or "E" in text:
-        scientific = ScientificFloat(number)
-        scientific.text = text
-        return scientific
-    return number
-
-
-def json_constant(name: str) -> str | None:
-    """For `json`: NaN, with which Python says that something is missing, is null; an infinity is its own name."""
-    return None if name == "NaN" else name
-
-
-JSON: Final = json.JSONDecoder(parse_float=json_float, parse_constant=json_constant)
-"""Reads JSON as Python and R write it."""
-
-
 def typed(record: Mapping[str, Any], *, from_table: bool = False) -> Typed:
     """Give a record the names and types of the API.
 
@@ -203,21 +165,6 @@ def is_missing(text: str) -> bool:
     return len(text) < 8 and text.strip().lower() in _MISSING
 
 
-def exceeds_levels(value: Any, most: int = MOST_LEVELS) -> bool:
-    """Whether arrays and objects lie more than `most` deep in each other."""
-    level = [value]
-    for _ in range(most):
-        level = [
-            inner
-            for outer in level
-            for inner in (outer.values() if isinstance(outer, Mapping) else outer)
-            if isinstance(inner, (dict, list))
-        ]
-        if not level:
-            return False
-    return True
-
-
 def moment(value: Any, *, day_is_enough: bool = False) -> datetime:
     """A time as any file says it, aware, in UTC.
 
@@ -248,52 +195,6 @@ def moment(value: Any, *, day_is_enough: bool = False) -> datetime:
         if found is not None:
             return found
     raise ValueError("is no time between 2005 and 2099")
-
-
-def literal(text: str) -> Any:
-    """The value that JSON, or the repr of Python, says.
-
-    Raises:
-        ValueError: it is neither, or lies deeper than `MOST_LEVELS`.
-    """
-    value: Any = text
-    for _ in range(2):  # text in JSON in a cell is JSON again where a table went through a database
-        if not isinstance(value, str):
-            break
-        try:
-            value = JSON.decode(value)
-        except (ValueError, RecursionError):
-            try:
-                value = JSON.decode(_python_as_json(value))
-            except (ValueError, RecursionError):
-                raise ValueError("neither JSON nor a Python literal") from None
-    if isinstance(value, str) or (isinstance(value, dict | list) and exceeds_levels(value)):
-        raise ValueError("neither JSON nor a Python literal")
-    return value
-
-
-def _python_as_json(text: str) -> str:
-    """The repr of dictionaries, lists and tuples as JSON; `ast` would take a hundred times the memory of the text."""
-    return _PYTHON.sub(_token_as_json, text)
-
-
-def _token_as_json(token: re.Match[str]) -> str:
-    single, double, word, bracket, unclosed = token.groups()
-    if unclosed:
-        raise ValueError("neither JSON nor a Python literal")
-    if word:
-        return _WORDS[word]
-    if bracket:
-        return "[" if bracket == "(" else "]"
-    content = single if single is not None else double
-    return "" if content is None else json.dumps(_ESCAPE.sub(_unescaped, content) if "\\" in content else content)
-
-
-def _unescaped(escape: re.Match[str]) -> str:
-    code = escape[1] or escape[2] or escape[3]
-    if code:
-        return chr(int(code, 16)) if int(code, 16) <= sys.maxunicode else "\ufffd"
-    return _ESCAPED.get(escape[4], escape[4])
 
 
 def _rename(submission: dict[str, Any]) -> None:

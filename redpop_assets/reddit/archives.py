@@ -20,9 +20,10 @@ from urllib.parse import parse_qs, urlsplit
 import msgspec
 
 from redpop_assets.errors import ArchiveError
+from redpop_assets.literals import JSON
 from redpop_assets.reddit.archive_files import CUT, MOST_NOTHING, ArchiveFile, OpenArchive, sha256_of_first
 from redpop_assets.reddit.archive_tables import LONGEST_LINE, Reading, Table
-from redpop_assets.reddit.archive_values import JSON, TOO_DEEP, BrokenRecordError, moment, typed
+from redpop_assets.reddit.archive_values import TOO_DEEP, BrokenRecordError, moment, typed
 
 ObservedAtRule = Literal["observed_at", "retrieved_2nd_on", "retrieved_on", "retrieved_utc", "given", "newest_post"]
 

@@ -193,7 +193,7 @@ def _lost(row: Mapping[str, Any], warehouse: Warehouse, models: ModelStore) -> s
 
 def _ways(warehouse: Warehouse, used: Encoders) -> str | None:
     """How the encoders behind a predictor ran when they last wrote a vector; None if it looks through none."""
-    way = "modality || ': ' || coalesce(backend, 'torch') || ' ' || coalesce(precision, 'float32')"
+    way = "modality || ': ' || coalesce(backend || ' ' || precision, 'not recorded')"
     found: str | None = warehouse.scalar(
         f"SELECT string_agg(DISTINCT {way}, ', ' ORDER BY {way}) FROM features.encoders "
         "WHERE (encoder, modality) IN ((coalesce($image, ''), 'image'), (coalesce($caption, ''), 'caption'))",

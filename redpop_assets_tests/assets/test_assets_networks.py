@@ -3,7 +3,9 @@
 import numpy as np
 import pyarrow as pa
 import pytest
+import torch
 
+from redpop_assets.assets.tables import _computing
 from redpop_assets.encoders.base import CODE_VERSION as ENCODING_VERSION
 from redpop_assets.encoders.lanes import threads_per_pass
 from redpop_assets.storage.arrow import arrow_table
@@ -90,3 +92,11 @@ def test_reproducible_figures_come_of_float32_on_the_processor_whatever_is_faste
         assert len(rows) > 200
         vectors.append(rows)
     assert vectors[0] == vectors[1]
+
+
+def test_reproducible_steps_add_up_on_one_thread_and_others_as_they_like(deploy):
+    with threads_per_pass(2):
+        for reproducible, threads in (("true", 1), ("false", 2)):
+            with _computing(deploy(NOWHERE, REDPOP_REPRODUCIBLE=reproducible).settings):
+                assert torch.get_num_threads() == threads
+            assert torch.get_num_threads() == 2

@@ -8,19 +8,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from redpop_assets.labels import MOST_SCORE
-from redpop_assets.reddit.archive_values import (
-    JSON,
-    MOST_LEVELS,
-    BrokenRecordError,
-    exceeds_levels,
-    is_missing,
-    literal,
-    moment,
-    typed,
-)
+from redpop_assets.literals import JSON, MOST_LEVELS, exceeds_levels, literal
+from redpop_assets.reddit.archive_values import BrokenRecordError, is_missing, moment, typed
 
 NEW_YEAR = datetime(2019, 1, 1, tzinfo=UTC)
-MARKERS = ["", " ", "NA", "N/A", "NaN", "nan", "None", "null", "NULL", "\\N", "<NA>", "NaT"]
+MARKERS = ["", " ", "NA", "N/A", "NaN", "nan", "None", "null", "NULL", "\\N", "<NA>", "NaT", "#N/A"]
 
 
 def record(**fields):
