@@ -47,3 +47,12 @@ class NotTrainable(RedPopError):
 
 class ArtifactError(RedPopError):
     """A stored image or model is missing, damaged or of another version."""
+
+
+def is_interruption(error: BaseException | None) -> bool:
+    """Whether an error, or one that led to it, is how DuckDB tells of Ctrl-C: it raises no KeyboardInterrupt."""
+    while error is not None:
+        if isinstance(error, KeyboardInterrupt) or (type(error) is RuntimeError and str(error) == "Query interrupted"):
+            return True
+        error = error.__cause__ or error.__context__
+    return False

@@ -16,7 +16,7 @@ from rich.markup import escape
 from typer.core import TyperGroup
 
 from redpop_assets.cli.console import complain, quoted, say
-from redpop_assets.errors import RedPopError
+from redpop_assets.errors import RedPopError, is_interruption
 
 if TYPE_CHECKING:
     from redpop_assets.runs import RunOutcome
@@ -65,8 +65,7 @@ class Commands(TyperGroup):
         try:
             return super().invoke(ctx)
         except KeyboardInterrupt:
-            complain("Interrupted. What was finished is kept; the same command goes on from there.")
-            raise typer.Exit(INTERRUPTED) from None
+            raise self._interrupted() from None
         except typer.Abort as asked:
             if isinstance(asked.__context__, KeyboardInterrupt):
                 complain("Interrupted. Nothing was changed.")
@@ -79,10 +78,17 @@ class Commands(TyperGroup):
         except Exception as error:
             if type(error).__module__.startswith("typer."):
                 raise  # how typer ends, and what it says of arguments
+            if is_interruption(error):
+                raise self._interrupted() from None
             if ctx.params.get("verbose"):
                 traceback.print_exc()
             complain(sentence(error))
             raise typer.Exit(1) from None
+
+    @staticmethod
+    def _interrupted() -> typer.Exit:
+        complain("Interrupted. What was finished is kept; the same command goes on from there.")
+        return typer.Exit(INTERRUPTED)
 
 
 def sentence(error: BaseException) -> str:

@@ -18,7 +18,7 @@ import typer
 
 from redpop_assets.cli.console import complain, console, quoted, say
 from redpop_assets.cli.programs import program
-from redpop_assets.errors import SettingsError
+from redpop_assets.errors import SettingsError, is_interruption
 
 if TYPE_CHECKING:
     import duckdb
@@ -87,6 +87,8 @@ def _run(connection: "duckdb.DuckDBPyConnection", text: str) -> bool:
             if answer is not None:
                 _show(answer)
     except (duckdb.Error, RuntimeError) as error:  # both are how DuckDB says it
+        if is_interruption(error):
+            raise KeyboardInterrupt from error
         complain(str(error))
         if text.lstrip().startswith("."):
             complain("Dot-commands belong to DuckDB's own program: `redpop sql --unsafe`.")

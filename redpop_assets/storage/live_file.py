@@ -18,7 +18,7 @@ from uuid import uuid4
 
 import duckdb
 
-from redpop_assets.errors import WarehouseError, WarehouseLocked
+from redpop_assets.errors import WarehouseError, WarehouseLocked, is_interruption
 
 _log = logging.getLogger(__name__)
 
@@ -73,7 +73,7 @@ class LiveFile:
                     _log.info("Removed %s (%.1f MB), which a killed process had left", spill, size / 1e6)
             yield conn
         except RuntimeError as error:
-            if str(error) == "Query interrupted":  # what DuckDB makes of Ctrl-C
+            if is_interruption(error):
                 raise KeyboardInterrupt from error
             raise
         finally:

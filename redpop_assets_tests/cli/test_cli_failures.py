@@ -20,7 +20,7 @@ from typer.testing import CliRunner
 
 from redpop_assets.cli.app import app
 from redpop_assets.cli.failures import Commands, sentence
-from redpop_assets.errors import SettingsError
+from redpop_assets.errors import SettingsError, WarehouseError
 from redpop_assets.privacy.author_key import AuthorKey
 from redpop_assets.reddit.imports import import_archive
 from redpop_assets.settings import Settings, variable_of
@@ -268,8 +268,23 @@ def test_the_stack_is_for_those_who_ask(failing):
     assert "Traceback" in CliRunner().invoke(failing(ValueError("why")), ["--verbose", "fail"]).output
 
 
-def test_an_interrupt_is_one_line_and_130(failing):
-    result = CliRunner().invoke(failing(KeyboardInterrupt()), ["fail"])
+def caused(error: BaseException, cause: BaseException) -> BaseException:
+    error.__cause__ = cause
+    return error
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        KeyboardInterrupt(),
+        RuntimeError("Query interrupted"),  # DuckDB, outside of the live file too
+        caused(WarehouseError("could not be read"), RuntimeError("Query interrupted")),
+        caused(ValueError("while it ended"), KeyboardInterrupt()),
+    ],
+    ids=repr,
+)
+def test_an_interrupt_is_one_line_and_130(failing, error):
+    result = CliRunner().invoke(failing(error), ["fail"])
     assert result.exit_code == 130
     assert result.output.count("\n") == 1
     assert "Interrupted" in result.output
