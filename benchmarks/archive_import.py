@@ -29,8 +29,8 @@ from pathlib import Path
 import zstandard
 
 from redpop_assets.privacy.author_key import AuthorKey
-from redpop_assets.reddit.archives import Chunk, read
-from redpop_assets.reddit.imports import import_archive
+from redpop_assets.sources.archives.imports import import_archive
+from redpop_assets.sources.archives.posts import Chunk, read
 from redpop_assets.storage.warehouse import Warehouse
 
 WANTED = ("pics", "EarthPorn")

@@ -12,7 +12,7 @@ from redpop_assets.settings import Settings
 if TYPE_CHECKING:
     from redpop_assets.encoders.judges import Judges
     from redpop_assets.images.fetch import FetchPolicy
-    from redpop_assets.reddit.client import RedditClient
+    from redpop_assets.sources.reddit.client import RedditClient
     from redpop_assets.storage.images import ImageStore
     from redpop_assets.storage.models import ModelStore
     from redpop_assets.storage.warehouse import Warehouse
@@ -31,8 +31,8 @@ class RedditResource:
             CredentialsMissing: REDDIT_CLIENT_ID, REDDIT_CLIENT_SECRET or REDDIT_USER_AGENT is not set.
         """
         # PRAW is paid for by the step that asks Reddit, not by every process that loads the definitions.
-        from redpop_assets.reddit.budget import RequestBudget
-        from redpop_assets.reddit.client import RedditClient
+        from redpop_assets.sources.reddit.budget import RequestBudget
+        from redpop_assets.sources.reddit.client import RedditClient
 
         settings = self.settings
         return RedditClient(

@@ -19,8 +19,15 @@ from redpop_assets.errors import SettingsError
 from redpop_assets.features.registry import FAMILIES
 from redpop_assets.labels import LabelRule
 from redpop_assets.predictors.registry import MEDIAN, predictor_class, predictor_names
-from redpop_assets.reddit.plan import DEFAULT_PLAN, REDDIT, HarvestPlan, HarvestPlans, Maturation, ObservationAges
 from redpop_assets.shown import visible
+from redpop_assets.sources.reddit.plan import (
+    DEFAULT_PLAN,
+    REDDIT,
+    HarvestPlan,
+    HarvestPlans,
+    Maturation,
+    ObservationAges,
+)
 from redpop_assets.spellings import parse_community
 
 REDDIT_URL = "https://www.reddit.com"

@@ -7,13 +7,13 @@ all of them by every process, and a process loads the job that it runs and no ot
 from typing import Final
 
 HARVEST: Final = "3"
-"""`redpop_assets.reddit.plan` and `harvest`: raise it when they would read or keep something else."""
+"""`redpop_assets.sources.reddit.plan` and `harvest`: raise it when they would read or keep something else."""
 
 FORGETTING: Final = "2"
 """`redpop_assets.storage.forgetting` and `removals`: raise it when something else would be forgotten."""
 
 CLEANING: Final = "3"
-"""`redpop_assets.reddit.cleaning`: raise it whenever a rule, or the resolution of image URLs, gives another result."""
+"""`redpop_assets.sources.cleaning`: raise it whenever a rule, or the resolution of image URLs, gives another result."""
 
 DOWNLOAD: Final = "2"
 """`redpop_assets.images.download`: raise it when other URLs would be asked for, or other pictures kept."""

@@ -5,8 +5,8 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from redpop_assets.privacy.author_key import AuthorKey
-from redpop_assets.reddit.imports import import_archive
 from redpop_assets.runs import materialize, report_import
+from redpop_assets.sources.archives.imports import import_archive
 
 pytestmark = pytest.mark.end_to_end
 
@@ -138,7 +138,7 @@ def test_predictors_that_need_images_say_so_and_the_others_are_trained(outcome, 
 
 def test_posts_of_an_archive_are_not_asked_for_again(outcome, deployment):
     """They are of a source that cannot be asked: their scores stay as the archive has them."""
-    from redpop_assets.reddit.harvest import _UNCHECKED, _YOUNG
+    from redpop_assets.sources.reddit.harvest import _UNCHECKED, _YOUNG
 
     assert outcome
     scope = {"subreddit": "earthporn", "archives": False}

@@ -9,8 +9,8 @@ import pytest
 from redpop_assets.automation import DISCOVER, build_schedules
 from redpop_assets.definitions import build_defs
 from redpop_assets.privacy.author_key import AuthorKey
-from redpop_assets.reddit.imports import import_archive
 from redpop_assets.runs import report_import
+from redpop_assets.sources.archives.imports import import_archive
 from redpop_assets.testing.deployments import PREDICTORS
 
 pytestmark = [

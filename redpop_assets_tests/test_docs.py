@@ -333,7 +333,7 @@ def test_the_recipe_of_a_predictor_learns(recipe, tmp_path):
 
 
 def test_the_recipe_of_a_source_is_read_as_a_post(recipe, tmp_path):
-    from redpop_assets.reddit.archives import read
+    from redpop_assets.sources.archives.posts import read
 
     file = tmp_path / "posts.ndjson"
     file.write_text(recipe[0]('"observed_at"') + "\n", encoding="utf-8")

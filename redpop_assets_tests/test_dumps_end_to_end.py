@@ -7,7 +7,7 @@ import pytest
 import zstandard
 
 from redpop_assets.privacy.author_key import AuthorKey
-from redpop_assets.reddit.imports import import_archive
+from redpop_assets.sources.archives.imports import import_archive
 
 pytestmark = pytest.mark.end_to_end
 

@@ -8,9 +8,9 @@ from urllib.parse import parse_qs, urlsplit
 import pytest
 
 from redpop_assets.privacy.author_key import AuthorKey
-from redpop_assets.reddit.cleaning import REASONS
-from redpop_assets.reddit.imports import import_archive
-from redpop_assets.reddit.listings import ALL_LISTINGS
+from redpop_assets.sources.archives.imports import import_archive
+from redpop_assets.sources.cleaning import REASONS
+from redpop_assets.sources.listings import ALL_LISTINGS
 from redpop_assets_tests.local_server import LocalServer
 
 pytestmark = pytest.mark.end_to_end

@@ -11,8 +11,8 @@ from redpop_assets import settings_table
 from redpop_assets.errors import SettingsError
 from redpop_assets.labels import LabelRule
 from redpop_assets.predictors.registry import predictor_names
-from redpop_assets.reddit.plan import DEFAULT_PLAN
 from redpop_assets.settings import Settings, load_settings, variable_of
+from redpop_assets.sources.reddit.plan import DEFAULT_PLAN
 
 
 @pytest.fixture

@@ -13,8 +13,8 @@ from redpop_assets.checks import FileCheck
 from redpop_assets.errors import RedditBusy, RedPopError
 
 if TYPE_CHECKING:
-    from redpop_assets.reddit.harvest import Harvest, ListingRead
-    from redpop_assets.reddit.plan import HarvestPlan
+    from redpop_assets.sources.reddit.harvest import Harvest, ListingRead
+    from redpop_assets.sources.reddit.plan import HarvestPlan
     from redpop_assets.storage.images import ImageStore
     from redpop_assets.storage.warehouse import Warehouse
 
@@ -135,7 +135,7 @@ def _stray_files(warehouse: "Warehouse", images: "ImageStore") -> int:
 def _harvest(work: Work, config: HarvestConfig) -> Mapping[str, Metadata]:
     """Read Reddit as the configuration says; returns for each table what is to be said of it."""
     from redpop_assets.privacy.author_key import AuthorKey
-    from redpop_assets.reddit.harvest import Harvest, Reread
+    from redpop_assets.sources.reddit.harvest import Harvest, Reread
 
     settings = work.settings
     key = AuthorKey.load_or_create(settings.home / "author.key")
@@ -199,7 +199,7 @@ def _harvest(work: Work, config: HarvestConfig) -> Mapping[str, Metadata]:
 
 def _read_listings(work: Work, config: HarvestConfig, run: "Harvest", plan: "HarvestPlan") -> int:
     """Read the listings that the configuration asks for; returns how many the budget did not reach."""
-    from redpop_assets.reddit.plan import PlannedListing
+    from redpop_assets.sources.reddit.plan import PlannedListing
 
     if config.listings:
         chosen = tuple(PlannedListing.parse(text) for text in config.listings)

@@ -28,10 +28,10 @@ def import_posts(
     from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn
 
     from redpop_assets.privacy.author_key import AuthorKey
-    from redpop_assets.reddit.imports import import_archive
     from redpop_assets.resources import open_warehouse
     from redpop_assets.runs import report_import
     from redpop_assets.settings import load_settings
+    from redpop_assets.sources.archives.imports import import_archive
 
     settings = load_settings()
     columns = (TextColumn("{task.description}"), BarColumn(), DownloadColumn(), TimeRemainingColumn())

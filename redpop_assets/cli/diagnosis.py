@@ -65,7 +65,7 @@ def request_budget(settings: Settings) -> str:
     Raises:
         RedPopError: the folder cannot be written.
     """
-    from redpop_assets.reddit.budget import RequestBudget
+    from redpop_assets.sources.reddit.budget import RequestBudget
 
     folder = settings.budget_folder
     existing = next(path for path in (folder, *folder.absolute().parents) if path.exists())

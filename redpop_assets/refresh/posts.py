@@ -3,7 +3,7 @@
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
-from redpop_assets.reddit.cleaning import clean_submissions, rules_version
+from redpop_assets.sources.cleaning import clean_submissions, rules_version
 from redpop_assets.storage.warehouse import Warehouse
 
 # Submissions without a row in core, or whose row was made by other rules, from another removal state or from a JSON

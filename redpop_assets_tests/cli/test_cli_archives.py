@@ -5,7 +5,7 @@ import json
 
 import pytest
 
-from redpop_assets.reddit import imports
+from redpop_assets.sources.archives import imports
 
 pytestmark = pytest.mark.end_to_end
 

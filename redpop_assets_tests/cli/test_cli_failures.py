@@ -22,8 +22,8 @@ from redpop_assets.cli.app import app
 from redpop_assets.cli.failures import Commands, sentence
 from redpop_assets.errors import SettingsError, WarehouseError
 from redpop_assets.privacy.author_key import AuthorKey
-from redpop_assets.reddit.imports import import_archive
 from redpop_assets.settings import Settings, variable_of
+from redpop_assets.sources.archives.imports import import_archive
 from redpop_assets.storage.warehouse import Warehouse
 
 POST = (

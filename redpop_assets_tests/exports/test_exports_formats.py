@@ -17,7 +17,7 @@ from PIL import Image
 from redpop_assets.errors import ArtifactError, WarehouseError
 from redpop_assets.exports.export import export
 from redpop_assets.privacy.author_key import AuthorKey
-from redpop_assets.reddit.imports import import_archive
+from redpop_assets.sources.archives.imports import import_archive
 from redpop_assets.storage.images import ImageStore
 from redpop_assets.storage.warehouse import Warehouse
 from redpop_assets.testing.warehouses import blank_warehouse

@@ -9,8 +9,8 @@ import pytest
 
 from redpop_assets.exports.export import export
 from redpop_assets.privacy.author_key import AuthorKey
-from redpop_assets.reddit.imports import import_archive
 from redpop_assets.refresh.posts import refresh_posts
+from redpop_assets.sources.archives.imports import import_archive
 from redpop_assets.storage import forgetting
 from redpop_assets.storage.images import ImageStore
 from redpop_assets.testing.warehouses import blank_warehouse

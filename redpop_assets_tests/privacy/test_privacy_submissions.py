@@ -15,8 +15,8 @@ from hypothesis import strategies as st
 from redpop_assets.privacy.author_key import AuthorKey
 from redpop_assets.privacy.names import DELETED, DIGEST
 from redpop_assets.privacy.submissions import pseudonymise
-from redpop_assets.reddit.cleaning import Post, Rejection, clean
-from redpop_assets.reddit.records import observation_rows, submission_json
+from redpop_assets.sources.cleaning import Post, Rejection, clean
+from redpop_assets.sources.records import observation_rows, submission_json
 from redpop_assets_tests.privacy.shapes import DUMPED, MENTIONS, POST, PROFILE_POST, SHAPES, at, filled, places, planted
 
 KEY = AuthorKey(b"k" * 32)

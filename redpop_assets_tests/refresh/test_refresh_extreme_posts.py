@@ -12,11 +12,11 @@ from redpop_assets.features.family import Encoders, Networks
 from redpop_assets.features.registry import FAMILIES, STEPS
 from redpop_assets.labels import MOST_SCORE, LabelRule
 from redpop_assets.privacy.author_key import AuthorKey
-from redpop_assets.reddit.imports import import_archive
 from redpop_assets.refresh.blocks import read_dataset
 from redpop_assets.refresh.features import Scope, refresh_step
 from redpop_assets.refresh.labels import refresh_labels
 from redpop_assets.refresh.posts import refresh_posts
+from redpop_assets.sources.archives.imports import import_archive
 from redpop_assets.storage.images import ImageStore
 from redpop_assets.storage.warehouse import Warehouse
 from redpop_assets.testing.warehouses import blank_warehouse

@@ -9,12 +9,12 @@ from typing import Any
 import pytest
 import requests
 
-from redpop_assets.reddit.budget import RequestBudget
-from redpop_assets.reddit.client import RedditClient
 from redpop_assets.sandbox.chaos import Chaos
 from redpop_assets.sandbox.clock import Clock
 from redpop_assets.sandbox.server import running
 from redpop_assets.sandbox.world import Post, World
+from redpop_assets.sources.reddit.budget import RequestBudget
+from redpop_assets.sources.reddit.client import RedditClient
 
 
 class Waits(list[float]):

@@ -9,12 +9,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from redpop_assets.errors import RedPopError
-from redpop_assets.reddit.image_urls import Resolved, resolve
-from redpop_assets.reddit.listings import Listing
 from redpop_assets.sandbox.chaos import SITUATIONS, Chaos
 from redpop_assets.sandbox.fates import BURST_POSTS, REASONS, Fates
 from redpop_assets.sandbox.listings import Listings
 from redpop_assets.sandbox.world import World
+from redpop_assets.sources.image_urls import Resolved, resolve
+from redpop_assets.sources.listings import Listing
 
 pytestmark = pytest.mark.integration
 

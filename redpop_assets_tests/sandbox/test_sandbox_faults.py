@@ -8,9 +8,9 @@ import pytest
 import requests
 
 from redpop_assets.errors import RedditError
-from redpop_assets.reddit.listings import Listing
 from redpop_assets.sandbox import faults
 from redpop_assets.sandbox.chaos import SITUATIONS
+from redpop_assets.sources.listings import Listing
 
 pytestmark = pytest.mark.integration
 

@@ -13,7 +13,7 @@ from typing import Any
 import pyarrow as pa
 
 from redpop_assets.privacy.names import DELETED
-from redpop_assets.reddit.listings import Page
+from redpop_assets.sources.listings import Page
 from redpop_assets.storage.arrow import naive_utc
 
 SUBMISSIONS = pa.schema(

@@ -23,8 +23,8 @@ from redpop_assets.errors import (
     SettingsError,
     SubredditUnavailable,
 )
-from redpop_assets.reddit.budget import SLICE
-from redpop_assets.reddit.listings import ALL_LISTINGS, Listing
+from redpop_assets.sources.listings import ALL_LISTINGS, Listing
+from redpop_assets.sources.reddit.budget import SLICE
 
 pytestmark = pytest.mark.integration
 
@@ -102,7 +102,8 @@ def test_configuration_of_praw_itself_does_not_interfere(server, tmp_path):
         "client_id=other\ntimeout=soon\nwindow_size=many\n[other]\nclient_secret=y\n"
     )
     code = (
-        "from redpop_assets.reddit.client import RedditClient; from redpop_assets.reddit.listings import Listing\n"
+        "from redpop_assets.sources.reddit.client import RedditClient\n"
+        "from redpop_assets.sources.listings import Listing\n"
         f"c = RedditClient('id', 'secret', 'linux:redpop:0.1 (by /u/abc)', reddit_url='{server.url}',"
         f" oauth_url='{server.url}')\n"
         "print([p.submissions[0]['id'] for p in c.pages('pics', Listing('new'))])"
@@ -577,7 +578,7 @@ def test_the_timeout_holds_for_a_trickle_of_headers(connect, waits, text):
 
 
 def test_an_endless_answer_is_cut_off(server, client, waits, monkeypatch):
-    monkeypatch.setattr("redpop_assets.reddit.client.LARGEST_ANSWER", 100_000)
+    monkeypatch.setattr("redpop_assets.sources.reddit.client.LARGEST_ANSWER", 100_000)
     body = gzip.compress(b" " * 10_000_000)
     server.says(server.reply(body, headers={"content-encoding": "gzip", "connection": "close"}))
     with pytest.raises(RedditError, match="larger than 100,000 bytes"):

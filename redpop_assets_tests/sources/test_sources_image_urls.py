@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from redpop_assets.images.urls import MAX_URL_LENGTH, UrlRefused, target_of
-from redpop_assets.reddit.image_urls import (
+from redpop_assets.sources.image_urls import (
     LONGEST_URL,
     UNRESOLVED_REASONS,
     Resolved,

@@ -21,7 +21,9 @@ from hypothesis import strategies as st
 
 from redpop_assets.cli.diagnosis import request_budget
 from redpop_assets.errors import RedPopError
-from redpop_assets.reddit.budget import (
+from redpop_assets.resources import RedditResource
+from redpop_assets.settings import load_settings
+from redpop_assets.sources.reddit.budget import (
     GRACE,
     SLICE,
     UNTOLD_REQUESTS,
@@ -31,8 +33,6 @@ from redpop_assets.reddit.budget import (
     RateLimit,
     RequestBudget,
 )
-from redpop_assets.resources import RedditResource
-from redpop_assets.settings import load_settings
 from redpop_assets_tests.local_server import LocalServer
 
 pytestmark = pytest.mark.integration
@@ -360,8 +360,8 @@ def test_doctor_says_what_to_do_about_a_folder_that_cannot_be_written(only, tmp_
 
 CLIENT = """
 import sys
-from redpop_assets.reddit.budget import RequestBudget
-from redpop_assets.reddit.client import RedditClient
+from redpop_assets.sources.reddit.budget import RequestBudget
+from redpop_assets.sources.reddit.client import RedditClient
 from pathlib import Path
 
 url, folder, ids = sys.argv[1], Path(sys.argv[2]), int(sys.argv[3])

@@ -13,7 +13,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from redpop_assets import versions
-from redpop_assets.reddit.cleaning import (
+from redpop_assets.removals import REMOVERS
+from redpop_assets.sources.cleaning import (
     REASONS,
     Post,
     Rejection,
@@ -25,8 +26,7 @@ from redpop_assets.reddit.cleaning import (
     rules_version,
     supersedes,
 )
-from redpop_assets.reddit.values import parse_created_utc
-from redpop_assets.removals import REMOVERS
+from redpop_assets.sources.values import parse_created_utc
 
 ROOT = Path(__file__).resolve().parents[2]
 DATA = ROOT.parent / "shared" / "data"

@@ -12,8 +12,8 @@ from urllib.parse import parse_qs, urlsplit
 
 import pytest
 
-from redpop_assets.reddit.budget import RequestBudget
-from redpop_assets.reddit.client import RedditClient
+from redpop_assets.sources.reddit.budget import RequestBudget
+from redpop_assets.sources.reddit.client import RedditClient
 from redpop_assets_tests.local_server import LocalServer
 
 RECORDED = Path(__file__).resolve().parents[3] / "shared" / "data" / "reddit_recorded"

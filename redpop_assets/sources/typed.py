@@ -19,7 +19,7 @@ from typing import Any, Final
 
 from redpop_assets.labels import MOST_SCORE
 from redpop_assets.literals import MOST_LEVELS, ScientificFloat, exceeds_levels, literal
-from redpop_assets.reddit.values import parse_created_utc, parse_post_id
+from redpop_assets.sources.values import parse_created_utc, parse_post_id
 from redpop_assets.spellings import TABLE_MARKERS
 
 _INT32: Final = 2**31

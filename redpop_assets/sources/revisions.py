@@ -12,8 +12,8 @@ from typing import Any, NamedTuple
 
 import pyarrow as pa
 
-from redpop_assets.reddit.cleaning import supersedes
-from redpop_assets.reddit.records import submission_json
+from redpop_assets.sources.cleaning import supersedes
+from redpop_assets.sources.records import submission_json
 from redpop_assets.storage.arrow import naive_utc
 from redpop_assets.storage.rows import Writer
 

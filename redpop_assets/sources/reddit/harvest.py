@@ -15,10 +15,8 @@ import pyarrow.compute as pc
 from redpop_assets.errors import RedditError, SettingsError
 from redpop_assets.privacy.author_key import AuthorKey
 from redpop_assets.privacy.submissions import pseudonymise
-from redpop_assets.reddit.client import ITEMS_PER_REQUEST, RedditClient
-from redpop_assets.reddit.listings import InfoPage, Listing, Page
-from redpop_assets.reddit.plan import ONCE_A_DAY, REDDIT, Maturation, PlannedListing, tolerance
-from redpop_assets.reddit.records import (
+from redpop_assets.sources.listings import InfoPage, Listing, Page
+from redpop_assets.sources.records import (
     LISTING_READS,
     PRESENCE,
     created_at,
@@ -27,7 +25,9 @@ from redpop_assets.reddit.records import (
     sighting_rows,
     submission_rows,
 )
-from redpop_assets.reddit.revisions import Reading, revise
+from redpop_assets.sources.reddit.client import ITEMS_PER_REQUEST, RedditClient
+from redpop_assets.sources.reddit.plan import ONCE_A_DAY, REDDIT, Maturation, PlannedListing, tolerance
+from redpop_assets.sources.revisions import Reading, revise
 from redpop_assets.storage.arrow import naive_utc
 from redpop_assets.storage.rows import Reader, Writer
 from redpop_assets.storage.warehouse import Warehouse

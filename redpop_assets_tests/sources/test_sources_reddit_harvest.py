@@ -10,14 +10,14 @@ import pytest
 
 from redpop_assets.errors import ArchiveError, RedditBusy, RedditError, SubredditUnavailable
 from redpop_assets.privacy.author_key import AuthorKey
-from redpop_assets.reddit.client import RedditClient
-from redpop_assets.reddit.harvest import OVERLAP, Harvest
-from redpop_assets.reddit.imports import import_archive
-from redpop_assets.reddit.listings import Listing
-from redpop_assets.reddit.plan import Maturation, PlannedListing
 from redpop_assets.sandbox.clock import Clock
 from redpop_assets.sandbox.server import running
 from redpop_assets.sandbox.world import World
+from redpop_assets.sources.archives.imports import import_archive
+from redpop_assets.sources.listings import Listing
+from redpop_assets.sources.reddit.client import RedditClient
+from redpop_assets.sources.reddit.harvest import OVERLAP, Harvest
+from redpop_assets.sources.reddit.plan import Maturation, PlannedListing
 from redpop_assets.storage import forgetting
 from redpop_assets.testing.warehouses import blank_warehouse
 

@@ -4,8 +4,8 @@ from datetime import UTC, datetime, timedelta
 import pyarrow as pa
 import pytest
 
-from redpop_assets.reddit.cleaning import clean_submissions
-from redpop_assets.reddit.revisions import Reading, revised_submissions
+from redpop_assets.sources.cleaning import clean_submissions
+from redpop_assets.sources.revisions import Reading, revised_submissions
 
 FIRST_SEEN = datetime(2026, 4, 13, 12)
 LATER = datetime(2026, 4, 13, 18, tzinfo=UTC)

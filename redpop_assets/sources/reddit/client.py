@@ -40,8 +40,8 @@ from redpop_assets.errors import (
     SettingsError,
     SubredditUnavailable,
 )
-from redpop_assets.reddit.budget import WINDOW, RateLimit, RequestBudget, number
-from redpop_assets.reddit.listings import InfoPage, Listing, Page
+from redpop_assets.sources.listings import InfoPage, Listing, Page
+from redpop_assets.sources.reddit.budget import WINDOW, RateLimit, RequestBudget, number
 
 log = logging.getLogger(__name__)
 

@@ -13,10 +13,11 @@ import pyarrow.compute as pc
 from redpop_assets.privacy.author_key import AuthorKey
 from redpop_assets.privacy.names import in_text
 from redpop_assets.privacy.submissions import pseudonymise
-from redpop_assets.reddit.archives import ArchivedPost, BrokenLine, Chunk, Position, is_prefix
-from redpop_assets.reddit.archives import read as read_archive
-from redpop_assets.reddit.listings import Listing, Page
-from redpop_assets.reddit.records import (
+from redpop_assets.removals import removal
+from redpop_assets.sources.archives.posts import ArchivedPost, BrokenLine, Chunk, Position, is_prefix
+from redpop_assets.sources.archives.posts import read as read_archive
+from redpop_assets.sources.listings import Listing, Page
+from redpop_assets.sources.records import (
     OBSERVATIONS,
     SIGHTINGS,
     SUBMISSIONS,
@@ -24,9 +25,8 @@ from redpop_assets.reddit.records import (
     sighting_rows,
     submission_rows,
 )
-from redpop_assets.reddit.revisions import Reading, revise
-from redpop_assets.reddit.values import parse_post_id
-from redpop_assets.removals import removal
+from redpop_assets.sources.revisions import Reading, revise
+from redpop_assets.sources.values import parse_post_id
 from redpop_assets.spellings import author_of
 from redpop_assets.storage.arrow import naive_utc, utc_now
 from redpop_assets.storage.rows import Reader

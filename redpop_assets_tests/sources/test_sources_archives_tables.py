@@ -7,9 +7,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from redpop_assets.errors import ArchiveError
-from redpop_assets.reddit import archive_tables
-from redpop_assets.reddit.archive_tables import LONGEST_LINE, MOST_COLUMNS, MOST_LINES, Reading, Table
-from redpop_assets.reddit.archives import read
+from redpop_assets.sources.archives import tables
+from redpop_assets.sources.archives.posts import read
+from redpop_assets.sources.archives.tables import LONGEST_LINE, MOST_COLUMNS, MOST_LINES, Reading, Table
 
 HEADER = "id,title,created_utc,score,url"
 SEEN_LATER = "a9,last,1546300800,3,x"
@@ -81,7 +81,7 @@ def test_an_unclosed_quote_that_another_row_closes(closing):
 
 
 def test_a_record_has_an_end(monkeypatch):
-    monkeypatch.setattr(archive_tables, "MOST_LINES", 50)
+    monkeypatch.setattr(tables, "MOST_LINES", 50)
     text = "\n".join([HEADER, *['a,"b,1,2,x'] + ["c,d,1,2,x"] * 200 + ['e,"f,1,2,x', SEEN_LATER], ""])
     good, broken = rows_of(text)
     assert len(good) == 201
@@ -90,7 +90,7 @@ def test_a_record_has_an_end(monkeypatch):
 
 
 def test_a_line_that_is_too_long(monkeypatch):
-    monkeypatch.setattr(archive_tables, "LONGEST_LINE", 100_000)
+    monkeypatch.setattr(tables, "LONGEST_LINE", 100_000)
     good, broken = rows_of(f"{HEADER}\na1,{'x' * 300_000},1,2,x\n{SEEN_LATER}\n")
     assert ([row[0] for row in good], [number for number, _ in broken]) == (["a9"], [2])
     assert "longer than" in broken[0][1]

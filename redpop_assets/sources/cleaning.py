@@ -17,10 +17,10 @@ import pyarrow as pa
 
 from redpop_assets import versions
 from redpop_assets.captions import LONGEST_CAPTION
-from redpop_assets.reddit.archive_values import retyped
-from redpop_assets.reddit.image_urls import UNRESOLVED_REASONS, Unresolved, original_of, pictures_pending, resolve
-from redpop_assets.reddit.values import parse_created_utc, parse_post_id
 from redpop_assets.removals import REMOVERS, UNKNOWN, removal
+from redpop_assets.sources.image_urls import UNRESOLVED_REASONS, Unresolved, original_of, pictures_pending, resolve
+from redpop_assets.sources.typed import retyped
+from redpop_assets.sources.values import parse_created_utc, parse_post_id
 
 REASONS: Final = UNRESOLVED_REASONS | {
     "promoted",

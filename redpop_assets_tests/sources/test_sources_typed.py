@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from redpop_assets.labels import MOST_SCORE
 from redpop_assets.literals import JSON, MOST_LEVELS, exceeds_levels, literal
-from redpop_assets.reddit.archive_values import BrokenRecordError, is_missing, moment, typed
+from redpop_assets.sources.typed import BrokenRecordError, is_missing, moment, typed
 
 NEW_YEAR = datetime(2019, 1, 1, tzinfo=UTC)
 MARKERS = ["", " ", "NA", "N/A", "NaN", "nan", "None", "null", "NULL", "\\N", "<NA>", "NaT", "#N/A"]

@@ -10,8 +10,8 @@ import zstandard
 
 from redpop_assets.errors import ArchiveError
 from redpop_assets.privacy.author_key import AuthorKey
-from redpop_assets.reddit import archives, imports
-from redpop_assets.reddit.imports import Imported, import_archive
+from redpop_assets.sources.archives import imports, posts
+from redpop_assets.sources.archives.imports import Imported, import_archive
 from redpop_assets.storage.arrow import arrow_table
 from redpop_assets.storage.warehouse import Warehouse
 from redpop_assets.testing.warehouses import blank_warehouse
@@ -404,7 +404,7 @@ def test_a_cut_file_keeps_its_place_and_the_whole_one_begins_anew(tmp_path, ware
 
 @pytest.mark.usefixtures("small_chunks")
 def test_long_stretches_of_others_are_not_read_again(tmp_path, warehouse, key, monkeypatch):
-    monkeypatch.setattr(archives, "_LINES_WITHOUT_CHUNK", 50)
+    monkeypatch.setattr(posts, "_LINES_WITHOUT_CHUNK", 50)
     path = dump(tmp_path / "d.ndjson", post(1), *(post(n, subreddit="aww") for n in range(2, 400)))
     last = interrupted(path, "pics", warehouse, key, 3)
     assert (last.rows, last.position.records) == ([], 150)

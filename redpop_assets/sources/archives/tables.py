@@ -1,7 +1,7 @@
 """Tables of posts as records of text cells, whatever dialect they are written in.
 
 Commas, semicolons, tabs or bars between cells; quotes inside a quoted cell doubled or behind a backslash; columns under
-any name and in any case. What a cell means is the matter of `redpop_assets.reddit.archive_values`.
+any name and in any case. What a cell means is the matter of `redpop_assets.sources.typed`.
 """
 
 import csv
@@ -13,8 +13,8 @@ from pathlib import Path
 from typing import IO, Final
 
 from redpop_assets.errors import ArchiveError
-from redpop_assets.reddit.archive_files import MOST_NOTHING
-from redpop_assets.reddit.archive_values import ALIASES, BrokenRecordError
+from redpop_assets.sources.archives.files import MOST_NOTHING
+from redpop_assets.sources.typed import ALIASES, BrokenRecordError
 
 MOST_COLUMNS: Final = 1_000
 """Columns that a table may have; the API has about 110 fields."""

@@ -14,9 +14,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from redpop_assets.errors import ArchiveError
-from redpop_assets.reddit import archives
-from redpop_assets.reddit.archives import BROKEN_SAMPLES, Position, is_prefix, read
-from redpop_assets.reddit.cleaning import REASONS, Post, clean
+from redpop_assets.sources.archives import posts
+from redpop_assets.sources.archives.posts import BROKEN_SAMPLES, Position, is_prefix, read
+from redpop_assets.sources.cleaning import REASONS, Post, clean
 
 DATA = Path(__file__).resolve().parents[3] / "shared" / "data"
 TABLES = DATA / "reddit_top_2013"
@@ -233,7 +233,7 @@ def test_the_quick_look_at_a_line_changes_no_outcome(tmp_path, monkeypatch, foun
     path = written(tmp_path, "d.ndjson", b"\n".join([json.dumps(post(1, subreddit="pics")).encode(), *found]))
     rows, quick = read_all(path, subreddits=("pics",), observed_at=SEEN)
     with monkeypatch.context() as patch:
-        patch.setattr(archives, "_is_seen_to_be_of_other", lambda *_: False)
+        patch.setattr(posts, "_is_seen_to_be_of_other", lambda *_: False)
         all_rows, slow = read_all(path, subreddits=("pics",), observed_at=SEEN)
     assert rows == all_rows
     # Of another community's line, the quick look does not say whether it has an id and a time.
@@ -247,13 +247,13 @@ def test_a_file_of_others_is_no_error_and_says_so(tmp_path):
 
 
 def test_a_long_stretch_of_others_still_reports_progress(tmp_path, monkeypatch):
-    monkeypatch.setattr(archives, "_LINES_WITHOUT_CHUNK", 10)
+    monkeypatch.setattr(posts, "_LINES_WITHOUT_CHUNK", 10)
     path = written(tmp_path, "d.ndjson", lines(*(post(n, subreddit="aww") for n in range(25))))
     assert [chunk.other_subreddit for chunk in read(path, subreddits=("pics",))] == [10, 20, 25]
 
 
 def test_broken_lines_are_counted_sampled_and_never_fatal(tmp_path, monkeypatch):
-    monkeypatch.setattr(archives, "LONGEST_LINE", 2000)
+    monkeypatch.setattr(posts, "LONGEST_LINE", 2000)
     bad = [
         b'{"id": "a1", "title"\n',
         b"[1, 2]\n",
@@ -460,8 +460,8 @@ def test_one_array_of_submissions(tmp_path, indent):
     window=st.integers(1, 40),
 )
 def test_a_document_is_read_through_a_window_of_any_width(monkeypatch, values, indent, window):
-    monkeypatch.setattr(archives, "_WINDOW", window)
-    document = archives._Document(io.StringIO(json.dumps({"info": {"a": [1]}, "annotations": values}, indent=indent)))
+    monkeypatch.setattr(posts, "_WINDOW", window)
+    document = posts._Document(io.StringIO(json.dumps({"info": {"a": [1]}, "annotations": values}, indent=indent)))
     document.enter("annotations")
     document.take("[")
     found = []
@@ -519,7 +519,7 @@ def test_one_broken_element_of_a_document_takes_no_other_with_it(tmp_path, odd):
 
 @pytest.mark.parametrize("window", [1, 7, 64])
 def test_a_broken_element_is_passed_through_a_window_of_any_width(monkeypatch, tmp_path, window):
-    monkeypatch.setattr(archives, "_WINDOW", window)
+    monkeypatch.setattr(posts, "_WINDOW", window)
     odd = '{"a": "]\\"}[", "b": [1, {"c": "\\\\"}], "score": tru, "d": [[{}]]}'
     content = f"[{json.dumps(post(1))}, {odd}, {json.dumps(post(2))}]".encode()
     rows, last = read_all(written(tmp_path, "d.json", content), observed_at=SEEN)
@@ -574,19 +574,19 @@ def test_what_unpacks_to_much_takes_little_and_hides_no_post(tmp_path, name, suf
 
 
 def test_a_stretch_of_nothing_is_told_as_progress_and_given_up_in_the_end(tmp_path, monkeypatch):
-    monkeypatch.setattr(archives, "_BYTES_WITHOUT_CHUNK", 5 * MB)
+    monkeypatch.setattr(posts, "_BYTES_WITHOUT_CHUNK", 5 * MB)
     content = _packed(".gz", [lines(post(1)), *[b"\n" * MB] * 40, lines(post(2))])
     path = written(tmp_path, "d.ndjson.gz", content)
     counts = [len(chunk.rows) for chunk in read(path, observed_at=SEEN)]
     assert (sum(counts), counts.count(0) >= 6) == (2, True)
-    monkeypatch.setattr(archives, "MOST_NOTHING", 10 * MB)
+    monkeypatch.setattr(posts, "MOST_NOTHING", 10 * MB)
     for name, packed in [("d.ndjson.gz", content), ("d.json.gz", _packed(".gz", [b"[", *[b" " * MB] * 40, b"]"]))]:
         with pytest.raises(ArchiveError, match="nothing but white space"):
             list(read(written(tmp_path, name, packed), observed_at=SEEN))
 
 
 def test_a_file_of_another_kind_is_not_read_to_its_end(tmp_path, monkeypatch):
-    monkeypatch.setattr(archives, "_MOST_LINES_WITHOUT_POST", 50)
+    monkeypatch.setattr(posts, "_MOST_LINES_WITHOUT_POST", 50)
     path = written(tmp_path, "RC_2013-08.ndjson", lines(*({"id": f"c{n}", "body": "x"} for n in range(500))))
     chunks = read(path, observed_at=SEEN)
     assert next(chunks).broken == 50
@@ -609,7 +609,7 @@ def test_a_look_at_the_beginning(tmp_path, kind):
 
 
 def test_long_posts_make_short_chunks(tmp_path, monkeypatch):
-    monkeypatch.setattr(archives, "_CHUNK_BYTES", MB)
+    monkeypatch.setattr(posts, "_CHUNK_BYTES", MB)
     path = written(tmp_path, "d.ndjson", lines(*(post(n, selftext="x" * MB) for n in range(5))))
     assert max(len(chunk.rows) for chunk in read(path, observed_at=SEEN)) == 1
 
@@ -709,7 +709,7 @@ def test_another_file_is_no_continuation(tmp_path):
 def test_an_abandoned_reading_closes_its_file(tmp_path):
     path = written(tmp_path, "d.zst", zstandard.compress(lines(*map(post, range(50)))))
     chunks = read(path, observed_at=SEEN, chunk_size=10)
-    assert isinstance(next(chunks), archives.Chunk)
+    assert isinstance(next(chunks), posts.Chunk)
     chunks.close()  # an open file left behind would be a ResourceWarning, and so an error
 
 

@@ -9,8 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from redpop_assets.errors import SettingsError
-from redpop_assets.reddit.listings import ALL_LISTINGS, Listing
-from redpop_assets.reddit.plan import (
+from redpop_assets.sources.listings import ALL_LISTINGS, Listing
+from redpop_assets.sources.reddit.plan import (
     DEFAULT_PLAN,
     HarvestPlan,
     HarvestPlans,

@@ -10,7 +10,7 @@ from typing import Final, Self
 
 from redpop_assets.durations import format_duration, parse_duration
 from redpop_assets.errors import SettingsError
-from redpop_assets.reddit.listings import Listing
+from redpop_assets.sources.listings import Listing
 from redpop_assets.spellings import parse_community
 
 REDDIT: Final = "reddit"

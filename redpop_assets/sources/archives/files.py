@@ -3,7 +3,7 @@
 Whatever a file unpacks to, at most some tens of megabytes of it are in memory, and no reading of it goes on for ever
 where there is nothing to read (`MOST_NOTHING`).
 
-What the bytes mean belongs in `redpop_assets.reddit.archives`.
+What the bytes mean belongs in `redpop_assets.sources.archives.posts`.
 """
 
 import codecs

@@ -2,7 +2,7 @@
 
 A dump has one JSON object a line (Pushshift, Arctic Shift), a table is CSV in any dialect, a document is a JSON array
 of submissions, an answer `{"data": [...]}`, or the annotations of RedCaps. Each may be plain, gzip or zstd. What is
-read gets the names and types of the API (`redpop_assets.reddit.archive_values`) and stays as the archive has it
+read gets the names and types of the API (`redpop_assets.sources.typed`) and stays as the archive has it
 otherwise.
 Broken lines are counted and sampled, never fatal; so are values that had to be left out.
 """
@@ -21,9 +21,9 @@ import msgspec
 
 from redpop_assets.errors import ArchiveError
 from redpop_assets.literals import JSON
-from redpop_assets.reddit.archive_files import CUT, MOST_NOTHING, ArchiveFile, OpenArchive, sha256_of_first
-from redpop_assets.reddit.archive_tables import LONGEST_LINE, Reading, Table
-from redpop_assets.reddit.archive_values import TOO_DEEP, BrokenRecordError, moment, typed
+from redpop_assets.sources.archives.files import CUT, MOST_NOTHING, ArchiveFile, OpenArchive, sha256_of_first
+from redpop_assets.sources.archives.tables import LONGEST_LINE, Reading, Table
+from redpop_assets.sources.typed import TOO_DEEP, BrokenRecordError, moment, typed
 
 ObservedAtRule = Literal["observed_at", "retrieved_2nd_on", "retrieved_on", "retrieved_utc", "given", "newest_post"]
 

@@ -10,8 +10,8 @@ import pytest
 from redpop_assets.privacy.author_key import AuthorKey
 from redpop_assets.privacy.names import DELETED
 from redpop_assets.privacy.submissions import pseudonymise
-from redpop_assets.reddit.listings import Listing, Page
-from redpop_assets.reddit.records import (
+from redpop_assets.sources.listings import Listing, Page
+from redpop_assets.sources.records import (
     created_at,
     observation_rows,
     shown_ids,
