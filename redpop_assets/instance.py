@@ -15,9 +15,21 @@ import dagster as dg
 
 from redpop_assets.settings import Settings
 
+_OF_COMMANDS = "commands.yaml"
+_CAPTURE = re.compile(r"^compute_logs:\n(?: .*\n)+", re.MULTILINE)
+_NO_CAPTURE = """\
+compute_logs:
+  module: dagster._core.storage.noop_compute_log_manager
+  class: NoOpComputeLogManager
+"""
+
 
 def prepare_instance(settings: Settings) -> Path:
-    """Write `dagster.yaml` and `workspace.yaml` into `<home>/.dagster` and return that folder."""
+    """Write `dagster.yaml` and `workspace.yaml` into `<home>/.dagster` and return that folder.
+
+    A third file is for runs inside of commands, whose output is on the terminal and is captured for nobody: Dagster
+    would start two processes for it, to which a Ctrl-C of the terminal goes as well.
+    """
     folder = settings.home / ".dagster"
     folder.mkdir(parents=True, exist_ok=True)
     # A text of JSON is one of YAML as well, whatever the path holds.
@@ -26,13 +38,14 @@ def prepare_instance(settings: Settings) -> Path:
         "warehouse/.dagster(.*)", lambda rest: json.dumps(f"{folder}{rest[1]}", ensure_ascii=False), template
     )
     (folder / "dagster.yaml").write_text(instance, encoding="utf-8")
+    (folder / _OF_COMMANDS).write_text(_CAPTURE.sub(_NO_CAPTURE, instance), encoding="utf-8")
     (folder / "workspace.yaml").write_text(_template("workspace.yaml"), encoding="utf-8")
     return folder
 
 
 def open_instance(settings: Settings) -> dg.DagsterInstance:
     """The instance of a deployment, for this process; close it by `with`."""
-    return dg.DagsterInstance.from_config(str(prepare_instance(settings)))
+    return dg.DagsterInstance.from_config(str(prepare_instance(settings)), _OF_COMMANDS)
 
 
 def dagster_environment(settings: Settings) -> dict[str, str]:

@@ -23,6 +23,8 @@ from redpop_assets.settings import Settings
 SPLITS = "split_comparison"
 """The comparison that trains every predictor under every split: with the analyses only if it is asked for by name."""
 
+_INTERRUPTIONS = ("DagsterExecutionInterruptedError", "KeyboardInterrupt")
+
 
 @dataclass(frozen=True)
 class Failure:
@@ -104,6 +106,7 @@ def analyse(settings: Settings, *, subreddit: str, predictor: str, only: Sequenc
             raise_on_error=False,
             tags={**tags_of_this_process(), "redpop/source": settings.source},
         )
+        raise_if_interrupted(result.all_events)
         failures = failures_of(result.all_events)
         if result.get_asset_materialization_events():
             published = [asset_key("marts.published_warehouse")]
@@ -141,7 +144,7 @@ def execute(
     tags: dict[str, str],
     config: dict[str, Any] | None = None,
 ) -> dg.ExecuteInProcessResult:
-    """Run assets of one subreddit in this process; a failed step is part of the result.
+    """Run assets of one subreddit in this process; a failed step is part of the result, Ctrl-C is not.
 
     Args:
         defs: the platform.
@@ -150,9 +153,12 @@ def execute(
         keys: the assets.
         tags: of the run.
         config: run configuration, as in Dagster's launchpad.
+
+    Raises:
+        KeyboardInterrupt: it was interrupted; the run is recorded as failed.
     """
     end_dead_runs(instance)
-    return defs.resolve_job_def(REFRESH).execute_in_process(
+    result = defs.resolve_job_def(REFRESH).execute_in_process(
         instance=instance,
         partition_key=subreddit,
         asset_selection=list(keys),
@@ -160,6 +166,27 @@ def execute(
         raise_on_error=False,
         tags={**tags_of_this_process(), **tags},
     )
+    raise_if_interrupted(result.all_events)
+    return result
+
+
+def raise_if_interrupted(events: Iterable[dg.DagsterEvent]) -> None:
+    """Say so if a run was interrupted: for Dagster that is one more way to fail.
+
+    Raises:
+        KeyboardInterrupt: it was.
+    """
+    for event in events:
+        if event.is_step_failure:
+            error = event.step_failure_data.error
+        elif event.is_job_failure:
+            error = event.job_failure_data.error
+        else:
+            continue
+        while error is not None:
+            if error.cls_name in _INTERRUPTIONS:
+                raise KeyboardInterrupt
+            error = error.cause
 
 
 def selected_keys(defs: dg.Definitions, select: str | None, harvest: bool) -> list[dg.AssetKey]:
