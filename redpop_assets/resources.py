@@ -50,7 +50,7 @@ def open_warehouse(settings: Settings) -> "Warehouse":
     """The warehouse of a deployment."""
     from redpop_assets.storage.warehouse import Warehouse
 
-    return Warehouse(settings.home, source=settings.source, lock_timeout=settings.lock_timeout_seconds)
+    return Warehouse(settings.home, source=settings.source_name.reddit, lock_timeout=settings.lock_timeout_seconds)
 
 
 def deployed_encoders(settings: Settings) -> Encoders:

@@ -21,10 +21,10 @@ DOWNLOAD: Final = "2"
 DUPLICATES: Final = "1"
 """`redpop_assets.images.duplicates`: raise it when the same posts would be grouped in another way."""
 
-LABELS: Final = "3"
+LABELS: Final = "4"
 """`redpop_assets.refresh.labels`: raise it when the same readings would give another label."""
 
-TRAINING_SET: Final = "1"
+TRAINING_SET: Final = "2"
 """`redpop_assets.refresh.training_set`: raise it whenever a row would come out differently. Predictors learn again only
 if one did."""
 

@@ -14,6 +14,7 @@ WITH mature AS (
         p.subreddit,
         p.created_at,
         o.observed_at,
+        CASE o.endpoint WHEN 'archive' THEN 'archive' WHEN 'arctic_shift' THEN 'arctic_shift' ELSE 'reddit' END AS source,
         -- A sum or a difference of two readings may be more than 32 bits hold.
         o.score::BIGINT AS score,
         CASE WHEN o.observed_at < TIMESTAMP '2016-12-01' THEN 'before_2016_12' ELSE 'current' END AS score_scale
@@ -37,7 +38,8 @@ estimated AS (
         min(observed_at) AS first_observed_at,
         max(observed_at) AS observed_at,
         count(*)::INTEGER AS readings,
-        (max(score) - min(score))::INTEGER AS score_spread
+        (max(score) - min(score))::INTEGER AS score_spread,
+        string_agg(DISTINCT source, '+' ORDER BY source) AS source
     FROM mature
     GROUP BY ALL
 )
@@ -55,7 +57,8 @@ SELECT
     score_scale,
     first_observed_at,
     readings,
-    score_spread
+    score_spread,
+    source
 FROM estimated
 """
 

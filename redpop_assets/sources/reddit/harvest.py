@@ -26,8 +26,9 @@ from redpop_assets.sources.records import (
     submission_rows,
 )
 from redpop_assets.sources.reddit.client import ITEMS_PER_REQUEST, RedditClient
-from redpop_assets.sources.reddit.plan import ONCE_A_DAY, REDDIT, Maturation, PlannedListing, tolerance
+from redpop_assets.sources.reddit.plan import ONCE_A_DAY, Maturation, PlannedListing, tolerance
 from redpop_assets.sources.revisions import Reading, revise
+from redpop_assets.sources.services import REDDIT
 from redpop_assets.storage.arrow import naive_utc
 from redpop_assets.storage.rows import Reader, Writer
 from redpop_assets.storage.warehouse import Warehouse
@@ -52,8 +53,8 @@ _FRONTIER = """
 SELECT arg_max(coalesce(newest_created_at, read_at), read_at) FROM raw.listing_reads
 WHERE subreddit = $subreddit AND listing = 'new' AND ended IN (SELECT unnest($endings))
 """
-# Archives of the same Reddit hold posts of today's Reddit; in any other warehouse nobody could be asked for them.
-_KNOWN = "s.subreddit = $subreddit AND (s.origin = 'listing' OR $archives)"
+# Files hold posts of the real Reddit: in a warehouse of another one nobody could be asked for them.
+_KNOWN = "s.subreddit = $subreddit AND (NOT starts_with(s.origin, 'archive:') OR $archives)"
 # A post was discovered after it was made, so the first condition spares most of the JSON.
 _YOUNG = f"""
 WITH young AS (
