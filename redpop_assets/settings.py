@@ -58,8 +58,8 @@ class Settings(BaseSettings):
         min_length=1,
         description="The service that posts come from: reddit (with a key), arctic_shift (without one), the name of "
         "another service that speaks Reddit's API, or arctic_shift:<name> for one that speaks Arctic Shift's. A "
-        "warehouse holds the posts of one Reddit: it may go from reddit to arctic_shift and back, as both know the same "
-        "posts.",
+        "warehouse holds the posts of one Reddit: it may go from reddit to arctic_shift and back, as both know the "
+        "same posts.",
     )
     subreddits: CommaSeparated = Field(
         ("pics", "EarthPorn"),
@@ -120,8 +120,8 @@ class Settings(BaseSettings):
     label_age_days: Days = Field(
         default_factory=lambda chosen: _label_rule(chosen).age / timedelta(days=1),
         gt=0,
-        description="Age at which the score of a post becomes its label (days). Without it, what the source can give: 7 "
-        "of reddit; 34 hours of arctic_shift, which reads every score once, at about 36.",
+        description="Age at which the score of a post becomes its label (days). Without it, what the source can give: "
+        "7 of reddit; 34 hours of arctic_shift, which reads every score once, at about 36.",
     )
     label_window_hours: Hours = Field(
         default_factory=lambda chosen: _label_rule(chosen).window / timedelta(hours=1),
@@ -363,7 +363,8 @@ class Settings(BaseSettings):
         if source.kind == ARCTIC_SHIFT and self.arctic_shift_url != ARCTIC_SHIFT_URL:
             raise ValueError(
                 f"REDPOP_ARCTIC_SHIFT_URL is {self.arctic_shift_url}, which is not Arctic Shift: name it in "
-                f"REDPOP_SOURCE, such as REDPOP_SOURCE={ARCTIC_SHIFT}:sandbox, so that its posts never mix with real ones"
+                f"REDPOP_SOURCE, such as REDPOP_SOURCE={ARCTIC_SHIFT}:sandbox, so that its posts never mix with "
+                "real ones"
             )
         return self
 
@@ -484,6 +485,16 @@ class Settings(BaseSettings):
         if self.budget_dir:
             return Path(self.budget_dir).expanduser()
         return user_state_path("redpop") if self.source_name.is_real else self.home
+
+    @property
+    def arctic_shift_pace(self) -> Path:
+        """The file by which the processes of the machine keep one pace towards Arctic Shift."""
+        return self.budget_folder / "arctic_shift.pace"
+
+    @property
+    def arctic_shift_look_back(self) -> timedelta:
+        """How far back the first harvest of a community begins."""
+        return timedelta(days=self.arctic_shift_look_back_days)
 
     @property
     def image_recheck(self) -> timedelta | None:

@@ -205,7 +205,7 @@ _AWARD: Final = _record(
 _META: Final = _record(
     {
         "is_edited": _PLAIN,
-        "note": _words("no_2nd_retrieval"),
+        "note": _words("initially_unavailable", "no_2nd_retrieval"),
         "removal_type": _REMOVER,
         "retrieved_2nd_on": _DATE,
         "was_deleted_later": _PLAIN,

@@ -14,7 +14,7 @@ WITH mature AS (
         p.subreddit,
         p.created_at,
         o.observed_at,
-        CASE o.endpoint WHEN 'archive' THEN 'archive' WHEN 'arctic_shift' THEN 'arctic_shift' ELSE 'reddit' END AS source,
+        CASE WHEN o.endpoint IN ('archive', 'arctic_shift') THEN o.endpoint ELSE 'reddit' END AS source,
         -- A sum or a difference of two readings may be more than 32 bits hold.
         o.score::BIGINT AS score,
         CASE WHEN o.observed_at < TIMESTAMP '2016-12-01' THEN 'before_2016_12' ELSE 'current' END AS score_scale

@@ -1,8 +1,8 @@
 """The services that posts come from, and what is known of each before it is asked: limits, and the label age.
 
-`REDPOP_SOURCE` names one. `reddit` and `arctic_shift` are two doors to the same Reddit, whose posts have the same ids, so
-a home may go from one to the other; `sandbox` and `arctic_shift:sandbox` are two doors to another Reddit, whose posts
-never mix with real ones. Nothing here talks to a network; how a service is asked is in the package of its name.
+`REDPOP_SOURCE` names one. `reddit` and `arctic_shift` are two doors to the same Reddit, whose posts have the same ids,
+so a home may go from one to the other; `sandbox` and `arctic_shift:sandbox` are two doors to another Reddit, whose
+posts never mix with real ones. Nothing here talks to a network; how a service is asked is in the package of its name.
 """
 
 from collections.abc import Mapping

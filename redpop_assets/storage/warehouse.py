@@ -230,8 +230,8 @@ class Warehouse:
         state = self._definitions.state(conn)
         if state.source not in (None, self.source):
             raise WarehouseError(
-                f"{self.live} was filled by {state.source}, not by {self.source}: set REDPOP_HOME to another directory, "
-                f"or REDPOP_SOURCE={state.source} (or another service that has the posts of {state.source})."
+                f"{self.live} was filled by {state.source}, not by {self.source}: set REDPOP_HOME to another "
+                f"directory, or REDPOP_SOURCE={state.source} (or another service that has the posts of {state.source})."
             )
         return state.is_current
 

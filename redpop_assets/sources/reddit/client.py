@@ -34,6 +34,7 @@ from requests.structures import CaseInsensitiveDict
 
 from redpop_assets.errors import (
     CredentialsMissing,
+    CredentialsRefused,
     RedditBusy,
     RedditError,
     RedPopError,
@@ -42,6 +43,7 @@ from redpop_assets.errors import (
 )
 from redpop_assets.sources.listings import InfoPage, Listing, Page
 from redpop_assets.sources.reddit.budget import WINDOW, RateLimit, RequestBudget, number
+from redpop_assets.sources.services import WAYS_ON
 
 log = logging.getLogger(__name__)
 
@@ -77,17 +79,14 @@ _UNAVAILABLE = {
     HTTPStatus.NOT_FOUND.value: "does not exist or is banned",
     HTTPStatus.UNAVAILABLE_FOR_LEGAL_REASONS.value: "is blocked for legal reasons",
 }
+_LOGIN_REFUSED = (HTTPStatus.BAD_REQUEST, HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN)
 _REASONS = {
     "private": "is private",
     "banned": "is banned",
     "quarantined": "is quarantined",
     "gold_only": "is open to premium members only",
 }
-_HOW_TO_GET_CREDENTIALS = (
-    "Create an app of type script at https://www.reddit.com/prefs/apps (since November 2025 Reddit has to approve new "
-    "API clients first; the page says how to ask), then set REDDIT_CLIENT_ID, REDDIT_CLIENT_SECRET and "
-    f"REDDIT_USER_AGENT in the environment or in .env. The user agent has the form {USER_AGENT_FORM}."
-)
+_HOW_TO_GET_CREDENTIALS = f"{WAYS_ON} The user agent has the form {USER_AGENT_FORM}."
 
 
 class RedditClient:
@@ -224,7 +223,7 @@ class RedditClient:
         Raises (while iterating; pages already yielded stay valid):
             SubredditUnavailable: it does not exist or is private, banned or quarantined.
             RedditBusy: rate limit, failing server, no connection, or no answer in time.
-            CredentialsMissing: Reddit refuses the login.
+            CredentialsRefused: Reddit refuses the login.
             RedditError: an answer that is no listing.
         """
         path = listing.path(subreddit)
@@ -260,7 +259,7 @@ class RedditClient:
 
         Raises (while iterating; pages already yielded stay valid):
             RedditBusy: rate limit, failing server, no connection, or no answer in time.
-            CredentialsMissing: Reddit refuses the login.
+            CredentialsRefused: Reddit refuses the login.
             RedditError: an answer that is no listing.
         """
         ids = (post_id.removeprefix("t3_") for post_id in post_ids)
@@ -494,10 +493,9 @@ def _refusal(response: requests.Response, told: RateLimit | None) -> RedPopError
             f"Reddit's servers fail (HTTP {status} for {path}). Run again later.",
             pauses if max(pauses) <= LONGEST_WAIT else (),
         )
-    if login and status in (HTTPStatus.BAD_REQUEST, HTTPStatus.UNAUTHORIZED):
-        return CredentialsMissing(
-            f"Reddit refuses the client id or secret (HTTP {status}): check REDDIT_CLIENT_ID and REDDIT_CLIENT_SECRET. "
-            f"{_HOW_TO_GET_CREDENTIALS}"
+    if login and status in _LOGIN_REFUSED and not page:
+        return CredentialsRefused(
+            f"Reddit refuses the client id or secret (HTTP {status}): check REDDIT_CLIENT_ID and REDDIT_CLIENT_SECRET."
         )
     if 300 <= status < 400:
         return _redirect_error(path, urlsplit(response.headers.get("location", "")).path)
@@ -506,6 +504,8 @@ def _refusal(response: requests.Response, told: RateLimit | None) -> RedPopError
     if _TOKEN_ERRORS.search(response.headers.get("www-authenticate", "")):
         return RedditError(f"Reddit does not let this app read {path} (HTTP {status}): its token lacks the scope.")
     community = _COMMUNITY.match(path)
+    if not community and status == HTTPStatus.FORBIDDEN:
+        return CredentialsRefused(f"Reddit does not let this app use its API (HTTP 403 for {path}).")
     if community and status in _UNAVAILABLE:
         return _unavailable(community[1], status, _reason(response))
     return RedditError(f"Reddit refuses {path} (HTTP {status}). If this lasts, please report it.")
@@ -546,14 +546,12 @@ def _bot_wall(where: str) -> RedditError:
 
 def _own_error(error: Exception, path: str) -> RedPopError:
     if isinstance(error, prawcore.OAuthException):
-        return CredentialsMissing(
-            f"Reddit refuses the login ({error}): check REDDIT_CLIENT_ID and REDDIT_CLIENT_SECRET. "
-            f"{_HOW_TO_GET_CREDENTIALS}"
+        return CredentialsRefused(
+            f"Reddit refuses the login ({error}): check REDDIT_CLIENT_ID and REDDIT_CLIENT_SECRET."
         )
     if isinstance(error, prawcore.InvalidToken):
-        return RedditError(
-            f"Reddit refuses /{path} with a fresh token (HTTP 401): check that the app at "
-            "https://www.reddit.com/prefs/apps still exists and may use the API."
+        return CredentialsRefused(
+            f"Reddit refuses /{path} with a fresh token (HTTP 401): check that the app still exists."
         )
     if isinstance(error, (prawcore.BadJSON, ValueError)):
         return _WorthRepeating(f"Reddit's answer to /{path} is no JSON, perhaps cut off. Run again.", FAILURE_PAUSES)
