@@ -60,7 +60,7 @@ ORDER BY y.created_at, y.post_id
 class Tally:
     """What came of the answers so far: rows appended, posts dropped because they were forgotten, and what was wrong.
 
-    `refused` says of each record that is no post what is wrong with it, `emptied` the same of values that were left out.
+    `refused` says of each record that is no post what is wrong with it, `emptied` of each value that was left out.
     """
 
     new_posts: int = 0

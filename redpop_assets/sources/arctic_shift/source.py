@@ -48,8 +48,8 @@ class ArcticShiftSource:
         """See `Source.harvest`."""
         if asked.listings:
             raise SettingsError(
-                f"Arctic Shift has no listings such as {asked.listings[0]}, only posts by time: leave `listings` empty, "
-                "or set REDPOP_SOURCE=reddit, which needs a key."
+                f"Arctic Shift has no listings such as {asked.listings[0]}, only posts by time: leave `listings` "
+                "empty, or set REDPOP_SOURCE=reddit, which needs a key."
             )
         run = ArcticShiftHarvest(
             subreddit,

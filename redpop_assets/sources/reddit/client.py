@@ -20,7 +20,6 @@ from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from email.utils import parsedate_to_datetime
 from http import HTTPStatus
 from itertools import count, islice
 from typing import Any, Self, TypeVar
@@ -41,8 +40,9 @@ from redpop_assets.errors import (
     SettingsError,
     SubredditUnavailable,
 )
+from redpop_assets.sources.headers import http_date, retry_after
 from redpop_assets.sources.listings import InfoPage, Listing, Page
-from redpop_assets.sources.reddit.budget import WINDOW, RateLimit, RequestBudget, number
+from redpop_assets.sources.reddit.budget import WINDOW, RateLimit, RequestBudget
 from redpop_assets.sources.services import WAYS_ON
 
 log = logging.getLogger(__name__)
@@ -327,7 +327,7 @@ class _Traffic:
         return datetime.now(UTC) + self.skew
 
     def record(self, headers: CaseInsensitiveDict[str]) -> None:
-        date = _http_date(headers.get("date"))
+        date = http_date(headers.get("date"))
         if date is not None:
             self.skew = date - datetime.now(UTC)
         self.answered_at = (date or self.now()).replace(microsecond=0)
@@ -477,7 +477,7 @@ def _refusal(response: requests.Response, told: RateLimit | None) -> RedPopError
         return _bot_wall(f"HTTP {status} for {path}") if page else None
     if status == HTTPStatus.UNAUTHORIZED and not login:
         return None  # prawcore answers by asking for a new token, once or twice
-    wait = _retry_after(response.headers)
+    wait = retry_after(response.headers)
     if status == HTTPStatus.TOO_MANY_REQUESTS:
         wait = told.reset if wait is None and told else wait
         asks = "" if wait is None else f" It asks to wait {wait:.0f} s."
@@ -564,24 +564,3 @@ def _reason(response: requests.Response) -> str:
     except ValueError:
         return ""
     return str(body.get("reason", "")) if isinstance(body, dict) else ""
-
-
-def _retry_after(headers: CaseInsensitiveDict[str]) -> float | None:
-    """Seconds to wait, from Retry-After as a number or a date."""
-    text = headers.get("retry-after")
-    if (seconds := number(text)) is not None:
-        return seconds
-    if (date := _http_date(text)) is not None:
-        now = _http_date(headers.get("date")) or datetime.now(UTC)
-        return max((date - now).total_seconds(), 0.0)
-    return None
-
-
-def _http_date(text: str | None) -> datetime | None:
-    if text is None:
-        return None
-    try:
-        date = parsedate_to_datetime(text)
-        return date.replace(tzinfo=UTC) if date.tzinfo is None else date.astimezone(UTC)
-    except (ValueError, OverflowError):
-        return None
