@@ -141,9 +141,9 @@ class ArcticShiftHarvest:
         first = _Walk.begun(self.subreddit, NEW, now, begin, joined=None if known_to is None else True)
         again_from = frontier(self._warehouse, self.subreddit, SECOND) or begin
         second = _Walk.begun(self.subreddit, SECOND, now, again_from, joined=None)
-        if not self._go(first, None, settled, second):
+        if not self._go(first, known_to or begin, None, settled, second):
             return 2
-        return 0 if second.reached >= settled or self._go(second, settled, settled) else 1
+        return 0 if second.reached >= settled or self._go(second, second.reached, settled, settled) else 1
 
     def ask_for_the_rest(self) -> tuple[int, int]:
         """Ask by id for posts that the second walk has passed and that have no second reading; some are late.
@@ -177,11 +177,19 @@ class ArcticShiftHarvest:
                 asked += len(page.requested)
         return asked, len(ids) - asked
 
-    def _go(self, walk: "_Walk", before: datetime | None, settled: datetime, other: "_Walk | None" = None) -> bool:
+    def _go(
+        self,
+        walk: "_Walk",
+        known_to: datetime,
+        before: datetime | None,
+        settled: datetime,
+        other: "_Walk | None" = None,
+    ) -> bool:
         """Walk to the newest post, or to a moment; returns whether it came there within the budget.
 
         Args:
             walk: where it begins and what it has come across.
+            known_to: up to when an earlier one had come.
             before: where it ends; None at the newest post.
             settled: posts from before have been read twice.
             other: walk over those, which need not go where this one did.
@@ -199,7 +207,8 @@ class ArcticShiftHarvest:
                 if other is not None and other.take_over(begun, min(walk.reached, settled)):
                     places.append(other.reading)
                 writer.merge("raw.listing_reads", listing_read_rows(places))
-            if not self.requests_left:
+            # A reading that only found again what was there goes on: else a small budget would never come further.
+            if not self.requests_left and walk.reached > known_to:
                 return False
         # What the archive will yet be given is younger, or found by the second walk.
         walk.end(settled)
