@@ -66,7 +66,7 @@ class SourceResource:
                 client,
                 logins_of(settings),
                 open_warehouse(settings),
-                self._key(),
+                self._key,
                 plan_of=settings.plan_of,
                 maturation=settings.maturation,
                 recheck=settings.recheck,
@@ -91,7 +91,7 @@ class SourceResource:
             yield ArcticShiftSource(
                 client,
                 open_warehouse(settings),
-                self._key(),
+                self._key,
                 look_back=settings.arctic_shift_look_back,
                 give_up=settings.give_up,
                 requests=settings.requests_per_harvest,
@@ -99,6 +99,7 @@ class SourceResource:
             )
 
     def _key(self) -> "AuthorKey":
+        """Made by the first harvest: who only asks whether a source answers leaves no file."""
         from redpop_assets.privacy.author_key import AuthorKey
 
         return AuthorKey.load_or_create(self.settings.home / "author.key")

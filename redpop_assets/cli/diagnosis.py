@@ -67,8 +67,8 @@ def _labels(settings: Settings) -> str:
     latest = source.service.label_rule.final_age
     if source.kind == ARCTIC_SHIFT and rule.age > latest:
         raise RedPopError(
-            f"REDPOP_LABEL_AGE_DAYS is {settings.label_age_days:g}, but {source.service.title} reads no score later than "
-            f"at about {latest / timedelta(hours=1):g} hours, so none of its posts gets a label: leave it out"
+            f"REDPOP_LABEL_AGE_DAYS is {settings.label_age_days:g}, but {source.service.title} reads no score later "
+            f"than at about {latest / timedelta(hours=1):g} hours, so none of its posts gets a label: leave it out"
         )
     return (
         f"readings from {rule.age / timedelta(hours=1):g} hours of age on count, those of the "

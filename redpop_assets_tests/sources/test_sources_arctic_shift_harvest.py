@@ -302,7 +302,7 @@ def test_the_source_says_how_far_it_came_and_what_it_cannot(archive, warehouse):
     heard = Heard()
     with archive.connect() as client:
         source = ArcticShiftSource(
-            client, warehouse, KEY, look_back=90 * DAY, give_up=30 * DAY, requests=2, address="http://archive"
+            client, warehouse, lambda: KEY, look_back=90 * DAY, give_up=30 * DAY, requests=2, address="http://archive"
         )
         assert "http://archive answers, its time is" in source.answer()
         assert "about 36 hours" in source.answer()

@@ -1,5 +1,6 @@
 """Arctic Shift as a source: what a harvest of it reads, in which order, and what people are told of it."""
 
+from collections.abc import Callable
 from datetime import timedelta
 
 from redpop_assets.errors import SettingsError
@@ -16,7 +17,8 @@ class ArcticShiftSource:
 
     Args:
         client: asks the archive; who made it closes it.
-        warehouse, key, look_back, give_up, requests: as for `ArcticShiftHarvest`.
+        warehouse, look_back, give_up, requests: as for `ArcticShiftHarvest`.
+        key: loads what hides the names of people.
         address: of the service, for people.
     """
 
@@ -24,7 +26,7 @@ class ArcticShiftSource:
         self,
         client: ArcticShiftClient,
         warehouse: Warehouse,
-        key: AuthorKey,
+        key: Callable[[], AuthorKey],
         *,
         look_back: timedelta,
         give_up: timedelta,
@@ -55,7 +57,7 @@ class ArcticShiftSource:
             subreddit,
             self._client,
             self._warehouse,
-            self._key,
+            self._key(),
             look_back=self._look_back,
             give_up=self._give_up,
             requests=self._requests,

@@ -21,8 +21,8 @@ from redpop_assets.sources.services import WAYS_ON
 FILE: Final = "login.json"
 """Name of the memory in the home."""
 
-TRY_AGAIN_AFTER: Final = timedelta(hours=6)
-"""How long schedules leave a key alone that Reddit refuses."""
+SHORTEST_REST, LONGEST_REST = timedelta(minutes=30), timedelta(hours=12)
+"""How long schedules leave a key alone that Reddit refuses: as long as it has been refused, within these."""
 
 _log = logging.getLogger(__name__)
 
@@ -61,7 +61,9 @@ class Login:
     @property
     def next_attempt(self) -> datetime | None:
         """Before that, asking would only be refused again; None while the key is not refused."""
-        return None if self.refused_at is None else self.refused_at + TRY_AGAIN_AFTER
+        if self.refused_at is None or self.refused_since is None:
+            return None
+        return self.refused_at + min(max(self.refused_at - self.refused_since, SHORTEST_REST), LONGEST_REST)
 
     def is_resting(self, now: datetime) -> bool:
         """Whether the key was refused so lately that it is not worth asking."""
@@ -112,10 +114,11 @@ class Logins:
         return CredentialsRefused(login.told())
 
     def _write(self, login: Login) -> None:
+        if not self._file.parent.is_dir():
+            return  # asking whether a key works makes no home
         text = json.dumps(asdict(login), default=datetime.isoformat)
         beside = self._file.with_name(f".{FILE}.{os.getpid()}")
         try:
-            self._file.parent.mkdir(parents=True, exist_ok=True)
             beside.write_text(text, encoding="utf-8")
             beside.replace(self._file)
         except OSError as error:

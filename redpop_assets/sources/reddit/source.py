@@ -22,7 +22,8 @@ class RedditSource:
     Args:
         client: logged-in client; who made it closes it.
         logins: is told whether Reddit lets the key in.
-        warehouse, key: as for `Harvest`.
+        warehouse: as for `Harvest`.
+        key: loads what hides the names of people.
         plan_of: community -> the listings that are read.
         maturation: when scores are read.
         recheck: how often every post is asked for.
@@ -35,7 +36,7 @@ class RedditSource:
         client: RedditClient,
         logins: Logins,
         warehouse: Warehouse,
-        key: AuthorKey,
+        key: Callable[[], AuthorKey],
         *,
         plan_of: Callable[[str], HarvestPlan],
         maturation: Maturation,
@@ -71,7 +72,7 @@ class RedditSource:
             raise self._logins.refused(error) from error
 
     def _harvest(self, subreddit: str, asked: Asked, listener: Listener) -> Harvested:
-        run = Harvest(subreddit, self._client, self._warehouse, self._key, requests=self._requests)
+        run = Harvest(subreddit, self._client, self._warehouse, self._key(), requests=self._requests)
         unread = _read_listings(run, asked, self._plan_of(subreddit), listener)
         scores = standing = Reread()
         if asked.reobserve:
