@@ -21,7 +21,7 @@ from redpop_assets.labels import LabelRule
 from redpop_assets.predictors.registry import MEDIAN, predictor_class, predictor_names
 from redpop_assets.shown import visible
 from redpop_assets.sources.reddit.plan import DEFAULT_PLAN, HarvestPlan, HarvestPlans, Maturation, ObservationAges
-from redpop_assets.sources.services import ARCTIC_SHIFT, REDDIT, SourceName
+from redpop_assets.sources.services import ARCTIC_SHIFT, REDDIT, SERVICES, SourceName
 from redpop_assets.spellings import parse_community
 
 REDDIT_URL = "https://www.reddit.com"
@@ -462,7 +462,12 @@ class Settings(BaseSettings):
     @property
     def label_rule(self) -> LabelRule:
         """When the score of a post is its label, and when that is final."""
-        return LabelRule(timedelta(days=self.label_age_days), timedelta(hours=self.label_window_hours))
+        chosen = self.source_name.kind == ARCTIC_SHIFT or "label_age_days" in self.model_fields_set
+        return LabelRule(
+            timedelta(days=self.label_age_days),
+            timedelta(hours=self.label_window_hours),
+            archive_age=None if chosen else SERVICES[ARCTIC_SHIFT].label_rule.age,
+        )
 
     @property
     def give_up(self) -> timedelta:

@@ -85,5 +85,7 @@ def test_with_a_key_the_same_home_goes_on_with_reddit(filled, tmp_path):
     )
     run = deployment.run("pics", "group:raw or group:core")
     assert run.success
-    assert run.metadata["raw/presence"]["posts_checked"] > 90  # what the archive could not say: what still stands
+    # What the archive could not say is known now: what still stands, and who has closed the account.
+    assert deployment.scalar("SELECT count(*) FROM raw.submissions ANTI JOIN raw.presence USING (post_id)") == 0
     assert run.metadata["raw/listing_reads"]["gaps"] == 0
+    assert deployment.rows("SELECT DISTINCT source FROM core.labels") == [{"source": "reddit"}]
