@@ -197,5 +197,5 @@ def test_it_may_go_on_with_an_archive_of_the_same_reddit_and_with_no_other(home,
     posts = opened().scalar("SELECT count(*) FROM raw.submissions")
     assert posts == opened(REDPOP_SOURCE="sandbox").scalar("SELECT count(*) FROM raw.submissions") > 0
     for real in ("arctic_shift", "reddit"):
-        with pytest.raises(WarehouseError, match="was filled by sandbox, not by reddit.*REDPOP_SOURCE=sandbox"):
+        with pytest.raises(WarehouseError, match=r"was filled by sandbox, not by reddit.*REDPOP_SOURCE=sandbox"):
             opened(REDPOP_SOURCE=real).scalar("SELECT 1")
