@@ -20,7 +20,17 @@ from typing import Any, Literal
 from redpop_assets.errors import SettingsError
 
 Place = Literal[
-    *("token", "api", "headers", "pages", "hot", "archive", "images", "info", "posts", "authors", "galleries"),
+    "token",
+    "api",
+    "headers",
+    "pages",
+    "hot",
+    "archive",
+    "images",
+    "info",
+    "posts",
+    "authors",
+    "galleries",
     "pictures",
 ]
 

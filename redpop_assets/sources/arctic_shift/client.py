@@ -43,6 +43,7 @@ SMALLEST_WINDOW, SMALLEST_PAGE, SMALLEST_BATCH = 60, 25, 25
 
 _SHRINKING: Final = 4
 _GROWING: Final = 2
+_SUCCESSES_BEFORE_TRYING_AGAIN: Final = 16
 _ATTEMPTS_AT_SMALLEST: Final = 3
 _TELLS_TIES_APART: Final = ("over_18", "spoiler")  # filters of the service that split the posts of one second
 _SEARCH: Final = "api/posts/search"
@@ -93,6 +94,7 @@ class ArcticShiftClient:
         timeout: longest silence of the service (seconds).
         pace_file: lets processes of this machine keep one pace together; None for this client alone.
         page_size: posts asked for at once, 1 to 100; None leaves it to the service, which gives 100 to 1,000.
+        clock: Unix seconds of this machine, by which the pace is kept.
         sleep: pauses the caller (seconds).
 
     Raises:
@@ -108,6 +110,7 @@ class ArcticShiftClient:
         timeout: float = 30.0,
         pace_file: Path | None = None,
         page_size: int | None = None,
+        clock: Callable[[], float] = time.time,
         sleep: Callable[[float], None] = time.sleep,
     ) -> None:
         if not (math.isfinite(requests_per_second) and requests_per_second > 0):
@@ -115,7 +118,7 @@ class ArcticShiftClient:
         if page_size is not None and not 1 <= page_size <= LEAST_AUTO:
             raise SettingsError(f"The archive gives 1 to {LEAST_AUTO} posts at once, not {page_size}.")
         self._page_size = page_size
-        self._pace = Pace(requests_per_second, pace_file, sleep=sleep)
+        self._pace = Pace(requests_per_second, pace_file, clock=clock, sleep=sleep)
         self._connection = Connection(url, user_agent, self._pace, timeout=timeout, sleep=sleep)
         self._service = Service(self._connection)
 
@@ -303,7 +306,8 @@ class _Reading:
         self._limit = page_size  # of the next query; None leaves it to the service
         self._window: int | None = None  # seconds of the next query; None asks for everything to the end
         self._largest = 0
-        self._failures = 0
+        self._failures = self._successes = 0
+        self._too_long = self._too_many = math.inf  # seconds and posts of the query that was given up last
         # Taken from a second to have it in an answer, until the service has shown that it counts it in; and its end.
         self._before_first, self._before_end = 1, 0
         self._observed_at = datetime.fromtimestamp(first, UTC)
@@ -376,7 +380,8 @@ class _Reading:
         """
         span = (end if end is not None else int(self._service.connection.now().timestamp()) + 1) - cursor
         limit = LEAST_AUTO * 2 if self._limit is None else self._limit
-        self._failures += 1
+        self._failures, self._successes = self._failures + 1, 0
+        self._too_long, self._too_many = span, limit
         if span <= SMALLEST_WINDOW and limit <= SMALLEST_PAGE and self._failures >= _ATTEMPTS_AT_SMALLEST:
             raise given_up(failure) from failure
         log.warning("%s A smaller one is tried.", failure)
@@ -385,12 +390,17 @@ class _Reading:
         self._service.wait(self._failures)
 
     def _grow(self, cursor: int) -> None:
-        """Make the next query larger, up to what was tried first."""
+        """Make the next query larger, up to what was tried first; what was too large is tried again after a while."""
+        self._successes += 1
+        if self._successes >= _SUCCESSES_BEFORE_TRYING_AGAIN:
+            self._successes, self._too_long, self._too_many = 0, math.inf, math.inf
         if self._limit is not None and self._limit != self._page_size:
             larger = self._limit * _GROWING
-            self._limit = larger if larger <= (self._page_size or LEAST_AUTO) else self._page_size
+            if larger < self._too_many:
+                self._limit = larger if larger <= (self._page_size or LEAST_AUTO) else self._page_size
         if self._window is not None:
-            self._window *= _GROWING
+            if self._window * _GROWING < self._too_long:
+                self._window *= _GROWING
             if cursor + self._window > self._service.connection.now().timestamp():
                 self._window = None
 

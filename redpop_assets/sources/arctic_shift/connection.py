@@ -151,7 +151,7 @@ class Connection:
                     raise RedditBusy(str(failure)) from failure
                 log.warning("%s Trying again in %.0f s.", failure, wait)
                 if failure.wait is not None:
-                    self._pace.hold(failure.wait)
+                    self._pace.hold(wait)
                 else:
                     self.pause(wait)
                 pause = min(2 * pause, LONGEST_PAUSE)
