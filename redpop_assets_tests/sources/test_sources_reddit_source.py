@@ -66,7 +66,7 @@ def test_a_key_that_is_revoked_is_told_apart_from_one_that_never_worked(server, 
     done = source().harvest("pics", Asked(), Quiet())
     assert (done.new_posts, done.left_over, len(done.readings)) == (0, 0, 1)
     server.login = lambda _: server.reply({"error": status}, status)
-    with pytest.raises(CredentialsRefused, match="refuses the key since .* it last worked at"):
+    with pytest.raises(CredentialsRefused, match=r"refuses the key since .* it last worked at"):
         source().harvest("pics", Asked(), Quiet())
     assert logins.last().refused_since == logins.last().refused_at
 
