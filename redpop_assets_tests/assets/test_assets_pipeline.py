@@ -22,7 +22,13 @@ SUBREDDITS = ("pics", "earthporn")
 TABLES = [name for name, table in load_schema().items() if not table.is_view]
 
 # Nothing was imported, forgotten, or found to be a placeholder.
-WITHOUT_REASON_TO_HAVE_ANY = {"raw.imports", "raw.tombstones", "core.placeholder_images"}
+WITHOUT_REASON_TO_HAVE_ANY = {
+    "raw.communities",
+    "raw.community_sizes",
+    "raw.imports",
+    "raw.tombstones",
+    "core.placeholder_images",
+}
 OPTIONAL = {family.table for family in FAMILIES if family.optional}
 # Nobody asked.
 WITHOUT_REASON_TO_HAVE_ANY |= {"marts.split_comparison", *(analysis.table for analysis in ANALYSES.values()), *OPTIONAL}
