@@ -164,8 +164,6 @@ def test_asset_keys_are_tables_of_the_warehouse(graph):
     # of held-out posts (by each of them). Optional families have one where the settings name them.
     tables = {name for name, table in schema.items() if not table.is_view}
     known = {
-        "raw.communities",
-        "raw.community_sizes",
         "raw.source",
         "core.placeholder_images",
         "features.encoders",

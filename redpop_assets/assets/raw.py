@@ -24,6 +24,8 @@ _TABLES = (
     "raw.presence",
     "raw.listing_reads",
     "raw.imports",
+    "raw.communities",
+    "raw.community_sizes",
 )
 
 # The row of a younger file may still be on its way.
@@ -88,7 +90,8 @@ def harvest(work: Work) -> Mapping[str, Metadata]:
     From Reddit's API, or from Arctic Shift, whichever REDPOP_SOURCE names; what each can give is in docs/operate.md.
 
     One row per post in raw.submissions and in raw.presence, per place it was found in raw.sightings, per reading in
-    raw.observations, per reading of a listing in raw.listing_reads. Every answer is written before the next one is
+    raw.observations, per reading of a listing in raw.listing_reads; once a day, what the source says of the community
+    and its size. Every answer is written before the next one is
     asked for: what was read before an error or a kill is kept, and what the budget of requests does not reach comes
     first the next time. A community that cannot be read is not searched for missing posts.
     """
@@ -174,6 +177,8 @@ def _harvest(work: Work, config: HarvestConfig) -> Mapping[str, Metadata]:
             "gaps": sum(reading.overlapped is False for reading in done.readings),
             "readings": dg.MetadataValue.md(_table(done.readings)),
         },
+        "raw.communities": {"new_answers": done.community_answers},
+        "raw.community_sizes": {"new_days": done.community_days},
     }
 
 

@@ -45,6 +45,7 @@ class Harvested:
         posts_missing: of all these, posts that were not there, where that says something.
         readings: of listings, in their order.
         listings_left_over: listings that the budget did not reach.
+        community_answers, community_days: what was new of the community itself, and of how many members it had.
     """
 
     new_posts: int
@@ -60,6 +61,8 @@ class Harvested:
     posts_missing: int = 0
     readings: Sequence[ListingRead] = ()
     listings_left_over: int = 0
+    community_answers: int = 0
+    community_days: int = 0
 
     @property
     def left_over(self) -> int:

@@ -48,6 +48,8 @@ METADATA = {
     "raw/presence": COUNTS | {"posts_checked", "posts_missing", "checks_left_over"},
     "raw/listing_reads": COUNTS | {"listings_read", "listings_left_over", "gaps", "readings"},
     "raw/imports": COUNTS,
+    "raw/communities": COUNTS | {"new_answers"},
+    "raw/community_sizes": COUNTS | {"new_days"},
     "raw/tombstones": COUNTS | {"posts_forgotten", "files_removed", "posts_anonymised"},
     "core/posts": COUNTS | {"rows_computed"},
     "core/rejected_posts": COUNTS | {"reasons"},

@@ -286,6 +286,28 @@ def test_an_archive_that_is_down_keeps_what_was_read(archive, warehouse):
     assert warehouse.scalar("SELECT count(*) FROM raw.submissions") > 100
 
 
+def test_what_the_archive_says_of_the_community_is_asked_for_once_a_day(archive, warehouse):
+    def count():
+        heard = Heard()
+        with archive.connect() as client:
+            source = ArcticShiftSource(
+                client, warehouse, lambda: KEY, look_back=90 * DAY, give_up=30 * DAY, requests=100, address="a"
+            )
+            done = source.harvest("pics", Asked(), heard)
+        assert heard.warned == []
+        return done.community_answers, done.community_days, done.requests
+
+    answers, days, requests = count()
+    assert answers == 2  # what it is, and its rules
+    assert days > 30
+    again = count()
+    assert again[:2] == (0, 0)
+    assert again[2] < requests
+    archive.clock.advance(2 * DAY)
+    assert count()[1] >= 1
+    assert warehouse.scalar("SELECT count(*) FROM core.community_rules WHERE subreddit = 'pics'") >= 3
+
+
 @dataclass
 class Heard:
     said: list[str] = field(default_factory=list)

@@ -19,6 +19,7 @@ from redpop_assets.privacy.author_key import AuthorKey
 from redpop_assets.sources.archives.posts import read_record
 from redpop_assets.sources.archives.records import Record, forgotten_ids, raw_rows, without
 from redpop_assets.sources.arctic_shift.client import ArcticShiftClient
+from redpop_assets.sources.communities import KeptCommunity, keep_community
 from redpop_assets.sources.listings import ListingRead
 from redpop_assets.sources.records import created_at, listing_read_rows
 from redpop_assets.sources.revisions import Reading, revise
@@ -176,6 +177,34 @@ class ArcticShiftHarvest:
                     self._store(writer, posts)
                 asked += len(page.requested)
         return asked, len(ids) - asked
+
+    def begins_a_day(self) -> bool:
+        """Whether there was no walk yet since midnight, by the archive's clock (UTC)."""
+        last = self._warehouse.scalar(
+            "SELECT max(read_at) FROM raw.listing_reads WHERE subreddit = $subreddit AND listing = 'new'",
+            {"subreddit": self.subreddit},
+        )
+        return last is None or bool(last.date() < self._client.now().date())
+
+    def keep_facts(self) -> KeptCommunity:
+        """Ask what the archive says of the community, its rules, and its members since the last day that is known.
+
+        Raises:
+            RedditError: as `ArcticShiftClient.community`.
+        """
+        known_to = self._warehouse.scalar(
+            "SELECT max(day) FROM raw.community_sizes WHERE subreddit = $subreddit", {"subreddit": self.subreddit}
+        )
+        after = self._client.now() - self._look_back
+        if known_to is not None:
+            after = max(after, datetime(known_to.year, known_to.month, known_to.day, tzinfo=UTC))
+        about = self._client.community(self.subreddit)
+        rules = self._client.rules([self.subreddit]).get(self.subreddit)
+        sizes = self._client.subscribers(self.subreddit, after=after)
+        with self._warehouse.write() as writer:
+            return keep_community(
+                writer, self.subreddit, read_at=self._client.now(), about=about, rules=rules, sizes=sizes
+            )
 
     def _go(
         self,

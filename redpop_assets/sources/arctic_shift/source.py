@@ -3,10 +3,11 @@
 from collections.abc import Callable
 from datetime import timedelta
 
-from redpop_assets.errors import SettingsError
+from redpop_assets.errors import RedditError, SettingsError
 from redpop_assets.privacy.author_key import AuthorKey
 from redpop_assets.sources.arctic_shift.client import ArcticShiftClient
 from redpop_assets.sources.arctic_shift.harvest import ArcticShiftHarvest
+from redpop_assets.sources.communities import KeptCommunity
 from redpop_assets.sources.services import ARCTIC_SHIFT, SERVICES
 from redpop_assets.sources.source import Asked, Harvested, Listener
 from redpop_assets.storage.warehouse import Warehouse
@@ -62,8 +63,10 @@ class ArcticShiftSource:
             give_up=self._give_up,
             requests=self._requests,
         )
+        begins_a_day = run.begins_a_day()
         unwalked = run.walk()
         scores, scores_left = (0, 0) if unwalked or not asked.reobserve else run.ask_for_the_rest()
+        facts = _facts(run, listener) if begins_a_day and not unwalked else KeptCommunity(0, 0)
         for reading in run.readings:
             listener.progress(
                 f"{reading.listing}: {reading.posts} posts, {reading.new_posts} new, up to "
@@ -80,6 +83,8 @@ class ArcticShiftSource:
             scores_left_over=scores_left,
             readings=run.readings,
             listings_left_over=unwalked,
+            community_answers=facts.readings,
+            community_days=facts.days,
         )
 
     def _warn(self, run: ArcticShiftHarvest, unwalked: int, scores_left: int, listener: Listener) -> None:
@@ -95,3 +100,14 @@ class ArcticShiftSource:
         ):
             if problems:
                 listener.warn(f"{len(problems)} {what}; the first: {problems[0]}")
+
+
+def _facts(run: ArcticShiftHarvest, listener: Listener) -> KeptCommunity:
+    """What the archive says of the community; posts do not wait for it."""
+    try:
+        return run.keep_facts()
+    except RedditError as error:
+        listener.warn(
+            f"What is known of r/{run.subreddit} itself was not read; tomorrow it is asked for again. {error}"
+        )
+        return KeptCommunity(0, 0)
