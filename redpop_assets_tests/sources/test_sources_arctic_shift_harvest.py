@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from redpop_assets.errors import RedditBusy, SettingsError
+from redpop_assets.errors import RedditBusy, SettingsError, SubredditUnavailable
 from redpop_assets.privacy.author_key import AuthorKey
 from redpop_assets.refresh.labels import refresh_labels
 from redpop_assets.refresh.posts import refresh_posts
@@ -65,10 +65,10 @@ def warehouse(tmp_path):
     return blank_warehouse(tmp_path / "home", source="sandbox")
 
 
-def harvest(archive, warehouse, *, requests=1000, look_back=90 * DAY, client=None):
+def harvest(archive, warehouse, name="pics", *, requests=1000, look_back=90 * DAY, client=None):
     with client or archive.connect() as connected:
         run = ArcticShiftHarvest(
-            "pics", connected, warehouse, KEY, look_back=look_back, give_up=30 * DAY, requests=requests
+            name, connected, warehouse, KEY, look_back=look_back, give_up=30 * DAY, requests=requests
         )
         left = run.walk()
         asked = (0, 0) if left else run.ask_for_the_rest()
@@ -270,6 +270,14 @@ def test_posts_that_reddit_gave_are_asked_for_by_id_when_the_key_is_gone(archive
     assert {post.id for post in young} <= labelled
     assert harvest(archive, warehouse)[2] == (0, 0)
     assert warehouse.scalar("SELECT count(*) FROM raw.presence") == 0
+
+
+def test_a_community_that_does_not_exist_is_told_from_one_without_new_posts(archive, warehouse):
+    for _ in range(2):
+        with pytest.raises(SubredditUnavailable, match="r/nosuchthing and does not know it: check the spelling"):
+            harvest(archive, warehouse, "nosuchthing")
+    harvest(archive, warehouse, look_back=HOUR)
+    assert warehouse.scalar("SELECT count(*) FROM raw.submissions") < 3
 
 
 def test_an_archive_that_is_down_keeps_what_was_read(archive, warehouse):

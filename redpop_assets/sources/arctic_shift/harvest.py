@@ -15,6 +15,7 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final, Self
 
+from redpop_assets.errors import SubredditUnavailable
 from redpop_assets.privacy.author_key import AuthorKey
 from redpop_assets.sources.archives.posts import read_record
 from redpop_assets.sources.archives.records import Record, forgotten_ids, raw_rows, without
@@ -133,6 +134,7 @@ class ArcticShiftHarvest:
         """Read the posts that are new, then those whose second reading is; returns how many walks are not done.
 
         Raises:
+            SubredditUnavailable: nothing is stored of the community, and the archive does not know it.
             RedditError: as `ArcticShiftClient.posts`; what was read before it is kept.
         """
         now = naive_utc(self._client.now())
@@ -144,6 +146,8 @@ class ArcticShiftHarvest:
         second = _Walk.begun(self.subreddit, SECOND, now, again_from, joined=None)
         if not self._go(first, known_to or begin, None, settled, second):
             return 2
+        if not first.ids:
+            self._require_community()
         return 0 if second.reached >= settled or self._go(second, second.reached, settled, settled) else 1
 
     def ask_for_the_rest(self) -> tuple[int, int]:
@@ -243,6 +247,18 @@ class ArcticShiftHarvest:
         walk.end(settled)
         self._warehouse.merge("raw.listing_reads", listing_read_rows([walk.reading]))
         return True
+
+    def _require_community(self) -> None:
+        """Tell a community that has no posts from one that does not exist: the archive answers alike."""
+        stored = self._warehouse.scalar(
+            "SELECT count(*) FROM (FROM raw.submissions WHERE subreddit = $subreddit LIMIT 1)",
+            {"subreddit": self.subreddit},
+        )
+        if not stored and self._client.community(self.subreddit) is None:
+            raise SubredditUnavailable(
+                f"Arctic Shift has no post of r/{self.subreddit} and does not know it: check the spelling, or take it "
+                "out of REDPOP_SUBREDDITS; a new or private community may not be there yet."
+            )
 
     def _parsed(self, submissions: Iterable[dict[str, Any]]) -> list[Record]:
         """The posts of an answer, without names; what is none is counted."""
