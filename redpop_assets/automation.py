@@ -10,7 +10,9 @@ import dagster as dg
 
 from redpop_assets.errors import SettingsError
 from redpop_assets.phases import PHASES, POSTS, REST, Phase
+from redpop_assets.resources import logins_of
 from redpop_assets.settings import Settings
+from redpop_assets.sources.services import ARCTIC_SHIFT, REDDIT
 
 # An update that falls into the same tick as the child's own request is lost by design of `since_last_handled`; the
 # nightly job runs the whole graph and so repairs what the conditions may have missed.
@@ -131,15 +133,22 @@ def _requests(
 ) -> list[dg.RunRequest] | dg.SkipReason:
     if settings.missing_credentials:
         return dg.SkipReason(
-            f"{', '.join(settings.missing_credentials)} not set: `redpop doctor` says how to get and set them."
+            f"{', '.join(settings.missing_credentials)} not set: `redpop doctor` says how to get and set them, and how "
+            f"to go without (REDPOP_SOURCE={ARCTIC_SHIFT})."
         )
+    login = logins_of(settings).last()
+    if settings.source_name.kind == REDDIT and login.is_resting(datetime.now(UTC)):
+        return dg.SkipReason(f"{login.told()} It is tried again from {login.next_attempt:%Y-%m-%d %H:%M} UTC on.")
     tick = f"{context.scheduled_execution_time:%Y-%m-%dT%H:%M}"
     tags = {"redpop/source": settings.source, **({} if phase is None else {NIGHT: tick, PHASE: phase.name})}
     return [dg.RunRequest(run_key=f"{tick}:{name}", partition_key=name, tags=tags) for name in settings.partitions]
 
 
 def build_schedules(settings: Settings) -> list[dg.ScheduleDefinition]:
-    """Both schedules run as soon as there are credentials; until then each tick is skipped with that reason."""
+    """Both schedules run as soon as there are credentials; until then each tick is skipped with that reason.
+
+    So it is for some hours after Reddit has refused a key; then it is tried again, and they go on when it works.
+    """
 
     @dg.schedule(
         job_name=REFRESH_OF[POSTS],

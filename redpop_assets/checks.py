@@ -203,7 +203,8 @@ _CHECKS: Mapping[str, tuple[TableCheck, ...]] = {
             "labels_are_mature",
             "No label is made of a reading from before its post had reached the label age.",
             "SELECT count(*) FROM core.labels AS l JOIN core.posts AS p USING (post_id) WHERE l.subreddit = $subreddit "
-            "AND coalesce(l.first_observed_at, l.observed_at) < p.created_at + $label_age",
+            "AND coalesce(l.first_observed_at, l.observed_at) < p.created_at "
+            "+ CASE WHEN l.source = 'arctic_shift' THEN $archive_age ELSE $label_age END",
         ),
     ),
     **{
@@ -345,7 +346,8 @@ def count_offences(reader: "Reader", check: TableCheck, rows: str, subreddit: st
     params: dict[str, object] = {}
     if "$subreddit" in sql:
         params["subreddit"] = subreddit
-    ages = {"label_age": settings.label_rule.age, "matured_after": settings.label_rule.final_age}
+    rule = settings.label_rule
+    ages = {"label_age": rule.age, "archive_age": rule.least_archive_age, "matured_after": rule.final_age}
     params |= {name: age for name, age in ages.items() if f"${name}" in sql}
     return int(reader.scalar(sql, params))
 

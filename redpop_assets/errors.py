@@ -13,6 +13,10 @@ class CredentialsMissing(SettingsError):
     """Reddit cannot be asked: no client id, secret or user agent."""
 
 
+class CredentialsRefused(CredentialsMissing):
+    """Reddit does not let the app in: the key is wrong, was revoked, or may not use the API."""
+
+
 class RedditError(RedPopError):
     """Reddit refused, redirected, or answered with something that is no listing."""
 

@@ -15,6 +15,9 @@ class LabelRule:
     Attributes:
         age: Age of a post from which a reading of its score counts. Before, nobody can know its label.
         window: How long after the first such reading further ones count.
+        archive_age: Age from which a reading of Arctic Shift, which reads each post once more and then never again,
+            stands in for a post that has matured without any reading at `age`; None for no such thing. It is how a home
+            whose posts came from there keeps their labels when a key comes.
 
     Raises:
         ValueError: the age is not positive, or the window is negative.
@@ -22,12 +25,18 @@ class LabelRule:
 
     age: timedelta
     window: timedelta
+    archive_age: timedelta | None = None
 
     def __post_init__(self) -> None:
         if self.age <= timedelta(0) or self.window < timedelta(0):
             raise ValueError(
                 f"a label needs an age above 0 and a window of 0 or more, not {self.age} and {self.window}"
             )
+
+    @property
+    def least_archive_age(self) -> timedelta:
+        """Age before which no reading of Arctic Shift counts."""
+        return self.age if self.archive_age is None else min(self.age, self.archive_age)
 
     @property
     def final_age(self) -> timedelta:

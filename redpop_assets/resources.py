@@ -1,5 +1,7 @@
-"""The domain objects of a deployment, made from its settings. What they do lives in storage/, reddit/ and encoders/."""
+"""The domain objects of a deployment, made from its settings. What they do is in storage/, sources/ and encoders/."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -8,34 +10,50 @@ import dagster as dg
 from redpop_assets.features.family import Encoders, Family
 from redpop_assets.features.registry import FAMILIES
 from redpop_assets.settings import Settings
+from redpop_assets.sources.reddit.logins import Logins
+from redpop_assets.sources.services import ARCTIC_SHIFT, REDDIT
 
 if TYPE_CHECKING:
     from redpop_assets.encoders.judges import Judges
     from redpop_assets.images.fetch import FetchPolicy
-    from redpop_assets.sources.reddit.client import RedditClient
+    from redpop_assets.privacy.author_key import AuthorKey
+    from redpop_assets.sources.source import Source
     from redpop_assets.storage.images import ImageStore
     from redpop_assets.storage.models import ModelStore
     from redpop_assets.storage.warehouse import Warehouse
 
 
 @dataclass(frozen=True)
-class RedditResource:
-    """How a step gets to Reddit. Credentials stay with the settings, in memory: in no run configuration and no log."""
+class SourceResource:
+    """How a step gets to the service that posts come from.
+
+    Credentials stay with the settings, in memory: in no run configuration and no log.
+    """
 
     settings: Settings
 
-    def connect(self) -> "RedditClient":
-        """Log in, read-only.
+    @contextmanager
+    def open(self) -> "Iterator[Source]":
+        """A block in which the source of the settings can be asked.
 
         Raises:
-            CredentialsMissing: REDDIT_CLIENT_ID, REDDIT_CLIENT_SECRET or REDDIT_USER_AGENT is not set.
+            CredentialsMissing: the source is Reddit, and REDDIT_CLIENT_ID, REDDIT_CLIENT_SECRET or REDDIT_USER_AGENT is
+                not set.
         """
-        # PRAW is paid for by the step that asks Reddit, not by every process that loads the definitions.
+        opened = {REDDIT: self._reddit, ARCTIC_SHIFT: self._arctic_shift}[self.settings.source_name.kind]
+        with opened() as source:
+            yield source
+
+    # What a source imports is paid for by the step that asks it, not by every process that loads the definitions.
+
+    @contextmanager
+    def _reddit(self) -> "Iterator[Source]":
         from redpop_assets.sources.reddit.budget import RequestBudget
         from redpop_assets.sources.reddit.client import RedditClient
+        from redpop_assets.sources.reddit.source import RedditSource
 
         settings = self.settings
-        return RedditClient(
+        with RedditClient(
             client_id=settings.reddit_client_id,
             client_secret=settings.reddit_client_secret.get_secret_value(),
             user_agent=settings.reddit_user_agent,
@@ -43,14 +61,60 @@ class RedditResource:
             oauth_url=settings.oauth_url,
             timeout=settings.reddit_timeout_seconds,
             budget=RequestBudget.of(settings.reddit_client_id, settings.oauth_url, settings.budget_folder),
-        )
+        ) as client:
+            yield RedditSource(
+                client,
+                logins_of(settings),
+                open_warehouse(settings),
+                self._key,
+                plan_of=settings.plan_of,
+                maturation=settings.maturation,
+                recheck=settings.recheck,
+                requests=settings.requests_per_harvest,
+                address=settings.oauth_url,
+            )
+
+    @contextmanager
+    def _arctic_shift(self) -> "Iterator[Source]":
+        from redpop_assets.images.fetch import FetchPolicy
+        from redpop_assets.sources.arctic_shift.client import ArcticShiftClient
+        from redpop_assets.sources.arctic_shift.source import ArcticShiftSource
+
+        settings = self.settings
+        with ArcticShiftClient(
+            url=settings.arctic_shift_url,
+            user_agent=settings.reddit_user_agent or FetchPolicy.user_agent,
+            requests_per_second=settings.arctic_shift_requests_per_second,
+            timeout=settings.reddit_timeout_seconds,
+            pace_file=settings.arctic_shift_pace,
+        ) as client:
+            yield ArcticShiftSource(
+                client,
+                open_warehouse(settings),
+                self._key,
+                look_back=settings.arctic_shift_look_back,
+                give_up=settings.give_up,
+                requests=settings.requests_per_harvest,
+                address=settings.arctic_shift_url,
+            )
+
+    def _key(self) -> "AuthorKey":
+        """Made by the first harvest: who only asks whether a source answers leaves no file."""
+        from redpop_assets.privacy.author_key import AuthorKey
+
+        return AuthorKey.load_or_create(self.settings.home / "author.key")
+
+
+def logins_of(settings: Settings) -> Logins:
+    """What the home of a deployment remembers of its key for Reddit."""
+    return Logins(settings.home, settings.reddit_client_id, settings.reddit_client_secret.get_secret_value())
 
 
 def open_warehouse(settings: Settings) -> "Warehouse":
     """The warehouse of a deployment."""
     from redpop_assets.storage.warehouse import Warehouse
 
-    return Warehouse(settings.home, source=settings.source, lock_timeout=settings.lock_timeout_seconds)
+    return Warehouse(settings.home, source=settings.source_name.reddit, lock_timeout=settings.lock_timeout_seconds)
 
 
 def deployed_encoders(settings: Settings) -> Encoders:
@@ -131,12 +195,12 @@ def build_resources(settings: Settings) -> dict[str, dg.ResourceDefinition]:
 
         return ModelStore(settings.home / "models")
 
-    def reddit(_: dg.InitResourceContext) -> RedditResource:
-        return RedditResource(settings)
+    def source(_: dg.InitResourceContext) -> SourceResource:
+        return SourceResource(settings)
 
     return {
         "warehouse": dg.ResourceDefinition(warehouse),
         "images": dg.ResourceDefinition(images),
         "models": dg.ResourceDefinition(models),
-        "reddit": dg.ResourceDefinition(reddit),
+        "source": dg.ResourceDefinition(source),
     }

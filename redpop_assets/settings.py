@@ -2,11 +2,11 @@
 
 import json
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import timedelta
 from pathlib import Path
-from typing import Annotated, Literal, Self
-from urllib.parse import unquote
+from typing import Annotated, Any, Literal, Self
+from urllib.parse import unquote, urlsplit
 
 from platformdirs import user_state_path
 from pydantic import Field, PrivateAttr, SecretStr, ValidationError, ValidationInfo, field_validator, model_validator
@@ -20,18 +20,13 @@ from redpop_assets.features.registry import FAMILIES
 from redpop_assets.labels import LabelRule
 from redpop_assets.predictors.registry import MEDIAN, predictor_class, predictor_names
 from redpop_assets.shown import visible
-from redpop_assets.sources.reddit.plan import (
-    DEFAULT_PLAN,
-    REDDIT,
-    HarvestPlan,
-    HarvestPlans,
-    Maturation,
-    ObservationAges,
-)
+from redpop_assets.sources.reddit.plan import DEFAULT_PLAN, HarvestPlan, HarvestPlans, Maturation, ObservationAges
+from redpop_assets.sources.services import ARCTIC_SHIFT, REDDIT, SERVICES, SourceName
 from redpop_assets.spellings import parse_community
 
 REDDIT_URL = "https://www.reddit.com"
 OAUTH_URL = "https://oauth.reddit.com"
+ARCTIC_SHIFT_URL = "https://arctic-shift.photon-reddit.com"
 
 HANDED_OVER = "REDPOP_SETTINGS"
 """Settings of one process for another that it starts: see `Settings.handed_over`.
@@ -61,7 +56,10 @@ class Settings(BaseSettings):
     source: str = Field(
         REDDIT,
         min_length=1,
-        description="Name of the service that fills the warehouse; one warehouse takes one source.",
+        description="The service that posts come from: reddit (with a key), arctic_shift (without one), the name of "
+        "another service that speaks Reddit's API, or arctic_shift:<name> for one that speaks Arctic Shift's. A "
+        "warehouse holds the posts of one Reddit: it may go from reddit to arctic_shift and back, as both know the "
+        "same posts.",
     )
     subreddits: CommaSeparated = Field(
         ("pics", "EarthPorn"),
@@ -85,8 +83,18 @@ class Settings(BaseSettings):
     )
     budget_dir: str = Field(
         "",
-        description="Folder in which all processes that use the client id keep their common request budget; empty: the "
-        "user's state directory, or the home directory if the source is not reddit.",
+        description="Folder in which all processes of the machine keep the request budget, or pace, that they share; "
+        "empty: the user's state directory, or the home directory if the posts are not those of the real Reddit.",
+    )
+    arctic_shift_url: str = Field(ARCTIC_SHIFT_URL, description="Where Arctic Shift is asked.")
+    arctic_shift_requests_per_second: float = Field(
+        1.0, gt=0, le=2, description="Most requests per second to Arctic Shift, of all processes of the machine."
+    )
+    arctic_shift_look_back_days: Days = Field(
+        90.0,
+        gt=0,
+        description="How far back the first harvest of a community from Arctic Shift begins (days); later ones go on "
+        "where it ended.",
     )
 
     harvest_plan: Annotated[HarvestPlan, NoDecode] = Field(
@@ -109,11 +117,17 @@ class Settings(BaseSettings):
     requests_per_harvest: Count = Field(
         1000, ge=1, description="Most requests of one harvest of a subreddit; the next one goes on with what is left."
     )
-    label_age_days: Days = Field(7.0, gt=0, description="Age at which the score of a post becomes its label (days).")
+    label_age_days: Days = Field(
+        default_factory=lambda chosen: _label_rule(chosen).age / timedelta(days=1),
+        gt=0,
+        description="Age at which the score of a post becomes its label (days). Without it, what the source can give: "
+        "7 of reddit; 34 hours of arctic_shift, which reads every score once, at about 36.",
+    )
     label_window_hours: Hours = Field(
-        48.0,
+        default_factory=lambda chosen: _label_rule(chosen).window / timedelta(hours=1),
         ge=0,
-        description="The label is the median of the readings from the first one at the label age until so much later.",
+        description="The label is the median of the readings from the first one at the label age until so much later "
+        "(hours). Without it, what the source needs: 48 of reddit, 14 of arctic_shift.",
     )
     give_up_days: Days = Field(30.0, gt=0, description="Posts past this age without a label are read no more (days).")
     allow_over_18: bool = Field(False, description="Whether posts marked as mature are kept.")
@@ -260,6 +274,23 @@ class Settings(BaseSettings):
                 raise ValueError(f"{name!r} is no optional family of features; there are: {', '.join(known) or 'none'}")
         return tuple(dict.fromkeys(names))
 
+    @field_validator("source")
+    @classmethod
+    def _know_source(cls, name: str) -> str:
+        SourceName.parse(name)
+        return name
+
+    @field_validator("arctic_shift_url")
+    @classmethod
+    def _name_a_host(cls, url: str) -> str:
+        try:
+            parts = urlsplit(url.strip())
+        except ValueError:  # brackets around what is no address
+            parts = urlsplit("")
+        if parts.scheme not in ("http", "https") or not parts.hostname or parts.query or parts.fragment:
+            raise ValueError(f"{url!r} is no address of a service: write one like {ARCTIC_SHIFT_URL}")
+        return url.strip().rstrip("/")
+
     @field_validator("harvest_plan", "harvest_plans", "observation_ages", mode="before")
     @classmethod
     def _parse_plans(cls, value: object, info: ValidationInfo) -> object:
@@ -321,10 +352,19 @@ class Settings(BaseSettings):
 
     @model_validator(mode="after")
     def _name_other_sources(self) -> Self:
-        if self.source == REDDIT and self.oauth_url.rstrip("/") != OAUTH_URL:
+        source = self.source_name
+        if not source.is_real:
+            return self
+        if source.kind == REDDIT and self.oauth_url.rstrip("/") != OAUTH_URL:
             raise ValueError(
                 f"REDPOP_OAUTH_URL is {self.oauth_url}, which is not Reddit: name it in REDPOP_SOURCE, such as "
                 "REDPOP_SOURCE=sandbox, so that its posts never mix with real ones"
+            )
+        if source.kind == ARCTIC_SHIFT and self.arctic_shift_url != ARCTIC_SHIFT_URL:
+            raise ValueError(
+                f"REDPOP_ARCTIC_SHIFT_URL is {self.arctic_shift_url}, which is not Arctic Shift: name it in "
+                f"REDPOP_SOURCE, such as REDPOP_SOURCE={ARCTIC_SHIFT}:sandbox, so that its posts never mix with "
+                "real ones"
             )
         return self
 
@@ -379,6 +419,11 @@ class Settings(BaseSettings):
         return {HANDED_OVER: json.dumps({_key(name): written(getattr(self, name)) for name in sorted(self._fixed)})}
 
     @property
+    def source_name(self) -> SourceName:
+        """The service that posts come from, and the Reddit whose posts they are."""
+        return SourceName.parse(self.source)
+
+    @property
     def predictor_names(self) -> tuple[str, ...]:
         """The predictors that are trained and compared."""
         return tuple(dict.fromkeys((MEDIAN, *self.predictors))) if self.predictors else predictor_names()
@@ -417,7 +462,12 @@ class Settings(BaseSettings):
     @property
     def label_rule(self) -> LabelRule:
         """When the score of a post is its label, and when that is final."""
-        return LabelRule(timedelta(days=self.label_age_days), timedelta(hours=self.label_window_hours))
+        chosen = self.source_name.kind == ARCTIC_SHIFT or "label_age_days" in self.model_fields_set
+        return LabelRule(
+            timedelta(days=self.label_age_days),
+            timedelta(hours=self.label_window_hours),
+            archive_age=None if chosen else SERVICES[ARCTIC_SHIFT].label_rule.age,
+        )
 
     @property
     def give_up(self) -> timedelta:
@@ -436,10 +486,20 @@ class Settings(BaseSettings):
 
     @property
     def budget_folder(self) -> Path:
-        """Where the request budget is kept: deployments on Reddit share one, other services are at home."""
+        """Where the request budget is kept: deployments on the real Reddit share one, other services are at home."""
         if self.budget_dir:
             return Path(self.budget_dir).expanduser()
-        return user_state_path("redpop") if self.source == REDDIT else self.home
+        return user_state_path("redpop") if self.source_name.is_real else self.home
+
+    @property
+    def arctic_shift_pace(self) -> Path:
+        """The file by which the processes of the machine keep one pace towards Arctic Shift."""
+        return self.budget_folder / "arctic_shift.pace"
+
+    @property
+    def arctic_shift_look_back(self) -> timedelta:
+        """How far back the first harvest of a community begins."""
+        return timedelta(days=self.arctic_shift_look_back_days)
 
     @property
     def image_recheck(self) -> timedelta | None:
@@ -457,13 +517,20 @@ class Settings(BaseSettings):
 
     @property
     def missing_credentials(self) -> tuple[str, ...]:
-        """Environment variables that Reddit needs and that are empty."""
+        """Environment variables that the source needs and that are empty."""
+        if self.source_name.kind != REDDIT:
+            return ()
         values = {
             "REDDIT_CLIENT_ID": self.reddit_client_id,
             "REDDIT_CLIENT_SECRET": self.reddit_client_secret.get_secret_value(),
             "REDDIT_USER_AGENT": self.reddit_user_agent,
         }
         return tuple(name for name, value in values.items() if not value)
+
+
+def _label_rule(chosen: Mapping[str, Any]) -> LabelRule:
+    """The rule of the source among the settings that were read so far; a source that is refused has Reddit's."""
+    return SourceName.parse(str(chosen.get("source", REDDIT))).service.label_rule
 
 
 def _key(setting: str) -> str:
@@ -516,6 +583,8 @@ def load_settings(**chosen: object) -> Settings:
     except ValidationError as error:
         lines = []
         for problem in error.errors():
+            if problem["type"] == "default_factory_not_called":
+                continue  # it depends on what is wrong, and is nobody's mistake
             where = str(problem["loc"][0]) if problem["loc"] else ""
             name = where if where.isupper() else f"REDPOP_{where.upper()}" if where else "settings"
             lines.append(f"{name}: {problem['msg'].removeprefix('Value error, ')}")

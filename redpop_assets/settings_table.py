@@ -23,6 +23,8 @@ def render() -> str:
 
 
 def _default(field: FieldInfo) -> str:
+    if field.default_factory is not None:
+        return "the source's"
     default = shown(field.default)
     if len(default) > 60:
         default = f"{default[:57]}…"

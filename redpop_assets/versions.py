@@ -6,8 +6,9 @@ all of them by every process, and a process loads the job that it runs and no ot
 
 from typing import Final
 
-HARVEST: Final = "3"
-"""`redpop_assets.sources.reddit.plan` and `harvest`: raise it when they would read or keep something else."""
+HARVEST: Final = "4"
+"""`harvest` of `redpop_assets.sources.reddit`, its plan, and of `arctic_shift`: raise it when they would read or keep
+something else."""
 
 FORGETTING: Final = "2"
 """`redpop_assets.storage.forgetting` and `removals`: raise it when something else would be forgotten."""
@@ -21,10 +22,10 @@ DOWNLOAD: Final = "2"
 DUPLICATES: Final = "1"
 """`redpop_assets.images.duplicates`: raise it when the same posts would be grouped in another way."""
 
-LABELS: Final = "3"
+LABELS: Final = "4"
 """`redpop_assets.refresh.labels`: raise it when the same readings would give another label."""
 
-TRAINING_SET: Final = "1"
+TRAINING_SET: Final = "2"
 """`redpop_assets.refresh.training_set`: raise it whenever a row would come out differently. Predictors learn again only
 if one did."""
 

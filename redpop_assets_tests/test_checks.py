@@ -36,6 +36,8 @@ ALONE = (
 )
 # Tables that nothing has filled yet, and a row for each.
 EMPTY = {
+    "raw.communities": "'pics' AS subreddit, 'about' AS answer, now() AS read_at, '{}' AS json",
+    "raw.community_sizes": "'pics' AS subreddit, today() AS day, 1 AS subscribers",
     "raw.tombstones": "'1abc' AS post_id, now() AS forgotten_at, 'missing' AS reason",
     "raw.imports": (
         "'f' AS file, 'pics' AS subreddit, ['pics'] AS subreddits, '' AS sha256, ['given'] AS observed_at_rules, "

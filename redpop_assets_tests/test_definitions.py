@@ -163,7 +163,13 @@ def test_asset_keys_are_tables_of_the_warehouse(graph):
     # (filled by both embeddings), the profiles (by the checks) and the state of the predictors, with what they expected
     # of held-out posts (by each of them). Optional families have one where the settings name them.
     tables = {name for name, table in schema.items() if not table.is_view}
-    known = {"raw.source", "core.placeholder_images", "features.encoders", "features.profiles", "models.predictors"}
+    known = {
+        "raw.source",
+        "core.placeholder_images",
+        "features.encoders",
+        "features.profiles",
+        "models.predictors",
+    }
     optional = {family.filled_table for family in FAMILIES if family.optional}
     assert tables - keys == known | {"models.validation_predictions"} | optional
     assert {key.split(".")[0] for key in keys} == set(LAYERS)

@@ -34,7 +34,7 @@ def test_without_any_variable_the_defaults_hold(load, tmp_path):
     assert settings.harvest_plan == DEFAULT_PLAN
     assert settings.recheck == timedelta(days=1)
     assert settings.maturation.schedule[:5] == tuple(timedelta(hours=age) for age in (1, 3, 6, 12, 24))
-    assert settings.label_rule == LabelRule(timedelta(days=7), timedelta(hours=48))
+    assert settings.label_rule == LabelRule(timedelta(days=7), timedelta(hours=48), archive_age=timedelta(hours=34))
     assert settings.give_up == timedelta(days=30)
     assert settings.missing_credentials == ("REDDIT_CLIENT_ID", "REDDIT_CLIENT_SECRET", "REDDIT_USER_AGENT")
 
@@ -247,9 +247,43 @@ def test_another_api_needs_another_source(load):
     assert load(REDPOP_OAUTH_URL="https://oauth.reddit.com/").source == "reddit"
 
 
-def test_an_empty_source_is_refused(load):
-    with pytest.raises(SettingsError, match="REDPOP_SOURCE"):
-        load(REDPOP_SOURCE="")
+def test_an_empty_source_is_refused_and_nothing_else_is_complained_of(load):
+    for name in ("", "arctic_shift:", "arctic_shift: "):
+        with pytest.raises(SettingsError, match=r"^REDPOP_SOURCE: [^\n]*$"):
+            load(REDPOP_SOURCE=name)
+
+
+def test_without_a_key_the_label_age_is_what_the_archive_can_give_and_no_credentials_are_missing(load):
+    settings = load(REDPOP_SOURCE="arctic_shift")
+    assert settings.label_rule == LabelRule(timedelta(hours=34), timedelta(hours=14))
+    assert settings.missing_credentials == ()
+    assert (settings.source_name.reddit, settings.source_name.kind) == ("reddit", "arctic_shift")
+    assert settings.budget_folder == load().budget_folder
+
+
+@pytest.mark.parametrize("source", ["reddit", "arctic_shift", "sandbox", "arctic_shift:sandbox"])
+def test_a_label_age_that_is_set_holds_whatever_the_source(load, source):
+    settings = load(REDPOP_SOURCE=source, REDPOP_LABEL_AGE_DAYS="3", REDPOP_LABEL_WINDOW_HOURS="5")
+    assert settings.label_rule == LabelRule(timedelta(days=3), timedelta(hours=5))
+
+
+def test_another_archive_needs_a_name_of_its_own(load):
+    with pytest.raises(SettingsError, match="REDPOP_SOURCE=arctic_shift:sandbox"):
+        load(REDPOP_SOURCE="arctic_shift", REDPOP_ARCTIC_SHIFT_URL="http://127.0.0.1:8765/arctic_shift")
+    settings = load(REDPOP_SOURCE="arctic_shift:sandbox", REDPOP_ARCTIC_SHIFT_URL="http://127.0.0.1:8765/arctic_shift/")
+    assert settings.arctic_shift_url == "http://127.0.0.1:8765/arctic_shift"
+    assert settings.source_name.reddit == "sandbox"
+    assert settings.budget_folder == settings.home
+    # The name of a sandbox needs no address of its own, and Reddit's address says nothing of an archive.
+    assert load(REDPOP_SOURCE="arctic_shift", REDPOP_OAUTH_URL="http://127.0.0.1:1").source == "arctic_shift"
+
+
+@pytest.mark.parametrize(
+    "url", ["", "arctic-shift.photon-reddit.com", "ftp://x", "http://", "http://x/?a=b", "http://[x"]
+)
+def test_an_address_that_is_none_is_refused(load, url):
+    with pytest.raises(SettingsError, match="REDPOP_ARCTIC_SHIFT_URL"):
+        load(REDPOP_SOURCE="arctic_shift:x", REDPOP_ARCTIC_SHIFT_URL=url)
 
 
 def test_giving_up_before_the_label_age_is_refused(load):

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 
 import dagster as dg
 
-from redpop_assets import versions
+from redpop_assets import markdown, versions
 from redpop_assets.assets.tables import AssetPlan, Metadata, TableAssets, Work
 from redpop_assets.automation import on_new_training_data
 from redpop_assets.predictors.registry import predictor_class
@@ -74,7 +74,24 @@ def training_set(work: Work) -> Mapping[str, Metadata]:
         predictors=settings.predictor_names,
     )
     counts = {f"{part}_posts": posts for part, posts in built.sizes.items()}
-    return {"models.training_set": {"snapshot": built.snapshot, **counts}, "models.training_columns": {}}
+    labels = [
+        (source, "on time" if on_time else "later", posts) for (source, on_time), posts in sorted(built.labels.items())
+    ]
+    if built.mixed:
+        found = ", ".join(f"{posts} of {source} {when}" for source, when, posts in labels)
+        work.warn(
+            f"The labels of r/{work.subreddit} are of different {' and '.join(built.mixed)}: {found}. Scores of other "
+            "ages are not alike; models.training_set says which each post has (label_source, age_at_label_hours)."
+        )
+    return {
+        "models.training_set": {
+            "snapshot": built.snapshot,
+            **counts,
+            "labels_differ_in": ", ".join(built.mixed) or "nothing",
+            "labels": dg.MetadataValue.md(markdown.table(("source", "read", "posts"), labels)),
+        },
+        "models.training_columns": {},
+    }
 
 
 def _predictor_asset(tables: TableAssets, name: str) -> dg.AssetsDefinition:

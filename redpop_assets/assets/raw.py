@@ -1,4 +1,4 @@
-"""Layer raw: what Reddit said, as it said it. Reading and appending only; judging the posts belongs into core."""
+"""Layer raw: what the source said, as it said it. Reading and appending only; judging the posts belongs into core."""
 
 from collections.abc import Iterable, Mapping
 from datetime import timedelta
@@ -13,8 +13,7 @@ from redpop_assets.checks import FileCheck
 from redpop_assets.errors import RedditBusy, RedPopError
 
 if TYPE_CHECKING:
-    from redpop_assets.sources.reddit.harvest import Harvest, ListingRead
-    from redpop_assets.sources.reddit.plan import HarvestPlan
+    from redpop_assets.sources.listings import ListingRead
     from redpop_assets.storage.images import ImageStore
     from redpop_assets.storage.warehouse import Warehouse
 
@@ -25,6 +24,8 @@ _TABLES = (
     "raw.presence",
     "raw.listing_reads",
     "raw.imports",
+    "raw.communities",
+    "raw.community_sizes",
 )
 
 # The row of a younger file may still be on its way.
@@ -37,24 +38,26 @@ class HarvestConfig(dg.Config):
     listings: list[str] = Field(
         default=[],
         description="Listings to read whether they are due or not, such as new or top/week:300; empty: the harvest "
-        "plan of the settings.",
+        "plan of the settings. Reddit's API only: Arctic Shift has none.",
     )
     due_only: bool = Field(default=True, description="Whether listings of the plan are read only when they are due.")
     reobserve: bool = Field(
         default=True, description="Whether known posts are asked for: maturing scores, and whether all still stand."
     )
-    ask_reddit: bool = Field(default=True, description="Whether Reddit is read at all; no after an import of a file.")
+    ask_reddit: bool = Field(
+        default=True, description="Whether the source is asked at all; no after an import of a file."
+    )
 
 
 def raw_assets(tables: TableAssets) -> list[dg.AssetsDefinition]:
-    """The harvest, which fills the raw tables in one pass over the API; and forgetting, which empties all of them."""
+    """The harvest, which fills the raw tables in one pass; and forgetting, which empties all of them."""
     return [
         tables.asset(
             AssetPlan(
                 name="harvest",
                 together=True,
                 code_versions=dict.fromkeys(_TABLES, versions.HARVEST),
-                resources=("warehouse", "reddit"),
+                resources=("warehouse", "source"),
                 pool="reddit",
                 config=HarvestConfig,
                 retry_policy=dg.RetryPolicy(
@@ -82,10 +85,13 @@ def raw_assets(tables: TableAssets) -> list[dg.AssetsDefinition]:
 
 
 def harvest(work: Work) -> Mapping[str, Metadata]:
-    """Read the listings of one subreddit that are due, the scores that are due, and whether old posts still stand.
+    """Read what is new of one subreddit, the scores that are due, and whether old posts still stand.
+
+    From Reddit's API, or from Arctic Shift, whichever REDPOP_SOURCE names; what each can give is in docs/operate.md.
 
     One row per post in raw.submissions and in raw.presence, per place it was found in raw.sightings, per reading in
-    raw.observations, per reading of a listing in raw.listing_reads. Every answer is written before the next one is
+    raw.observations, per reading of a listing in raw.listing_reads; once a day, what the source says of the community
+    and its size. Every answer is written before the next one is
     asked for: what was read before an error or a kill is kept, and what the budget of requests does not reach comes
     first the next time. A community that cannot be read is not searched for missing posts.
     """
@@ -133,104 +139,47 @@ def _stray_files(warehouse: "Warehouse", images: "ImageStore") -> int:
 
 
 def _harvest(work: Work, config: HarvestConfig) -> Mapping[str, Metadata]:
-    """Read Reddit as the configuration says; returns for each table what is to be said of it."""
-    from redpop_assets.privacy.author_key import AuthorKey
-    from redpop_assets.sources.reddit.harvest import Harvest, Reread
+    """Ask the source as the configuration says; returns for each table what is to be said of it."""
+    from redpop_assets.sources.source import Asked
 
-    settings = work.settings
-    key = AuthorKey.load_or_create(settings.home / "author.key")
-    scores = standing = Reread()
+    asked = Asked(tuple(config.listings), config.due_only, config.reobserve)
     try:
-        with work.reddit.connect() as client:
-            run = Harvest(work.subreddit, client, work.warehouse, key, requests=settings.requests_per_harvest)
-            unread = _read_listings(work, config, run, settings.plan_of(work.subreddit))
-            if config.reobserve:
-                scores = run.mature(settings.maturation)
-                standing = run.recheck(settings.recheck, settings.maturation)
-            remaining = client.requests_remaining
+        with work.source.open() as source:
+            done = source.harvest(work.subreddit, asked, work)
     except RedditBusy:
         raise
     except RedPopError as error:
         # Missing credentials or a banned community are the same a minute later.
         raise dg.Failure(str(error), allow_retries=False) from error
-    work.progress(
-        f"scores of {scores.asked} posts that were due, {standing.asked} older posts checked, "
-        f"{scores.missing + standing.missing} posts missing"
-    )
-    if doubted := scores.doubted + standing.doubted:
-        work.warn(
-            f"Answers of Reddit lacked {doubted} posts, and others of r/{work.subreddit} that stood before as well. "
-            "Nothing was concluded from that: the community may be closed at the moment, or the service disturbed."
-        )
-    if left := unread + scores.left_over + standing.left_over:
-        work.warn(
-            f"{run.requests_made} requests are spent; {unread} listings, {scores.left_over} scores and "
-            f"{standing.left_over} checks come first in the next harvest. If this lasts, raise "
-            "REDPOP_REQUESTS_PER_HARVEST."
-        )
-    work.progress(f"{run.new_submissions} new posts, {run.requests_made} requests")
+    work.progress(f"{done.new_posts} new posts, {done.requests} requests")
     return {
         "raw.submissions": {
-            "new_posts": run.new_submissions,
-            "forgotten_posts_dropped": run.forgotten,
-            "api_requests": run.requests_made,
-            **({} if remaining is None else {"api_requests_remaining": remaining}),
-            "left_over": left,
+            "new_posts": done.new_posts,
+            "forgotten_posts_dropped": done.forgotten,
+            "api_requests": done.requests,
+            **({} if done.requests_remaining is None else {"api_requests_remaining": done.requests_remaining}),
+            "left_over": done.left_over,
         },
-        "raw.sightings": {"new_sightings": run.new_sightings},
+        "raw.sightings": {"new_sightings": done.new_sightings},
         "raw.observations": {
-            "new_observations": run.new_observations,
-            "scores_due_read": scores.asked,
-            "scores_left_over": scores.left_over,
+            "new_observations": done.new_observations,
+            "scores_due_read": done.scores_read,
+            "scores_left_over": done.scores_left_over,
         },
         "raw.presence": {
-            "posts_checked": standing.asked,
-            "posts_missing": scores.missing + standing.missing,
-            "checks_left_over": standing.left_over,
+            "posts_checked": done.posts_checked,
+            "posts_missing": done.posts_missing,
+            "checks_left_over": done.checks_left_over,
         },
         "raw.listing_reads": {
-            "listings_read": len(run.readings),
-            "listings_left_over": unread,
-            "gaps": sum(reading.overlapped is False for reading in run.readings),
-            "readings": dg.MetadataValue.md(_table(run.readings)),
+            "listings_read": len(done.readings),
+            "listings_left_over": done.listings_left_over,
+            "gaps": sum(reading.overlapped is False for reading in done.readings),
+            "readings": dg.MetadataValue.md(_table(done.readings)),
         },
+        "raw.communities": {"new_answers": done.community_answers},
+        "raw.community_sizes": {"new_days": done.community_days},
     }
-
-
-def _read_listings(work: Work, config: HarvestConfig, run: "Harvest", plan: "HarvestPlan") -> int:
-    """Read the listings that the configuration asks for; returns how many the budget did not reach."""
-    from redpop_assets.sources.reddit.plan import PlannedListing
-
-    if config.listings:
-        chosen = tuple(PlannedListing.parse(text) for text in config.listings)
-    else:
-        chosen = plan.due(run.last_read(), run.now()) if config.due_only else plan.entries
-    if not chosen:
-        entry, when = plan.next_due(run.last_read())
-        work.progress(f"no listing is due; the next is {entry.listing}, at {when:%Y-%m-%d %H:%M} UTC")
-    for done, planned in enumerate(chosen):
-        if not run.requests_left:
-            return len(chosen) - done
-        reading = run.read_listing(planned)
-        work.progress(
-            f"{planned.listing}: {reading.posts} posts, {reading.new_posts} new, {reading.requests} requests, "
-            f"ended by {reading.ended}{_joined(reading)}"
-        )
-        if reading.overlapped is False:
-            work.warn(
-                f"Posts of r/{work.subreddit} made between {reading.gap_from:%Y-%m-%d %H:%M} and "
-                f"{reading.gap_to:%Y-%m-%d %H:%M} UTC may have been missed: `new` ended before it reached what was "
-                "read the last time. Read it deeper or more often (REDPOP_HARVEST_PLAN, REDPOP_DISCOVERY_CRON)."
-            )
-    return 0
-
-
-def _joined(reading: "ListingRead") -> str:
-    if reading.overlapped is None:
-        return ""
-    if reading.overlapped:
-        return ", joined on to the reading before"
-    return f", gap from {reading.gap_from:%Y-%m-%d %H:%M} to {reading.gap_to:%Y-%m-%d %H:%M} UTC"
 
 
 def _table(readings: "Iterable[ListingRead]") -> str:
@@ -243,7 +192,7 @@ def _table(readings: "Iterable[ListingRead]") -> str:
                 reading.posts,
                 reading.new_posts,
                 reading.requests,
-                f"{reading.ended}{_joined(reading)}",
+                f"{reading.ended}{reading.joined}",
             )
             for reading in readings
         ],

@@ -26,7 +26,7 @@ from redpop_assets.checks import (
 )
 from redpop_assets.features.family import Encoders
 from redpop_assets.refresh.partition import partition_filter
-from redpop_assets.resources import RedditResource, deployed_encoders
+from redpop_assets.resources import SourceResource, deployed_encoders
 from redpop_assets.settings import Settings
 from redpop_assets.shown import visible
 from redpop_assets.storage.schema import Schema
@@ -43,7 +43,7 @@ OWNERS = ["team:redpop"]
 Metadata = Mapping[str, dg.MetadataValue[Any] | float | str | bool]
 """What is said of a table in the UI."""
 
-Resource = Literal["warehouse", "images", "models", "reddit"]
+Resource = Literal["warehouse", "images", "models", "source"]
 C = TypeVar("C", bound=dg.Config)
 
 UNPARTITIONED = frozenset({"core.duplicates"})
@@ -117,9 +117,9 @@ class Work:
         return found
 
     @property
-    def reddit(self) -> RedditResource:
-        """Its access to Reddit."""
-        found: RedditResource = self._context.resources.reddit
+    def source(self) -> SourceResource:
+        """Its access to the service that posts come from."""
+        found: SourceResource = self._context.resources.source
         return found
 
     def config(self, kind: type[C]) -> C:

@@ -5,7 +5,7 @@ import shutil
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from functools import partial
 from importlib.util import find_spec
 from pathlib import Path
@@ -13,8 +13,9 @@ from pathlib import Path
 from redpop_assets.encoders.heads import RANDOM
 from redpop_assets.encoders.names import EncoderName
 from redpop_assets.errors import RedPopError
-from redpop_assets.resources import RedditResource, open_warehouse
+from redpop_assets.resources import SourceResource, open_warehouse
 from redpop_assets.settings import Settings
+from redpop_assets.sources.services import ARCTIC_SHIFT, REDDIT
 
 _LEAST_FREE_GIGABYTES = 5
 _SWITCH_ON = "to have them, set"
@@ -33,8 +34,9 @@ class Finding:
 def examine(settings: Settings) -> Iterator[Finding]:
     """Look at everything, a topic at a time; some take a while."""
     checks: list[tuple[str, Callable[[Settings], str]]] = [
-        ("Reddit", _reddit),
+        (settings.source_name.service.title, _source),
         ("request budget", request_budget),
+        ("labels", _labels),
         ("warehouse", _warehouse),
         *(("image encoder", partial(_encoder, name)) for name in settings.image_encoders),
         *(("caption encoder", partial(_encoder, name)) for name in settings.caption_encoders),
@@ -54,13 +56,28 @@ def examine(settings: Settings) -> Iterator[Finding]:
             yield Finding(topic, str(error), missing=True)
 
 
-def _reddit(settings: Settings) -> str:
-    client = RedditResource(settings).connect()
-    return f"{settings.oauth_url} answers, its time is {client.now():%Y-%m-%d %H:%M} UTC"
+def _source(settings: Settings) -> str:
+    with SourceResource(settings).open() as source:
+        return source.answer()
+
+
+def _labels(settings: Settings) -> str:
+    """From which age on scores are labels, and whether the source ever gives one of that age."""
+    source, rule = settings.source_name, settings.label_rule
+    latest = source.service.label_rule.final_age
+    if source.kind == ARCTIC_SHIFT and rule.age > latest:
+        raise RedPopError(
+            f"REDPOP_LABEL_AGE_DAYS is {settings.label_age_days:g}, but {source.service.title} reads no score later "
+            f"than at about {latest / timedelta(hours=1):g} hours, so none of its posts gets a label: leave it out"
+        )
+    return (
+        f"readings from {rule.age / timedelta(hours=1):g} hours of age on count, those of the "
+        f"{rule.window / timedelta(hours=1):g} hours after the first of them"
+    )
 
 
 def request_budget(settings: Settings) -> str:
-    """What is left of the requests that all processes of the client id share.
+    """What is left of the requests that all processes of the client id, or of the machine, share.
 
     Raises:
         RedPopError: the folder cannot be written.
@@ -73,6 +90,11 @@ def request_budget(settings: Settings) -> str:
         raise RedPopError(
             f"{existing} cannot be written, so processes would not know of each other's requests: set "
             "REDPOP_BUDGET_DIR to a folder that all of them can write"
+        )
+    if settings.source_name.kind != REDDIT:
+        return (
+            f"{settings.arctic_shift_requests_per_second:g} requests per second of all processes, kept in "
+            f"{settings.arctic_shift_pace}"
         )
     budget = RequestBudget.of(settings.reddit_client_id, settings.oauth_url, folder)
     ledger = budget.state()

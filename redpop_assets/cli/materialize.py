@@ -14,7 +14,9 @@ def materialize(
     select: Annotated[
         str | None, typer.Option(help="Assets in Dagster's selection syntax, such as group:features. Default: all.")
     ] = None,
-    harvest: Annotated[bool, typer.Option(help="Ask Reddit for posts; --no-harvest uses those that are there.")] = True,
+    harvest: Annotated[
+        bool, typer.Option(help="Ask the source for posts; --no-harvest uses those that are there.")
+    ] = True,
     verbose: Annotated[bool, typer.Option("--verbose", help="Show the stack of what failed.")] = False,
 ) -> None:
     """Bring communities up to date, as the nightly schedule does, and publish the result."""

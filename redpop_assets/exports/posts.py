@@ -181,13 +181,14 @@ def _posts_columns() -> Iterator[Column]:
         ),
         "l": (
             "core.labels",
-            "score log_score percentile observed_at readings score_spread age_at_label_hours score_scale",
+            "score log_score percentile observed_at readings score_spread age_at_label_hours score_scale source",
         ),
         "i": ("core.images", "image_sha256 path format width height phash dhash"),
     }
     renamed = {
         "observed_at": "score_observed_at",
         "readings": "score_readings",
+        "source": "score_source",
         **{name: f"image_{name}" for name in ("path", "format", "width", "height", "phash", "dhash")},
     }
     for alias, (table, names) in picked.items():

@@ -1,4 +1,4 @@
-"""What is kept of the JSON of a submission: known fields in their known shapes, and no account in the clear.
+"""What is kept of the JSON of a submission, or of a community: known fields in their known shapes, and no account.
 
 A field that is not listed here is left out. Only text can name somebody, so every text has one of few shapes: an
 account, which is hashed; a word of a short list, an id, a number or a date; an address; or what somebody wrote. A value
@@ -28,6 +28,15 @@ def pseudonymise(submission: Mapping[str, Any], key: AuthorKey | Digest) -> dict
     """
     kept: dict[str, Any] = _kept(submission, _SUBMISSION, key.digest if isinstance(key, AuthorKey) else key)
     return kept
+
+
+def nameless(answer: str, value: Any) -> Any:
+    """What is kept of an answer about a community: `about`, `rules` or `post_requirements`, as the Reddit API has it.
+
+    Descriptions and rules name moderators, whom nobody has to recognise: an account leaves nothing that tells it from
+    another one, so that there is nothing to forget. It can be applied again and changes nothing.
+    """
+    return _kept(value, _OF_COMMUNITIES[answer], lambda _: _NOBODY)
 
 
 def _other_shape(value: Any, digest: Digest) -> Any:
@@ -205,7 +214,7 @@ _AWARD: Final = _record(
 _META: Final = _record(
     {
         "is_edited": _PLAIN,
-        "note": _words("no_2nd_retrieval"),
+        "note": _words("initially_unavailable", "no_2nd_retrieval"),
         "removal_type": _REMOVER,
         "retrieved_2nd_on": _DATE,
         "was_deleted_later": _PLAIN,
@@ -272,3 +281,66 @@ _FIELDS: Final[dict[str, Shape]] = {
 }
 # The original of a crosspost is a post of its own, in the form in which it holds no other.
 _SUBMISSION: Final = _post(_FIELDS | {"crosspost_parent_list": _list(_post(_FIELDS))})
+
+# What is said of communities.
+_ABOUT: Final = _record(
+    {
+        "display_name": _COMMUNITY,
+        "display_name_prefixed": _COMMUNITY,
+        "submission_type": _words("any", "link", "self"),
+        "subreddit_type": _words(
+            *("archived", "employees_only", "gold_only", "gold_restricted", "private", "public", "restricted", "user")
+        ),
+        "lang": _matching(r"[A-Za-z-]{0,10}"),
+        "id": _matching(r"[a-z0-9]{1,13}"),
+        "name": _matching(r"t5_[a-z0-9]{1,13}"),
+        **dict.fromkeys(("title", "public_description", "description", "submit_text"), _WRITTEN),
+        **dict.fromkeys(("submit_link_label", "submit_text_label"), _WRITTEN),
+        **dict.fromkeys(
+            (
+                *("all_original_content", "allow_galleries", "allow_images", "allow_polls", "allow_videogifs"),
+                *("allow_videos", "can_assign_link_flair", "comment_score_hide_mins", "created", "created_utc"),
+                *("is_crosspostable_subreddit", "link_flair_enabled", "original_content_tag_enabled", "over18"),
+                *("quarantine", "restrict_posting", "retrieved_on", "should_archive_posts", "spoilers_enabled"),
+                *("subscribers", "wiki_enabled"),
+            ),
+            _PLAIN,
+        ),
+    }
+)
+_RULES: Final = _list(
+    _record(
+        {
+            "kind": _words("all", "comment", "link"),
+            **dict.fromkeys(("short_name", "description", "violation_reason"), _WRITTEN),
+            **dict.fromkeys(("created_utc", "priority"), _PLAIN),
+        }
+    )
+)
+_REQUIREMENTS: Final = _record(
+    {
+        **dict.fromkeys(
+            (
+                *("body_blacklisted_strings", "body_regexes", "body_required_strings", "domain_blacklist"),
+                *("domain_whitelist", "title_blacklisted_strings", "title_regexes", "title_required_strings"),
+            ),
+            _list(_WRITTEN),
+        ),
+        **dict.fromkeys(
+            (
+                *("body_text_max_length", "body_text_min_length", "gallery_max_items", "gallery_min_items"),
+                *("is_flair_required", "link_repost_age", "title_text_max_length", "title_text_min_length"),
+            ),
+            _PLAIN,
+        ),
+        "body_restriction_policy": _words("none", "notAllowed", "required"),
+        "link_restriction_policy": _words("blacklist", "none", "whitelist"),
+        **dict.fromkeys(
+            ("gallery_captions_requirement", "gallery_urls_requirement"), _words("none", "notAllowed", "required")
+        ),
+        "guidelines_text": _WRITTEN,
+    }
+)
+_OF_COMMUNITIES: Final[Mapping[str, Shape]] = {"about": _ABOUT, "rules": _RULES, "post_requirements": _REQUIREMENTS}
+
+_NOBODY: Final = "f" * 32  # where a hash would stand; no number, whatever reads it

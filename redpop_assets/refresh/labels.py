@@ -8,23 +8,36 @@ from redpop_assets.storage.warehouse import Warehouse
 # A score beyond all that Reddit has ever had is a broken reading, and none of a community may hinge on it.
 # December 2016: Reddit re-scaled all scores, so readings from before and after never go into one label.
 _LABELS = f"""
-WITH mature AS (
+WITH readings AS (
     SELECT
         p.post_id,
         p.subreddit,
         p.created_at,
         o.observed_at,
+        CASE WHEN o.endpoint IN ('archive', 'arctic_shift') THEN o.endpoint ELSE 'reddit' END AS source,
         -- A sum or a difference of two readings may be more than 32 bits hold.
         o.score::BIGINT AS score,
         CASE WHEN o.observed_at < TIMESTAMP '2016-12-01' THEN 'before_2016_12' ELSE 'current' END AS score_scale
     FROM core.posts AS p
     JOIN raw.observations AS o USING (post_id)
     WHERE p.subreddit = $subreddit
-        AND o.observed_at >= p.created_at + $label_age
+        AND (
+            o.observed_at >= p.created_at + $label_age
+            OR (o.endpoint = 'arctic_shift' AND o.observed_at >= p.created_at + $archive_age)
+        )
         AND o.score BETWEEN -{MOST_SCORE} AND {MOST_SCORE}
         AND NOT coalesce(o.hide_score, FALSE)
-    WINDOW post AS (PARTITION BY p.post_id ORDER BY o.observed_at)
-    QUALIFY o.observed_at <= first_value(o.observed_at) OVER post + $label_window
+    -- What the archive read earlier stands in only where nobody will read at the label age any more.
+    WINDOW post AS (PARTITION BY p.post_id)
+    QUALIFY o.observed_at >= p.created_at + $label_age OR (
+        max(o.observed_at) OVER post < p.created_at + $label_age
+        AND p.created_at + $matured_after < max(o.observed_at) OVER ()
+    )
+),
+mature AS (
+    FROM readings
+    WINDOW post AS (PARTITION BY post_id ORDER BY observed_at)
+    QUALIFY observed_at <= first_value(observed_at) OVER post + $label_window
         AND score_scale = first_value(score_scale) OVER post
 ),
 estimated AS (
@@ -37,7 +50,8 @@ estimated AS (
         min(observed_at) AS first_observed_at,
         max(observed_at) AS observed_at,
         count(*)::INTEGER AS readings,
-        (max(score) - min(score))::INTEGER AS score_spread
+        (max(score) - min(score))::INTEGER AS score_spread,
+        string_agg(DISTINCT source, '+' ORDER BY source) AS source
     FROM mature
     GROUP BY ALL
 )
@@ -55,7 +69,8 @@ SELECT
     score_scale,
     first_observed_at,
     readings,
-    score_spread
+    score_spread,
+    source
 FROM estimated
 """
 
@@ -77,7 +92,13 @@ def refresh_labels(warehouse: Warehouse, subreddit: str, rule: LabelRule) -> Lab
         rule: which readings count.
     """
     scope = {"subreddit": subreddit}
-    rows = warehouse.query(_LABELS, {**scope, "label_age": rule.age, "label_window": rule.window})
+    ages = {
+        "label_age": rule.age,
+        "label_window": rule.window,
+        "archive_age": rule.least_archive_age,
+        "matured_after": rule.final_age,
+    }
+    rows = warehouse.query(_LABELS, {**scope, **ages})
     changed = warehouse.replace("core.labels", rows, "subreddit = $subreddit", scope).changed
     posts = warehouse.scalar("SELECT count(*) FROM core.posts WHERE subreddit = $subreddit", scope)
     return Labelled(changed, posts - rows.num_rows)

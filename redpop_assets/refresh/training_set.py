@@ -1,7 +1,8 @@
 """The training set of a community: its labelled posts in the one split that all predictors share, with all features."""
 
 import hashlib
-from collections.abc import Iterable, Sequence
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import astuple, dataclass, replace
 from datetime import timedelta
 from typing import Any
@@ -21,7 +22,7 @@ from redpop_assets.storage.warehouse import Warehouse
 # Labels of one score scale only, that of most labels: scores before and after December 2016 never meet.
 _LABELLED = """
 WITH newest AS (
-    SELECT p.post_id, p.created_at, p.author, l.log_score
+    SELECT p.post_id, p.created_at, p.author, l.log_score, l.source AS label_source, l.age_at_label_hours
     FROM core.posts AS p
     JOIN core.labels AS l USING (post_id)
     WHERE p.subreddit = $subreddit AND l.score_scale = (
@@ -36,7 +37,9 @@ SELECT
     coalesce(p.author, p.post_id) AS cluster,
     -- Named after its first post in this subreddit: another community must not rename it.
     min(p.post_id) OVER (PARTITION BY coalesce(d.duplicate_group, p.post_id)) AS duplicate_group,
-    p.log_score
+    p.log_score,
+    p.label_source,
+    p.age_at_label_hours
 FROM newest AS p
 LEFT JOIN core.duplicates AS d USING (post_id)
 ORDER BY p.post_id
@@ -63,17 +66,29 @@ ORDER BY t.post_id
 
 @dataclass(frozen=True)
 class TrainingSet:
-    """Rows for models.training_set and models.training_columns, and the snapshot they share."""
+    """Rows for models.training_set and models.training_columns, the snapshot they share, and how alike the labels are.
+
+    `labels` counts the posts by the source of their label and whether it was read on time: by the age at which it
+    should have been final.
+    """
 
     rows: pa.Table
     columns: pa.Table
     snapshot: str
+    labels: Mapping[tuple[str, bool], int]
 
     @property
     def sizes(self) -> dict[str, int]:
         """Part of the split -> its posts."""
         split = self.rows.column("split").to_pylist()
         return {part: split.count(part) for part in ("train", "validation", "test", "embargo", "seen_before")}
+
+    @property
+    def mixed(self) -> tuple[str, ...]:
+        """In what the labels differ from each other: sources, ages, both or nothing."""
+        sources = {source for source, _ in self.labels}
+        ages = {on_time for _, on_time in self.labels}
+        return tuple(name for name, found in (("sources", sources), ("ages", ages)) if len(found) > 1)
 
 
 def refresh_training_set(
@@ -166,7 +181,14 @@ def build_training_set(
     rows = labelled.append_column("subreddit", pa.array([subreddit] * n, pa.string()))
     rows = rows.append_column("split", pa.array(split.tolist(), pa.string()))
     rows = rows.append_column("snapshot", pa.array([snapshot] * n, pa.string()))
-    return TrainingSet(rows, pa.Table.from_pylist(columns), snapshot)
+    return TrainingSet(rows, pa.Table.from_pylist(columns), snapshot, _labels(labelled, matured_after))
+
+
+def _labels(labelled: pa.Table, matured_after: timedelta) -> Counter[tuple[str, bool]]:
+    """Posts by the source of their label, and whether it was read on time."""
+    latest = matured_after / timedelta(hours=1)
+    found = zip(*(labelled.column(name).to_pylist() for name in ("label_source", "age_at_label_hours")), strict=True)
+    return Counter((source or "unknown", age <= latest) for source, age in found)
 
 
 def _read_labelled(

@@ -1,4 +1,4 @@
-"""The local Reddit as a web application: token, listings, api/info, the image host, and a panel for the sandbox itself.
+"""The local Reddit as a web application: token, listings, api/info, the image host, its archive, and a panel.
 
 Every answer carries the world's time as its Date. Rate limits, tokens and their lifetimes count real time. The panel,
 everything under /sandbox, moves the time, switches chaos, deletes posts and accounts, and tells the truth about it all.
@@ -23,6 +23,8 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from redpop_assets.sandbox import pictures
+from redpop_assets.sandbox.arctic_shift import PATH as ARCHIVE_PATH
+from redpop_assets.sandbox.arctic_shift import ArcticShift, Traits
 from redpop_assets.sandbox.chaos import Chaos
 from redpop_assets.sandbox.clock import Clock
 from redpop_assets.sandbox.connections import Application, Message, Receive, Scope, Send
@@ -48,13 +50,14 @@ def create_app(
     budget: int = 996,
     chaos: Chaos | None = None,
     directory: Path | None = None,
+    archive: Traits | None = None,
 ) -> Starlette:
     """The application of one world.
 
     `base_url` (scheme, host, port; no path) is where it can be reached: picture links start with it. A client logs in
     with any id and this `secret`. `budget` is the number of API calls in each window of 600 s; as on Reddit the windows
     are not aligned with the client, and the first one is half over when the application starts. `chaos` decides what
-    goes wrong, nothing by default; `directory` keeps what is deleted by hand.
+    goes wrong, nothing by default; `directory` keeps what is deleted by hand; `archive` is how Arctic Shift behaves.
 
     Raises:
         RedPopError: what the directory keeps cannot be read.
@@ -63,6 +66,7 @@ def create_app(
     fates = Fates(world, chaos, directory)
     site = _Site(world, clock, base_url.rstrip("/"), secret, budget, chaos, fates)
     panel = Panel(world, clock, chaos, fates, site.listings)
+    arctic_shift = ArcticShift(world, clock, chaos, fates, base_url.rstrip("/"), archive)
     app = Starlette(
         routes=[
             Route("/", site.about),
@@ -73,6 +77,7 @@ def create_app(
             Route("/r/{subreddit}/{listing}/", site.listing),
             Route("/i/removed.png", site.placeholder),
             Route("/i/{media_id}.jpg", site.picture),
+            *arctic_shift.routes(),
             *panel.routes(),
         ],
         exception_handlers={404: _not_found},
@@ -140,7 +145,7 @@ class _Site:
                 "what": "a local Reddit: generated communities, no real people or posts",
                 "time": self._clock.now().isoformat(),
                 "subreddits": list(self._world.subreddits),
-                "see": ["/sandbox/clock", "/sandbox/chaos", "/sandbox/truth"],
+                "see": ["/sandbox/clock", "/sandbox/chaos", "/sandbox/truth", f"{ARCHIVE_PATH}/api/posts/search"],
             }
         )
 

@@ -20,7 +20,18 @@ from typing import Any, Literal
 from redpop_assets.errors import SettingsError
 
 Place = Literal[
-    "token", "api", "headers", "pages", "hot", "images", "info", "posts", "authors", "galleries", "pictures"
+    "token",
+    "api",
+    "headers",
+    "pages",
+    "hot",
+    "archive",
+    "images",
+    "info",
+    "posts",
+    "authors",
+    "galleries",
+    "pictures",
 ]
 
 
@@ -31,7 +42,8 @@ class Situation:
     Attributes:
         name: how it is switched on.
         place: what it strikes: requests to the token endpoint, API calls, their headers, follow-up pages, first pages
-            of hot, requests to the image host; or ids asked for, posts, authors, galleries, pictures.
+            of hot, requests to the archive and to the image host; or ids asked for, posts, authors, galleries,
+            pictures.
         rate: requests or things that it strikes, as a share; for post-bursts, bursts per day and community.
         what: in words.
     """
@@ -72,6 +84,12 @@ SITUATIONS: Mapping[str, Situation] = {
         Situation("failed-gallery-items", "galleries", 0.3, "the upload of an item failed"),
         Situation("null-galleries", "galleries", 0.15, "gallery_data null although the post stands"),
         Situation("gallery-crossposts", "galleries", 0.6, "crossposts whose original is a gallery"),
+        Situation("archive-rate-limits", "archive", 0.02, "429 of the archive for a second"),
+        Situation("archive-errors", "archive", 0.02, "500 to 522 of the archive, as JSON and as web pages"),
+        Situation("archive-query-timeouts", "archive", 0.04, "the archive gives a query up, in either of its words"),
+        Situation("archive-cut-json", "archive", 0.01, "an answer of the archive that ends in the middle"),
+        Situation("archive-web-pages", "archive", 0.01, "a web page instead of the archive's data"),
+        Situation("archive-resets", "archive", 0.01, "connections to the archive that break"),
         Situation("image-rate-limits", "images", 0.002, "429 from the image host for a second"),
         Situation("image-errors", "images", 0.01, "500 to 504 from the image host"),
         Situation("image-resets", "images", 0.01, "the image host breaks the connection"),
@@ -95,11 +113,12 @@ CALM: Mapping[Place, Mapping[Place, int]] = {
     "token": {"token": 2, "api": 2},
     "api": {"token": 2, "api": 3},
     "pages": {"pages": 1},
+    "archive": {"archive": 3},
 }
 """Requests, by place, that are served after a fault: two attempts at a call are always enough, logins included."""
 
 STORM_SECONDS = 1.0
-_STORMS = ("token-rate-limits", "rate-limits", "image-rate-limits")
+_STORMS = ("token-rate-limits", "rate-limits", "archive-rate-limits", "image-rate-limits")
 
 
 @dataclass(frozen=True)

@@ -9,6 +9,7 @@ from email.utils import format_datetime
 
 from starlette.responses import HTMLResponse, JSONResponse, Response
 
+from redpop_assets.sandbox import arctic_shift
 from redpop_assets.sandbox.chaos import Chaos, Place, Strike
 from redpop_assets.sandbox.clock import Clock
 from redpop_assets.sandbox.connections import Application, Message, Receive, Scope, Send, gone, hang_up
@@ -29,6 +30,7 @@ _TOO_MANY = (
     "<!doctype html>\n<html>\n<head><title>Too Many Requests</title></head>\n<body><h1>whoa there, pardner!</h1>\n"
     "<p>we're sorry, but you appear to be a bot and we've seen too many requests from you lately.</p></body>\n</html>\n"
 )
+_ARCHIVE_PAGE = "<!doctype html>\n<html>\n<head><title>Arctic Shift</title></head>\n<body>Back soon.</body>\n</html>\n"
 
 
 class Faults:
@@ -55,7 +57,7 @@ class Faults:
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(gone(receive), SILENCE_SECONDS)
             await hang_up(scope, receive)
-        elif strike.name in ("resets", "image-resets"):
+        elif strike.name in ("resets", "archive-resets", "image-resets"):
             if strike.number % 2:
                 await self._halve(scope, receive, send)
             await hang_up(scope, receive)
@@ -76,6 +78,16 @@ class Faults:
                 return _failure(API_FAILURES[number % len(API_FAILURES)])
             case "image-errors":
                 return _failure(IMAGE_FAILURES[number % len(IMAGE_FAILURES)])
+            case "archive-rate-limits":
+                return arctic_shift.error("Too many requests", 429, self._retry_after(strike))
+            case "archive-errors" if number % 2 == 0:
+                return arctic_shift.error("Internal server error", 500)
+            case "archive-errors":
+                return _failure(API_FAILURES[number % len(API_FAILURES)])
+            case "archive-query-timeouts":
+                return arctic_shift.error(arctic_shift.GIVEN_UP[number % 2], 422)
+            case "archive-web-pages":
+                return HTMLResponse(_ARCHIVE_PAGE)
             case "bot-walls":
                 return HTMLResponse(_BOT_WALL, (200, 403)[number % 2])
             case "expired-tokens":
@@ -94,9 +106,9 @@ class Faults:
         return {"retry-after": format_datetime(until, usegmt=True)}
 
     async def _delay(self, name: str, scope: Scope, receive: Receive, send: Send) -> None:
-        """cut-json, slow-answers and slow-images: the application's answer, in another way."""
+        """cut-json of either, slow-answers and slow-images: the application's answer, in another way."""
         start, body = await self._answer(scope, receive)
-        if name == "cut-json":
+        if name in ("cut-json", "archive-cut-json"):
             body = body[: len(body) // 2]
             start["headers"] = [*_without(start["headers"], b"content-length"), _length(body)]
             await send(start)
@@ -140,6 +152,8 @@ def _place(path: str) -> Place | None:
         return "token"
     if path.startswith(("/api/", "/r/")):
         return "api"
+    if path.startswith(f"{arctic_shift.PATH}/"):
+        return "archive"
     return "images" if path.startswith("/i/") else None
 
 

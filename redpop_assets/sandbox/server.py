@@ -12,6 +12,7 @@ from starlette.applications import Starlette
 
 from redpop_assets.errors import RedPopError
 from redpop_assets.sandbox.app import create_app
+from redpop_assets.sandbox.arctic_shift import Traits
 from redpop_assets.sandbox.chaos import Chaos
 from redpop_assets.sandbox.clock import Clock
 from redpop_assets.sandbox.connections import Protocol
@@ -31,16 +32,20 @@ def serve(
     budget: int = 996,
     chaos: Chaos | None = None,
     directory: Path | None = None,
+    archive: Traits | None = None,
     on_ready: Callable[[str], None] | None = None,
 ) -> None:
     """Serve until interrupted. `on_ready` gets the base URL once the port is open.
 
-    `base_url` is how clients reach the server when that is not http://host:port; `chaos` and `directory` are those of
-    `create_app`. Raises `RedPopError` if the port is taken.
+    `base_url` is how clients reach the server when that is not http://host:port; `chaos`, `directory` and `archive`
+    are those of `create_app`. Raises `RedPopError` if the port is taken.
     """
     with _bound(host, port) as listener:
         url = base_url or _url(listener)
-        server = _server(create_app(world, clock, url, secret=secret, budget=budget, chaos=chaos, directory=directory))
+        app = create_app(
+            world, clock, url, secret=secret, budget=budget, chaos=chaos, directory=directory, archive=archive
+        )
+        server = _server(app)
         if on_ready:
             on_ready(url)
         with contextlib.suppress(KeyboardInterrupt):
@@ -58,11 +63,15 @@ def running(
     budget: int = 996,
     chaos: Chaos | None = None,
     directory: Path | None = None,
+    archive: Traits | None = None,
 ) -> Iterator[str]:
     """Serve from a background thread and yield the base URL; port 0 takes any free one. Stops when the block ends."""
     with _bound(host, port) as listener:
         url = _url(listener)
-        server = _server(create_app(world, clock, url, secret=secret, budget=budget, chaos=chaos, directory=directory))
+        app = create_app(
+            world, clock, url, secret=secret, budget=budget, chaos=chaos, directory=directory, archive=archive
+        )
+        server = _server(app)
         thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]}, name="sandbox", daemon=True)
         thread.start()
         try:

@@ -7,6 +7,9 @@ from typing import Any, Self
 
 from redpop_assets.errors import SettingsError
 
+COMPLETE = ("end", "depth", "overlap", "upwards")
+"""How a reading of `new` ends that knows all posts up to the newest one that it came across."""
+
 TIME_FILTERS = ("hour", "day", "week", "month", "year", "all")
 UNFILTERED = ("new", "hot", "rising")
 FILTERED = ("top", "controversial")
@@ -111,3 +114,31 @@ class InfoPage:
     observed_at: datetime
     requested: tuple[str, ...]
     submissions: tuple[dict[str, Any], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class ListingRead:
+    """A reading of a listing, as raw.listing_reads keeps it. Times are UTC without zone."""
+
+    subreddit: str
+    listing: str
+    time_filter: str
+    read_at: datetime
+    posts: int
+    new_posts: int
+    requests: int
+    ended: str
+    oldest_created_at: datetime | None
+    newest_created_at: datetime | None
+    overlapped: bool | None
+    gap_from: datetime | None
+    gap_to: datetime | None
+
+    @property
+    def joined(self) -> str:
+        """Whether it joined on to the reading before, in words that follow others; empty where that is not asked."""
+        if self.overlapped is None:
+            return ""
+        if self.overlapped:
+            return ", joined on to the reading before"
+        return f", gap from {self.gap_from:%Y-%m-%d %H:%M} to {self.gap_to:%Y-%m-%d %H:%M} UTC"

@@ -7,13 +7,14 @@ none, and what does not belong is for the cleaning to reject with a reason. Noth
 import json
 import math
 from collections.abc import Iterable, Sequence
+from dataclasses import asdict
 from datetime import UTC, datetime
 from typing import Any
 
 import pyarrow as pa
 
 from redpop_assets.privacy.names import DELETED
-from redpop_assets.sources.listings import Page
+from redpop_assets.sources.listings import ListingRead, Page
 from redpop_assets.storage.arrow import naive_utc
 
 SUBMISSIONS = pa.schema(
@@ -96,7 +97,7 @@ def submission_rows(
         submissions: pseudonymised submission objects with an `id`.
         subreddit: the partition asked for.
         discovered_at: when Reddit answered (aware).
-        origin: `listing`, or `archive:<file name>`.
+        origin: `listing`, `arctic_shift`, or `archive:<file name>`.
     """
     partition, when = subreddit.lower(), naive_utc(discovered_at)
     return _table(
@@ -139,7 +140,7 @@ def observation_rows(
         submissions: pseudonymised submission objects with an `id`.
         subreddit: the partition asked for.
         observed_at: when Reddit answered (aware).
-        endpoint: `listing`, `info` or `archive`.
+        endpoint: `listing`, `info`, `arctic_shift` or `archive`.
     """
     partition, when = subreddit.lower(), naive_utc(observed_at)
     return _table(
@@ -167,6 +168,11 @@ def observation_rows(
             for post_id, post in _first_of_each(submissions).items()
         ),
     )
+
+
+def listing_read_rows(readings: Iterable[ListingRead]) -> pa.Table:
+    """Rows of raw.listing_reads (schema `LISTING_READS`)."""
+    return pa.Table.from_pylist([asdict(reading) for reading in readings], schema=LISTING_READS)
 
 
 def submission_json(submission: dict[str, Any]) -> str:

@@ -71,7 +71,7 @@ SELECT DISTINCT digest FROM (
 _NAMELESS = """
     SELECT post_id FROM raw.observations WHERE subreddit = $subreddit GROUP BY post_id
     HAVING NOT arg_max_null(author_present, observed_at)
-        AND NOT arg_max_null(author_present, observed_at) FILTER (endpoint <> 'archive')
+        AND NOT arg_max_null(author_present, observed_at) FILTER (endpoint NOT IN ('archive', 'arctic_shift'))
 """
 _TEXTS: Mapping[str, tuple[str, ...]] = {
     "core.posts": ("post_id", "caption", "flair", "image_urls", "image_captions", "preview_url"),

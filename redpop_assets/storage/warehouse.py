@@ -40,7 +40,7 @@ class Published:
 
 
 class Warehouse:
-    """The DuckDB warehouse of one home directory, filled from one source.
+    """The DuckDB warehouse of one home directory, with the posts of one Reddit: `source` is its name.
 
     `live` is the pipeline's own file, `published` the copy for everybody else. The live file is created by the first
     `write()`. Every method that touches it waits at most `lock_timeout` seconds for its turn and then raises
@@ -230,8 +230,8 @@ class Warehouse:
         state = self._definitions.state(conn)
         if state.source not in (None, self.source):
             raise WarehouseError(
-                f"{self.live} was filled by {state.source}, not by {self.source}: set REDPOP_HOME to another directory "
-                f"or REDPOP_SOURCE={state.source}."
+                f"{self.live} was filled by {state.source}, not by {self.source}: set REDPOP_HOME to another "
+                f"directory, or REDPOP_SOURCE={state.source} (or another service that has the posts of {state.source})."
             )
         return state.is_current
 

@@ -28,32 +28,43 @@ SELECT unnest($posts) AS post_id, 'pics' AS subreddit, $created AS created_at, '
 """
 _READINGS = """
 INSERT INTO raw.observations BY NAME
-SELECT unnest($posts) AS post_id, 'pics' AS subreddit, 'info' AS endpoint, unnest($times::TIMESTAMP[]) AS observed_at,
+SELECT unnest($posts) AS post_id, 'pics' AS subreddit, unnest($endpoints) AS endpoint,
+    unnest($times::TIMESTAMP[]) AS observed_at,
     unnest($scores::INTEGER[]) AS score, unnest($hidden::BOOLEAN[]) AS hide_score
 """
 
 
 @pytest.fixture(scope="module")
 def labels_of():
-    """The labels, or None, that posts get from their readings (age, score, hidden), stored in the order given."""
+    """The labels, or None, that posts get from their readings, stored in the order given.
+
+    A reading is age, score, whether it is hidden, and the endpoint that gave it, by default Reddit's own.
+    """
     with duckdb.connect(config={"threads": 1}) as connection:
         for layer in ("raw", "core"):
             connection.execute(f"CREATE SCHEMA {layer}")
         for table in ("core.posts", "raw.observations"):
             connection.execute(load_schema()[table].ddl)
 
-        def labels(*posts, created=CREATED, window=WINDOW):
+        def labels(*posts, created=CREATED, window=WINDOW, archive_age=AGE):
             connection.execute("TRUNCATE core.posts; TRUNCATE raw.observations")
             connection.execute(_POSTS, {"posts": list(range(len(posts))), "created": created})
-            flat = [(n, *reading) for n, readings in enumerate(posts) for reading in readings]
+            flat = [(n, *reading, "info")[:5] for n, readings in enumerate(posts) for reading in readings]
             columns = {
                 "posts": [n for n, *_ in flat],
-                "times": [created + age for _, age, _, _ in flat],
-                "scores": [score for *_, score, _ in flat],
-                "hidden": [hidden for *_, hidden in flat],
+                "times": [created + age for _, age, *_ in flat],
+                "scores": [score for _, _, score, *_ in flat],
+                "hidden": [hidden for _, _, _, hidden, _ in flat],
+                "endpoints": [endpoint for *_, endpoint in flat],
             }
             connection.execute(_READINGS, columns)
-            parameters = {"subreddit": "pics", "label_age": AGE, "label_window": window}
+            parameters = {
+                "subreddit": "pics",
+                "label_age": AGE,
+                "label_window": window,
+                "archive_age": archive_age,
+                "matured_after": AGE + window,
+            }
             rows = connection.execute(_LABELS, parameters).to_arrow_table().to_pylist()
             found = {int(row.pop("post_id")): row for row in rows}
             assert len(found) == len(rows)
@@ -189,3 +200,48 @@ def test_it_is_closer_to_the_unfuzzed_score_than_a_single_reading(labels_of, hou
     assert len(posts) > 150
     assert np.sqrt(np.mean(of_label**2)) < 0.85 * np.sqrt(np.mean(of_reading**2))
     assert abs(np.mean(of_label)) < 0.5, "it is neither too high nor too low on average"
+
+
+HOUR, DAY = timedelta(hours=1), timedelta(days=1)
+
+
+@pytest.mark.parametrize(
+    ("endpoints", "source"),
+    [
+        (["info"], "reddit"),
+        (["listing", "info"], "reddit"),
+        (["archive"], "archive"),
+        (["arctic_shift"], "arctic_shift"),
+        (["listing", "archive"], "archive+reddit"),
+        (["info", "arctic_shift", "archive"], "archive+arctic_shift+reddit"),
+    ],
+)
+def test_a_label_says_where_its_readings_come_from(label_of, endpoints, source):
+    readings = [(AGE + n * HOUR, 5, False, endpoint) for n, endpoint in enumerate(endpoints)]
+    young = (DAY, 1, False, "arctic_shift")  # of no label
+    label = label_of([young, *readings])
+    assert (label["source"], label["readings"]) == (source, len(endpoints))
+
+
+def test_readings_of_the_archive_stand_in_where_nobody_will_read_at_the_label_age(labels_of):
+    second = (36 * HOUR, 40, False, "arctic_shift")
+    on_reddit = (36 * HOUR, 40, False, "info")
+    later = (AGE + WINDOW + 10 * DAY, 9, False, "info")  # of another post: time has passed
+    found = labels_of([second], [on_reddit], [second, (AGE, 50, False, "info")], [later], archive_age=34 * HOUR)
+    assert [label and (label["score"], label["source"]) for label in found] == [
+        (40, "arctic_shift"),
+        None,
+        (50, "reddit"),
+        (9, "reddit"),
+    ]
+    assert found[0]["age_at_label_hours"] == 36
+
+
+def test_they_do_not_while_the_post_may_yet_be_read(labels_of):
+    second = (36 * HOUR, 40, False, "arctic_shift")
+    assert labels_of([second], [(AGE + HOUR, 9, False, "info")], archive_age=34 * HOUR)[0] is None
+
+
+def test_nor_where_the_label_age_was_chosen(labels_of):
+    second = (36 * HOUR, 40, False, "arctic_shift")
+    assert labels_of([second], [(20 * DAY, 9, False, "info")])[0] is None

@@ -22,7 +22,13 @@ SUBREDDITS = ("pics", "earthporn")
 TABLES = [name for name, table in load_schema().items() if not table.is_view]
 
 # Nothing was imported, forgotten, or found to be a placeholder.
-WITHOUT_REASON_TO_HAVE_ANY = {"raw.imports", "raw.tombstones", "core.placeholder_images"}
+WITHOUT_REASON_TO_HAVE_ANY = {
+    "raw.communities",
+    "raw.community_sizes",
+    "raw.imports",
+    "raw.tombstones",
+    "core.placeholder_images",
+}
 OPTIONAL = {family.table for family in FAMILIES if family.optional}
 # Nobody asked.
 WITHOUT_REASON_TO_HAVE_ANY |= {"marts.split_comparison", *(analysis.table for analysis in ANALYSES.values()), *OPTIONAL}
@@ -42,6 +48,8 @@ METADATA = {
     "raw/presence": COUNTS | {"posts_checked", "posts_missing", "checks_left_over"},
     "raw/listing_reads": COUNTS | {"listings_read", "listings_left_over", "gaps", "readings"},
     "raw/imports": COUNTS,
+    "raw/communities": COUNTS | {"new_answers"},
+    "raw/community_sizes": COUNTS | {"new_days"},
     "raw/tombstones": COUNTS | {"posts_forgotten", "files_removed", "posts_anonymised"},
     "core/posts": COUNTS | {"rows_computed"},
     "core/rejected_posts": COUNTS | {"reasons"},

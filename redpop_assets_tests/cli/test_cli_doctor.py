@@ -37,6 +37,38 @@ def test_doctor_when_reddit_does_not_answer(redpop):
     assert "missing Reddit:" in answer.output
 
 
+def test_doctor_without_a_key_names_both_ways_on_and_what_each_cannot(redpop):
+    answer = redpop("doctor")
+    assert "missing Reddit: REDDIT_CLIENT_ID, REDDIT_CLIENT_SECRET, REDDIT_USER_AGENT not set" in answer.output
+    assert "https://www.reddit.com/prefs/apps" in answer.output
+    said = " ".join(answer.output.split())
+    assert "set REDPOP_SOURCE=arctic_shift, the archive Arctic Shift (one person's free service" in said
+    assert "one score of each post at about 36 hours" in said
+    assert "ok labels: readings from 168 hours of age on count, those of the 48 hours after the first of them" in said
+
+
+def test_doctor_of_the_archive_needs_no_key_and_leaves_no_file(redpop, sandbox, tmp_path):
+    archive = {"REDPOP_SOURCE": "arctic_shift:sandbox", "REDPOP_ARCTIC_SHIFT_URL": f"{sandbox}/arctic_shift"}
+    said = " ".join(redpop("doctor", REDPOP_HOME=str(tmp_path / "home"), **archive).output.split())
+    assert f"ok Arctic Shift: {sandbox}/arctic_shift answers, its time is 20" in said
+    assert "UTC; one person's free service" in said
+    assert "ok request budget: 1 requests per second of all processes, kept in" in said
+    assert "ok labels: readings from 34 hours of age on count, those of the 14 hours after the first of them" in said
+    assert "Reddit:" not in said
+    assert not (tmp_path / "home" / "author.key").exists()
+
+
+def test_doctor_says_that_a_label_age_is_beyond_what_the_archive_gives(redpop, sandbox):
+    answer = redpop(
+        "doctor",
+        REDPOP_SOURCE="arctic_shift:sandbox",
+        REDPOP_ARCTIC_SHIFT_URL=f"{sandbox}/arctic_shift",
+        REDPOP_LABEL_AGE_DAYS="7",
+    )
+    assert "missing labels: REDPOP_LABEL_AGE_DAYS is 7, but Arctic Shift reads no score later" in answer.output
+    assert answer.code == 1
+
+
 @pytest.mark.end_to_end
 class TestOnAPipeline:
     def test_doctor_finds_nothing_missing(self, here, pipeline):

@@ -17,6 +17,7 @@ import pytest
 
 from redpop_assets.errors import (
     CredentialsMissing,
+    CredentialsRefused,
     RedditBusy,
     RedditError,
     RedPopError,
@@ -432,11 +433,12 @@ def test_every_recorded_refusal_becomes_an_error_of_ours(server, connect, record
         (
             200,
             {"error": "unauthorized_client", "error_description": "Only script apps may"},
-            CredentialsMissing,
+            CredentialsRefused,
             "Only",
         ),
-        (200, {"error": "invalid_grant"}, CredentialsMissing, "REDDIT_CLIENT_SECRET"),
-        (401, {"message": "Unauthorized", "error": 401}, CredentialsMissing, "REDDIT_CLIENT_ID"),
+        (200, {"error": "invalid_grant"}, CredentialsRefused, "REDDIT_CLIENT_SECRET"),
+        (401, {"message": "Unauthorized", "error": 401}, CredentialsRefused, "REDDIT_CLIENT_ID"),
+        (403, {"message": "Forbidden", "error": 403}, CredentialsRefused, "REDDIT_CLIENT_ID"),
         (429, {"message": "Too Many Requests", "error": 429}, RedditBusy, "rate limit"),
         (403, WALL, RedditError, "web page"),
         (302, b"", RedditError, "REDPOP_REDDIT_URL"),
@@ -462,7 +464,15 @@ def test_an_expired_token_is_renewed_whatever_the_header(server, client):
 
 def test_a_fresh_token_that_is_refused_is_an_error(server, client):
     server.says(server.reply({"error": 401}, 401))
-    with pytest.raises(RedditError, match="fresh token"):
+    with pytest.raises(CredentialsRefused, match="fresh token"):
+        list(client.pages("pics", NEW))
+
+
+def test_an_app_that_may_not_use_the_api_is_no_community_that_is_private(server, client):
+    server.says(server.reply({"message": "Forbidden", "error": 403}, 403))
+    with pytest.raises(CredentialsRefused, match="HTTP 403 for /api/info"):
+        client.now()
+    with pytest.raises(SubredditUnavailable):
         list(client.pages("pics", NEW))
 
 

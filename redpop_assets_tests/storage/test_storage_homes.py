@@ -7,7 +7,10 @@ from typing import Any
 import duckdb
 import pytest
 
+from redpop_assets.errors import WarehouseError
 from redpop_assets.predictors.registry import load_predictor, predictor_class
+from redpop_assets.resources import open_warehouse
+from redpop_assets.settings import load_settings
 from redpop_assets.storage.images import ImageStore
 from redpop_assets.storage.migrations import load_migrations
 from redpop_assets.storage.models import ModelStore
@@ -174,3 +177,25 @@ def test_pictures_that_were_given_up_in_vain_are_asked_for_again(home, warehouse
     again = {row["url"] for row in rows if (row["status"], row["attempts"]) == ("retry", 0) and row["next_attempt_at"]}
     assert again == set(map(address, given_up))
     assert {row["url"] for row in rows if (row["status"], row["attempts"]) == ("failed", 5)} == set(map(address, final))
+
+
+def test_labels_and_what_was_learnt_from_say_where_their_scores_were_read(warehouse):
+    labels = warehouse.query("SELECT post_id, source, age_at_label_hours FROM core.labels").to_pylist()
+    assert labels
+    assert {row["source"] for row in labels} == {"reddit"}
+    ages = {row["post_id"]: ("reddit", row["age_at_label_hours"]) for row in labels}
+    learnt = warehouse.query("SELECT post_id, label_source, age_at_label_hours FROM models.training_set").to_pylist()
+    assert learnt
+    assert all((row["label_source"], row["age_at_label_hours"]) == ages[row["post_id"]] for row in learnt)
+
+
+def test_it_may_go_on_with_an_archive_of_the_same_reddit_and_with_no_other(home, only):
+    def opened(**variables):
+        with only({"REDPOP_HOME": str(home), "REDPOP_SOURCE": "arctic_shift:sandbox", **variables}, home):
+            return open_warehouse(load_settings())
+
+    posts = opened().scalar("SELECT count(*) FROM raw.submissions")
+    assert posts == opened(REDPOP_SOURCE="sandbox").scalar("SELECT count(*) FROM raw.submissions") > 0
+    for real in ("arctic_shift", "reddit"):
+        with pytest.raises(WarehouseError, match=r"was filled by sandbox, not by reddit.*REDPOP_SOURCE=sandbox"):
+            opened(REDPOP_SOURCE=real).scalar("SELECT 1")

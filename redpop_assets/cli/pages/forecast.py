@@ -35,7 +35,7 @@ def print_forecasts(
     )
     lines = [
         f"[bold]r/{quoted(subreddit)}: {quoted(title)}[/]",
-        f"  Expected   {_points(first.expected_score)} points after {label_age_days:g} days",
+        f"  Expected   {_points(first.expected_score)} points after {_age(label_age_days)}",
         f"  Range      {_range(first)}",
         f"  Standing   {standing(first.percentile)}: {100 * first.percentile:.0f} % of the posts there score less",
         f"  Seen       {_seen(first)}",
@@ -90,6 +90,11 @@ def standing(percentile: float) -> str:
     words = {0.9: "in the top tenth", 0.75: "in the top quarter", 0.55: "above the middle", 0.45: "in the middle"}
     words |= {0.25: "below the middle", 0.0: "in the bottom quarter"}
     return next(text for least, text in words.items() if percentile >= least)
+
+
+def _age(days: float) -> str:
+    """An age in days, or in hours where it is of less than two days."""
+    return f"{days:g} days" if days >= 2 else f"{24 * days:g} hours"
 
 
 def _range(one: Forecast) -> str:

@@ -1,56 +1,40 @@
 """The second way into the raw tables: an import of a file of posts, which goes on where it was interrupted."""
 
-from collections import Counter, defaultdict
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections import defaultdict
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 from pathlib import Path
 from typing import Any, Final
 
 import pyarrow as pa
-import pyarrow.compute as pc
 
 from redpop_assets.privacy.author_key import AuthorKey
 from redpop_assets.privacy.names import in_text
-from redpop_assets.privacy.submissions import pseudonymise
-from redpop_assets.removals import removal
-from redpop_assets.sources.archives.posts import ArchivedPost, BrokenLine, Chunk, Position, is_prefix
+from redpop_assets.sources.archives.posts import BrokenLine, Chunk, Position, is_prefix
 from redpop_assets.sources.archives.posts import read as read_archive
-from redpop_assets.sources.listings import Listing, Page
-from redpop_assets.sources.records import (
-    OBSERVATIONS,
-    SIGHTINGS,
-    SUBMISSIONS,
-    observation_rows,
-    sighting_rows,
-    submission_rows,
-)
+from redpop_assets.sources.archives.records import IDS, Record, forgotten_ids, raw_rows, without
 from redpop_assets.sources.revisions import Reading, revise
-from redpop_assets.sources.values import parse_post_id
-from redpop_assets.spellings import author_of
 from redpop_assets.storage.arrow import naive_utc, utc_now
 from redpop_assets.storage.rows import Reader
 from redpop_assets.storage.warehouse import Warehouse
 
 # A transaction costs about 0.1 s, whatever its size; a post of a dump takes about 20 kB of memory while it waits.
 _CHUNK_SIZE: Final = 2000
-_ANY_TIME: Final = datetime(2005, 1, 1, tzinfo=UTC)
 
 _INTERRUPTED = """
 SELECT * FROM raw.imports
 WHERE file = $file AND subreddits = $subreddits AND finished_at IS NULL
     AND observed_at IS NOT DISTINCT FROM $observed_at
 """
-# DuckDB's Python client takes 0.1 ms for each element of a list that is a parameter, so ids come as one text.
-_IDS = "SELECT unnest(string_split($ids, ','))"
 # What is stored of some posts, by community.
 _STORED = f"""
 SELECT subreddit, sum(submissions)::BIGINT AS submissions, sum(observations)::BIGINT AS observations
 FROM (
     SELECT subreddit, 1 AS submissions, 0 AS observations
-    FROM raw.submissions WHERE post_id IN ({_IDS})
+    FROM raw.submissions WHERE post_id IN ({IDS})
     UNION ALL
-    SELECT subreddit, 0, 1 FROM raw.observations WHERE post_id IN ({_IDS})
+    SELECT subreddit, 0, 1 FROM raw.observations WHERE post_id IN ({IDS})
 )
 GROUP BY subreddit
 """
@@ -224,19 +208,18 @@ class _Pass:
 
     def store(self, chunk: Chunk, warehouse: Warehouse, key: AuthorKey) -> None:
         """Append the posts of a chunk, and note where it ends, in one transaction."""
-        posts = [_Post.of(row, self.subreddits[0], key) for row in chunk.rows]
+        posts = [Record.of(row, self.subreddits[0], key) for row in chunk.rows]
         origin = f"archive:{self._file}"
-        tables = _tables(posts, origin)
+        tables = raw_rows(posts, origin=origin, endpoint="archive")
         ids = {post.post_id for post in posts}
         self.rules.update(row.observed_at_rule for row in chunk.rows)
         with warehouse.write() as writer:
-            forgotten = _forgotten(writer, posts)
+            forgotten = forgotten_ids(writer, posts)
             before = _stored(writer, ids)
             for table, rows in tables.items():
-                writer.append(table, rows.filter(pc.invert(pc.is_in(rows["post_id"], forgotten))))
+                writer.append(table, without(rows, forgotten))
             after = _stored(writer, ids)
-            gone = set(forgotten.to_pylist())
-            kept = (post for post in posts if post.post_id not in gone)
+            kept = (post for post in posts if post.post_id not in forgotten)
             revised = revise(writer, (Reading(post.submission, post.row.observed_at) for post in kept), origin=origin)
             for name in self.subreddits:
                 own = [post for post in posts if post.subreddit == name]
@@ -245,7 +228,7 @@ class _Pass:
                     posts=len(own),
                     new_submissions=submissions - old_submissions,
                     new_observations=observations - old_observations,
-                    forgotten=sum(post.post_id in gone for post in own),
+                    forgotten=sum(post.post_id in forgotten for post in own),
                     revised=len({post.post_id for post in own} & revised),
                 )
             writer.merge("raw.imports", self.rows(chunk))
@@ -287,113 +270,6 @@ class _Pass:
                 **{name: pa.array([value] * len(counts), pa.timestamp("us")) for name, value in moments.items()},
             }
         )
-
-
-@dataclass(frozen=True)
-class _Post:
-    """A row of an archive, ready to be stored: `submission` is pseudonymised, `copies` are the ids of its originals."""
-
-    post_id: str
-    subreddit: str
-    submission: dict[str, Any]
-    copies: tuple[str, ...]
-    row: ArchivedPost
-
-    @classmethod
-    def of(cls, row: ArchivedPost, default: str, key: AuthorKey) -> "_Post":
-        """`default` is the community of rows that name none."""
-        # Archives may spell the id as `t3_…`, or give it as `name` only.
-        post_id = parse_post_id(row.submission.get("id")) or parse_post_id(row.submission.get("name")) or ""
-        named = dict(row.submission)
-        if "author" in named:
-            named["author"] = author_of(named["author"])
-        own = row.submission.get("subreddit")
-        parents = row.submission.get("crosspost_parent_list")
-        originals = (
-            [parent.get("id") for parent in parents if isinstance(parent, dict)] if isinstance(parents, list) else []
-        )
-        found = (parse_post_id(original) for original in (row.submission.get("crosspost_parent"), *originals))
-        return cls(
-            post_id,
-            own.lower() if isinstance(own, str) and own else default,
-            {**pseudonymise(named, key), "id": post_id},
-            tuple(original for original in found if original),
-            row,
-        )
-
-
-def _tables(posts: Sequence[_Post], origin: str) -> dict[str, pa.Table]:
-    """Rows of the three raw tables."""
-    submissions, observations = [SUBMISSIONS.empty_table()], [OBSERVATIONS.empty_table()]
-    sightings = [SIGHTINGS.empty_table()]
-    for turn in _turns(posts):
-        own: dict[str, Sequence[Any]] = {
-            "subreddit": [post.subreddit for post in turn],
-            "discovered_at": [naive_utc(post.row.observed_at) for post in turn],
-            "observed_at": [naive_utc(post.row.observed_at) for post in turn],
-        }
-        # One table for all moments and communities: a dump has as many as it has posts.
-        rows = submission_rows((post.submission for post in turn), subreddit="", discovered_at=_ANY_TIME, origin=origin)
-        submissions.append(_with(rows, own))
-        rows = observation_rows(
-            (_as_observed(post.submission) for post in turn), subreddit="", observed_at=_ANY_TIME, endpoint="archive"
-        )
-        observations.append(_with(rows, own))
-    listed: dict[tuple[str, str, str, datetime], list[_Post]] = {}
-    for post in posts:
-        if post.row.listing is not None:
-            place = (post.subreddit, post.row.listing, post.row.time_filter or "", post.row.observed_at)
-            listed.setdefault(place, []).append(post)
-    for (subreddit, listing, time_filter, moment), members in listed.items():
-        page = Page(
-            Listing(listing, time_filter),
-            moment,
-            0,
-            tuple(post.submission for post in members),
-            tuple(post.row.rank or 0 for post in members),
-        )
-        sightings.append(sighting_rows(page, subreddit=subreddit))
-    return {
-        "raw.submissions": pa.concat_tables(submissions),
-        "raw.observations": pa.concat_tables(observations),
-        "raw.sightings": pa.concat_tables(sightings),
-    }
-
-
-def _turns(posts: Iterable[_Post]) -> list[list[_Post]]:
-    """The posts in as few lists as possible, in none of which a post occurs twice."""
-    turns: list[list[_Post]] = []
-    times: Counter[str] = Counter()
-    for post in posts:
-        if times[post.post_id] == len(turns):
-            turns.append([])
-        turns[times[post.post_id]].append(post)
-        times[post.post_id] += 1
-    return turns
-
-
-def _with(rows: pa.Table, columns: Mapping[str, Sequence[Any]]) -> pa.Table:
-    """The rows with other values in those of the columns that they have."""
-    for name in set(columns) & set(rows.column_names):
-        at = rows.schema.get_field_index(name)
-        rows = rows.set_column(at, rows.schema.field(at), pa.array(columns[name], rows.schema.field(at).type))
-    return rows
-
-
-def _as_observed(submission: dict[str, Any]) -> dict[str, Any]:
-    """The submission with what its JSON says about its removal in the field in which the API says it."""
-    return {**submission, "removed_by_category": removal(submission)}
-
-
-def _forgotten(reader: Reader, posts: Iterable[_Post]) -> pa.Array:
-    """Ids of those posts that are forgotten, or are copies of such posts."""
-    mentioned: dict[str, set[str]] = {}
-    for post in posts:
-        mentioned.setdefault(post.post_id, {post.post_id}).update(post.copies)
-    ids = set().union(*mentioned.values())
-    found = reader.query(f"SELECT post_id FROM raw.tombstones WHERE post_id IN ({_IDS})", {"ids": ",".join(ids)})
-    gone = set(found.column("post_id").to_pylist())
-    return pa.array([post_id for post_id, related in mentioned.items() if related & gone], pa.string())
 
 
 def _stored(reader: Reader, ids: Collection[str]) -> dict[str, tuple[int, int]]:

@@ -231,6 +231,18 @@ def read(
     return _chunks(archive, wanted, observed_at.astimezone(UTC) if observed_at else None, chunk_size, skip, limit)
 
 
+def read_record(record: Any) -> tuple[ArchivedPost, list[str]]:
+    """One record of an archive that is no file, and what had to be left out of it, in words.
+
+    Raises:
+        BrokenRecordError: it is no post, or does not say when its score was read: without that its score means nothing.
+    """
+    row = _json_row(record)
+    if row.observed is None:
+        raise BrokenRecordError("no time at which it was read")
+    return _archived(row, *row.observed), row.emptied
+
+
 def is_prefix(path: Path, position: Position) -> bool:
     """Whether the file is as long as it was at `position` and begins with the bytes that were read by then.
 

@@ -22,6 +22,8 @@ from uuid import uuid4
 
 from filelock import FileLock
 
+from redpop_assets.sources.headers import number
+
 log = logging.getLogger(__name__)
 
 WINDOW = 600.0
@@ -296,12 +298,3 @@ class RequestBudget:
             error,
         )
         self.file = None
-
-
-def number(text: str | None) -> float | None:
-    """A header's number, at least 0; None if it is none or not finite."""
-    try:
-        value = float(text) if text is not None else math.nan
-    except ValueError:
-        return None
-    return max(value, 0.0) if math.isfinite(value) else None

@@ -20,7 +20,6 @@ from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from email.utils import parsedate_to_datetime
 from http import HTTPStatus
 from itertools import count, islice
 from typing import Any, Self, TypeVar
@@ -34,14 +33,17 @@ from requests.structures import CaseInsensitiveDict
 
 from redpop_assets.errors import (
     CredentialsMissing,
+    CredentialsRefused,
     RedditBusy,
     RedditError,
     RedPopError,
     SettingsError,
     SubredditUnavailable,
 )
+from redpop_assets.sources.headers import http_date, retry_after
 from redpop_assets.sources.listings import InfoPage, Listing, Page
-from redpop_assets.sources.reddit.budget import WINDOW, RateLimit, RequestBudget, number
+from redpop_assets.sources.reddit.budget import WINDOW, RateLimit, RequestBudget
+from redpop_assets.sources.services import WAYS_ON
 
 log = logging.getLogger(__name__)
 
@@ -77,17 +79,14 @@ _UNAVAILABLE = {
     HTTPStatus.NOT_FOUND.value: "does not exist or is banned",
     HTTPStatus.UNAVAILABLE_FOR_LEGAL_REASONS.value: "is blocked for legal reasons",
 }
+_LOGIN_REFUSED = (HTTPStatus.BAD_REQUEST, HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN)
 _REASONS = {
     "private": "is private",
     "banned": "is banned",
     "quarantined": "is quarantined",
     "gold_only": "is open to premium members only",
 }
-_HOW_TO_GET_CREDENTIALS = (
-    "Create an app of type script at https://www.reddit.com/prefs/apps (since November 2025 Reddit has to approve new "
-    "API clients first; the page says how to ask), then set REDDIT_CLIENT_ID, REDDIT_CLIENT_SECRET and "
-    f"REDDIT_USER_AGENT in the environment or in .env. The user agent has the form {USER_AGENT_FORM}."
-)
+_HOW_TO_GET_CREDENTIALS = f"{WAYS_ON} The user agent has the form {USER_AGENT_FORM}."
 
 
 class RedditClient:
@@ -224,7 +223,7 @@ class RedditClient:
         Raises (while iterating; pages already yielded stay valid):
             SubredditUnavailable: it does not exist or is private, banned or quarantined.
             RedditBusy: rate limit, failing server, no connection, or no answer in time.
-            CredentialsMissing: Reddit refuses the login.
+            CredentialsRefused: Reddit refuses the login.
             RedditError: an answer that is no listing.
         """
         path = listing.path(subreddit)
@@ -260,7 +259,7 @@ class RedditClient:
 
         Raises (while iterating; pages already yielded stay valid):
             RedditBusy: rate limit, failing server, no connection, or no answer in time.
-            CredentialsMissing: Reddit refuses the login.
+            CredentialsRefused: Reddit refuses the login.
             RedditError: an answer that is no listing.
         """
         ids = (post_id.removeprefix("t3_") for post_id in post_ids)
@@ -328,7 +327,7 @@ class _Traffic:
         return datetime.now(UTC) + self.skew
 
     def record(self, headers: CaseInsensitiveDict[str]) -> None:
-        date = _http_date(headers.get("date"))
+        date = http_date(headers.get("date"))
         if date is not None:
             self.skew = date - datetime.now(UTC)
         self.answered_at = (date or self.now()).replace(microsecond=0)
@@ -478,7 +477,7 @@ def _refusal(response: requests.Response, told: RateLimit | None) -> RedPopError
         return _bot_wall(f"HTTP {status} for {path}") if page else None
     if status == HTTPStatus.UNAUTHORIZED and not login:
         return None  # prawcore answers by asking for a new token, once or twice
-    wait = _retry_after(response.headers)
+    wait = retry_after(response.headers)
     if status == HTTPStatus.TOO_MANY_REQUESTS:
         wait = told.reset if wait is None and told else wait
         asks = "" if wait is None else f" It asks to wait {wait:.0f} s."
@@ -494,10 +493,9 @@ def _refusal(response: requests.Response, told: RateLimit | None) -> RedPopError
             f"Reddit's servers fail (HTTP {status} for {path}). Run again later.",
             pauses if max(pauses) <= LONGEST_WAIT else (),
         )
-    if login and status in (HTTPStatus.BAD_REQUEST, HTTPStatus.UNAUTHORIZED):
-        return CredentialsMissing(
-            f"Reddit refuses the client id or secret (HTTP {status}): check REDDIT_CLIENT_ID and REDDIT_CLIENT_SECRET. "
-            f"{_HOW_TO_GET_CREDENTIALS}"
+    if login and status in _LOGIN_REFUSED and not page:
+        return CredentialsRefused(
+            f"Reddit refuses the client id or secret (HTTP {status}): check REDDIT_CLIENT_ID and REDDIT_CLIENT_SECRET."
         )
     if 300 <= status < 400:
         return _redirect_error(path, urlsplit(response.headers.get("location", "")).path)
@@ -506,6 +504,8 @@ def _refusal(response: requests.Response, told: RateLimit | None) -> RedPopError
     if _TOKEN_ERRORS.search(response.headers.get("www-authenticate", "")):
         return RedditError(f"Reddit does not let this app read {path} (HTTP {status}): its token lacks the scope.")
     community = _COMMUNITY.match(path)
+    if not community and status == HTTPStatus.FORBIDDEN:
+        return CredentialsRefused(f"Reddit does not let this app use its API (HTTP 403 for {path}).")
     if community and status in _UNAVAILABLE:
         return _unavailable(community[1], status, _reason(response))
     return RedditError(f"Reddit refuses {path} (HTTP {status}). If this lasts, please report it.")
@@ -546,14 +546,12 @@ def _bot_wall(where: str) -> RedditError:
 
 def _own_error(error: Exception, path: str) -> RedPopError:
     if isinstance(error, prawcore.OAuthException):
-        return CredentialsMissing(
-            f"Reddit refuses the login ({error}): check REDDIT_CLIENT_ID and REDDIT_CLIENT_SECRET. "
-            f"{_HOW_TO_GET_CREDENTIALS}"
+        return CredentialsRefused(
+            f"Reddit refuses the login ({error}): check REDDIT_CLIENT_ID and REDDIT_CLIENT_SECRET."
         )
     if isinstance(error, prawcore.InvalidToken):
-        return RedditError(
-            f"Reddit refuses /{path} with a fresh token (HTTP 401): check that the app at "
-            "https://www.reddit.com/prefs/apps still exists and may use the API."
+        return CredentialsRefused(
+            f"Reddit refuses /{path} with a fresh token (HTTP 401): check that the app still exists."
         )
     if isinstance(error, (prawcore.BadJSON, ValueError)):
         return _WorthRepeating(f"Reddit's answer to /{path} is no JSON, perhaps cut off. Run again.", FAILURE_PAUSES)
@@ -566,24 +564,3 @@ def _reason(response: requests.Response) -> str:
     except ValueError:
         return ""
     return str(body.get("reason", "")) if isinstance(body, dict) else ""
-
-
-def _retry_after(headers: CaseInsensitiveDict[str]) -> float | None:
-    """Seconds to wait, from Retry-After as a number or a date."""
-    text = headers.get("retry-after")
-    if (seconds := number(text)) is not None:
-        return seconds
-    if (date := _http_date(text)) is not None:
-        now = _http_date(headers.get("date")) or datetime.now(UTC)
-        return max((date - now).total_seconds(), 0.0)
-    return None
-
-
-def _http_date(text: str | None) -> datetime | None:
-    if text is None:
-        return None
-    try:
-        date = parsedate_to_datetime(text)
-        return date.replace(tzinfo=UTC) if date.tzinfo is None else date.astimezone(UTC)
-    except (ValueError, OverflowError):
-        return None

@@ -5,7 +5,7 @@ one is asked for: an error or a kill loses nothing that was read.
 """
 
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -15,19 +15,20 @@ import pyarrow.compute as pc
 from redpop_assets.errors import RedditError, SettingsError
 from redpop_assets.privacy.author_key import AuthorKey
 from redpop_assets.privacy.submissions import pseudonymise
-from redpop_assets.sources.listings import InfoPage, Listing, Page
+from redpop_assets.sources.listings import COMPLETE, InfoPage, Listing, ListingRead, Page
 from redpop_assets.sources.records import (
-    LISTING_READS,
     PRESENCE,
     created_at,
+    listing_read_rows,
     observation_rows,
     shown_ids,
     sighting_rows,
     submission_rows,
 )
 from redpop_assets.sources.reddit.client import ITEMS_PER_REQUEST, RedditClient
-from redpop_assets.sources.reddit.plan import ONCE_A_DAY, REDDIT, Maturation, PlannedListing, tolerance
+from redpop_assets.sources.reddit.plan import ONCE_A_DAY, Maturation, PlannedListing, tolerance
 from redpop_assets.sources.revisions import Reading, revise
+from redpop_assets.sources.state import ASKABLE, asked_of, frontier
 from redpop_assets.storage.arrow import naive_utc
 from redpop_assets.storage.rows import Reader, Writer
 from redpop_assets.storage.warehouse import Warehouse
@@ -40,25 +41,17 @@ OVERLAP = 25
 SHORT_LISTING = 900
 """A listing that ends by itself with fewer posts holds the whole community: Reddit cuts at about 1,000."""
 
-_COMPLETE = ("end", "depth", "overlap")
 _TO_THE_BOTTOM = ("end", "depth")
 
 _LAST_READ = """
 SELECT listing, time_filter, max(read_at) AS read_at FROM raw.listing_reads
-WHERE subreddit = $subreddit AND ended IN (SELECT unnest($endings)) GROUP BY ALL
+WHERE subreddit = $subreddit AND ended IN (SELECT unnest($endings)) AND listing <> 'second' GROUP BY ALL
 """
-# Of a community that was empty, everything since is new.
-_FRONTIER = """
-SELECT arg_max(coalesce(newest_created_at, read_at), read_at) FROM raw.listing_reads
-WHERE subreddit = $subreddit AND listing = 'new' AND ended IN (SELECT unnest($endings))
-"""
-# Archives of the same Reddit hold posts of today's Reddit; in any other warehouse nobody could be asked for them.
-_KNOWN = "s.subreddit = $subreddit AND (s.origin = 'listing' OR $archives)"
 # A post was discovered after it was made, so the first condition spares most of the JSON.
 _YOUNG = f"""
 WITH young AS (
     SELECT s.post_id, to_timestamp(TRY_CAST(s.json->>'created_utc' AS DOUBLE))::TIMESTAMP AS created_at
-    FROM raw.submissions AS s WHERE {_KNOWN} AND s.discovered_at >= $oldest
+    FROM raw.submissions AS s WHERE {ASKABLE} AND s.discovered_at >= $oldest
 )
 SELECT
     y.post_id,
@@ -78,7 +71,7 @@ _UNCHECKED = f"""
 WITH unchecked AS MATERIALIZED (
     SELECT s.post_id, p.checked_at
     FROM raw.submissions AS s LEFT JOIN raw.presence AS p USING (post_id)
-    WHERE {_KNOWN} AND (
+    WHERE {ASKABLE} AND (
         p.checked_at IS NULL
         OR p.checked_at <= $too_old
         OR (p.checked_at <= $old AND s.post_id NOT IN (SELECT unnest($maturing::VARCHAR[])))
@@ -101,25 +94,6 @@ SELECT
 FROM chosen AS c LEFT JOIN latest AS l USING (post_id)
 ORDER BY c.checked_at NULLS FIRST, c.post_id
 """
-
-
-@dataclass(frozen=True)
-class ListingRead:
-    """A reading of a listing, as raw.listing_reads keeps it. Times are UTC without zone."""
-
-    subreddit: str
-    listing: str
-    time_filter: str
-    read_at: datetime
-    posts: int
-    new_posts: int
-    requests: int
-    ended: str
-    oldest_created_at: datetime | None
-    newest_created_at: datetime | None
-    overlapped: bool | None
-    gap_from: datetime | None
-    gap_to: datetime | None
 
 
 # Posts that stood when Reddit was last asked for them; it should know the newest of them best.
@@ -181,7 +155,7 @@ class _Window:
             return None
         if self.behind or (ended == "end" and len(self.ids) < SHORT_LISTING):
             return True
-        return False if ended in _COMPLETE else None
+        return False if ended in COMPLETE else None
 
     def gap(self, ended: str) -> tuple[datetime, datetime] | tuple[None, None]:
         """From when to when posts may have been made that no reading has seen."""
@@ -247,7 +221,7 @@ class Harvest:
 
     def last_read(self) -> dict[Listing, datetime]:
         """When each listing was last read completely (UTC, without zone); those never read are left out."""
-        return self._last_read(_COMPLETE)
+        return self._last_read(COMPLETE)
 
     def read_listing(self, planned: PlannedListing) -> ListingRead:
         """Read a listing and append what is new; what was read before an error is kept.
@@ -259,9 +233,9 @@ class Harvest:
             RedditError: as `RedditClient.pages`; the failed reading is recorded, too.
         """
         listing = planned.listing
-        frontier = self._frontier() if listing == NEW else None
-        window = _Window(frontier, self.now())
-        may_stop = frontier is not None and not self._to_the_bottom_is_due()
+        known_to = frontier(self._warehouse, self.subreddit) if listing == NEW else None
+        window = _Window(known_to, self.now())
+        may_stop = known_to is not None and not self._to_the_bottom_is_due()
         before = self._client.requests_made
         reached = 0
         ended = "error"
@@ -327,16 +301,11 @@ class Harvest:
 
     @property
     def _scope(self) -> dict[str, Any]:
-        return {"subreddit": self.subreddit, "archives": self._warehouse.source == REDDIT}
+        return {"subreddit": self.subreddit, **asked_of(self._warehouse.source)}
 
     def _last_read(self, endings: Sequence[str]) -> dict[Listing, datetime]:
         rows = self._warehouse.query(_LAST_READ, {"subreddit": self.subreddit, "endings": list(endings)}).to_pylist()
         return {Listing(row["listing"], row["time_filter"]): row["read_at"] for row in rows}
-
-    def _frontier(self) -> datetime | None:
-        params = {"subreddit": self.subreddit, "endings": list(_COMPLETE)}
-        frontier: datetime | None = self._warehouse.scalar(_FRONTIER, params)
-        return frontier
 
     def _to_the_bottom_is_due(self) -> bool:
         last = self._last_read(_TO_THE_BOTTOM).get(NEW)
@@ -404,7 +373,7 @@ class Harvest:
                 "AND time_filter = $time_filter AND read_at = $read_at AND ended IN ('error', 'budget')",
                 key,
             )
-            writer.append("raw.listing_reads", pa.Table.from_pylist([asdict(reading)], schema=LISTING_READS))
+            writer.append("raw.listing_reads", listing_read_rows([reading]))
         return reading
 
     def _ask(self, post_ids: Sequence[str], states: Mapping[str, tuple[str | None, bool | None]]) -> Reread:

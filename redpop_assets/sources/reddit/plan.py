@@ -6,15 +6,12 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import cached_property
-from typing import Final, Self
+from typing import Self
 
 from redpop_assets.durations import format_duration, parse_duration
 from redpop_assets.errors import SettingsError
 from redpop_assets.sources.listings import Listing
 from redpop_assets.spellings import parse_community
-
-REDDIT: Final = "reddit"
-"""Name of the source, in settings and in the warehouse."""
 
 LONGEST_LISTING = 1000
 """Posts after which Reddit ends every listing, about."""

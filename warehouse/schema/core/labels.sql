@@ -9,9 +9,10 @@ CREATE TABLE IF NOT EXISTS core.labels (
     score_scale VARCHAR NOT NULL,
     first_observed_at TIMESTAMP,
     readings INTEGER,
-    score_spread INTEGER
+    score_spread INTEGER,
+    source VARCHAR
 );
-COMMENT ON TABLE core.labels IS 'Scores of matured posts, freed from vote fuzzing: the median of the unmasked readings at or past the label age, from the first of them until 48 hours later (REDPOP_LABEL_WINDOW_HOURS). Younger posts have no row. | key: post_id';
+COMMENT ON TABLE core.labels IS 'Scores of matured posts, freed from vote fuzzing: the median of the unmasked readings at or past the label age, from the first of them until so much later (REDPOP_LABEL_AGE_DAYS, REDPOP_LABEL_WINDOW_HOURS: of reddit 7 days and 48 hours, of arctic_shift 34 hours and 14). Younger posts have no row. | key: post_id';
 COMMENT ON COLUMN core.labels.post_id IS 'Base36 id of the post.';
 COMMENT ON COLUMN core.labels.subreddit IS 'Community in lower case; the partition.';
 COMMENT ON COLUMN core.labels.score IS 'Median of these readings; of two middle ones the mean, halves rounded away from zero.';
@@ -23,3 +24,4 @@ COMMENT ON COLUMN core.labels.score_scale IS 'before_2016_12 or current: Reddit 
 COMMENT ON COLUMN core.labels.first_observed_at IS 'Time of the first of these readings (UTC).';
 COMMENT ON COLUMN core.labels.readings IS 'How many readings these are.';
 COMMENT ON COLUMN core.labels.score_spread IS 'The highest of these readings minus the lowest.';
+COMMENT ON COLUMN core.labels.source IS 'Where these readings come from: reddit (its API), arctic_shift, archive (a file), or several of them, such as archive+reddit.';

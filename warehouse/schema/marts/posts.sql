@@ -10,6 +10,8 @@ SELECT
     l.score,
     l.log_score,
     l.percentile,
+    l.source AS label_source,
+    l.age_at_label_hours,
     f.status AS image_status,
     f.reason AS image_reason,
     i.image_sha256,
@@ -30,6 +32,8 @@ COMMENT ON COLUMN marts.posts.kind IS 'image, gallery, album, self, crosspost or
 COMMENT ON COLUMN marts.posts.score IS 'Score at the label age; NULL while the post is younger.';
 COMMENT ON COLUMN marts.posts.log_score IS 'sign(score) * ln(1 + |score|).';
 COMMENT ON COLUMN marts.posts.percentile IS 'Percentile of the score within the subreddit, from 0 to 1.';
+COMMENT ON COLUMN marts.posts.label_source IS 'Where the score was read: reddit, arctic_shift, archive (a file), or several of them.';
+COMMENT ON COLUMN marts.posts.age_at_label_hours IS 'Age of the post when it was read first (hours): scores of other ages are not alike.';
 COMMENT ON COLUMN marts.posts.image_status IS 'What became of the primary image: stored, retry, failed or gone; NULL if not tried yet.';
 COMMENT ON COLUMN marts.posts.image_reason IS 'Reason code where it was not stored.';
 COMMENT ON COLUMN marts.posts.image_sha256 IS 'Content of the primary image.';

@@ -20,8 +20,8 @@ CREATE TABLE IF NOT EXISTS raw.observations (
 COMMENT ON TABLE raw.observations IS 'The score of a post over time: one row per reading. Posts that are only checked, from a day after the label age on (raw.presence), get a row when they were removed or lost their author, or the contrary, since the row before. Append-only, never overwritten. | key: post_id, observed_at';
 COMMENT ON COLUMN raw.observations.post_id IS 'Base36 id of the post.';
 COMMENT ON COLUMN raw.observations.subreddit IS 'Community in lower case; the partition.';
-COMMENT ON COLUMN raw.observations.observed_at IS 'Date of the answer, or the time an archive gives (UTC).';
-COMMENT ON COLUMN raw.observations.endpoint IS 'listing, info or archive.';
+COMMENT ON COLUMN raw.observations.observed_at IS 'Date of the answer, or the time an archive, Arctic Shift among them, says that it read the score (UTC).';
+COMMENT ON COLUMN raw.observations.endpoint IS 'listing or info (Reddit), arctic_shift, or archive (a file).';
 COMMENT ON COLUMN raw.observations.score IS 'Upvotes minus downvotes as shown: fuzzed by about 10, floor 0; NULL where the source has none.';
 COMMENT ON COLUMN raw.observations.upvote_ratio IS 'Share of upvotes, two digits.';
 COMMENT ON COLUMN raw.observations.num_comments IS 'Comments at the time of the reading.';

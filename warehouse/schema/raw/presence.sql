@@ -5,7 +5,7 @@ CREATE TABLE IF NOT EXISTS raw.presence (
     misses INTEGER NOT NULL,
     missing_since TIMESTAMP
 );
-COMMENT ON TABLE raw.presence IS 'Whether each known post still stands on Reddit, as of the last time it was listed or asked for. Posts of an archive are in it only where their Reddit can be asked. | key: post_id';
+COMMENT ON TABLE raw.presence IS 'Whether each known post still stands on Reddit, as of the last time it was listed or asked for. Posts of an archive are in it only where their Reddit can be asked; Arctic Shift says nothing of this. | key: post_id';
 COMMENT ON COLUMN raw.presence.post_id IS 'Base36 id of the post.';
 COMMENT ON COLUMN raw.presence.subreddit IS 'Community in lower case; the partition.';
 COMMENT ON COLUMN raw.presence.checked_at IS 'Date of the last answer that could have held the post (UTC).';

@@ -1,0 +1,125 @@
+"""What a home remembers of its logins at Reddit: when one last worked, and since when Reddit has refused it.
+
+Reddit revokes keys. One that worked yesterday and is refused today is another matter than one that never worked, and
+asking every hour changes nothing. The memory is a small file of the home, not of the warehouse, which is published;
+it knows the key by a digest. Without it, or where it cannot be written, every login is tried as if it were the first.
+"""
+
+import hashlib
+import json
+import logging
+import os
+from contextlib import suppress
+from dataclasses import asdict, dataclass, replace
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Final, Self
+
+from redpop_assets.errors import CredentialsRefused
+from redpop_assets.sources.services import WAYS_ON
+
+FILE: Final = "login.json"
+"""Name of the memory in the home."""
+
+SHORTEST_REST, LONGEST_REST = timedelta(minutes=30), timedelta(hours=12)
+"""How long schedules leave a key alone that Reddit refuses: as long as it has been refused, within these."""
+
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Login:
+    """What is remembered of one key. Times are aware, by this machine's clock.
+
+    Attributes:
+        key: digest of client id and secret.
+        worked_at: when Reddit last let it in; None if it never did.
+        refused_since, refused_at: first and last refusal after that; None while it works.
+        reason: what Reddit said then.
+    """
+
+    key: str
+    worked_at: datetime | None = None
+    refused_since: datetime | None = None
+    refused_at: datetime | None = None
+    reason: str = ""
+
+    @classmethod
+    def parse(cls, text: str) -> Self:
+        """Read what the file has.
+
+        Raises:
+            ValueError, KeyError, TypeError, AttributeError: it is something else.
+        """
+        fields = json.loads(text)
+        moments = {
+            name: datetime.fromisoformat(fields[name]) if fields[name] else None
+            for name in ("worked_at", "refused_since", "refused_at")
+        }
+        return cls(**{**fields, **moments})
+
+    @property
+    def next_attempt(self) -> datetime | None:
+        """Before that, asking would only be refused again; None while the key is not refused."""
+        if self.refused_at is None or self.refused_since is None:
+            return None
+        return self.refused_at + min(max(self.refused_at - self.refused_since, SHORTEST_REST), LONGEST_REST)
+
+    def is_resting(self, now: datetime) -> bool:
+        """Whether the key was refused so lately that it is not worth asking."""
+        return self.next_attempt is not None and now < self.next_attempt
+
+    def told(self) -> str:
+        """How a person is told that it is refused, and what to do."""
+        if self.worked_at is None:
+            return f"This key has never worked here. {self.reason} {WAYS_ON}"
+        return (
+            f"Reddit refuses the key since {self.refused_since:%Y-%m-%d %H:%M} UTC; it last worked at "
+            f"{self.worked_at:%Y-%m-%d %H:%M} UTC, so it was probably revoked, or its secret renewed. {self.reason} "
+            "What was read stays, and the schedules go on by themselves when the key works again; see the app at "
+            f"https://www.reddit.com/prefs/apps. {WAYS_ON}"
+        )
+
+
+class Logins:
+    """The memory of a home.
+
+    Args:
+        home: its folder.
+        client_id, client_secret: the key that is used now; another one is not remembered.
+    """
+
+    def __init__(self, home: Path, client_id: str, client_secret: str) -> None:
+        self._file = home / FILE
+        secret = f"{client_id.strip()}\0{client_secret.strip()}".encode()
+        self._key = hashlib.blake2b(secret, digest_size=8, person=b"redpop").hexdigest()
+
+    def last(self) -> Login:
+        """What is remembered of the key; nothing if it is another one, or the file is not there or damaged."""
+        with suppress(OSError, ValueError, KeyError, TypeError, AttributeError):
+            found = Login.parse(self._file.read_text(encoding="utf-8"))
+            if found.key == self._key:
+                return found
+        return Login(self._key)
+
+    def worked(self, now: datetime | None = None) -> None:
+        """Note that Reddit let the key in."""
+        self._write(Login(self._key, worked_at=now or datetime.now(UTC)))
+
+    def refused(self, error: CredentialsRefused, now: datetime | None = None) -> CredentialsRefused:
+        """Note that Reddit refused the key; returns the error that tells it apart from one that never worked."""
+        when, before = now or datetime.now(UTC), self.last()
+        login = replace(before, refused_since=before.refused_since or when, refused_at=when, reason=str(error))
+        self._write(login)
+        return CredentialsRefused(login.told())
+
+    def _write(self, login: Login) -> None:
+        if not self._file.parent.is_dir():
+            return  # asking whether a key works makes no home
+        text = json.dumps(asdict(login), default=datetime.isoformat)
+        beside = self._file.with_name(f".{FILE}.{os.getpid()}")
+        try:
+            beside.write_text(text, encoding="utf-8")
+            beside.replace(self._file)
+        except OSError as error:
+            _log.warning("%s cannot be written (%s): logins are not remembered.", self._file, error)
