@@ -41,7 +41,11 @@ _OBJECTS: Final = re.compile(r"""\s*(?:\[\s*)?\{\s*["']""")
 _LONGEST_NUMBER: Final = 400  # characters; Python takes time that grows with the square of the digits
 # Seconds, and what pandas, JavaScript and databases count instead; the years 2005 to 2099 are told apart by size.
 _UNITS: Final = (1, 1_000, 1_000_000, 1_000_000_000)
-_COMMENTS: Final = re.compile(r"/comments/([a-z0-9]{1,13})(?:[/?#]|$)")
+# The page of a post, in the community or on the profile where it stands.
+_COMMENTS: Final = re.compile(
+    r"(?:(?P<place>/(?:r|u|user)/)(?P<name>[\w.-]{1,22}))?/comments/(?P<id>[a-z0-9]{1,13})(?:[/?#]|$)",
+    re.ASCII | re.IGNORECASE,
+)
 
 # Name of the API -> other names it goes by, the likelier first. A name of the API that is there is never overruled.
 ALIASES: Final[Mapping[str, tuple[str, ...]]] = {
@@ -165,6 +169,24 @@ def is_missing(text: str) -> bool:
     return len(text) < 8 and text.strip().lower() in _MISSING
 
 
+@dataclass(frozen=True)
+class CommentPage:
+    """The post that an address of its comments leads to: base36 id, and the community as it is written, or empty."""
+
+    post_id: str
+    community: str
+
+
+def comment_page(address: Any) -> CommentPage | None:
+    """What an address, or a part of one, says of a post; None for whatever is no address of comments."""
+    found = _COMMENTS.search(address) if isinstance(address, str) else None
+    if found is None:
+        return None
+    name = found["name"] or ""
+    of_profile = bool(name) and found["place"].lower() != "/r/"
+    return CommentPage(found["id"].lower(), f"u_{name}" if of_profile else name)
+
+
 def moment(value: Any, *, day_is_enough: bool = False) -> datetime:
     """A time as any file says it, aware, in UTC.
 
@@ -214,9 +236,11 @@ def _rename(submission: dict[str, Any]) -> None:
     full_name = submission.get("name")
     if found is None and isinstance(full_name, str) and full_name.startswith("t3_"):
         found = parse_post_id(full_name)
-    if found is None and not _has(post_id) and isinstance(submission.get("permalink"), str):
-        linked = _COMMENTS.search(submission["permalink"])
-        found = linked[1] if linked else None
+    page = comment_page(submission.get("permalink"))
+    if found is None and not _has(post_id) and page is not None:
+        found = page.post_id
+    if page is not None and page.community and not _has(submission.get("subreddit")):
+        submission["subreddit"] = page.community
     if found is None:
         raise BrokenRecordError("no usable id" + (f": {_shown(post_id)}" if _has(post_id) else ""))
     submission["id"] = found

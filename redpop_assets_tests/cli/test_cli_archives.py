@@ -137,3 +137,32 @@ def test_importing_a_table_twice(redpop, tmp_path):
     again = redpop(*arguments)
     assert again.code == 0
     assert "0 new posts, 0 new readings" in again.output
+
+
+def table(path, *lines, header="title,created_date,url,full_permalink,score"):
+    path.write_text("\n".join([header, *lines, ""]), encoding="utf-8")
+
+
+def page(number, community="Maps"):
+    return f"https://www.reddit.com/r/{community}/comments/a{number}/some_title/"
+
+
+def row(number, *, when="2016-01-01 13:37:07", community="Maps"):
+    return f"Post {number},{when},http://x.org/{number}.png,{page(number, community)},{number}"
+
+
+def test_several_tables_whose_posts_are_named_by_their_addresses_alone(redpop, tmp_path):
+    for year in (1, 2, 3):
+        table(tmp_path / f"{year}.csv", row(year), row(year + 10, community="aww"))
+    (tmp_path / "4.csv").write_text("", encoding="utf-8")
+    answer = redpop("import", "1.csv", "4.csv", "2.csv", "3.csv", REDPOP_SUBREDDITS="maps,pics")
+    assert answer.code == 1, answer.output
+    for year in (1, 2, 3):
+        assert f"1 posts of r/maps in {year}.csv: 1 new posts, 1 new readings of scores." in answer.output
+    assert answer.output.count("1 posts of other communities were left out") == 3
+    # Asked once, for all of them.
+    assert answer.output.count("--observed-at knows better") == 1
+    assert "3 of 3 files do not say when their scores were read" in answer.output
+    assert "4.csv holds no post" in answer.output
+    assert "1 of 4 files were not imported to their end: 4.csv" in answer.output
+    assert "Together: 3 posts, 3 of them new, in 3 files." in answer.output

@@ -102,25 +102,26 @@ class ImportReport:
     @property
     def posts(self) -> int:
         """Posts of all communities asked for."""
-        return self._sum.posts
+        return self.total.posts
 
     @property
     def new_submissions(self) -> int:
         """Of these, posts that were not known before."""
-        return self._sum.new_submissions
+        return self.total.new_submissions
 
     @property
     def new_observations(self) -> int:
         """Readings of scores that were not known before."""
-        return self._sum.new_observations
+        return self.total.new_observations
 
     @property
     def forgotten(self) -> int:
         """Posts that were left out because they were forgotten."""
-        return self._sum.forgotten
+        return self.total.forgotten
 
     @property
-    def _sum(self) -> Imported:
+    def total(self) -> Imported:
+        """The sums over all communities."""
         return sum(self.by_subreddit.values(), Imported())
 
 
