@@ -116,7 +116,7 @@ def test_importing_what_is_no_archive(redpop, tmp_path):
     (tmp_path / "letter.csv").write_text("Dear friends,\nall is well.\n", encoding="utf-8")
     answer = redpop("import", "letter.csv", "-r", "pics")
     assert answer.code == 1
-    assert "created_utc" in answer.output
+    assert "no column for id, title, time, score, url" in answer.output
 
 
 def test_importing_a_table_twice(redpop, tmp_path):
