@@ -107,7 +107,7 @@ def test_the_import_itself_is_on_record(tmp_path, warehouse, key):
     assert pics == {
         "file": "d.ndjson",
         "subreddit": "pics",
-        "subreddits": ["cats", "pics"],
+        "asked": hashlib.sha256(b"cats,pics").hexdigest(),
         "bytes": path.stat().st_size,
         "bytes_read": path.stat().st_size,
         "sha256": hashlib.sha256(path.read_bytes()).hexdigest(),

@@ -43,14 +43,18 @@ _FORMATS: Final = (*get_args(DateOrder), _DAYS)
 _PREFIX: Final = re.compile(r"(?:data|post|posts|submission|reddit)[._ ]+(?=\w)", re.IGNORECASE)
 _EPOCH: Final = re.compile(r"[+-]?[\d,]+(?:\.\d*)?(?:[eE]\+?\d+)?")
 _ZONED: Final = re.compile(r"(?:Z|UTC|GMT|[+-]\d\d(?::?\d\d)?)$", re.IGNORECASE)
+_DAYS_ALONE: Final = "days without a time"
 _GOOD: Final = 0.5
 """Share of the cells of a column that have to be what its name says."""
 _MOST_NAMES: Final = 40
 
 
 def folded(header: str) -> str:
-    """A name of a column without what people write differently: case, blanks, underscores, signs."""
-    return re.sub(r"[^a-z0-9]", "", header.lower())
+    """A name of a column without what people write differently: case, blanks, underscores, signs.
+
+    The number behind a name that comes twice is none of it.
+    """
+    return re.sub(r"\.\d+$|[^a-z0-9]", "", header.lower())
 
 
 _FOLDED: Final[Mapping[str, str]] = {
@@ -143,6 +147,14 @@ class Columns:
     dates: Dates
     meanings: tuple[Meaning, ...]
     left_out: tuple[str, ...]
+
+    @property
+    def days_hint(self) -> str:
+        """How to have posts of which only the day is known."""
+        return (
+            f"Where only the day of a post is known, --columns time={self.headers['created_utc']}:days takes its "
+            "beginning (00:00 UTC); whatever looks at hours is then wrong for these posts."
+        )
 
     def record(self, cells: Mapping[str, str]) -> dict[str, str]:
         """A row by the fields of the API."""
@@ -395,7 +407,7 @@ class _Search:
             order = self._dates.order or next(iter(self._orders(values)), None)
             kinds.add(f"{order}" if order else "")
         if self._dates.days:
-            kinds.add("days without a time taken at 00:00")
+            kinds = {kind for kind in kinds if kind != _DAYS_ALONE} | {f"{_DAYS_ALONE}, taken as 00:00 UTC"}
         return ", ".join(sorted(filter(None, kinds)))
 
     @staticmethod
@@ -469,7 +481,7 @@ def _said_of_time(text: str) -> str:
         return "epoch in seconds" if digits <= 11 or "e" in text.lower() else "epoch in parts of a second"
     written = "ISO" if re.match(r"\d{4}-?\d\d-?\d\d", text) else "dates"
     if ":" not in text:
-        return f"{written}, days without a time"
+        return _DAYS_ALONE
     return f"{written} with zone" if _ZONED.search(text) else f"{written} without zone, taken as UTC"
 
 

@@ -30,10 +30,12 @@ _UNPACK: Final = "unpack it first, or pack it with gzip or zstd"
 _SAVE_AS_CSV: Final = "open it where it was made, and save the table as CSV (UTF-8)"
 _WITH_DUCKDB: Final = "write it as CSV, for example with DuckDB: COPY (FROM 'FILE') TO 'posts.csv'"
 _GET_AGAIN: Final = "get the file itself"
+_ZIP_MAGIC: Final = b"PK\x03\x04"
 _FOREIGN: Final[tuple[tuple[bytes, str, str], ...]] = (
     (b"BZh", "a bzip2 file", _UNPACK),
     (b"\xfd7zXZ", "an xz file", _UNPACK),
     (b"7z\xbc\xaf", "a 7-Zip file", _UNPACK),
+    (_ZIP_MAGIC, "a zip file", _UNPACK),
     (b"Rar!", "a RAR file", _UNPACK),
     (b"\x04\x22\x4d\x18", "an LZ4 file", _UNPACK),
     (b"PAR1", "a Parquet file", _WITH_DUCKDB),
@@ -94,7 +96,7 @@ class ArchiveFile:
         self._compression = (
             "gzip" if head.startswith(_GZIP_MAGIC) else "zstd" if head.startswith(_ZSTD_MAGICS) else "none"
         )
-        if problem := _zip_problem(path) if head.startswith(b"PK\x03\x04") else foreign(head):
+        if problem := _zip_problem(path) if head.startswith(_ZIP_MAGIC) else foreign(head):
             raise ArchiveError(f"{path} is {problem}.")
         suffixes = [suffix.lower() for suffix in path.suffixes]
         packed = bool(suffixes) and suffixes[-1] in _SUFFIXES

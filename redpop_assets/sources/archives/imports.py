@@ -4,6 +4,7 @@ from collections import Counter, defaultdict
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from hashlib import sha256
 from pathlib import Path
 from typing import Any, Final
 
@@ -14,6 +15,7 @@ from redpop_assets.privacy.author_key import AuthorKey
 from redpop_assets.privacy.names import in_text
 from redpop_assets.privacy.submissions import pseudonymise
 from redpop_assets.removals import removal
+from redpop_assets.sources.archives.columns import Told
 from redpop_assets.sources.archives.posts import ArchivedPost, BrokenLine, Chunk, Position, is_prefix
 from redpop_assets.sources.archives.posts import read as read_archive
 from redpop_assets.sources.listings import Listing, Page
@@ -38,7 +40,7 @@ _ANY_TIME: Final = datetime(2005, 1, 1, tzinfo=UTC)
 
 _INTERRUPTED = """
 SELECT * FROM raw.imports
-WHERE file = $file AND subreddits = $subreddits AND finished_at IS NULL
+WHERE file = $file AND asked = $asked AND finished_at IS NULL
     AND observed_at IS NOT DISTINCT FROM $observed_at
 """
 # DuckDB's Python client takes 0.1 ms for each element of a list that is a parameter, so ids come as one text.
@@ -134,14 +136,16 @@ def import_archive(
     observed_at: datetime | None = None,
     progress: Callable[[Chunk], None] | None = None,
     limit: int | None = None,
+    columns: Told | None = None,
 ) -> ImportReport:
     """Append the posts of a file to the raw tables, in one pass for all communities; again, it adds nothing.
 
     A post that is known gets the JSON of the file where that is newer and shows more of it (see `revisions`).
 
     Every chunk is written in one transaction together with the place in the file where it ends (raw.imports). If an
-    import of the same bytes, communities and `observed_at` was interrupted, this one goes on from there. Forgotten
-    posts are not stored again. A file does not say whether its posts still stand, so raw.presence is left alone.
+    import of the same bytes, communities, `observed_at` and `columns` was interrupted, this one goes on from there.
+    Forgotten posts are not stored again. A file does not say whether its posts still stand, so raw.presence is left
+    alone.
 
     Args:
         path: see `archives.read`.
@@ -150,12 +154,13 @@ def import_archive(
         observed_at: when the scores were read, for rows that do not say so (aware).
         progress: called after every chunk.
         limit: most records of the file to look at; the next import goes on behind them, as after an interruption.
+        columns: what is known of the columns of a table.
 
     Raises:
         ArchiveError: as `archives.read`; chunks before it are kept.
     """
     names = (subreddits,) if isinstance(subreddits, str) else subreddits
-    done = _Pass(path, sorted({name.lower() for name in names}), observed_at, key)
+    done = _Pass(path, sorted({name.lower() for name in names}), observed_at, key, columns or Told())
     done.go_on_from(warehouse)
     chunk = None
     for chunk in read_archive(
@@ -165,6 +170,7 @@ def import_archive(
         chunk_size=_CHUNK_SIZE,
         after=done.resumed_after,
         limit=limit,
+        columns=columns,
     ):
         done.store(chunk, warehouse, key)
         if progress is not None:
@@ -172,13 +178,47 @@ def import_archive(
     assert chunk is not None  # the last one may be empty, but there always is one
     with warehouse.write() as writer:
         writer.merge("raw.imports", done.rows(chunk, finished=not chunk.more))
+    return _report(done.imported, done.rules, chunk, done)
+
+
+def check_archive(
+    path: Path,
+    subreddits: Collection[str],
+    *,
+    observed_at: datetime | None = None,
+    progress: Callable[[Chunk], None] | None = None,
+    limit: int | None = None,
+    columns: Told | None = None,
+) -> ImportReport:
+    """What `import_archive` would find in a file, of which nothing is stored; nothing is said of what is new.
+
+    Raises:
+        ArchiveError: as `archives.read`.
+    """
+    names = sorted({name.lower() for name in subreddits})
+    posts: Counter[str] = Counter()
+    rules: set[str] = set()
+    chunk = None
+    for chunk in read_archive(path, subreddits=names, observed_at=observed_at, limit=limit, columns=columns):
+        posts.update(str(row.submission.get("subreddit") or names[0]).lower() for row in chunk.rows)
+        rules.update(row.observed_at_rule for row in chunk.rows)
+        if progress is not None:
+            progress(chunk)
+    assert chunk is not None
+    return _report({name: Imported(posts[name]) for name in names}, rules, chunk)
+
+
+def _report(
+    found: Mapping[str, Imported], rules: Collection[str], chunk: Chunk, before: "_Pass | None" = None
+) -> ImportReport:
+    """What a reading that ended with a chunk found, with what the runs before it counted."""
     return ImportReport(
-        by_subreddit=done.imported,
-        observed_at_rules=tuple(sorted(done.rules)),
-        broken=done.broken_before + chunk.broken,
+        by_subreddit=found,
+        observed_at_rules=tuple(sorted(rules)),
+        broken=chunk.broken + (before.broken_before if before else 0),
         broken_samples=chunk.broken_samples,
-        other_subreddit=done.other_before + chunk.other_subreddit,
-        resumed_after=done.resumed_after.records if done.resumed_after else 0,
+        other_subreddit=chunk.other_subreddit + (before.other_before if before else 0),
+        resumed_after=before.resumed_after.records if before and before.resumed_after else 0,
         emptied=chunk.emptied,
         emptied_samples=chunk.emptied_samples,
         stopped_after=chunk.position.records if chunk.more else None,
@@ -188,8 +228,12 @@ def import_archive(
 class _Pass:
     """One pass over a file for some communities, which may take several runs."""
 
-    def __init__(self, path: Path, subreddits: list[str], observed_at: datetime | None, key: AuthorKey) -> None:
+    def __init__(
+        self, path: Path, subreddits: list[str], observed_at: datetime | None, key: AuthorKey, columns: Told
+    ) -> None:
         self.subreddits = subreddits
+        # Which communities, and what was told of columns: what differs in these begins anew.
+        self._asked = sha256("\n".join([",".join(subreddits), *filter(None, [columns.text])]).encode()).hexdigest()
         self.imported = {name: Imported() for name in subreddits}
         self.rules: set[str] = set()
         self.resumed_after: Position | None = None
@@ -207,7 +251,7 @@ class _Pass:
             return
         rows = warehouse.query(
             _INTERRUPTED,
-            {"file": self._file, "subreddits": self.subreddits, "observed_at": self._observed_at},
+            {"file": self._file, "asked": self._asked, "observed_at": self._observed_at},
         ).to_pylist()
         if not rows:
             return
@@ -239,15 +283,17 @@ class _Pass:
             gone = set(forgotten.to_pylist())
             kept = (post for post in posts if post.post_id not in gone)
             revised = revise(writer, (Reading(post.submission, post.row.observed_at) for post in kept), origin=origin)
-            for name in self.subreddits:
-                own = [post for post in posts if post.subreddit == name]
+            own: dict[str, list[_Post]] = defaultdict(list)
+            for post in posts:
+                own[post.subreddit].append(post)
+            for name, found in own.items():
                 (submissions, observations), (old_submissions, old_observations) = after[name], before[name]
                 self.imported[name] += Imported(
-                    posts=len(own),
+                    posts=len(found),
                     new_submissions=submissions - old_submissions,
                     new_observations=observations - old_observations,
-                    forgotten=sum(post.post_id in gone for post in own),
-                    revised=len({post.post_id for post in own} & revised),
+                    forgotten=sum(post.post_id in gone for post in found),
+                    revised=len({post.post_id for post in found} & revised),
                 )
             writer.merge("raw.imports", self.rows(chunk))
 
@@ -258,7 +304,7 @@ class _Pass:
         counts = list(self.imported.values())
         shared: dict[str, Any] = {
             "file": self._file,
-            "subreddits": self.subreddits,
+            "asked": self._asked,
             "bytes": place.bytes_total,
             "bytes_read": place.bytes_read,
             "sha256": place.sha256,

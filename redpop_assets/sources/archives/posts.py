@@ -359,8 +359,9 @@ def _chunks(
         ) from cut
     if tally.posts == 0 and skip == 0 and (limit is None or looked_at < limit or tally.broken):
         first = f" Line {tally.samples[0].line}: {tally.samples[0].error}." if tally.samples else ""
-        if DAY_ALONE in first:
-            raise ArchiveError(f"{archive.file.path} holds no post whose time is known.{first}{archive.days_hint}")
+        if DAY_ALONE in first and archive.columns is not None:
+            hint = archive.columns.days_hint
+            raise ArchiveError(f"{archive.file.path} holds no post whose time is known.{first} {hint}")
         raise ArchiveError(
             f"{archive.file.path} holds no post.{first} Expected a table of posts or a dump of submissions."
         )
@@ -431,17 +432,6 @@ class _Archive:
         del wanted  # a cell is not known before its row is
         assert self.columns is not None
         return _table_rows(source, self.file.path, skip, self.columns)
-
-    @property
-    def days_hint(self) -> str:
-        """How to have posts of which only the day is known."""
-        column = self.columns.headers.get("created_utc") if self.columns else None
-        return (
-            f" Where only the day of a post is known, --columns time={column}:days takes its beginning (00:00 UTC); "
-            "whatever looks at hours is then wrong for these posts."
-            if column
-            else ""
-        )
 
     def newest_post(self) -> datetime:
         """Time of the newest post of the whole file, as far as it can be read."""
