@@ -100,9 +100,8 @@ def import_posts(
                 found[name] = found.get(name, Imported()) + imported
         _say_report(file, report, stored=not check)
         _say_days(report.broken_samples, understood)
-    if not check:
-        for name in found:
-            report_import(settings, name, ", ".join(file.name for file in reports))
+    if found and not check:
+        report_import(settings, sorted(found), ", ".join(file.name for file in reports))
     _say_together(reports, found, stored=not check)
     if failed and len(paths) > 1:
         names = ", ".join(quoted(str(file)) for file in failed)
