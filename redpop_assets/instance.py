@@ -17,7 +17,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 import dagster as dg
-from dagster._core.storage.event_log import SqliteEventLogStorage
 
 from redpop_assets.settings import Settings
 
@@ -80,6 +79,8 @@ def events_at_once(instance: dg.DagsterInstance) -> Iterator[None]:
     Dagster opens both files of the history for each event and waits for the disk, some hundredths of a second: minutes
     for the thousands of events of an import of many communities. Other processes can write after each transaction.
     """
+    from dagster._core.storage.event_log import SqliteEventLogStorage
+
     storage = instance.event_log_storage
     if not isinstance(storage, SqliteEventLogStorage):
         yield

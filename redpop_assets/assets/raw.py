@@ -118,11 +118,11 @@ def import_events(
     strays = _stray_files(warehouse, images)
     with warehouse.read() as reader:
         for table in (*_TABLES, "raw.tombstones"):
-            of_all = reader.fingerprint(table), reader.scalar(f"SELECT count(*) FROM {table}")
+            count = reader.scalar(f"SELECT count(*) FROM {table}")
             own = (
                 reader.fingerprints(table, subreddits)
                 if "subreddit" in warehouse.schema[table].column_names
-                else dict.fromkeys(subreddits, (of_all[1], of_all[0]))
+                else dict.fromkeys(subreddits, (count, reader.fingerprint(table)))
             )
             said: dict[str, int] = done if table == "raw.tombstones" else {}
             code_version = versions.FORGETTING if table == "raw.tombstones" else versions.HARVEST
@@ -131,7 +131,7 @@ def import_events(
                     asset_key(table),
                     partition=name,
                     metadata={
-                        "dagster/row_count": of_all[1],
+                        "dagster/row_count": count,
                         "dagster/partition_row_count": rows,
                         "imported_file": file,
                         **said,

@@ -157,6 +157,11 @@ def _say_report(file: Path, report: "ImportReport", *, stored: bool) -> None:
         say(f"No post of {_listed(list(report.by_subreddit))} is in {quoted(file.name)}.")
     if report.forgotten:
         say(f"{report.forgotten} posts were left out because they were forgotten.")
+    if report.contradicting:
+        say(
+            f"{report.contradicting:,} scores differ from what is stored of the same posts and the very same moment, "
+            "and were left out: if they were read at another time, say when, --observed-at."
+        )
     if report.other_subreddit:
         say(f"{report.other_subreddit} posts of other communities were left out.")
     if report.broken:

@@ -56,6 +56,10 @@ FROM (
 )
 GROUP BY subreddit
 """
+_READINGS = f"""
+SELECT post_id, observed_at, score FROM raw.observations
+WHERE post_id IN ({_IDS}) AND observed_at BETWEEN $first AND $last
+"""
 
 
 @dataclass(frozen=True)
@@ -88,7 +92,9 @@ class ImportReport:
 
     `resumed_after` is the number of lines that an interrupted import had done already, 0 without one. The samples of
     broken lines are those of this run, and so is `emptied`, the number of values that could not be meant and were left
-    out of their posts. `stopped_after` is the last line that was read where there was a limit and the file goes on.
+    out of their posts. `contradicting` is the number of scores of this run that are not stored, because another score
+    of the same post at the same moment is. `stopped_after` is the last line that was read where there was a limit and
+    the file goes on.
     """
 
     by_subreddit: Mapping[str, Imported]
@@ -99,6 +105,7 @@ class ImportReport:
     resumed_after: int
     emptied: int = 0
     emptied_samples: tuple[BrokenLine, ...] = ()
+    contradicting: int = 0
     stopped_after: int | None = None
 
     @property
@@ -221,6 +228,7 @@ def _report(
         resumed_after=before.resumed_after.records if before and before.resumed_after else 0,
         emptied=chunk.emptied,
         emptied_samples=chunk.emptied_samples,
+        contradicting=before.contradicting if before else 0,
         stopped_after=chunk.position.records if chunk.more else None,
     )
 
@@ -239,6 +247,7 @@ class _Pass:
         self.resumed_after: Position | None = None
         # Counted by the runs before this one.
         self.broken_before = self.other_before = 0
+        self.contradicting = 0
         self._path = path
         # What somebody posted is downloaded as u_NAME_posts.jsonl.
         self._file = in_text(path.name, key.digest)
@@ -283,6 +292,8 @@ class _Pass:
             gone = set(forgotten.to_pylist())
             kept = (post for post in posts if post.post_id not in gone)
             revised = revise(writer, (Reading(post.submission, post.row.observed_at) for post in kept), origin=origin)
+            if sum(n for _, n in after.values()) - sum(n for _, n in before.values()) < len(posts):
+                self.contradicting += _contradicting(writer, tables["raw.observations"])
             own: dict[str, list[_Post]] = defaultdict(list)
             for post in posts:
                 own[post.subreddit].append(post)
@@ -447,3 +458,19 @@ def _stored(reader: Reader, ids: Collection[str]) -> dict[str, tuple[int, int]]:
     """Rows of raw.submissions and of raw.observations that some posts have, by community."""
     rows = reader.query(_STORED, {"ids": ",".join(ids)}).to_pylist()
     return defaultdict(lambda: (0, 0), {row["subreddit"]: (row["submissions"], row["observations"]) for row in rows})
+
+
+def _contradicting(reader: Reader, readings: pa.Table) -> int:
+    """How many readings have another score than what is stored of the same post and moment."""
+    rows = readings.select(["post_id", "observed_at", "score"]).to_pylist()
+    if not rows:
+        return 0
+    moments = [row["observed_at"] for row in rows]
+    ids = ",".join({row["post_id"] for row in rows})
+    stored = reader.query(_READINGS, {"ids": ids, "first": min(moments), "last": max(moments)}).to_pylist()
+    known = {(row["post_id"], row["observed_at"]): row["score"] for row in stored}
+    return sum(
+        known.get((row["post_id"], row["observed_at"]), row["score"]) != row["score"]
+        for row in rows
+        if row["score"] is not None
+    )
