@@ -7,6 +7,7 @@ partitioned table is partitioned too: otherwise a pass of the next community wou
 checked as a whole.
 """
 
+import re
 import warnings
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -339,15 +340,38 @@ def check_specs(
 
 def count_offences(reader: "Reader", check: TableCheck, rows: str, subreddit: str | None, settings: Settings) -> int:
     """Count the offences against a rule, in the rows that satisfy the condition `rows`."""
+    return _count(reader, check, rows, settings, {"subreddit": subreddit, "subreddits": [subreddit]})
+
+
+def offences_of(
+    reader: "Reader", check: TableCheck, table: str, subreddits: Sequence[str], settings: Settings
+) -> dict[str, int]:
+    """Offences against a rule of a table, for each of some communities.
+
+    All of them are looked at together; one by one only where there are offences, or where the rule is about one.
+    """
+    from redpop_assets.refresh.partition import partition_filter, partitions_filter
+
+    if not re.search(r"\$subreddit\b", check.sql):
+        together = {"subreddits": list(subreddits)}
+        if _count(reader, check, partitions_filter(table), settings, together) == 0:
+            return dict.fromkeys(subreddits, 0)
+    rows = partition_filter(table)
+    return {name: count_offences(reader, check, rows, name, settings) for name in subreddits}
+
+
+def _count(reader: "Reader", check: TableCheck, rows: str, settings: Settings, known: Mapping[str, object]) -> int:
     from redpop_assets.storage.forgetting import ACCOUNT_TRACES, trace_query
 
     sql = check.sql.replace("{rows}", rows)
     sql = sql.replace("{accounts}", ACCOUNT_TRACES).replace("{traces}", trace_query(reader.schema))
-    params: dict[str, object] = {}
-    if "$subreddit" in sql:
-        params["subreddit"] = subreddit
+    params = {name: value for name, value in known.items() if re.search(rf"\${name}\b", sql)}
     rule = settings.label_rule
-    ages = {"label_age": rule.age, "archive_age": rule.least_archive_age, "matured_after": rule.final_age}
+    ages: dict[str, object] = {
+        "label_age": rule.age,
+        "archive_age": rule.least_archive_age,
+        "matured_after": rule.final_age,
+    }
     params |= {name: age for name, age in ages.items() if f"${name}" in sql}
     return int(reader.scalar(sql, params))
 

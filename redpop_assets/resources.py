@@ -117,6 +117,13 @@ def open_warehouse(settings: Settings) -> "Warehouse":
     return Warehouse(settings.home, source=settings.source_name.reddit, lock_timeout=settings.lock_timeout_seconds)
 
 
+def open_images(settings: Settings) -> "ImageStore":
+    """The image files of a deployment."""
+    from redpop_assets.storage.images import ImageStore
+
+    return ImageStore(settings.home / "images")
+
+
 def deployed_encoders(settings: Settings) -> Encoders:
     """The networks whose outputs predictors learn from."""
     return Encoders(
@@ -186,9 +193,7 @@ def build_resources(settings: Settings) -> dict[str, dg.ResourceDefinition]:
         return open_warehouse(settings)
 
     def images(_: dg.InitResourceContext) -> "ImageStore":
-        from redpop_assets.storage.images import ImageStore
-
-        return ImageStore(settings.home / "images")
+        return open_images(settings)
 
     def models(_: dg.InitResourceContext) -> "ModelStore":
         from redpop_assets.storage.models import ModelStore

@@ -12,13 +12,16 @@ import dagster as dg
 from dagster import AssetSelection
 
 from redpop_assets.analyses.registry import ANALYSES
+from redpop_assets.assets.raw import import_events
 from redpop_assets.assets.tables import asset_key
 from redpop_assets.automation import ANALYSE, KEPT_FRESH, ON_DEMAND, REFRESH
 from redpop_assets.definitions import build_defs
 from redpop_assets.errors import RedPopError, SettingsError
-from redpop_assets.instance import end_dead_runs, open_instance, tags_of_this_process
+from redpop_assets.instance import end_dead_runs, events_at_once, open_instance, tags_of_this_process
 from redpop_assets.phases import in_phases
+from redpop_assets.resources import open_images, open_warehouse
 from redpop_assets.settings import Settings
+from redpop_assets.terminal import terminal_logger
 
 SPLITS = "split_comparison"
 """The comparison that trains every predictor under every split: with the analyses only if it is asked for by name."""
@@ -115,24 +118,42 @@ def analyse(settings: Settings, *, subreddit: str, predictor: str, only: Sequenc
     return RunOutcome(subreddit, result.run_id, tuple(failures))
 
 
-def report_import(settings: Settings, subreddit: str, file: str) -> None:
-    """Materialize the raw tables as an import left them, so that the UI shows it and automation sees new, checked data.
+def report_import(settings: Settings, subreddits: Sequence[str], file: str) -> None:
+    """Tell Dagster of the raw tables as an import left them, so that the UI shows it and automation sees new data.
+
+    One run for all communities: a table of posts may have a thousand, with a few posts each.
+
+    Args:
+        settings: the deployment.
+        subreddits: partitions, in lower case.
+        file: what was imported.
 
     Raises:
         RedPopError: a check of the raw tables failed.
     """
-    defs = build_defs(settings)
-    with open_instance(settings) as instance:
-        result = execute(
-            defs,
-            instance,
-            subreddit,
-            selected_keys(defs, "group:raw", harvest=True),
-            config={"ops": {"harvest": {"config": {"ask_reddit": False}}}},
-            tags={"redpop/source": settings.source, "redpop/import": file},
+    failed: list[Failure] = []
+
+    @dg.op(name="import_posts", out=dg.Out(dg.Nothing))
+    def tell(context: dg.OpExecutionContext) -> None:
+        warehouse, images = open_warehouse(settings), open_images(settings)
+        for event in import_events(settings, warehouse, images, subreddits, file):
+            context.log_event(event)
+            if isinstance(event, dg.AssetCheckEvaluation) and event.blocking and not event.passed:
+                table = event.asset_key.to_user_string()
+                failed.append(Failure(table, f"check {event.check_name} failed for r/{event.partition}"))
+
+    @dg.job(name="import_posts", logger_defs={"terminal": terminal_logger})
+    def tell_all() -> None:
+        tell()
+
+    with open_instance(settings) as instance, events_at_once(instance):
+        tell_all.execute_in_process(
+            instance=instance,
+            run_config={"loggers": {"terminal": {}}},
+            tags={**tags_of_this_process(), "redpop/source": settings.source, "redpop/import": file},
         )
-    if not result.success:
-        raise RedPopError("The import is stored, but:\n" + "\n".join(map(str, failures_of(result.all_events))))
+    if failed:
+        raise RedPopError("The import is stored, but:\n" + "\n".join(map(str, failed)))
 
 
 def execute(

@@ -75,7 +75,7 @@ def test_an_import_is_a_materialization_that_dagster_knows(reports, deployment):
 
     assert reports
     with deployment.instance() as (settings, instance):
-        report_import(settings, "pics", "pics.csv.gz")
+        report_import(settings, ["pics"], "pics.csv.gz")
         for table in ("submissions", "observations"):
             (record,) = instance.fetch_materializations(
                 dg.AssetRecordsFilter(dg.AssetKey(["raw", table]), asset_partitions=["pics"]), limit=1

@@ -138,7 +138,7 @@ def test_new_readings_of_young_posts_request_no_training_where_it_was_done_last_
                 "INSERT INTO raw.observations SELECT * REPLACE (observed_at + INTERVAL 1 HOUR AS observed_at) "
                 "FROM raw.observations ANTI JOIN core.labels USING (post_id) WHERE subreddit = 'pics'"
             )
-        report_import(settings, "pics", "what a harvest would bring")
+        report_import(settings, ["pics"], "what a harvest would bring")
         requested = evaluations.tick()
         assert ("core/labels", "pics") in requested
         assert {partition for _, partition in requested} == {"pics"}
@@ -162,7 +162,7 @@ def test_an_imported_post_requests_everything_that_comes_of_posts(copied, settle
             tmp_path / "dump.ndjson", "earthporn", copied.warehouse, key, observed_at=datetime(2026, 6, 1, tzinfo=UTC)
         )
         assert report.new_submissions == 1
-        report_import(settings, "earthporn", "dump.ndjson")
+        report_import(settings, ["earthporn"], "dump.ndjson")
         partitioned = {
             "/".join(key.path)
             for key in evaluations.defs.resolve_asset_graph().get_all_asset_keys()

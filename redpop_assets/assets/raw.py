@@ -1,6 +1,6 @@
 """Layer raw: what the source said, as it said it. Reading and appending only; judging the posts belongs into core."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
@@ -8,9 +8,10 @@ import dagster as dg
 from pydantic import Field
 
 from redpop_assets import markdown, versions
-from redpop_assets.assets.tables import AssetPlan, Metadata, TableAssets, Work
-from redpop_assets.checks import FileCheck
+from redpop_assets.assets.tables import AssetPlan, Metadata, TableAssets, Work, asset_key
+from redpop_assets.checks import FileCheck, TableCheck, checks_of, offences_of, verdict
 from redpop_assets.errors import RedditBusy, RedPopError
+from redpop_assets.settings import Settings
 
 if TYPE_CHECKING:
     from redpop_assets.sources.listings import ListingRead
@@ -44,9 +45,6 @@ class HarvestConfig(dg.Config):
     reobserve: bool = Field(
         default=True, description="Whether known posts are asked for: maturing scores, and whether all still stand."
     )
-    ask_reddit: bool = Field(
-        default=True, description="Whether the source is asked at all; no after an import of a file."
-    )
 
 
 def raw_assets(tables: TableAssets) -> list[dg.AssetsDefinition]:
@@ -71,13 +69,7 @@ def raw_assets(tables: TableAssets) -> list[dg.AssetsDefinition]:
                 code_versions={"raw.tombstones": versions.FORGETTING},
                 deps={"raw.tombstones": ("raw.submissions", "raw.observations", "raw.presence")},
                 resources=("warehouse", "images"),
-                file_checks=(
-                    FileCheck(
-                        "no_stray_files",
-                        "Every image file that is older than an hour belongs to a row of core.images.",
-                        _stray_files,
-                    ),
-                ),
+                file_checks=(_no_stray_files(),),
             ),
             tombstones,
         ),
@@ -96,7 +88,7 @@ def harvest(work: Work) -> Mapping[str, Metadata]:
     first the next time. A community that cannot be read is not searched for missing posts.
     """
     config = work.config(HarvestConfig)
-    return {table: {} for table in _TABLES} | (dict(_harvest(work, config)) if config.ask_reddit else {})
+    return {table: {} for table in _TABLES} | dict(_harvest(work, config))
 
 
 def tombstones(work: Work) -> Mapping[str, Metadata]:
@@ -107,28 +99,89 @@ def tombstones(work: Work) -> Mapping[str, Metadata]:
     their author. Source: the latest reading of every post, and how often it was missing; what counts as deletion is
     said in `redpop_assets.removals`. The free blocks of the warehouse's files are cleaned when it is published.
     """
+    done = _forget_what_is_gone(work.warehouse, work.images, work.subreddit)
+    work.progress(
+        f"{done['posts_forgotten']} posts forgotten with {done['files_removed']} image files, "
+        f"{done['posts_anonymised']} posts left without an author whom Reddit does not name any more"
+    )
+    return {"raw.tombstones": done}
+
+
+Event = dg.AssetMaterialization | dg.AssetCheckEvaluation
+
+
+def import_events(
+    settings: Settings, warehouse: "Warehouse", images: "ImageStore", subreddits: Sequence[str], file: str
+) -> Iterator[Event]:
+    """What Dagster is told of the raw tables after an import, of all communities at once: each table, and its checks.
+
+    What is gone from Reddit is forgotten first, as by `tombstones`. The cost grows with the rows of these communities,
+    and no query is asked for each of them unless something is wrong.
+    """
+    done = _forget_what_is_gone(warehouse, images, *subreddits)
+    strays = _stray_files(warehouse, images)
+    with warehouse.read() as reader:
+        for table in (*_TABLES, "raw.tombstones"):
+            count = reader.scalar(f"SELECT count(*) FROM {table}")
+            own = (
+                reader.fingerprints(table, subreddits)
+                if "subreddit" in warehouse.schema[table].column_names
+                else dict.fromkeys(subreddits, (count, reader.fingerprint(table)))
+            )
+            said: dict[str, int] = done if table == "raw.tombstones" else {}
+            code_version = versions.FORGETTING if table == "raw.tombstones" else versions.HARVEST
+            for name, (rows, digest) in own.items():
+                yield dg.AssetMaterialization(
+                    asset_key(table),
+                    partition=name,
+                    metadata={
+                        "dagster/row_count": count,
+                        "dagster/partition_row_count": rows,
+                        "imported_file": file,
+                        **said,
+                    },
+                    tags={"dagster/data_version": digest, "dagster/code_version": code_version},
+                )
+            for rule in checks_of(warehouse.schema[table]):
+                for name, offences in offences_of(reader, rule, table, subreddits, settings).items():
+                    yield _evaluation(table, rule, offences, name)
+    for name in subreddits:
+        yield _evaluation("raw.tombstones", _no_stray_files(), strays, name)
+
+
+def _evaluation(table: str, rule: TableCheck | FileCheck, offences: int, subreddit: str) -> dg.AssetCheckEvaluation:
+    found = verdict(table, rule, offences)
+    return dg.AssetCheckEvaluation(
+        asset_key(table),
+        rule.name,
+        passed=found.passed,
+        metadata=found.metadata,
+        severity=found.severity,
+        blocking=rule.blocking,
+        partition=subreddit,
+    )
+
+
+def _no_stray_files() -> FileCheck:
+    words = "Every image file that is older than an hour belongs to a row of core.images."
+    return FileCheck("no_stray_files", words, _stray_files)
+
+
+def _forget_what_is_gone(warehouse: "Warehouse", images: "ImageStore", *subreddits: str) -> dict[str, int]:
+    """Forget what is gone of some communities; returns what is to be said of it."""
     from redpop_assets.images.orphans import remove_orphans, stray_files
     from redpop_assets.storage import forgetting
 
-    warehouse, images = work.warehouse, work.images
-    forgotten = forgetting.forget(warehouse, images, forgetting.due(warehouse, work.subreddit))
-    accounts = forgetting.closed_accounts(warehouse, work.subreddit)
-    anonymised = forgetting.erase_accounts(warehouse, accounts)
-    anonymised += forgetting.erase_missing_authors(warehouse, work.subreddit)
+    forgotten = forgetting.forget(warehouse, images, forgetting.due(warehouse, *subreddits))
+    anonymised = forgetting.erase_accounts(warehouse, forgetting.closed_accounts(warehouse, *subreddits))
+    anonymised += forgetting.erase_missing_authors(warehouse, *subreddits)
     unused = forgetting.erase_unused_content(warehouse, images)
     for strays in stray_files(warehouse, images, older_than=_SETTLED):
         remove_orphans(warehouse, images, strays)
-    files = forgotten.files + unused.files
-    work.progress(
-        f"{forgotten.posts} posts forgotten with {files} image files, {anonymised} posts left without an author whom "
-        "Reddit does not name any more"
-    )
     return {
-        "raw.tombstones": {
-            "posts_forgotten": forgotten.posts,
-            "files_removed": files,
-            "posts_anonymised": anonymised,
-        }
+        "posts_forgotten": forgotten.posts,
+        "files_removed": forgotten.files + unused.files,
+        "posts_anonymised": anonymised,
     }
 
 

@@ -280,6 +280,9 @@ _FIELDS: Final[dict[str, Shape]] = {
     ),
 }
 # The original of a crosspost is a post of its own, in the form in which it holds no other.
+KEPT: Final = frozenset(_FIELDS) | {"crosspost_parent_list"}
+"""Names of the fields of a submission that are kept."""
+
 _SUBMISSION: Final = _post(_FIELDS | {"crosspost_parent_list": _list(_post(_FIELDS))})
 
 # What is said of communities.

@@ -29,3 +29,9 @@ _BY_TABLE: Final[Mapping[str, str]] = {
 def partition_filter(table: str) -> str:
     """SQL condition for the rows of `table` that belong to the subreddit `$subreddit`."""
     return _BY_TABLE.get(table, _OF_SUBREDDIT)
+
+
+def partitions_filter(table: str) -> str:
+    """The same for all of `$subreddits`, a list."""
+    one = partition_filter(table)
+    return one.replace("= $subreddit", "IN (SELECT unnest($subreddits))").replace("$subreddit IS NOT NULL", "TRUE")

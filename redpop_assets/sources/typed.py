@@ -15,12 +15,13 @@ import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import Any, Final
+from typing import Any, Final, Literal
 
+from redpop_assets.errors import SettingsError
 from redpop_assets.labels import MOST_SCORE
 from redpop_assets.literals import MOST_LEVELS, ScientificFloat, exceeds_levels, literal
 from redpop_assets.sources.values import parse_created_utc, parse_post_id
-from redpop_assets.spellings import TABLE_MARKERS
+from redpop_assets.spellings import TABLE_MARKERS, author_of, is_nobody, parse_community
 
 _INT32: Final = 2**31
 
@@ -35,29 +36,65 @@ _THREE_ZEROS: Final = re.compile(r"[+-]?[1-9]\d{0,2}(?:\.\d{3})*\.000")
 _SCIENTIFIC: Final = re.compile(r"[+-]?\d(?:\.(\d*))?[eE]\+?(\d+)")
 _NUMERIC: Final = re.compile(r"[\d\s.,:+%/eETZ-]{1,40}|[+-]?(?:inf|infinity)", re.IGNORECASE)
 _DAY: Final = re.compile(r"\d{4}-?\d\d-?\d\d")
+_CLOCK: Final = (
+    r"(?:(?:\s*,\s*|\s+|T)(?P<hour>\d{1,2}):(?P<minute>\d\d)(?::(?P<second_of>\d\d)(?P<part>\.\d+)?)?"
+    r"(?:\s*(?P<half>[ap])\.?m\.?)?(?P<zone>\s*(?:UTC|GMT|Z|[+-]\d\d(?::?\d\d)?))?)?"
+)
+_NUMBERS: Final = re.compile(
+    rf"(?P<first>\d{{1,2}})(?P<sign>[/.-])(?P<second>\d{{1,2}})(?P=sign)(?P<year>\d{{4}}|\d\d){_CLOCK}",
+    re.IGNORECASE | re.ASCII,
+)
+_YEAR_FIRST: Final = re.compile(
+    rf"(?P<year>\d{{4}})(?P<sign>[/.-])(?P<month>\d{{1,2}})(?P=sign)(?P<day>\d{{1,2}}){_CLOCK}",
+    re.IGNORECASE | re.ASCII,
+)
+_MONTH_NAMED: Final = re.compile(
+    r"(?:[a-z]{3,9},?\s+)?(?:(?P<day>\d{1,2})(?:st|nd|rd|th)?[\s-]+(?P<month>[a-z]{3,9})\.?"
+    r"|(?P<month_first>[a-z]{3,9})\.?\s+(?P<day_second>\d{1,2})(?:st|nd|rd|th)?)"
+    rf",?[\s-]+(?P<year>\d{{4}}){_CLOCK}",
+    re.IGNORECASE | re.ASCII,
+)
+_MONTHS: Final = ("jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec")
 _SHORT_OFFSET: Final = re.compile(r"(?<=\d)\s*(?:UTC|GMT)$|(?<=[+-]\d\d)$", re.IGNORECASE)
 # An object, or a list of them, in a cell of any name.
 _OBJECTS: Final = re.compile(r"""\s*(?:\[\s*)?\{\s*["']""")
 _LONGEST_NUMBER: Final = 400  # characters; Python takes time that grows with the square of the digits
 # Seconds, and what pandas, JavaScript and databases count instead; the years 2005 to 2099 are told apart by size.
 _UNITS: Final = (1, 1_000, 1_000_000, 1_000_000_000)
-_COMMENTS: Final = re.compile(r"/comments/([a-z0-9]{1,13})(?:[/?#]|$)")
+# The page of a post, in the community or on the profile where it stands.
+_COMMENTS: Final = re.compile(
+    r"(?:(?P<place>/(?:r|u|user)/)(?P<name>[\w.-]{1,22}))?/comments/(?P<id>[a-z0-9]{1,13})(?:[/?#]|$)",
+    re.ASCII | re.IGNORECASE,
+)
 
 # Name of the API -> other names it goes by, the likelier first. A name of the API that is there is never overruled.
 ALIASES: Final[Mapping[str, tuple[str, ...]]] = {
-    "id": ("post_id", "submission_id", "submission", "reddit_id"),
-    "title": ("post_title", "submission_title"),
-    "created_utc": ("created", "created_at", "created_date", "timestamp", "date", "datetime"),
-    "score": ("ups", "upvotes", "number_of_upvotes", "post_score", "points"),
-    "url": ("url_overridden_by_dest", "image_url", "link", "link_url", "media_url"),
-    "over_18": ("nsfw", "is_nsfw", "over18"),
-    "author": ("username", "author_name", "user"),
-    "num_comments": ("number_of_comments", "comments", "comment_count"),
-    "subreddit": ("subreddit_name", "community"),
-    "permalink": ("full_permalink", "full_link", "post_url", "permalink_url"),
+    "id": ("post_id", "submission_id", "submission", "reddit_id", "image_id"),
+    "title": ("post_title", "submission_title", "raw_caption", "headline", "caption"),
+    "created_utc": (
+        *("created", "created_at", "created_date", "created_datetime", "created_time", "created_on", "date_created"),
+        *("creation_date", "creation_time", "timestamp", "timestamp_utc", "datetime", "datetime_utc", "date_utc"),
+        *("posted_at", "date_posted", "post_date", "post_time", "published_at", "date", "time", "utc"),
+    ),
+    "score": (
+        *("ups", "upvotes", "number_of_upvotes", "num_upvotes", "upvote_count", "post_score", "points", "net_score"),
+    ),
+    "url": ("url_overridden_by_dest", "image_url", "img_url", "link", "link_url", "media_url", "content_url"),
+    "over_18": ("nsfw", "is_nsfw", "over18", "is_over_18"),
+    "author": ("username", "author_name", "user", "user_name", "poster"),
+    "num_comments": (
+        *("number_of_comments", "comments", "comment_count", "comments_count", "comms_num", "n_comments"),
+        "total_comments",
+    ),
+    "subreddit": ("subreddit_name", "community", "subreddit_name_prefixed", "sub", "sub_reddit"),
+    "permalink": ("full_permalink", "full_link", "post_url", "permalink_url", "comments_url", "post_link"),
+    "observed_at": (
+        *("scraped_at", "retrieved_at", "collected_at", "fetched_at", "crawled_at", "date_scraped", "scrape_date"),
+        "read_at",
+    ),
 }
 
-_OF_API: Final = frozenset({"created", "ups", "url_overridden_by_dest"})
+_OF_API: Final = frozenset({"created", "ups", "url_overridden_by_dest", "subreddit_name_prefixed"})
 _TEXTS: Final = frozenset({"title", "selftext", "selftext_html", "body"})
 _FLAGS: Final = frozenset(
     {
@@ -88,6 +125,23 @@ _NESTED: Final = frozenset(
 _DECISIVE_NESTED: Final = frozenset({"_meta", "crosspost_parent_list", "gallery_data", "media_metadata"})
 
 
+DateOrder = Literal["day-first", "month-first"]
+
+
+@dataclass(frozen=True)
+class Dates:
+    """How a file writes its dates, where one of them alone does not tell.
+
+    Attributes:
+        order: what comes first in `03/04/2020`; None if nobody knows, and then such a date is no time.
+        days: whether a day without a time is the time of a post: that of its beginning, in UTC.
+    """
+
+    order: DateOrder | None = None
+    days: bool = False
+
+
+DAY_ALONE: Final = "is a day without a time"
 TOO_DEEP: Final = f"arrays and objects more than {MOST_LEVELS} deep in each other"
 
 
@@ -108,13 +162,14 @@ class Typed:
     emptied: list[str] = field(default_factory=list)
 
 
-def typed(record: Mapping[str, Any], *, from_table: bool = False) -> Typed:
+def typed(record: Mapping[str, Any], *, from_table: bool = False, dates: Dates | None = None) -> Typed:
     """Give a record the names and types of the API.
 
     Args:
         record: what a file holds of one post, under any of the names of `ALIASES`; names are matched as they are.
         from_table: the values are the text of cells: whatever is a missing marker is None, not in typed fields alone,
             and what looks like a nested value is one.
+        dates: how the file writes the times of its posts.
 
     Raises:
         BrokenRecordError: it is no post; the message names the field.
@@ -131,7 +186,7 @@ def typed(record: Mapping[str, Any], *, from_table: bool = False) -> Typed:
             elif isinstance(value, str) and name not in _NESTED and _OBJECTS.match(value):
                 with contextlib.suppress(ValueError):
                     submission[name] = literal(value)
-    created_at = _require(submission)
+    created_at = _require(submission, dates or Dates())
     _type_all(submission, emptied)
     return Typed(submission, created_at, emptied)
 
@@ -165,11 +220,30 @@ def is_missing(text: str) -> bool:
     return len(text) < 8 and text.strip().lower() in _MISSING
 
 
-def moment(value: Any, *, day_is_enough: bool = False) -> datetime:
+@dataclass(frozen=True)
+class CommentPage:
+    """The post that an address of its comments leads to: base36 id, and the community as it is written, or empty."""
+
+    post_id: str
+    community: str
+
+
+def comment_page(address: Any) -> CommentPage | None:
+    """What an address, or a part of one, says of a post; None for whatever is no address of comments."""
+    found = _COMMENTS.search(address) if isinstance(address, str) else None
+    if found is None:
+        return None
+    name = found["name"] or ""
+    of_profile = bool(name) and found["place"].lower() != "/r/"
+    return CommentPage(found["id"].lower(), f"u_{name}" if of_profile else name)
+
+
+def moment(value: Any, *, day_is_enough: bool = False, order: DateOrder | None = None) -> datetime:
     """A time as any file says it, aware, in UTC.
 
-    Epoch seconds, milli-, micro- or nanoseconds as a number or as text, or ISO 8601, with a blank or a T, where no zone
-    means UTC. A day alone is one only where that is enough.
+    Epoch seconds, milli-, micro- or nanoseconds as a number or as text; ISO 8601, with a blank or a T; a date of
+    numbers, or with an English month, and the time after it. No zone means UTC. A day alone is one only where that is
+    enough.
 
     Raises:
         ValueError: it is none, lies outside the years 2005 to 2099, or has lost digits; the message says which.
@@ -181,8 +255,10 @@ def moment(value: Any, *, day_is_enough: bool = False) -> datetime:
         scientific = _SCIENTIFIC.fullmatch(text)
         if scientific and len(scientific[1] or "") < int(scientific[2][:4]):
             raise ValueError("is rounded: scientific notation has lost the digits of a time")
+        if _THOUSANDS.fullmatch(text):
+            text = text.replace(",", "")
         if not _NUMBER.fullmatch(text):
-            return _iso(text, day_is_enough=day_is_enough)
+            return _written(text, day_is_enough=day_is_enough, order=order)
         value = text
     if not isinstance(value, str | int | float) or isinstance(value, bool):
         raise ValueError("is no time")
@@ -195,6 +271,39 @@ def moment(value: Any, *, day_is_enough: bool = False) -> datetime:
         if found is not None:
             return found
     raise ValueError("is no time between 2005 and 2099")
+
+
+def date_orders(text: str) -> frozenset[DateOrder]:
+    """In which orders the numbers of a date such as `13/04/2020` make a day; both if that cannot be told.
+
+    Empty for what is no such date, and for one that is the same day in both orders.
+    """
+    found = _NUMBERS.fullmatch(text.strip())
+    if found is None or found["first"] == found["second"]:
+        return frozenset()
+    first, second = int(found["first"]), int(found["second"])
+    orders: set[DateOrder] = set()
+    if second <= 12:
+        orders.add("day-first")
+    if first <= 12:
+        orders.add("month-first")
+    return frozenset(orders)
+
+
+def fits(name: str, value: str, dates: Dates | None = None) -> bool:
+    """Whether a cell that is not missing can be what a field of the API holds."""
+    known = _FITTING.get(name)
+    if known is not None:
+        return known(value)
+    dates = dates or Dates()
+    try:
+        if name in ("created_utc", "observed_at"):
+            moment(value, day_is_enough=dates.days or name == "observed_at", order=dates.order)
+        elif name in _KINDS:
+            _KINDS[name](value)
+    except (ValueError, _UnusableError):
+        return False
+    return True
 
 
 def _rename(submission: dict[str, Any]) -> None:
@@ -214,9 +323,14 @@ def _rename(submission: dict[str, Any]) -> None:
     full_name = submission.get("name")
     if found is None and isinstance(full_name, str) and full_name.startswith("t3_"):
         found = parse_post_id(full_name)
-    if found is None and not _has(post_id) and isinstance(submission.get("permalink"), str):
-        linked = _COMMENTS.search(submission["permalink"])
-        found = linked[1] if linked else None
+    if isinstance(submission.get("subreddit"), str) and "/" in submission["subreddit"]:
+        with contextlib.suppress(SettingsError):
+            submission["subreddit"] = parse_community(submission["subreddit"])
+    page = comment_page(submission.get("permalink"))
+    if found is None and not _has(post_id) and page is not None:
+        found = page.post_id
+    if page is not None and page.community and not _has(submission.get("subreddit")):
+        submission["subreddit"] = page.community
     if found is None:
         raise BrokenRecordError("no usable id" + (f": {_shown(post_id)}" if _has(post_id) else ""))
     submission["id"] = found
@@ -226,14 +340,14 @@ def _has(value: Any) -> bool:
     return value is not None and not (isinstance(value, str) and is_missing(value))
 
 
-def _require(submission: dict[str, Any]) -> datetime:
+def _require(submission: dict[str, Any], dates: Dates) -> datetime:
     """The time of the post, after a look at the fields without which there is none."""
     if not isinstance(submission.get("title"), str):
         raise BrokenRecordError("no title (a line of comments?)")
     if not _has(submission.get("created_utc")):
         raise BrokenRecordError("no usable created_utc: it is missing")
     try:
-        created_at = moment(submission["created_utc"])
+        created_at = moment(submission["created_utc"], day_is_enough=dates.days, order=dates.order)
     except ValueError as error:
         raise BrokenRecordError(f"no usable created_utc: {_shown(submission['created_utc'])} {error}") from None
     if not _is_epoch(submission["created_utc"]):
@@ -372,11 +486,34 @@ _KINDS: Final[Mapping[str, Callable[[Any], Any]]] = {
 }
 
 
-def _iso(text: str, *, day_is_enough: bool) -> datetime:
-    if _DAY.fullmatch(text) and not day_is_enough:
-        raise ValueError("is a day without a time")
+def _is_account(text: str) -> bool:
+    return is_nobody(text) or (author_of(text) != "" and len(text.split()) == 1)
+
+
+def _is_community(text: str) -> bool:
     try:
-        parsed = datetime.fromisoformat(_SHORT_OFFSET.sub("", text))
+        parse_community(text)
+    except SettingsError:
+        return False
+    return True
+
+
+_FITTING: Final[Mapping[str, Callable[[str], bool]]] = {
+    "id": lambda text: parse_post_id(text.strip()) is not None,
+    "permalink": lambda text: comment_page(text) is not None,
+    "url": lambda text: "/" in text or "." in text,
+    "author": _is_account,
+    "subreddit": _is_community,
+}
+
+
+def _written(text: str, *, day_is_enough: bool, order: DateOrder | None) -> datetime:
+    """A time in letters and signs."""
+    calendar = _in_iso_order(text, order)
+    if _DAY.fullmatch(calendar) and not day_is_enough:
+        raise ValueError(DAY_ALONE)
+    try:
+        parsed = datetime.fromisoformat(_SHORT_OFFSET.sub("", calendar))
     except (ValueError, OverflowError):
         raise ValueError("is no time") from None
     aware = parsed.replace(tzinfo=UTC) if parsed.tzinfo is None else parsed
@@ -384,6 +521,43 @@ def _iso(text: str, *, day_is_enough: bool) -> datetime:
     if found is None:
         raise ValueError("is no time between 2005 and 2099")
     return found
+
+
+def _in_iso_order(text: str, order: DateOrder | None) -> str:
+    """A date of numbers, or one with a month in letters, as ISO 8601 writes it; anything else as it stands.
+
+    Raises:
+        ValueError: nobody knows whether its day or its month comes first.
+    """
+    if found := _NUMBERS.fullmatch(text):
+        possible = date_orders(text)
+        if len(possible) == 2 and order is None:
+            raise ValueError("is no time until it is told whether the day or the month comes first")
+        chosen = order if order is not None and len(possible) == 2 else next(iter(possible), order or "day-first")
+        if order is not None and possible and order not in possible:
+            raise ValueError(f"is no time that is written {order}")
+        day, month = found["first"], found["second"]
+        if chosen == "month-first":
+            day, month = month, day
+    elif (found := _MONTH_NAMED.fullmatch(text)) and (found["month"] or found["month_first"])[:3].lower() in _MONTHS:
+        month = str(_MONTHS.index((found["month"] or found["month_first"])[:3].lower()) + 1)
+        day = found["day"] or found["day_second"]
+    elif found := _YEAR_FIRST.fullmatch(text):
+        day, month = found["day"], found["month"]
+    else:
+        return text
+    year = found["year"] if len(found["year"]) == 4 else f"20{found['year']}"
+    date = f"{year}-{month:0>2}-{day:0>2}"
+    if found["hour"] is None:
+        return date
+    hour = int(found["hour"])
+    if found["half"]:
+        if not 1 <= hour <= 12:
+            raise ValueError("is no time")
+        hour = hour % 12 + 12 * (found["half"].lower() == "p")
+    zone = re.sub(r"(?i)^(?:UTC|GMT|Z)$", "+00:00", (found["zone"] or "").strip())
+    zone = f"{zone}:00" if re.fullmatch(r"[+-]\d\d", zone) else zone
+    return f"{date}T{hour:02}:{found['minute']}:{found['second_of'] or '00'}{(found['part'] or '')[:7]}{zone}"
 
 
 def _shown(value: Any) -> str:

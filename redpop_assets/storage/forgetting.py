@@ -39,12 +39,12 @@ _OF_ACCOUNT = ("author_flair_text", "author_flair_richtext", "author_flair_css_c
 _DUE = """
 WITH latest AS (
     SELECT post_id, arg_max_null(removed_by_category, observed_at) AS removal
-    FROM raw.observations WHERE subreddit = $subreddit GROUP BY post_id
+    FROM raw.observations WHERE list_contains($subreddits, subreddit) GROUP BY post_id
 )
 SELECT post_id, 'removed_by_' || removal AS reason FROM latest WHERE list_contains($deletions, removal)
 UNION ALL
 SELECT post_id, 'missing' AS reason FROM raw.presence
-WHERE subreddit = $subreddit AND misses >= $misses AND checked_at - missing_since >= $missing
+WHERE list_contains($subreddits, subreddit) AND misses >= $misses AND checked_at - missing_since >= $missing
 """
 # The media of a crosspost is that of its parent.
 _CROSSPOSTS = """
@@ -69,7 +69,7 @@ SELECT DISTINCT digest FROM (
 """
 # Posts whose newest reading names no author, by Reddit's own answer: a file may lack a name for many reasons.
 _NAMELESS = """
-    SELECT post_id FROM raw.observations WHERE subreddit = $subreddit GROUP BY post_id
+    SELECT post_id FROM raw.observations WHERE list_contains($subreddits, subreddit) GROUP BY post_id
     HAVING NOT arg_max_null(author_present, observed_at)
         AND NOT arg_max_null(author_present, observed_at) FILTER (endpoint NOT IN ('archive', 'arctic_shift'))
 """
@@ -108,12 +108,12 @@ class Forgotten:
             self.rows[table] = self.rows.get(table, 0) + rows
 
 
-def due(warehouse: Warehouse, subreddit: str) -> dict[str, str]:
-    """Post id -> reason, for every kept post of a subreddit that is deleted, taken down or gone on Reddit."""
+def due(warehouse: Warehouse, *subreddits: str) -> dict[str, str]:
+    """Post id -> reason, for every kept post of some subreddits that is deleted, taken down or gone on Reddit."""
     rows = warehouse.query(
         _DUE,
         {
-            "subreddit": subreddit,
+            "subreddits": list(subreddits),
             "deletions": list(DELETIONS),
             "misses": MISSES_UNTIL_GONE,
             "missing": MISSING_UNTIL_GONE,
@@ -213,9 +213,9 @@ def lift(warehouse: Warehouse, posts: Collection[str]) -> set[str]:
     return unknown
 
 
-def closed_accounts(warehouse: Warehouse, subreddit: str) -> list[str]:
+def closed_accounts(warehouse: Warehouse, *subreddits: str) -> list[str]:
     """Keyed hashes of names and account ids, of authors whom Reddit does not name any more under posts that stand."""
-    digests = warehouse.query(_CLOSED_ACCOUNTS, {"subreddit": subreddit}).column("digest").to_pylist()
+    digests = warehouse.query(_CLOSED_ACCOUNTS, {"subreddits": list(subreddits)}).column("digest").to_pylist()
     return sorted(digest for digest in digests if digest is not None and _DIGEST.fullmatch(digest))
 
 
@@ -248,7 +248,7 @@ def erase_accounts(warehouse: Warehouse, digests: Sequence[str]) -> int:
     return changed
 
 
-def erase_missing_authors(warehouse: Warehouse, subreddit: str) -> int:
+def erase_missing_authors(warehouse: Warehouse, *subreddits: str) -> int:
     """Take the author out of posts under which Reddit names none any more, and out of no other post.
 
     That is all that is known of a post that was taken down: its account may well be there. Returns the posts changed.
@@ -257,7 +257,7 @@ def erase_missing_authors(warehouse: Warehouse, subreddit: str) -> int:
         found = writer.query(
             f"SELECT post_id FROM raw.submissions WHERE post_id IN ({_NAMELESS}) "
             f"AND regexp_full_match(json->>'author', '{_DIGEST.pattern}')",
-            {"subreddit": subreddit},
+            {"subreddits": list(subreddits)},
         )
         ids = {"ids": found.column("post_id").to_pylist()}
         if not ids["ids"]:
@@ -339,7 +339,7 @@ SELECT
     + (SELECT count(*) FROM core.posts WHERE author IS NOT NULL
         AND post_id IN ({_NAMELESS}))
 """
-"""SQL that counts the posts of `$subreddit` that still name an author whom Reddit does not name any more."""
+"""SQL that counts the posts of `$subreddits` that still name an author whom Reddit does not name any more."""
 
 
 def _rewrite_texts(writer: Writer, change: Callable[[str], str]) -> None:

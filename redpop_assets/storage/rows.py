@@ -58,6 +58,17 @@ class Reader:
         ).fetchall()[0]
         return f"{rows}-{total:x}"
 
+    def fingerprints(self, table: str, subreddits: Sequence[str]) -> dict[str, tuple[int, str]]:
+        """Number of the rows of each of some communities, and the digest that `fingerprint` has of them."""
+        _table(self.schema, table)
+        found = self._execute(
+            f"SELECT subreddit, count(*), sum(hash(redpop_row)::HUGEINT) FROM {table} AS redpop_row "
+            "WHERE list_contains($subreddits, subreddit) GROUP BY subreddit",
+            {"subreddits": list(subreddits)},
+        ).fetchall()
+        digests = {name: (rows, f"{rows}-{total:x}") for name, rows, total in found}
+        return {name: digests.get(name, (0, "0-0")) for name in subreddits}
+
     def _execute(self, sql: str, params: Params) -> duckdb.DuckDBPyConnection:
         return self._conn.execute(sql, params or None)
 

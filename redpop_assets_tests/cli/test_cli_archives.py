@@ -4,6 +4,7 @@ import csv
 import json
 
 import pytest
+from dagster import AssetKey, DagsterInstance
 
 from redpop_assets.sources.archives import imports
 
@@ -116,7 +117,7 @@ def test_importing_what_is_no_archive(redpop, tmp_path):
     (tmp_path / "letter.csv").write_text("Dear friends,\nall is well.\n", encoding="utf-8")
     answer = redpop("import", "letter.csv", "-r", "pics")
     assert answer.code == 1
-    assert "created_utc" in answer.output
+    assert "no column for id, title, time, score, url" in answer.output
 
 
 def test_importing_a_table_twice(redpop, tmp_path):
@@ -137,3 +138,83 @@ def test_importing_a_table_twice(redpop, tmp_path):
     again = redpop(*arguments)
     assert again.code == 0
     assert "0 new posts, 0 new readings" in again.output
+
+
+def table(path, *lines, header="title,created_date,url,full_permalink,score"):
+    path.write_text("\n".join([header, *lines, ""]), encoding="utf-8")
+
+
+def page(number, community="Maps"):
+    return f"https://www.reddit.com/r/{community}/comments/a{number}/some_title/"
+
+
+def row(number, *, when="2016-01-01 13:37:07", community="Maps"):
+    return f"Post {number},{when},http://x.org/{number}.png,{page(number, community)},{number}"
+
+
+def test_several_tables_whose_posts_are_named_by_their_addresses_alone(redpop, tmp_path):
+    for year in (1, 2, 3):
+        table(tmp_path / f"{year}.csv", row(year), row(year + 10, community="aww"))
+    (tmp_path / "4.csv").write_text("", encoding="utf-8")
+    answer = redpop("import", "1.csv", "4.csv", "2.csv", "3.csv", REDPOP_SUBREDDITS="maps,pics")
+    assert answer.code == 1, answer.output
+    for year in (1, 2, 3):
+        assert f"1 posts of r/maps in {year}.csv: 1 new posts, 1 new readings of scores." in answer.output
+    assert answer.output.count("1 posts of other communities were left out") == 3
+    # Asked once, for all of them.
+    assert answer.output.count("--observed-at knows better") == 1
+    assert "3 of 3 files do not say when their scores were read" in answer.output
+    assert "4.csv holds no post" in answer.output
+    assert "1 of 4 files were not imported to their end: 4.csv" in answer.output
+    assert "Together: 3 posts, 3 of them new, in 3 files." in answer.output
+
+
+def test_what_was_understood_is_said_in_one_table_and_a_check_stores_nothing(redpop, tmp_path):
+    header = "Title,Created Date,Link,full_link,Upvotes,mood"
+    for name in ("1.csv", "2.csv"):
+        table(tmp_path / name, f"{row(1)},good", f"{row(2, when='2016-01-02')},bad", header=header)
+    answer = redpop("import", "--check", "1.csv", "2.csv", REDPOP_SUBREDDITS="maps,pics")
+    assert answer.code == 0, answer.output
+    assert answer.output.count("Columns of") == 1
+    for words in (
+        "│ time │ `Created Date` │ ISO without zone, taken as UTC",
+        "│ id │ from `full_link` │",
+        "│ `mood` │",
+    ):
+        assert words in answer.output
+    assert "1 posts of r/maps in 2.csv; nothing was stored." in answer.output
+    assert "--columns time=Created Date:days takes its beginning" in answer.output
+    assert "Next:" not in answer.output
+    assert {path.name for path in tmp_path.iterdir()} == {"1.csv", "2.csv"}
+    answer = redpop("import", "--check", "1.csv", "--columns", "time=Created Date:days", REDPOP_SUBREDDITS="maps,pics")
+    assert "2 posts of r/maps in 1.csv; nothing was stored." in answer.output
+
+
+def test_what_cannot_be_told_is_asked(redpop, tmp_path):
+    table(tmp_path / "t.csv", f"a1,t,{BORN},x,5,6", header="id,title,created_utc,url,upvotes,points")
+    answer = redpop("import", "t.csv", "-r", "pics")
+    assert answer.code == 1
+    assert "--columns score=upvotes or --columns score=points" in answer.output
+    answer = redpop("import", "t.csv", "-r", "pics", "--columns", "score=nothing")
+    assert (answer.code, "has no column `nothing` for score" in answer.output) == (1, True)
+    answer = redpop("import", "t.csv", "-r", "pics", "--check", "--columns", "score=points")
+    assert (answer.code, "as told" in answer.output) == (0, True)
+
+
+def test_many_communities_are_told_in_one_run(redpop, tmp_path):
+    names = [f"place_{number:02}" for number in range(30)]
+    dump(tmp_path / "RS.ndjson", *names, *names)
+    variables = {"REDPOP_SUBREDDITS": ",".join([*names, "empty"]), "REDPOP_HOME": "home"}
+    for new in (60, 0):  # again, Dagster is told of every partition again
+        answer = redpop("import", "RS.ndjson", **variables)
+        assert answer.code == 0, answer.output
+        assert f"60 posts of 30 communities in RS.ndjson: {new} new posts" in answer.output
+        assert "Next: `redpop materialize --no-harvest` computes" in answer.output
+    with DagsterInstance.from_config(str(tmp_path / "home" / ".dagster")) as instance:
+        assert len(instance.get_runs()) == 2
+        for table_name in ("submissions", "observations", "tombstones"):
+            key = AssetKey(["raw", table_name])
+            assert instance.get_materialized_partitions(key) == set(names)
+            found = instance.fetch_materializations(key, limit=100).records
+            assert len(found) == 60
+            assert len({record.partition_key for record in found}) == 30

@@ -11,7 +11,8 @@ import zstandard
 from redpop_assets.errors import ArchiveError
 from redpop_assets.privacy.author_key import AuthorKey
 from redpop_assets.sources.archives import imports, posts
-from redpop_assets.sources.archives.imports import Imported, import_archive
+from redpop_assets.sources.archives.columns import told
+from redpop_assets.sources.archives.imports import Imported, check_archive, import_archive
 from redpop_assets.storage.arrow import arrow_table
 from redpop_assets.storage.warehouse import Warehouse
 from redpop_assets.testing.warehouses import blank_warehouse
@@ -107,7 +108,7 @@ def test_the_import_itself_is_on_record(tmp_path, warehouse, key):
     assert pics == {
         "file": "d.ndjson",
         "subreddit": "pics",
-        "subreddits": ["cats", "pics"],
+        "asked": hashlib.sha256(b"cats,pics").hexdigest(),
         "bytes": path.stat().st_size,
         "bytes_read": path.stat().st_size,
         "sha256": hashlib.sha256(path.read_bytes()).hexdigest(),
@@ -287,6 +288,19 @@ def test_authors_of_tables_are_one_person_or_nobody(tmp_path, warehouse, key):
     assert found == [*[(key.digest("John_Doe_7"), True)] * 4, *[(None, False)] * 7]
 
 
+def test_newer_scores_of_the_same_posts_are_readings_beside_the_older_ones(tmp_path, warehouse, key):
+    for score, day in ((5, 0), (9, 30)):
+        path = dump(tmp_path / "d.ndjson", post(1, score=score), post(2, score=7))
+        report = import_archive(path, "pics", warehouse, key, observed_at=SEEN + timedelta(days=day))
+        assert (report.new_observations, report.contradicting) == (2, 0)
+    readings = "SELECT score FROM raw.observations WHERE post_id = 'a1' ORDER BY observed_at"
+    assert rows(warehouse, readings) == [(5,), (9,)]
+    # Without a word of when they were read they count as read when the newest post was made, as before.
+    import_archive(dump(tmp_path / "d.ndjson", post(1, score=1), post(2, score=7)), "pics", warehouse, key)
+    report = import_archive(dump(tmp_path / "e.ndjson", post(1, score=8), post(2, score=7)), "pics", warehouse, key)
+    assert (report.new_observations, report.contradicting) == (0, 1)
+
+
 # Interruptions
 
 
@@ -359,6 +373,26 @@ def test_another_import_of_the_file_is_no_continuation(tmp_path, warehouse, key,
     path = big(tmp_path / "d.ndjson")
     interrupted(path, "pics", warehouse, key, 2, observed_at=SEEN)
     assert import_archive(path, subreddits, warehouse, key, **options).resumed_after == 0
+
+
+@pytest.mark.usefixtures("small_chunks")
+def test_an_import_whose_columns_are_told_otherwise_begins_anew(tmp_path, warehouse, key):
+    path = tmp_path / "t.csv"
+    lines = [f"a{n},t,{BORN + n},{n},{2 * n},x" for n in range(12)]
+    path.write_text("\n".join(["id,title,created_utc,votes,stars,url", *lines, ""]))
+    asked = {name: told(f"score={name}") for name in ("votes", "stars")}
+    interrupted(path, "pics", warehouse, key, 2, columns=asked["votes"])
+    report = import_archive(path, "pics", warehouse, key, columns=asked["stars"])
+    assert (report.resumed_after, report.posts, report.new_submissions) == (0, 12, 2)
+    interrupted(path, "pics", warehouse, key, 2, columns=asked["votes"])
+    assert import_archive(path, "pics", warehouse, key, columns=asked["votes"]).resumed_after == 10
+
+
+def test_a_check_stores_nothing(tmp_path):
+    path = dump(tmp_path / "pics.ndjson", post(1), post(2, subreddit=None), post(3, subreddit="aww"), "broken\n")
+    report = check_archive(path, ["pics", "cats"])
+    assert (report.by_subreddit["pics"], report.by_subreddit["cats"]) == (Imported(2), Imported())
+    assert (report.broken, report.other_subreddit, report.observed_at_rules) == (1, 1, ("newest_post",))
 
 
 @pytest.mark.usefixtures("small_chunks")

@@ -297,7 +297,7 @@ def test_a_file_without_a_post_is_an_error(tmp_path):
     assert "comments" in messages["comments.ndjson"]
     assert "Line 1: no title" in messages["array.json"]
     assert "unpack it first" in messages["posts.zip"]
-    assert "no column id, title, created_utc, score, url" in messages["hello.txt"]
+    assert "no column for id, title, time, score, url" in messages["hello.txt"]
     with pytest.raises(ArchiveError, match="No such file"):
         read(tmp_path / "missing.csv")
     with pytest.raises(ArchiveError, match="directory"):
@@ -306,7 +306,7 @@ def test_a_file_without_a_post_is_an_error(tmp_path):
 
 def test_missing_columns_are_named(tmp_path):
     path = written(tmp_path, "t.csv", table(["a1", "one", 5], columns=("id", "title", "votes")))
-    with pytest.raises(ArchiveError, match=r"no column created_utc, score, url\."):
+    with pytest.raises(ArchiveError, match=r"no column for time, score, url\."):
         read(path)
 
 

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from redpop_assets.labels import MOST_SCORE
 from redpop_assets.literals import JSON, MOST_LEVELS, exceeds_levels, literal
-from redpop_assets.sources.typed import BrokenRecordError, is_missing, moment, typed
+from redpop_assets.sources.typed import BrokenRecordError, CommentPage, comment_page, is_missing, moment, typed
 
 NEW_YEAR = datetime(2019, 1, 1, tzinfo=UTC)
 MARKERS = ["", " ", "NA", "N/A", "NaN", "nan", "None", "null", "NULL", "\\N", "<NA>", "NaT", "#N/A"]
@@ -264,3 +264,26 @@ def test_no_message_repeats_a_text_that_may_name_somebody(name):
         said = [str(error)]
     assert said
     assert "Jane" not in str(said)
+
+
+@pytest.mark.parametrize(
+    ("address", "post"),
+    [
+        ("https://www.reddit.com/r/Maps/comments/ppvl7/a_map/", CommentPage("ppvl7", "Maps")),
+        ("/r/maps/comments/ppvl7", CommentPage("ppvl7", "maps")),
+        ("http://old.reddit.com/r/reddit.com/comments/ppvl7?x=1", CommentPage("ppvl7", "reddit.com")),
+        ("/user/Jane-Roe_4/comments/ppvl7/t/", CommentPage("ppvl7", "u_Jane-Roe_4")),
+        ("/r/u_Jane/comments/ppvl7/t/", CommentPage("ppvl7", "u_Jane")),
+        ("https://reddit.com/comments/PPVL7#top", CommentPage("ppvl7", "")),
+        *[(other, None) for other in ("https://i.redd.it/ppvl7.jpg", "", None, 7, "/r/maps/", "/comments/ppv-l7")],
+    ],
+)
+def test_addresses_of_comments(address, post):
+    assert comment_page(address) == post
+
+
+def test_a_post_is_of_the_community_of_its_address():
+    post = {"title": "t", "created_utc": 1546300800, "score": 1, "full_permalink": "/r/Maps/comments/a1/t/"}
+    assert typed(post).submission["subreddit"] == "Maps"
+    assert typed(post | {"subreddit": "pics"}).submission["subreddit"] == "pics"
+    assert typed(post | {"subreddit": ""}, from_table=True).submission["subreddit"] == "Maps"

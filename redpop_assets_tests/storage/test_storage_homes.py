@@ -23,6 +23,7 @@ pytestmark = pytest.mark.integration
 
 CHANGED: dict[str, str] = {
     "raw.submissions": "only known fields are kept, and nobody is named",
+    "raw.imports": "a digest stands for the list of communities",
     "core.rejected_posts": "details that quoted names are written anew by the next refresh",
 }
 """Tables that a migration meant to change, and how."""

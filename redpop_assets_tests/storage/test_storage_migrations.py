@@ -14,6 +14,8 @@ import pyarrow as pa
 import pytest
 
 from redpop_assets.errors import WarehouseError
+from redpop_assets.privacy.author_key import AuthorKey
+from redpop_assets.sources.archives.imports import import_archive
 from redpop_assets.storage.migrations import Migration, load_migrations
 from redpop_assets.storage.schema import load_schema, warehouse_folder
 from redpop_assets.storage.staging import sweep
@@ -337,6 +339,30 @@ def test_posts_that_were_restored_stand_after_it(tmp_path):
     assert {post: removal for post, endpoint, removal in found if endpoint == "info"} == {
         post: before for post, (_, before, _) in fates.items()
     }
+
+
+def test_interrupted_imports_go_on_after_the_lists_of_communities_went(tmp_path):
+    """An import that the version before began, of some communities, goes on behind the lines that it had read."""
+    path = tmp_path / "d.ndjson"
+    path.write_text(
+        "".join(
+            f'{{"id": "a{n}", "subreddit": "pics", "title": "t", "created_utc": 1600000000, "score": 1, "url": "x"}}\n'
+            for n in range(9)
+        )
+    )
+    warehouse, key = blank_warehouse(tmp_path / "home"), AuthorKey(bytes(32))
+    import_archive(path, ["pics", "aww"], warehouse, key, limit=5)
+    (migration,) = [each for each in load_migrations() if each.name == "imports_without_lists_of_communities"]
+    with duckdb.connect(warehouse.live) as conn:
+        # As the version before left it.
+        conn.execute("ALTER TABLE raw.imports DROP COLUMN asked")
+        conn.execute("ALTER TABLE raw.imports ADD COLUMN subreddits VARCHAR[]")
+        conn.execute("UPDATE raw.imports SET subreddits = ['aww', 'pics']")
+        conn.execute("ALTER TABLE raw.imports ALTER COLUMN subreddits SET NOT NULL")
+        conn.execute(migration.sql)
+    report = import_archive(path, ["Pics", "aww"], warehouse, key)
+    assert (report.resumed_after, report.posts, report.new_submissions) == (5, 9, 9)
+    assert warehouse.scalar("SELECT count(*) FROM raw.submissions") == 9
 
 
 def test_an_installed_package_carries_them():

@@ -10,6 +10,7 @@ import codecs
 import gzip
 import hashlib
 import io
+import zipfile
 import zlib
 from functools import cached_property
 from pathlib import Path
@@ -25,8 +26,46 @@ CUT: Final = (EOFError, zlib.error, gzip.BadGzipFile, zstandard.ZstdError, OSErr
 _GZIP_MAGIC: Final = b"\x1f\x8b"
 # A frame, or one of the sixteen kinds of skippable frame that parallel compressors write first.
 _ZSTD_MAGICS: Final = (b"\x28\xb5\x2f\xfd", *(bytes([kind, 0x2A, 0x4D, 0x18]) for kind in range(0x50, 0x60)))
-_UNPACK_FIRST: Final = {b"BZh": "bzip2", b"\xfd7zXZ": "xz", b"PK\x03\x04": "zip", b"7z\xbc\xaf": "7-Zip"}
-_SUFFIXES: Final = {".gz": "gzip", ".zst": "zstd"}
+_UNPACK: Final = "unpack it first, or pack it with gzip or zstd"
+_SAVE_AS_CSV: Final = "open it where it was made, and save the table as CSV (UTF-8)"
+_WITH_DUCKDB: Final = "write it as CSV, for example with DuckDB: COPY (FROM 'FILE') TO 'posts.csv'"
+_GET_AGAIN: Final = "get the file itself"
+_ZIP_MAGIC: Final = b"PK\x03\x04"
+_FOREIGN: Final[tuple[tuple[bytes, str, str], ...]] = (
+    (b"BZh", "a bzip2 file", _UNPACK),
+    (b"\xfd7zXZ", "an xz file", _UNPACK),
+    (b"7z\xbc\xaf", "a 7-Zip file", _UNPACK),
+    (_ZIP_MAGIC, "a zip file", _UNPACK),
+    (b"Rar!", "a RAR file", _UNPACK),
+    (b"\x04\x22\x4d\x18", "an LZ4 file", _UNPACK),
+    (b"PAR1", "a Parquet file", _WITH_DUCKDB),
+    (b"ARROW1", "an Arrow file", "write it as CSV, for example with pandas: read_feather(…).to_csv('posts.csv')"),
+    (b"FEA1", "a Feather file", "write it as CSV, for example with pandas: read_feather(…).to_csv('posts.csv')"),
+    (b"SQLite format 3\x00", "an SQLite database", "write its table of posts as CSV: sqlite3 -header -csv FILE"),
+    (b"\x89HDF", "an HDF5 file", "write its table of posts as CSV"),
+    (b"%PDF", "a PDF", "find the table itself, as CSV"),
+    (b"\xd0\xcf\x11\xe0", "an old Excel or Word file", _SAVE_AS_CSV),
+    (
+        b"\x80\x04\x95",
+        "a pickle of Python",
+        "write it as CSV, for example with pandas: read_pickle(…).to_csv('posts.csv')",
+    ),
+    (
+        b"\x80\x05\x95",
+        "a pickle of Python",
+        "write it as CSV, for example with pandas: read_pickle(…).to_csv('posts.csv')",
+    ),
+    (b"RDX", "a workspace of R", "write it as CSV: write.csv(posts, 'posts.csv')"),
+    (b"\x89PNG", "a picture", "name the table or dump of posts instead"),
+    (b"\xff\xd8\xff", "a picture", "name the table or dump of posts instead"),
+    (b"GIF8", "a picture", "name the table or dump of posts instead"),
+    (b"version https://git-lfs", "a pointer of Git LFS", "get the file itself: git lfs pull"),
+)
+_WEB_PAGES: Final = (b"<!doctype", b"<html", b"<?xml")
+_HEAD: Final = 4096
+# One byte of zero in so many: texts have none, but for a stray one.
+_LEAST_OF_BINARY: Final = 50
+_SUFFIXES: Final = (".gz", ".zst")
 # Dumps of Reddit are written with a window of 2 GiB; by default zstandard refuses more than 128 MiB.
 _ZSTD_WINDOW: Final = 2**31
 # A block of a frame takes 4 bytes at least and becomes 128 KiB at most: this much at a time is 32 MiB at worst, and all
@@ -40,33 +79,28 @@ _UTF_16: Final = {codecs.BOM_UTF16_LE: "utf-16-le", codecs.BOM_UTF16_BE: "utf-16
 
 
 class ArchiveFile:
-    """A file that may be compressed; the content decides how, and the name has to agree.
+    """A file that may be compressed; the content decides how, whatever its name says.
 
     Raises:
-        ArchiveError: it cannot be read, or is compressed in a way that is not supported.
+        ArchiveError: it cannot be read, or is of a kind that holds posts in another form, if any.
     """
 
     def __init__(self, path: Path) -> None:
         self.path = path
         try:
             with path.open("rb") as file:
-                head = file.read(8)
+                head = file.read(_HEAD)
             self.size = path.stat().st_size
         except OSError as error:
             raise ArchiveError(f"Cannot read {path}: {error.strerror or error}.") from error
-        for magic, name in _UNPACK_FIRST.items():
-            if head.startswith(magic):
-                raise ArchiveError(f"{path} is a {name} file: unpack it first, or pack it with gzip or zstd.")
         self._compression = (
             "gzip" if head.startswith(_GZIP_MAGIC) else "zstd" if head.startswith(_ZSTD_MAGICS) else "none"
         )
+        if problem := _zip_problem(path) if head.startswith(_ZIP_MAGIC) else foreign(head):
+            raise ArchiveError(f"{path} is {problem}.")
         suffixes = [suffix.lower() for suffix in path.suffixes]
-        expected = _SUFFIXES.get(suffixes[-1]) if suffixes else None
-        if expected and self._compression != expected and self.size:
-            raise ArchiveError(f"{path} is named like a {expected} file but does not begin like one: get it again.")
-        self.suffix = (
-            suffixes[-2] if expected and len(suffixes) > 1 else suffixes[-1] if suffixes and not expected else ""
-        )
+        packed = bool(suffixes) and suffixes[-1] in _SUFFIXES
+        self.suffix = suffixes[-2] if packed and len(suffixes) > 1 else "" if packed or not suffixes else suffixes[-1]
         """Suffix of the name in lower case, that of the compression left out, such as `.csv`."""
 
     def open(self) -> "OpenArchive":
@@ -87,7 +121,8 @@ class OpenArchive:
         self._unpacked = unpacked
         self.binary = io.BufferedReader(unpacked, _BUFFER)
         try:
-            encoding = _UTF_16.get(self.binary.peek(2)[:2])
+            head = self.binary.peek(_HEAD)[:_HEAD]
+            encoding = _UTF_16.get(head[:2]) or _utf_16_without_mark(head)
         except CUT:
             encoding = None  # who reads on meets the same damage, and reports it
         if encoding:
@@ -127,6 +162,45 @@ class OpenArchive:
     def __exit__(self, *exception: object) -> None:
         self.binary.close()
         self._file.close()
+
+
+def foreign(head: bytes) -> str | None:
+    """What a file is that begins so, and what to do; None for one that may be text, or packed text."""
+    for magic, name, advice in _FOREIGN:
+        if head.startswith(magic):
+            return f"{name}: {advice}"
+    if head.lstrip(b"\xef\xbb\xbf \t\r\n").lower().startswith(_WEB_PAGES):
+        return f"a web page: {_GET_AGAIN}, which a browser offers for download"
+    packed = head.startswith((_GZIP_MAGIC, *_ZSTD_MAGICS))
+    binary = head.count(0) * _LEAST_OF_BINARY > len(head)
+    if not packed and binary and not head.startswith(tuple(_UTF_16)) and _utf_16_without_mark(head) is None:
+        return f"neither text nor packed text: {_GET_AGAIN}, or write its posts as CSV"
+    return None
+
+
+def _zip_problem(path: Path) -> str:
+    """What an archive of the kind zip is, which office programs use for their files, too."""
+    try:
+        with zipfile.ZipFile(path) as archive:
+            names = archive.namelist()
+    except (zipfile.BadZipFile, OSError, ValueError):
+        names = []
+    if "xl/workbook.xml" in names:
+        return f"an Excel file: {_SAVE_AS_CSV}"
+    if "content.xml" in names and "mimetype" in names:
+        return f"a file of an office program: {_SAVE_AS_CSV}"
+    return f"a zip file: {_UNPACK}"
+
+
+def _utf_16_without_mark(head: bytes) -> str | None:
+    """The byte order of text that begins so in UTF-16, if every second byte of Latin letters shows it."""
+    low, high = head[0:256:2], head[1:256:2]
+    if len(high) < 8 or (b"\x00" in low) == (b"\x00" in high):
+        return None
+    zeros = max(low.count(0), high.count(0))
+    if zeros < 0.8 * len(high):
+        return None
+    return "utf-16-be" if b"\x00" in low else "utf-16-le"
 
 
 def sha256_of_first(path: Path, size: int) -> str:

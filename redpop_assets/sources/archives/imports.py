@@ -1,9 +1,10 @@
 """The second way into the raw tables: an import of a file of posts, which goes on where it was interrupted."""
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from hashlib import sha256
 from pathlib import Path
 from typing import Any, Final
 
@@ -11,6 +12,7 @@ import pyarrow as pa
 
 from redpop_assets.privacy.author_key import AuthorKey
 from redpop_assets.privacy.names import in_text
+from redpop_assets.sources.archives.columns import Told
 from redpop_assets.sources.archives.posts import BrokenLine, Chunk, Position, is_prefix
 from redpop_assets.sources.archives.posts import read as read_archive
 from redpop_assets.sources.archives.records import IDS, Record, forgotten_ids, raw_rows, without
@@ -24,7 +26,7 @@ _CHUNK_SIZE: Final = 2000
 
 _INTERRUPTED = """
 SELECT * FROM raw.imports
-WHERE file = $file AND subreddits = $subreddits AND finished_at IS NULL
+WHERE file = $file AND asked = $asked AND finished_at IS NULL
     AND observed_at IS NOT DISTINCT FROM $observed_at
 """
 # What is stored of some posts, by community.
@@ -37,6 +39,10 @@ FROM (
     SELECT subreddit, 0, 1 FROM raw.observations WHERE post_id IN ({IDS})
 )
 GROUP BY subreddit
+"""
+_READINGS = f"""
+SELECT post_id, observed_at, score FROM raw.observations
+WHERE post_id IN ({IDS}) AND observed_at BETWEEN $first AND $last
 """
 
 
@@ -70,7 +76,9 @@ class ImportReport:
 
     `resumed_after` is the number of lines that an interrupted import had done already, 0 without one. The samples of
     broken lines are those of this run, and so is `emptied`, the number of values that could not be meant and were left
-    out of their posts. `stopped_after` is the last line that was read where there was a limit and the file goes on.
+    out of their posts. `contradicting` is the number of scores of this run that are not stored, because another score
+    of the same post at the same moment is. `stopped_after` is the last line that was read where there was a limit and
+    the file goes on.
     """
 
     by_subreddit: Mapping[str, Imported]
@@ -81,30 +89,32 @@ class ImportReport:
     resumed_after: int
     emptied: int = 0
     emptied_samples: tuple[BrokenLine, ...] = ()
+    contradicting: int = 0
     stopped_after: int | None = None
 
     @property
     def posts(self) -> int:
         """Posts of all communities asked for."""
-        return self._sum.posts
+        return self.total.posts
 
     @property
     def new_submissions(self) -> int:
         """Of these, posts that were not known before."""
-        return self._sum.new_submissions
+        return self.total.new_submissions
 
     @property
     def new_observations(self) -> int:
         """Readings of scores that were not known before."""
-        return self._sum.new_observations
+        return self.total.new_observations
 
     @property
     def forgotten(self) -> int:
         """Posts that were left out because they were forgotten."""
-        return self._sum.forgotten
+        return self.total.forgotten
 
     @property
-    def _sum(self) -> Imported:
+    def total(self) -> Imported:
+        """The sums over all communities."""
         return sum(self.by_subreddit.values(), Imported())
 
 
@@ -117,14 +127,16 @@ def import_archive(
     observed_at: datetime | None = None,
     progress: Callable[[Chunk], None] | None = None,
     limit: int | None = None,
+    columns: Told | None = None,
 ) -> ImportReport:
     """Append the posts of a file to the raw tables, in one pass for all communities; again, it adds nothing.
 
     A post that is known gets the JSON of the file where that is newer and shows more of it (see `revisions`).
 
     Every chunk is written in one transaction together with the place in the file where it ends (raw.imports). If an
-    import of the same bytes, communities and `observed_at` was interrupted, this one goes on from there. Forgotten
-    posts are not stored again. A file does not say whether its posts still stand, so raw.presence is left alone.
+    import of the same bytes, communities, `observed_at` and `columns` was interrupted, this one goes on from there.
+    Forgotten posts are not stored again. A file does not say whether its posts still stand, so raw.presence is left
+    alone.
 
     Args:
         path: see `archives.read`.
@@ -133,12 +145,13 @@ def import_archive(
         observed_at: when the scores were read, for rows that do not say so (aware).
         progress: called after every chunk.
         limit: most records of the file to look at; the next import goes on behind them, as after an interruption.
+        columns: what is known of the columns of a table.
 
     Raises:
         ArchiveError: as `archives.read`; chunks before it are kept.
     """
     names = (subreddits,) if isinstance(subreddits, str) else subreddits
-    done = _Pass(path, sorted({name.lower() for name in names}), observed_at, key)
+    done = _Pass(path, sorted({name.lower() for name in names}), observed_at, key, columns or Told())
     done.go_on_from(warehouse)
     chunk = None
     for chunk in read_archive(
@@ -148,6 +161,7 @@ def import_archive(
         chunk_size=_CHUNK_SIZE,
         after=done.resumed_after,
         limit=limit,
+        columns=columns,
     ):
         done.store(chunk, warehouse, key)
         if progress is not None:
@@ -155,15 +169,50 @@ def import_archive(
     assert chunk is not None  # the last one may be empty, but there always is one
     with warehouse.write() as writer:
         writer.merge("raw.imports", done.rows(chunk, finished=not chunk.more))
+    return _report(done.imported, done.rules, chunk, done)
+
+
+def check_archive(
+    path: Path,
+    subreddits: Collection[str],
+    *,
+    observed_at: datetime | None = None,
+    progress: Callable[[Chunk], None] | None = None,
+    limit: int | None = None,
+    columns: Told | None = None,
+) -> ImportReport:
+    """What `import_archive` would find in a file, of which nothing is stored; nothing is said of what is new.
+
+    Raises:
+        ArchiveError: as `archives.read`.
+    """
+    names = sorted({name.lower() for name in subreddits})
+    posts: Counter[str] = Counter()
+    rules: set[str] = set()
+    chunk = None
+    for chunk in read_archive(path, subreddits=names, observed_at=observed_at, limit=limit, columns=columns):
+        posts.update(str(row.submission.get("subreddit") or names[0]).lower() for row in chunk.rows)
+        rules.update(row.observed_at_rule for row in chunk.rows)
+        if progress is not None:
+            progress(chunk)
+    assert chunk is not None
+    return _report({name: Imported(posts[name]) for name in names}, rules, chunk)
+
+
+def _report(
+    found: Mapping[str, Imported], rules: Collection[str], chunk: Chunk, before: "_Pass | None" = None
+) -> ImportReport:
+    """What a reading that ended with a chunk found, with what the runs before it counted."""
     return ImportReport(
-        by_subreddit=done.imported,
-        observed_at_rules=tuple(sorted(done.rules)),
-        broken=done.broken_before + chunk.broken,
+        by_subreddit=found,
+        observed_at_rules=tuple(sorted(rules)),
+        broken=chunk.broken + (before.broken_before if before else 0),
         broken_samples=chunk.broken_samples,
-        other_subreddit=done.other_before + chunk.other_subreddit,
-        resumed_after=done.resumed_after.records if done.resumed_after else 0,
+        other_subreddit=chunk.other_subreddit + (before.other_before if before else 0),
+        resumed_after=before.resumed_after.records if before and before.resumed_after else 0,
         emptied=chunk.emptied,
         emptied_samples=chunk.emptied_samples,
+        contradicting=before.contradicting if before else 0,
         stopped_after=chunk.position.records if chunk.more else None,
     )
 
@@ -171,13 +220,18 @@ def import_archive(
 class _Pass:
     """One pass over a file for some communities, which may take several runs."""
 
-    def __init__(self, path: Path, subreddits: list[str], observed_at: datetime | None, key: AuthorKey) -> None:
+    def __init__(
+        self, path: Path, subreddits: list[str], observed_at: datetime | None, key: AuthorKey, columns: Told
+    ) -> None:
         self.subreddits = subreddits
+        # Which communities, and what was told of columns: what differs in these begins anew.
+        self._asked = sha256("\n".join([",".join(subreddits), *filter(None, [columns.text])]).encode()).hexdigest()
         self.imported = {name: Imported() for name in subreddits}
         self.rules: set[str] = set()
         self.resumed_after: Position | None = None
         # Counted by the runs before this one.
         self.broken_before = self.other_before = 0
+        self.contradicting = 0
         self._path = path
         # What somebody posted is downloaded as u_NAME_posts.jsonl.
         self._file = in_text(path.name, key.digest)
@@ -190,7 +244,7 @@ class _Pass:
             return
         rows = warehouse.query(
             _INTERRUPTED,
-            {"file": self._file, "subreddits": self.subreddits, "observed_at": self._observed_at},
+            {"file": self._file, "asked": self._asked, "observed_at": self._observed_at},
         ).to_pylist()
         if not rows:
             return
@@ -221,15 +275,19 @@ class _Pass:
             after = _stored(writer, ids)
             kept = (post for post in posts if post.post_id not in forgotten)
             revised = revise(writer, (Reading(post.submission, post.row.observed_at) for post in kept), origin=origin)
-            for name in self.subreddits:
-                own = [post for post in posts if post.subreddit == name]
+            if sum(n for _, n in after.values()) - sum(n for _, n in before.values()) < len(posts):
+                self.contradicting += _contradicting(writer, tables["raw.observations"])
+            own: dict[str, list[Record]] = defaultdict(list)
+            for post in posts:
+                own[post.subreddit].append(post)
+            for name, found in own.items():
                 (submissions, observations), (old_submissions, old_observations) = after[name], before[name]
                 self.imported[name] += Imported(
-                    posts=len(own),
+                    posts=len(found),
                     new_submissions=submissions - old_submissions,
                     new_observations=observations - old_observations,
-                    forgotten=sum(post.post_id in forgotten for post in own),
-                    revised=len({post.post_id for post in own} & revised),
+                    forgotten=sum(post.post_id in forgotten for post in found),
+                    revised=len({post.post_id for post in found} & revised),
                 )
             writer.merge("raw.imports", self.rows(chunk))
 
@@ -240,7 +298,7 @@ class _Pass:
         counts = list(self.imported.values())
         shared: dict[str, Any] = {
             "file": self._file,
-            "subreddits": self.subreddits,
+            "asked": self._asked,
             "bytes": place.bytes_total,
             "bytes_read": place.bytes_read,
             "sha256": place.sha256,
@@ -276,3 +334,19 @@ def _stored(reader: Reader, ids: Collection[str]) -> dict[str, tuple[int, int]]:
     """Rows of raw.submissions and of raw.observations that some posts have, by community."""
     rows = reader.query(_STORED, {"ids": ",".join(ids)}).to_pylist()
     return defaultdict(lambda: (0, 0), {row["subreddit"]: (row["submissions"], row["observations"]) for row in rows})
+
+
+def _contradicting(reader: Reader, readings: pa.Table) -> int:
+    """How many readings have another score than what is stored of the same post and moment."""
+    rows = readings.select(["post_id", "observed_at", "score"]).to_pylist()
+    if not rows:
+        return 0
+    moments = [row["observed_at"] for row in rows]
+    ids = ",".join({row["post_id"] for row in rows})
+    stored = reader.query(_READINGS, {"ids": ids, "first": min(moments), "last": max(moments)}).to_pylist()
+    known = {(row["post_id"], row["observed_at"]): row["score"] for row in stored}
+    return sum(
+        known.get((row["post_id"], row["observed_at"]), row["score"]) != row["score"]
+        for row in rows
+        if row["score"] is not None
+    )

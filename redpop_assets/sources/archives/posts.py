@@ -13,6 +13,7 @@ import re
 from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from itertools import islice
 from pathlib import Path
 from typing import IO, Any, Final, Literal
 from urllib.parse import parse_qs, urlsplit
@@ -21,9 +22,10 @@ import msgspec
 
 from redpop_assets.errors import ArchiveError
 from redpop_assets.literals import JSON
-from redpop_assets.sources.archives.files import CUT, MOST_NOTHING, ArchiveFile, OpenArchive, sha256_of_first
+from redpop_assets.sources.archives.columns import SAMPLE, Columns, Told, is_known, understand
+from redpop_assets.sources.archives.files import CUT, MOST_NOTHING, ArchiveFile, OpenArchive, foreign, sha256_of_first
 from redpop_assets.sources.archives.tables import LONGEST_LINE, Reading, Table
-from redpop_assets.sources.typed import TOO_DEEP, BrokenRecordError, moment, typed
+from redpop_assets.sources.typed import DAY_ALONE, TOO_DEEP, BrokenRecordError, Dates, moment, typed
 
 ObservedAtRule = Literal["observed_at", "retrieved_2nd_on", "retrieved_on", "retrieved_utc", "given", "newest_post"]
 
@@ -195,11 +197,12 @@ def read(
     chunk_size: int = 1000,
     after: Position | None = None,
     limit: int | None = None,
+    columns: Told | None = None,
 ) -> Iterator[Chunk]:
     """Read the posts of some communities from a file; the last chunk may be empty and carries the final counts.
 
-    A table needs at least the columns id, title, created_utc, score and url, or others of their names. A line of a
-    dump, or an element of a JSON array, is a submission, a `{"kind": "t3", "data": …}` wrapper, a record `{"data": …,
+    A table needs columns with id, title, time, score and url, under any name (`columns.understand`). A line of a dump,
+    or an element of a JSON array, is a submission, a `{"kind": "t3", "data": …}` wrapper, a record `{"data": …,
     "observed_at": …, "listing": …, "position": …}`, or an annotation of RedCaps, whose files `{"info": …,
     "annotations": […]}` are read as well. Format and compression come from the name (.csv, .tsv, .ndjson, .jsonl; .gz,
     .zst), else from the content.
@@ -214,6 +217,7 @@ def read(
         chunk_size: most rows of a chunk.
         after: begin behind the records of an earlier reading of the same bytes (see `is_prefix`).
         limit: most records to look at, broken ones and those of others included; None for all.
+        columns: what is known of the columns of a table; by default their names and what stands in them tell.
 
     Raises:
         ArchiveError: at once if the file cannot be read, is of an unknown kind or lacks a column; at the end, after the
@@ -226,7 +230,8 @@ def read(
     if limit is not None and limit < 1:
         raise ArchiveError(f"The limit must be at least 1, not {limit}.")
     wanted = None if subreddits is None else frozenset(name.lower() for name in subreddits)
-    archive = _Archive(path)
+    archive = _Archive(path, columns or Told())
+    archive.community = community_of(path, wanted or ())
     skip = after.records if after else 0
     return _chunks(archive, wanted, observed_at.astimezone(UTC) if observed_at else None, chunk_size, skip, limit)
 
@@ -241,6 +246,28 @@ def read_record(record: Any) -> tuple[ArchivedPost, list[str]]:
     if row.observed is None:
         raise BrokenRecordError("no time at which it was read")
     return _archived(row, *row.observed), row.emptied
+
+
+def community_of(path: Path, wanted: Collection[str]) -> str | None:
+    """The community among those wanted, in lower case, of posts that name none: the only one, or the file's name.
+
+    `pics.csv.gz`, `r_pics_2020.csv` and `2020-pics.csv` are of r/pics, if no other community is named there.
+    """
+    if len(wanted) == 1:
+        return next(iter(wanted))
+    name = path.name.lower().partition(".")[0] if path.name.count(".") <= 2 else path.name.lower()
+    named = {each for each in wanted if re.search(rf"(?<![a-z0-9]){re.escape(each)}(?![a-z0-9])", name)}
+    longest = {each for each in named if not any(each != other and each in other for other in named)}
+    return next(iter(longest)) if len(longest) == 1 else None
+
+
+def columns_of(path: Path, columns: Told | None = None) -> Columns | None:
+    """What is understood of a table; None for a file of another kind, whose fields have names.
+
+    Raises:
+        ArchiveError: as `read` at once.
+    """
+    return _Archive(path, columns or Told()).columns
 
 
 def is_prefix(path: Path, position: Position) -> bool:
@@ -314,7 +341,7 @@ def _chunks(
                     break
             else:
                 try:
-                    if _is_of_other(row, wanted):
+                    if _is_of_other(row, wanted, archive.community):
                         tally.other_subreddit += 1
                     else:
                         rows.append(_archived(row, *observed(row)))
@@ -344,19 +371,27 @@ def _chunks(
         ) from cut
     if tally.posts == 0 and skip == 0 and (limit is None or looked_at < limit or tally.broken):
         first = f" Line {tally.samples[0].line}: {tally.samples[0].error}." if tally.samples else ""
+        if DAY_ALONE in first and archive.columns is not None:
+            hint = archive.columns.days_hint
+            raise ArchiveError(f"{archive.file.path} holds no post whose time is known.{first} {hint}")
         raise ArchiveError(
             f"{archive.file.path} holds no post.{first} Expected a table of posts or a dump of submissions."
         )
 
 
-def _is_of_other(row: _Row, wanted: frozenset[str] | None) -> bool:
+def _is_of_other(row: _Row, wanted: frozenset[str] | None, community: str | None) -> bool:
+    """Whether a post is of a community that is not wanted; one that names none is of that of the file."""
     own = row.submission.get("subreddit")
     if wanted is None:
         return False
     if isinstance(own, str) and own:
         return own.lower() not in wanted
-    if len(wanted) > 1:
-        raise BrokenRecordError("no subreddit; if all posts are of one community, import the file for that one alone")
+    if community is None and len(wanted) > 1:
+        raise BrokenRecordError(
+            "no subreddit; if all posts are of one community, import the file for that one alone (--subreddit NAME)"
+        )
+    if community is not None:
+        row.submission["subreddit"] = community
     return False
 
 
@@ -371,17 +406,26 @@ def _archived(row: _Row, observed_at: datetime, rule: ObservedAtRule) -> Archive
 class _Archive:
     """A file of posts whose format is known."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, told: Told) -> None:
         self.file = ArchiveFile(path)
+        self.columns: Columns | None = None
+        # That of the posts that name none; None if it is not known.
+        self.community: str | None = None
         head = self._head()
         first = head.strip()[:1]
         self._read: Callable[[OpenArchive, int, frozenset[str] | None], _Rows]
-        if self.file.suffix in (".ndjson", ".jsonl"):
-            self._read = _line_rows
-        elif self.file.suffix in (".csv", ".tsv") or first not in ("{", "["):
+        if problem := foreign(head.encode("utf-8", "surrogateescape")):
+            raise ArchiveError(f"{path} holds, unpacked, {problem}.")
+        # What it is decides what it is read as; its name does where it may be either.
+        named_dump = self.file.suffix in (".ndjson", ".jsonl")
+        if first not in ("{", "[") and not (named_dump and not _is_header(head)):
             self._read = self._table_rows
-            self._require_columns()
-        elif first == "[" or _ANNOTATIONS.match(head) or _ANSWER.match(head):
+            self.columns = self._understood(told)
+        elif first == "[":
+            self._read = _document_rows
+        elif named_dump:
+            self._read = _line_rows
+        elif _ANNOTATIONS.match(head) or _ANSWER.match(head):
             self._read = _document_rows
         else:
             self._read = _line_rows
@@ -398,7 +442,8 @@ class _Archive:
 
     def _table_rows(self, source: OpenArchive, skip: int, wanted: frozenset[str] | None) -> _Rows:
         del wanted  # a cell is not known before its row is
-        return _table_rows(source, self.file.path, skip)
+        assert self.columns is not None
+        return _table_rows(source, self.file.path, skip, self.columns)
 
     def newest_post(self) -> datetime:
         """Time of the newest post of the whole file, as far as it can be read."""
@@ -425,28 +470,53 @@ class _Archive:
                 pass  # reading the rows meets the same damage, and reports it
         return ""
 
-    def _require_columns(self) -> None:
+    def _understood(self, told: Told) -> Columns:
         path = self.file.path
         with self.file.open() as source:
             try:
-                Table(path, source.text)
+                table = Table(path, source.text)
             except (csv.Error, *_CUT) as error:
                 raise ArchiveError(
                     f"{path} is cut or damaged ({str(error) or type(error).__name__}) before its first post: get the "
                     "whole file and import it again."
                 ) from error
+            sample = list(islice(_cells(table), SAMPLE))
+        return understand(str(path), table.header, sample, told, self._column)
+
+    def _column(self, header: str) -> Iterator[str]:
+        """The cells of a column, as far as they can be read."""
+        with self.file.open() as source:
+            for record in _cells(Table(self.file.path, source.text)):
+                yield record[header]
 
 
-def _table_rows(source: OpenArchive, path: Path, skip: int) -> _Rows:
-    for number, record in Table(path, source.text).records(skip):
-        if isinstance(record, dict):
+def _cells(table: Table) -> Iterator[dict[str, str]]:
+    """The rows of a table that can be read; what is damaged ends them, and the reading of the rows reports it."""
+    try:
+        for _, record in table.records(0):
+            if isinstance(record, dict):
+                yield record
+    except _CUT:
+        return
+
+
+def _table_rows(source: OpenArchive, path: Path, skip: int, columns: Columns) -> _Rows:
+    for number, cells in Table(path, source.text).records(skip):
+        if isinstance(cells, dict):
             try:
-                _require_utf8("".join(record.values()))
-                yield number, _row(record, record, from_table=True)
+                _require_utf8("".join(cells.values()))
+                record = columns.record(cells)
+                yield number, _row(record, record, from_table=True, dates=columns.dates)
             except BrokenRecordError as error:
                 yield number, str(error)
         else:
-            yield number, record
+            yield number, cells
+
+
+def _is_header(head: str) -> bool:
+    """Whether a text begins with names of columns of posts."""
+    line = head.lstrip().partition("\n")[0]
+    return max(sum(is_known(name.strip('" \r')) for name in line.split(sign)) for sign in ",;\t|") >= 3
 
 
 class _Head(msgspec.Struct):
@@ -713,19 +783,21 @@ def _submission_of_annotation(annotation: dict[str, Any]) -> dict[str, Any]:
 _ANNOTATION_NAMES: Final = frozenset({"image_id", "raw_caption", "url", "image_url", "crosspost_parents"})
 
 
-def _row(submission: dict[str, Any], record: Mapping[str, Any], *, from_table: bool = False) -> _Row:
-    found = typed(submission, from_table=from_table)
+def _row(
+    submission: dict[str, Any], record: Mapping[str, Any], *, from_table: bool = False, dates: Dates | None = None
+) -> _Row:
+    found = typed(submission, from_table=from_table, dates=dates)
     return _Row(
         found.submission,
         found.created_at,
-        _own_observed_at(found.submission, record),
+        _own_observed_at(found.submission, record, dates or Dates()),
         _listing(found.submission, record),
         found.emptied,
     )
 
 
 def _own_observed_at(
-    submission: Mapping[str, Any], record: Mapping[str, Any]
+    submission: Mapping[str, Any], record: Mapping[str, Any], dates: Dates
 ) -> tuple[datetime, ObservedAtRule] | None:
     """When the row itself says that its score was read; of two readings the second, whose score was kept."""
     meta = submission.get("_meta")
@@ -741,7 +813,7 @@ def _own_observed_at(
     for rule, value in found:
         try:
             if value is not None:
-                return moment(value, day_is_enough=True), rule
+                return moment(value, day_is_enough=True, order=dates.order), rule
         except ValueError:
             continue
     return None

@@ -6,15 +6,16 @@ any name and in any case. What a cell means is the matter of `redpop_assets.sour
 
 import csv
 import re
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Iterator
 from enum import Enum
 from pathlib import Path
 from typing import IO, Final
 
 from redpop_assets.errors import ArchiveError
+from redpop_assets.sources.archives.columns import REQUIRED, is_known
 from redpop_assets.sources.archives.files import MOST_NOTHING
-from redpop_assets.sources.typed import ALIASES, BrokenRecordError
+from redpop_assets.sources.typed import BrokenRecordError
 
 MOST_COLUMNS: Final = 1_000
 """Columns that a table may have; the API has about 110 fields."""
@@ -25,10 +26,6 @@ LONGEST_LINE: Final = 16 * 1024 * 1024
 MOST_LINES: Final = 10_000
 """Lines that one record may take: a text of 40,000 characters, the longest of Reddit, has fewer."""
 
-_REQUIRED: Final = ("id", "title", "created_utc", "score", "url")
-# Where an id may be found, besides its own column.
-_WITH_ID: Final = ("name", "permalink", *ALIASES["permalink"])
-_NAMES: Final = frozenset(ALIASES) | {name for others in ALIASES.values() for name in others} | {"name", "selftext"}
 _DELIMITERS: Final = ",;\t|"
 _SEPARATOR_LINE: Final = re.compile(r"\ufeff?\"?sep=(.)\"?\s*")
 _LINE: Final = re.compile(r"[^\r\n]*+(?:\r\n|\r(?!\Z)|\n)")
@@ -53,14 +50,15 @@ class Table:
         text: its text from the beginning, line ends as they are.
 
     Raises:
-        ArchiveError: it is empty, has too many columns, or lacks one that posts need.
+        ArchiveError: it is empty or has too many columns.
     """
 
     def __init__(self, path: Path, text: IO[str]) -> None:
         self._lines = _Lines(text)
         # The limit is one for all readers of the process.
         csv.field_size_limit(LONGEST_LINE)
-        self._header, self._delimiter = self._read_header(path)
+        self.header, self._delimiter = self._read_header(path)
+        """Names of the columns, of which no two are the same."""
         self._after_header = self._lines.number
 
     def records(self, skip: int) -> Iterator[tuple[int, dict[str, str] | str | Reading]]:
@@ -95,7 +93,7 @@ class Table:
                 yield lines.number, str(error)
             else:
                 if values:
-                    yield lines.number, dict(zip(self._header, values, strict=True))
+                    yield lines.number, dict(zip(self.header, values, strict=True))
 
     def _record(self, standard: Iterator[list[str]]) -> list[str]:
         """The cells of the next record; BrokenRecordError if it has none, after its first line."""
@@ -126,8 +124,8 @@ class Table:
             values = next(reader)
         except (csv.Error, _TooLongError) as error:
             return [], str(error)
-        if values and len(values) != len(self._header):
-            return [], f"{len(values):,} fields, the header has {len(self._header)}"
+        if values and len(values) != len(self.header):
+            return [], f"{len(values):,} fields, the header has {len(self.header)}"
         return values, None
 
     def _read_header(self, path: Path) -> tuple[list[str], str]:
@@ -149,7 +147,7 @@ class Table:
             if columns > MOST_COLUMNS:
                 raise ArchiveError(
                     f"{path} has {columns:,} columns; a table of posts has at most {MOST_COLUMNS:,}. Keep those that "
-                    f"posts have, such as {', '.join(_REQUIRED)}, and import it again."
+                    f"posts have, such as {', '.join(REQUIRED)}, and import it again."
                 )
             delimiter = max(delimiters, key=lambda each: _known(first, each))
             lines.begin_again()
@@ -159,30 +157,22 @@ class Table:
         except _TooLongError as error:
             raise ArchiveError(f"{path} is no table of posts: its first line is {error}.") from None
         lines.begin_record()
-        names = [_named(name) for name in header]
-        lacking = [
-            name
-            for name in _REQUIRED
-            if not {name, *ALIASES.get(name, ()), *(_WITH_ID if name == "id" else ())} & set(names)
-        ]
-        if lacking:
-            raise ArchiveError(
-                f"{path} has no column {', '.join(lacking)}. A table of posts needs {', '.join(_REQUIRED)}; "
-                "a dump needs one JSON object a line."
-            )
-        return names, delimiter
+        return _distinct([name.strip().lstrip("\ufeff").strip() for name in header]), delimiter
 
 
-def _named(header: str) -> str:
-    """The name of a column as the API spells it, if it is one of its names in another case."""
-    name = header.strip().lstrip("\ufeff")
-    folded = name.lower().replace(" ", "_")
-    return folded if folded in _NAMES else name
+def _distinct(names: list[str]) -> list[str]:
+    """The names, numbered where one comes again."""
+    seen: Counter[str] = Counter()
+    found = []
+    for name in names:
+        seen[name] += 1
+        found.append(name if seen[name] == 1 else f"{name}.{seen[name]}")
+    return found
 
 
 def _known(line: str, delimiter: str) -> int:
     """How many names of columns of posts a header has if this is what stands between them."""
-    return sum(_named(name.strip().strip('"')) in _NAMES for name in line.rstrip("\r\n").split(delimiter))
+    return sum(is_known(name.strip().strip('"')) for name in line.rstrip("\r\n").split(delimiter))
 
 
 class _Lines(Iterator[str]):

@@ -1,7 +1,7 @@
 CREATE TABLE IF NOT EXISTS raw.imports (
     file VARCHAR NOT NULL,
     subreddit VARCHAR NOT NULL,
-    subreddits VARCHAR[] NOT NULL,
+    asked VARCHAR NOT NULL,
     bytes BIGINT NOT NULL,
     bytes_read BIGINT NOT NULL,
     sha256 VARCHAR NOT NULL,
@@ -22,7 +22,7 @@ CREATE TABLE IF NOT EXISTS raw.imports (
 COMMENT ON TABLE raw.imports IS 'The last import of each file of posts, for each community it was read for; an interrupted one goes on where it stopped. | key: file, subreddit';
 COMMENT ON COLUMN raw.imports.file IS 'Name of the file, as in raw.submissions.origin.';
 COMMENT ON COLUMN raw.imports.subreddit IS 'Community in lower case; the partition.';
-COMMENT ON COLUMN raw.imports.subreddits IS 'All communities that were read in the same pass over the file.';
+COMMENT ON COLUMN raw.imports.asked IS 'SHA-256, hexadecimal, of what was asked for: the communities of the pass, in order and separated by commas, and what was told of columns.';
 COMMENT ON COLUMN raw.imports.bytes IS 'Size of the file (bytes).';
 COMMENT ON COLUMN raw.imports.bytes_read IS 'How much of it was read (bytes).';
 COMMENT ON COLUMN raw.imports.sha256 IS 'SHA-256 of these first bytes of the file, hexadecimal: of the whole file once it is finished.';
