@@ -206,6 +206,16 @@ _CHECKS: Mapping[str, tuple[TableCheck, ...]] = {
             "AND coalesce(l.first_observed_at, l.observed_at) < p.created_at + $label_age",
         ),
     ),
+    "core.anomalies": (
+        TableCheck(
+            "nothing_newly_found",
+            "No period in which an archive is wrong was found within the last seven days. Look at it: its labels are "
+            "left out of training unless REDPOP_LEAVE_OUT_ANOMALIES is off.",
+            "SELECT count(*) FROM core.anomalies WHERE subreddit = $subreddit "
+            "AND found_at > make_timestamp(epoch_us(now())) - INTERVAL 7 DAY",
+            blocking=False,
+        ),
+    ),
     **{
         f"features.{modality}_embeddings": (
             TableCheck(

@@ -36,6 +36,11 @@ ALONE = (
 )
 # Tables that nothing has filled yet, and a row for each.
 EMPTY = {
+    "core.anomalies": (
+        "'pics' AS subreddit, 'gap' AS kind, DATE '2026-03-01' AS first_day, DATE '2026-03-02' AS last_day, "
+        "0.0 AS observed, 9.0 AS expected, 1.0 AS strength, 0.0 AS p_value, 18 AS posts, "
+        "TIMESTAMP '2026-04-01' AS found_at"
+    ),
     "raw.tombstones": "'1abc' AS post_id, now() AS forgotten_at, 'missing' AS reason",
     "raw.imports": (
         "'f' AS file, 'pics' AS subreddit, ['pics'] AS subreddits, '' AS sha256, ['given'] AS observed_at_rules, "
@@ -99,6 +104,11 @@ BREAKAGES = {
     ),
     ("core.duplicates", "one_canonical_post_per_group"): (
         f"UPDATE core.duplicates SET canonical = FALSE WHERE post_id = {ALONE}",
+    ),
+    ("core.anomalies", "nothing_newly_found"): (
+        "INSERT INTO core.anomalies BY NAME SELECT 'pics' AS subreddit, 'gap' AS kind, DATE '2026-03-01' AS first_day, "
+        "DATE '2026-03-02' AS last_day, 0.0 AS observed, 9.0 AS expected, 1.0 AS strength, 0.0 AS p_value, "
+        "18 AS posts, make_timestamp(epoch_us(now())) AS found_at",
     ),
     ("core.labels", "labels_are_mature"): (
         f"UPDATE core.labels SET first_observed_at = (SELECT created_at FROM core.posts WHERE post_id = {LABELLED}) "

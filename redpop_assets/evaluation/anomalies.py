@@ -3,9 +3,9 @@
 An archive reads a post the moment it is made, when its score is 1, and once more when it has matured. Where the second
 reading failed, the score stays what it was at first, and the share of scores of 1 or less jumps. Where the archive was
 down, or the community closed, whole days have no posts. Both are told from the community's own past, after Farrington
-et al. 1996 (Journal of the Royal Statistical Society A 159: 547-563), who look for outbreaks in counts of diseases: what
-is expected comes from a trailing reference, of which earlier outbreaks are no part, with the variation that it really
-has; what is beyond chance counts only if it is also large.
+et al. 1996 (Journal of the Royal Statistical Society A 159: 547-563), who look for outbreaks in counts of diseases:
+what is expected comes from a trailing reference, of which earlier outbreaks are no part, with the variation that it
+really has; what is beyond chance counts only if it is also large.
 
 A *break* ends: what comes after it is as before. What stays is no anomaly but a new level, whatever made it.
 
@@ -53,7 +53,7 @@ FIRST_READINGS: Final = 0.25
 REFERENCE: Final = timedelta(weeks=104)
 """How far back windows are compared."""
 
-MIN_WINDOWS: Final = 6
+MIN_WINDOWS: Final = 8
 """Fewest windows to compare with."""
 
 NEW_LEVEL: Final = timedelta(weeks=26)
@@ -247,13 +247,18 @@ def _judged(window: Window, reference: Sequence[Window]) -> Window:
     """A window, compared with others; as it is if it, or they, are too few."""
     if window.labels < MIN_LABELS or len(reference) < MIN_WINDOWS:
         return window
+    from scipy.special import chdtri
+
     labels = np.array([other.labels for other in reference], dtype=np.float64)
     low = np.array([other.low for other in reference], dtype=np.float64)
     total = labels.sum()
     share = float((low.sum() + 0.5) / (total + 1.0))
-    # The correlation of two posts of a window, by moments: how much more windows differ than chance makes them.
+    # The correlation of two posts of a window, by moments: how much more windows differ than chance makes them. Of few
+    # windows the moment is a guess, so it is what it may be at most, with three chances in four.
+    freedom = len(labels) - 1
     chi_squared = float((labels * np.square(low / labels - share)).sum()) / (share * (1.0 - share))
-    correlation = max(0.0, chi_squared - (len(labels) - 1)) / float(((labels - 1.0) * (1.0 - labels / total)).sum())
+    chi_squared *= freedom / float(chdtri(freedom, 0.75))
+    correlation = max(0.0, chi_squared - freedom) / float(((labels - 1.0) * (1.0 - labels / total)).sum())
     # And that the share of the reference is itself an estimate.
     uncertain = float(np.square(labels).sum() / total**2) * correlation + (1.0 - correlation) / total
     spread = min(correlation + uncertain, 0.5)

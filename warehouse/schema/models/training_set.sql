@@ -6,7 +6,8 @@ CREATE TABLE IF NOT EXISTS models.training_set (
     duplicate_group VARCHAR NOT NULL,
     log_score DOUBLE NOT NULL,
     split VARCHAR NOT NULL,
-    snapshot VARCHAR NOT NULL
+    snapshot VARCHAR NOT NULL,
+    left_out_posts INTEGER
 );
 COMMENT ON TABLE models.training_set IS 'The labelled posts and the one split that every predictor of a subreddit shares. | key: post_id';
 COMMENT ON COLUMN models.training_set.post_id IS 'Base36 id of the post.';
@@ -17,3 +18,4 @@ COMMENT ON COLUMN models.training_set.duplicate_group IS 'Posts of one picture s
 COMMENT ON COLUMN models.training_set.log_score IS 'Target: sign(score) * ln(1 + |score|).';
 COMMENT ON COLUMN models.training_set.split IS 'train, validation, test, embargo (label not yet known when the next part begins) or seen_before (the picture is in an earlier part).';
 COMMENT ON COLUMN models.training_set.snapshot IS 'Digest of rows, split, features and their versions: equal snapshots train equal models.';
+COMMENT ON COLUMN models.training_set.left_out_posts IS 'Labelled posts of the subreddit that are not in it, as core.doubtful_labels has them: the same in all of its rows. NULL in sets made before these were counted.';
