@@ -39,7 +39,7 @@ EMPTY = {
     "core.anomalies": (
         "'pics' AS subreddit, 'gap' AS kind, DATE '2026-03-01' AS first_day, DATE '2026-03-02' AS last_day, "
         "0.0 AS observed, 9.0 AS expected, 1.0 AS strength, 0.0 AS p_value, 18 AS posts, "
-        "TIMESTAMP '2026-04-01' AS found_at"
+        "TIMESTAMP '2020-04-01' AS found_at"
     ),
     "raw.tombstones": "'1abc' AS post_id, now() AS forgotten_at, 'missing' AS reason",
     "raw.imports": (

@@ -56,7 +56,7 @@ def core_assets(tables: TableAssets) -> list[dg.AssetsDefinition]:
         tables.asset(
             AssetPlan(
                 code_versions={"core.anomalies": versions.ANOMALIES},
-                deps={"core.anomalies": ("core.posts", "core.labels", "raw.submissions")},
+                deps={"core.anomalies": ("core.posts", "core.rejected_posts", "core.labels")},
             ),
             anomalies,
         ),

@@ -30,14 +30,20 @@ JOIN raw.observations AS o ON o.post_id = l.post_id AND o.observed_at = coalesce
 WHERE l.subreddit = $subreddit AND o.endpoint NOT IN ('listing', 'info')
 GROUP BY ALL ORDER BY day
 """
+# Rejected posts count, too: where most are no image posts, a gap would be lost among the quiet days of the others.
 # What only `top` or `hot` showed is a choice of a few posts, and tells nothing of how many there were.
 _POSTS = """
-SELECT created_at::DATE AS day, count(*) AS posts
-FROM core.posts
-WHERE subreddit = $subreddit AND (
-    post_id IN (SELECT post_id FROM raw.submissions WHERE subreddit = $subreddit AND origin <> 'listing')
-    OR post_id IN (SELECT post_id FROM raw.sightings WHERE subreddit = $subreddit AND listing = 'new')
+WITH everything AS (
+    SELECT post_id, created_at FROM core.posts WHERE subreddit = $subreddit
+    UNION ALL
+    SELECT post_id, make_timestamp((TRY_CAST(s.json->>'created_utc' AS DOUBLE) * 1e6)::BIGINT) AS created_at
+    FROM core.rejected_posts AS r JOIN raw.submissions AS s USING (post_id)
+    WHERE r.subreddit = $subreddit AND TRY_CAST(s.json->>'created_utc' AS DOUBLE) BETWEEN 1e9 AND 1e10
 )
+SELECT created_at::DATE AS day, count(*) AS posts
+FROM everything
+WHERE post_id IN (SELECT post_id FROM raw.submissions WHERE subreddit = $subreddit AND origin <> 'listing')
+    OR post_id IN (SELECT post_id FROM raw.sightings WHERE subreddit = $subreddit AND listing = 'new')
 GROUP BY ALL ORDER BY day
 """
 
@@ -66,8 +72,10 @@ class Found:
 def refresh_anomalies(warehouse: Warehouse, subreddit: str, *, now: datetime) -> Found:
     """Judge the labels and the days of a community again, and store what sticks out.
 
+    Grows with the posts and labels of the community, which are counted; of rejected posts the JSON is read.
+
     Args:
-        warehouse: with core.labels, core.posts and what is raw.
+        warehouse: with core.labels, core.posts, core.rejected_posts and what is raw.
         subreddit: in lower case.
         now: when that is, UTC without a zone: what was not known before is found now.
     """
