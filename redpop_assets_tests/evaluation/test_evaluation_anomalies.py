@@ -114,6 +114,15 @@ def test_another_number_of_posts_from_a_day_on_is_no_gap(later):
     assert not gaps(FIRST, posts)
 
 
+def test_days_on_which_nobody_posts_in_any_week_are_no_gap():
+    """A community that posts on Mondays only; that it missed five of them is one."""
+    posts = np.where((np.arange(DAYS) + FIRST.weekday()) % 7 == 0, np.random.default_rng(15).poisson(40, DAYS), 0)
+    assert not gaps(FIRST, posts)
+    posts[600:635] = 0
+    (found,) = gaps(FIRST, posts)
+    assert found.posts == pytest.approx(200, rel=0.15)
+
+
 def test_nothing_is_found_in_nothing():
     nothing = np.zeros(0, dtype=np.int64)
     assert judged_windows(nothing.astype("datetime64[D]"), nothing, nothing) == ([], [])
