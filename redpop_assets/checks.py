@@ -208,6 +208,16 @@ _CHECKS: Mapping[str, tuple[TableCheck, ...]] = {
             "+ CASE WHEN l.source = 'arctic_shift' THEN $archive_age ELSE $label_age END",
         ),
     ),
+    "core.anomalies": (
+        TableCheck(
+            "nothing_newly_found",
+            "No period in which an archive is wrong was found within the last seven days. Look at it: its labels are "
+            "left out of training unless REDPOP_LEAVE_OUT_ANOMALIES is off.",
+            "SELECT count(*) FROM core.anomalies WHERE subreddit = $subreddit "
+            "AND found_at > make_timestamp(epoch_us(now())) - INTERVAL 7 DAY",
+            blocking=False,
+        ),
+    ),
     **{
         f"features.{modality}_embeddings": (
             TableCheck(

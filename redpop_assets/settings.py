@@ -221,6 +221,11 @@ class Settings(BaseSettings):
         description="Most labelled posts of a subreddit, the newest ones, that are learnt from and judged on: what "
         "bounds a training's memory.",
     )
+    leave_out_anomalies: bool = Field(
+        True,
+        description="Whether labels of archives that are likely to be first readings (core.doubtful_labels) are left "
+        "out of training and test.",
+    )
     validation_share: float = Field(
         0.15, gt=0, lt=0.5, description="Share of the labelled posts that stops the training."
     )

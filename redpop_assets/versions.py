@@ -25,6 +25,9 @@ DUPLICATES: Final = "1"
 LABELS: Final = "4"
 """`redpop_assets.refresh.labels`: raise it when the same readings would give another label."""
 
+ANOMALIES: Final = "1"
+"""`redpop_assets.evaluation.anomalies`: raise it when another period would be found, or said other things of."""
+
 TRAINING_SET: Final = "2"
 """`redpop_assets.refresh.training_set`: raise it whenever a row would come out differently. Predictors learn again only
 if one did."""

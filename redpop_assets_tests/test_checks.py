@@ -38,9 +38,14 @@ ALONE = (
 EMPTY = {
     "raw.communities": "'pics' AS subreddit, 'about' AS answer, now() AS read_at, '{}' AS json",
     "raw.community_sizes": "'pics' AS subreddit, today() AS day, 1 AS subscribers",
+    "core.anomalies": (
+        "'pics' AS subreddit, 'gap' AS kind, DATE '2026-03-01' AS first_day, DATE '2026-03-02' AS last_day, "
+        "0.0 AS observed, 9.0 AS expected, 1.0 AS strength, 0.0 AS p_value, 18 AS posts, "
+        "TIMESTAMP '2020-04-01' AS found_at"
+    ),
     "raw.tombstones": "'1abc' AS post_id, now() AS forgotten_at, 'missing' AS reason",
     "raw.imports": (
-        "'f' AS file, 'pics' AS subreddit, ['pics'] AS subreddits, '' AS sha256, ['given'] AS observed_at_rules, "
+        "'f' AS file, 'pics' AS subreddit, '' AS asked, '' AS sha256, ['given'] AS observed_at_rules, "
         "now() AS started_at, now() AS updated_at, "
         + ", ".join(f"0 AS {column.name}" for column in SCHEMA["raw.imports"].columns if column.type == "BIGINT")
     ),
@@ -101,6 +106,11 @@ BREAKAGES = {
     ),
     ("core.duplicates", "one_canonical_post_per_group"): (
         f"UPDATE core.duplicates SET canonical = FALSE WHERE post_id = {ALONE}",
+    ),
+    ("core.anomalies", "nothing_newly_found"): (
+        "INSERT INTO core.anomalies BY NAME SELECT 'pics' AS subreddit, 'gap' AS kind, DATE '2026-03-01' AS first_day, "
+        "DATE '2026-03-02' AS last_day, 0.0 AS observed, 9.0 AS expected, 1.0 AS strength, 0.0 AS p_value, "
+        "18 AS posts, make_timestamp(epoch_us(now())) AS found_at",
     ),
     ("core.labels", "labels_are_mature"): (
         f"UPDATE core.labels SET first_observed_at = (SELECT created_at FROM core.posts WHERE post_id = {LABELLED}) "

@@ -1,6 +1,7 @@
 """Layer core: clean posts, their images and their labels. SQL picks the rows, reddit/ and images/ have the rules."""
 
 from collections.abc import Mapping
+from typing import Any
 
 import dagster as dg
 
@@ -10,7 +11,7 @@ from redpop_assets.resources import fetch_policy
 
 
 def core_assets(tables: TableAssets) -> list[dg.AssetsDefinition]:
-    """Cleaning, downloading, grouping by picture, and labelling."""
+    """Cleaning, downloading, grouping by picture, labelling, and telling which labels of archives are wrong."""
     return [
         tables.asset(
             AssetPlan(
@@ -51,6 +52,13 @@ def core_assets(tables: TableAssets) -> list[dg.AssetsDefinition]:
                 deps={"core.labels": ("core.posts", "raw.observations")},
             ),
             labels,
+        ),
+        tables.asset(
+            AssetPlan(
+                code_versions={"core.anomalies": versions.ANOMALIES},
+                deps={"core.anomalies": ("core.posts", "core.rejected_posts", "core.labels")},
+            ),
+            anomalies,
         ),
     ]
 
@@ -150,3 +158,28 @@ def labels(work: Work) -> Mapping[str, Metadata]:
             "label_age_days": settings.label_age_days,
         }
     }
+
+
+def anomalies(work: Work) -> Mapping[str, Metadata]:
+    """Periods in which an archive is wrong: scores read when posts were made, and never again; days without posts.
+
+    One row per period, told from the community's own past: the share of scores of 1 or less among labels that archives
+    gave, and the posts per day. Labels of such a period are in core.doubtful_labels and in no training set, unless
+    REDPOP_LEAVE_OUT_ANOMALIES is off. Judged again whenever labels or posts changed; what lasts for more than half a
+    year is a new level, and its labels are doubted no more.
+    """
+    from redpop_assets.pages.anomalies import anomalies_markdown, anomalies_picture
+    from redpop_assets.refresh.anomalies import refresh_anomalies
+    from redpop_assets.storage.arrow import utc_now
+
+    found = refresh_anomalies(work.warehouse, work.subreddit, now=utc_now())
+    said: dict[str, dg.MetadataValue[Any] | int] = {
+        "rows_changed": found.changed,
+        "doubtful_labels": found.doubtful_labels,
+        "periods": dg.MetadataValue.md(anomalies_markdown(found.anomalies, found.windows)),
+    }
+    picture = anomalies_picture(found.anomalies, found.windows, found.first_day, found.posts_per_day)
+    if picture is not None:
+        words = f"r/{work.subreddit}: share of low scores and posts per day"
+        said["picture"] = dg.MetadataValue.md(markdown.picture(picture, words))
+    return {"core.anomalies": said}

@@ -23,6 +23,7 @@ def model_assets(tables: TableAssets) -> list[dg.AssetsDefinition]:
     inputs = (
         "core.posts",
         "core.labels",
+        "core.anomalies",
         "core.duplicates",
         *(family.filled_table for family in deployed_families(settings) if family.block),
     )
@@ -58,7 +59,7 @@ def training_set(work: Work) -> Mapping[str, Metadata]:
     """The labelled posts of one subreddit in the split that all predictors share, and the columns they may use.
 
     All of train and validation had matured when the test part began, and no picture is on both sides.
-    Columns that became known only after the post are refused.
+    Columns that became known only after the post are refused. Labels of core.doubtful_labels are left out, and counted.
     """
     from redpop_assets.refresh.training_set import refresh_training_set
 
@@ -71,6 +72,7 @@ def training_set(work: Work) -> Mapping[str, Metadata]:
         test_share=settings.test_share,
         validation_share=settings.validation_share,
         most=settings.training_posts,
+        leave_out_anomalies=settings.leave_out_anomalies,
         predictors=settings.predictor_names,
     )
     counts = {f"{part}_posts": posts for part, posts in built.sizes.items()}
@@ -87,6 +89,7 @@ def training_set(work: Work) -> Mapping[str, Metadata]:
         "models.training_set": {
             "snapshot": built.snapshot,
             **counts,
+            "left_out_as_first_readings": built.left_out,
             "labels_differ_in": ", ".join(built.mixed) or "nothing",
             "labels": dg.MetadataValue.md(markdown.table(("source", "read", "posts"), labels)),
         },

@@ -1,12 +1,12 @@
 """What people see who have to decide whether features look as they should: the worst columns, as table and picture."""
 
-import io
 from collections.abc import Sequence
 
 import numpy as np
 
 from redpop_assets import markdown
 from redpop_assets.evaluation.drift import Drift, Profile
+from redpop_assets.pages.pictures import small_png
 
 _COLUMNS = (
     *("column", "rows accepted", "rows", "PSI (bound)", "KS (bound)", "mean shift (sd)", "missing"),
@@ -17,7 +17,6 @@ _PICTURED = 4  # columns in the picture
 
 _INCHES = (3.6, 2.3)  # of one panel
 _DOTS_PER_INCH = 80
-_COLOURS = 32  # enough for two hues and the grey of the letters, and a third of the bytes
 _ACCEPTED, _NEW = "#9aa5b1", "#d9480f"
 
 
@@ -36,7 +35,6 @@ def evidence_picture(drifts: Sequence[Drift]) -> bytes | None:
         return None
     # The pyplot interface would keep every figure alive in a process that runs for months.
     from matplotlib.figure import Figure
-    from PIL import Image
 
     across = min(len(drawn), 2)
     down = -(-len(drawn) // across)
@@ -53,12 +51,7 @@ def evidence_picture(drifts: Sequence[Drift]) -> bytes | None:
         axes.set_title(_title(drift), fontsize=8, parse_math=False)
         if position == 1:
             axes.legend(fontsize=6, frameon=False)
-    drawing = io.BytesIO()
-    figure.savefig(drawing, format="png")
-    raster = Image.open(drawing).convert("RGB")
-    png = io.BytesIO()
-    raster.quantize(_COLOURS).save(png, format="PNG", optimize=True)
-    return png.getvalue()
+    return small_png(figure)
 
 
 def drift_markdown(drifts: Sequence[Drift]) -> str:

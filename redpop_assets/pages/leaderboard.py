@@ -22,7 +22,7 @@ def leaderboard_markdown(rows: Sequence[Mapping[str, Any]], metrics: Sequence[Ma
         "",
         legend("**Bold**"),
         "",
-        *(f"{line}  " for line in (*detectable_lines(rows), *ways_lines(rows))),
+        *(f"{line}  " for line in (*detectable_lines(rows), *left_out_lines(rows), *ways_lines(rows))),
     ]
     if len({row["subreddit"] for row in rows}) > 1:
         lines += ["", _over_subreddits(metrics)]
@@ -66,6 +66,16 @@ def detectable_lines(rows: Sequence[Mapping[str, Any]]) -> list[str]:
                 f"({row['test_posts']} test posts in {row['test_clusters']} independent groups)."
             )
     return [lines[subreddit] for subreddit in sorted(lines)]
+
+
+def left_out_lines(rows: Sequence[Mapping[str, Any]]) -> list[str]:
+    """For each subreddit whose archive had wrong scores, a sentence on how many posts are left out for that."""
+    left_out = {row["subreddit"]: row["left_out_posts"] for row in rows if row.get("left_out_posts")}
+    return [
+        f"r/{subreddit}: {posts} labelled posts are neither learnt from nor judged: the scores that an archive has of "
+        "them are likely to be first readings (core.anomalies)."
+        for subreddit, posts in sorted(left_out.items())
+    ]
 
 
 def ways_lines(rows: Sequence[Mapping[str, Any]]) -> list[str]:

@@ -38,7 +38,6 @@ _KEPT = {
     "reason": "reason",
     "snapshot": "training set",
     "digest": "model",
-    "metrics_version": ("code", "seed", "predictions"),
 }
 # What a predictor is judged by, whatever else changes: unlabelled posts come every hour.
 _JUDGED = f"""
@@ -48,6 +47,9 @@ FROM models.predictors AS m
 JOIN marts.predictions AS p USING (subreddit, predictor, digest)
 JOIN models.training_set AS t USING (post_id)
 GROUP BY ALL
+"""
+_LEFT_OUT = """
+SELECT subreddit, any_value(left_out_posts) AS posts FROM models.training_set GROUP BY ALL
 """
 _POSTS = """
 SELECT t.post_id, t.created_at, t.cluster, t.duplicate_group, t.log_score, t.split,
@@ -106,8 +108,10 @@ def refresh_leaderboard(warehouse: Warehouse, *, seed: int, progress: Callable[[
     """
     stored = _stored(warehouse)
     judged = {(row["subreddit"], row["predictor"]): row["judged"] for row in warehouse.query(_JUDGED).to_pylist()}
+    left_out = {row["subreddit"]: row["posts"] or 0 for row in warehouse.query(_LEFT_OUT).to_pylist()}
     states: dict[str, dict[str, dict[str, Any]]] = {}
     for state in warehouse.query(_STATES).to_pylist():
+        state["left_out_posts"] = left_out.get(state["subreddit"], 0)
         states.setdefault(state["subreddit"], {})[state["predictor"]] = state
     found: dict[str, list[dict[str, Any]]] = {name: [] for name in TABLES}
     measured = 0
@@ -146,7 +150,7 @@ def _made_from(state: Mapping[str, Any], judged: str | None, seed: int) -> Snaps
     """What the row of a predictor is made from.
 
     Args:
-        state: its row of models.predictors.
+        state: its row of models.predictors, and the posts that its training set leaves out.
         judged: digest of what it says of labelled posts; None if it says nothing.
         seed: of the bootstrap.
     """
@@ -158,9 +162,10 @@ def _made_from(state: Mapping[str, Any], judged: str | None, seed: int) -> Snaps
         "code": versions.LEADERBOARD,
         "seed": seed,
     }
-    if judged is None:
-        return Snapshot(parts, {**_KEPT, "metrics_version": ("code", "seed")})
-    return Snapshot({**parts, "predictions": judged}, _KEPT)
+    # Where there is none of these, no part of a digest that is stored already.
+    optional = {"predictions": judged, "posts left out": state["left_out_posts"] or None}
+    found = {name: value for name, value in optional.items() if value is not None}
+    return Snapshot({**parts, **found}, {**_KEPT, "metrics_version": ("code", "seed", *found)})
 
 
 def _what_changed(made_from: Mapping[str, Snapshot], stored: Mapping[str, Mapping[str, Any]]) -> str:

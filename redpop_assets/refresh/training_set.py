@@ -28,6 +28,9 @@ WITH newest AS (
     WHERE p.subreddit = $subreddit AND l.score_scale = (
         SELECT score_scale FROM core.labels WHERE subreddit = $subreddit GROUP BY ALL ORDER BY count(*) DESC, 1 LIMIT 1
     )
+    AND NOT ($leave_out_anomalies AND p.post_id IN (
+        SELECT post_id FROM core.doubtful_labels WHERE subreddit = $subreddit
+    ))
     ORDER BY p.created_at DESC, p.post_id DESC
     LIMIT $most
 )
@@ -43,6 +46,11 @@ SELECT
 FROM newest AS p
 LEFT JOIN core.duplicates AS d USING (post_id)
 ORDER BY p.post_id
+"""
+# Those that would be in it otherwise: where only the newest posts are, none from before the oldest of them.
+_LEFT_OUT = """
+SELECT count(*) FROM core.doubtful_labels
+WHERE subreddit = $subreddit AND $leave_out_anomalies AND created_at >= coalesce($oldest, created_at)
 """
 # What was known elsewhere when the newest post to learn from was made, on the same score scale.
 _ELSEWHERE = """
@@ -66,16 +74,17 @@ ORDER BY t.post_id
 
 @dataclass(frozen=True)
 class TrainingSet:
-    """Rows for models.training_set and models.training_columns, the snapshot they share, and how alike the labels are.
+    """Rows for models.training_set and models.training_columns, the snapshot they share, and what their labels are.
 
     `labels` counts the posts by the source of their label and whether it was read on time: by the age at which it
-    should have been final.
+    should have been final. `left_out` is the number of labels that are in no training set, being first readings.
     """
 
     rows: pa.Table
     columns: pa.Table
     snapshot: str
     labels: Mapping[tuple[str, bool], int]
+    left_out: int
 
     @property
     def sizes(self) -> dict[str, int]:
@@ -101,6 +110,7 @@ def refresh_training_set(
     validation_share: float,
     most: int,
     predictors: Sequence[str],
+    leave_out_anomalies: bool = True,
 ) -> TrainingSet:
     """Build the training set of a community and store it; rows that come out equal are left alone.
 
@@ -109,7 +119,8 @@ def refresh_training_set(
     compared on posts that they never saw.
 
     Args:
-        warehouse, subreddit, encoders, matured_after, test_share, validation_share, most: as for `build_training_set`.
+        warehouse, subreddit, encoders, matured_after, test_share, validation_share, most, leave_out_anomalies: as for
+            `build_training_set`.
         predictors: names of those in use.
     """
     built = build_training_set(
@@ -120,6 +131,7 @@ def refresh_training_set(
         test_share=test_share,
         validation_share=validation_share,
         most=most,
+        leave_out_anomalies=leave_out_anomalies,
     )
     scope = {"subreddit": subreddit}
     with warehouse.write() as writer:
@@ -141,6 +153,7 @@ def build_training_set(
     test_share: float,
     validation_share: float,
     most: int,
+    leave_out_anomalies: bool = True,
 ) -> TrainingSet:
     """Split the labelled posts by time, of many the newest `most`, and digest them with all their features.
 
@@ -155,8 +168,10 @@ def build_training_set(
             teach nobody.
         test_share, validation_share: of the posts, as for `time_split`.
         most: labelled posts.
+        leave_out_anomalies: whether labels of core.doubtful_labels are left out: whole periods, before they are split.
     """
-    labelled = warehouse.query(_LABELLED, {"subreddit": subreddit, "most": most})
+    scope = {"subreddit": subreddit, "leave_out_anomalies": leave_out_anomalies}
+    labelled = warehouse.query(_LABELLED, {**scope, "most": most})
     created_at = labelled.column("created_at").to_numpy().astype("datetime64[s]")
     post_ids = labelled.column("post_id").to_pylist()
     try:
@@ -181,7 +196,11 @@ def build_training_set(
     rows = labelled.append_column("subreddit", pa.array([subreddit] * n, pa.string()))
     rows = rows.append_column("split", pa.array(split.tolist(), pa.string()))
     rows = rows.append_column("snapshot", pa.array([snapshot] * n, pa.string()))
-    return TrainingSet(rows, pa.Table.from_pylist(columns), snapshot, _labels(labelled, matured_after))
+    oldest = min(labelled.column("created_at").to_pylist()) if n == most else None
+    left_out = warehouse.scalar(_LEFT_OUT, {**scope, "oldest": oldest})
+    rows = rows.append_column("left_out_posts", pa.array([left_out] * n, pa.int32()))
+    kinds = _labels(labelled, matured_after)
+    return TrainingSet(rows, pa.Table.from_pylist(columns), snapshot, kinds, left_out)
 
 
 def _labels(labelled: pa.Table, matured_after: timedelta) -> Counter[tuple[str, bool]]:

@@ -84,3 +84,11 @@ def test_over_several_communities_their_means_follow_and_pooling_is_marked():
         "| good | 0.40 [0.30, 0.50] | 0.70 [0.60, 0.80] | 2 | 0.90 |",
         "| bad | – | – | 2 | – |",
     ]
+
+
+def test_what_is_left_out_stands_below():
+    rows = [row("good", 0.5, left_out_posts=747), row("better", 0.6, left_out_posts=747)]
+    rows += [row("good", 0.5, subreddit=name, left_out_posts=none) for name, none in (("aww", 0), ("cats", None))]
+    lines = [line for line in leaderboard_markdown(rows).splitlines() if "neither learnt from nor judged" in line]
+    assert [line.partition(":")[0] for line in lines] == ["r/pics"]
+    assert "747 labelled posts" in lines[0]

@@ -19,7 +19,7 @@ def rank(rows):
     return {(row["subreddit"], row["predictor"]): row for row in rows}
 
 
-def put(warehouse, subreddit, predictors, seed=0, snapshot="s1", split=SPLIT, intervals=()):
+def put(warehouse, subreddit, predictors, seed=0, snapshot="s1", split=SPLIT, intervals=(), left_out=None):
     """Training set, models and predictions; `predictors` maps a name to the noise of its expectation, or to None."""
     rng = np.random.default_rng(seed)
     n = len(split)
@@ -47,6 +47,7 @@ def put(warehouse, subreddit, predictors, seed=0, snapshot="s1", split=SPLIT, in
                     "log_score": truth,
                     "split": split,
                     "snapshot": [snapshot] * n,
+                    "left_out_posts": pa.array([left_out] * n, pa.int32()),
                 }
             ),
             "subreddit = $s",
@@ -319,3 +320,20 @@ def test_a_community_that_is_gone_leaves_all_tables(empty_warehouse):
     assert {row["subreddit"] for row in (*found.rows, *found.metrics, *found.comparisons)} == {"pics", ""}
     macro = [row for row in found.metrics if row["scope"] == "macro_mean"]
     assert {row["subreddits"] for row in macro} <= {0, 1}
+
+
+def test_what_is_left_out_is_said_and_measured_again_when_it_changed(empty_warehouse):
+    def refresh():
+        return refresh_leaderboard(empty_warehouse, seed=7, progress=str)
+
+    put(empty_warehouse, "pics", {"good": 0.5})
+    assert refresh().measured == 1
+    put(empty_warehouse, "pics", {"good": 0.5}, left_out=0)
+    assert refresh().measured == 0  # nothing, and not counted, is the same
+    put(empty_warehouse, "pics", {"good": 0.5}, left_out=12)
+    found = refresh()
+    assert (found.measured, found.rows[0]["left_out_posts"]) == (1, 12)
+    assert refresh().measured == 0
+    put(empty_warehouse, "pics", {"good": 0.5})
+    found = refresh()
+    assert (found.measured, found.rows[0]["left_out_posts"]) == (1, 0)

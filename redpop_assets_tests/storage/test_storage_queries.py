@@ -236,6 +236,14 @@ def fill(warehouse: Warehouse, world: World) -> None:
             }
             for post in posts
         ],
+        "core.anomalies": [
+            {
+                **{"subreddit": "pics", "kind": "first_readings", "score_scale": "current"},
+                **{"first_day": datetime(2024, 3, 20).date(), "last_day": datetime(2024, 4, 2).date()},
+                **{"observed": 0.9, "expected": 0.1, "strength": 0.889, "p_value": 1e-9, "posts": 7},
+                "found_at": moment,
+            }
+        ],
         "core.duplicates": [
             {
                 **pick(post, *key),
@@ -685,6 +693,18 @@ def test_label_drift_gives_the_quantiles_of_the_month(world, answers):
         scores = [post["score"] for post in posts]
         assert row["score_median"] == np.quantile(scores, 0.5, method="inverted_cdf")
         assert row["score_q90"] == np.quantile(scores, 0.9, method="inverted_cdf")
+
+
+def test_anomalies_stand_beside_the_scores_of_before(world, answers):
+    (row,) = answers("anomalies")
+    first, last = row["first_day"], row["last_day"]
+    assert (row["subreddit"], row["kind"], last - first) == ("pics", "first_readings", timedelta(days=13))
+    days = {post["created_at"].date(): [] for post in world.labelled("pics")}
+    for post in world.labelled("pics"):
+        days[post["created_at"].date()].append(post["score"])
+    within = [score for day, scores in days.items() if first <= day <= last for score in scores]
+    before = [score for day, scores in days.items() if day < first for score in scores]
+    assert (row["median_score"], row["median_score_before"]) == (np.median(within), np.median(before))
 
 
 def test_caption_emotions_are_rank_correlations_within_a_subreddit(world, answers):

@@ -35,6 +35,8 @@ SELECT 'core', 'duplicates', count(*), NULL FROM core.duplicates
 UNION ALL
 SELECT 'core', 'labels', count(*), max(observed_at) FROM core.labels
 UNION ALL
+SELECT 'core', 'anomalies', count(*), max(found_at) FROM core.anomalies
+UNION ALL
 SELECT 'features', 'encoders', count(*), max(first_used_at) FROM features.encoders
 UNION ALL
 SELECT 'features', 'image_embeddings', count(*), NULL FROM features.image_embeddings

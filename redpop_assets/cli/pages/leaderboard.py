@@ -10,7 +10,14 @@ from rich.table import Table as Grid
 
 from redpop_assets.evaluation.bootstrap import Interval
 from redpop_assets.evaluation.comparison import AMONG_BEST, BEST
-from redpop_assets.pages.leaderboard import by_spearman, detectable_lines, legend, ways_lines, with_interval
+from redpop_assets.pages.leaderboard import (
+    by_spearman,
+    detectable_lines,
+    left_out_lines,
+    legend,
+    ways_lines,
+    with_interval,
+)
 
 _MARKS = {BEST: " *", AMONG_BEST: " †"}
 
@@ -49,7 +56,7 @@ def print_leaderboard(
                 style="bold" if standing == BEST else "",
             )
         console.print(grid)
-        for sentence in detectable_lines(members):
+        for sentence in (*detectable_lines(members), *left_out_lines(members)):
             console.print(escape(sentence), highlight=False)
         for row in members:
             if row["status"] != "trained":

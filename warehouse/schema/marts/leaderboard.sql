@@ -37,7 +37,8 @@ CREATE TABLE IF NOT EXISTS marts.leaderboard (
     top_quarter_share DOUBLE,
     test_clusters INTEGER,
     note VARCHAR,
-    networks_ran VARCHAR
+    networks_ran VARCHAR,
+    left_out_posts INTEGER
 );
 COMMENT ON TABLE marts.leaderboard IS 'Every predictor on the test part of the one shared time split, within its subreddit: what one looks at first; marts.metrics has all metrics, marts.comparisons all differences. | key: subreddit, predictor';
 COMMENT ON COLUMN marts.leaderboard.subreddit IS 'Community in lower case.';
@@ -65,7 +66,7 @@ COMMENT ON COLUMN marts.leaderboard.emotion_model IS 'Network that finds emotion
 COMMENT ON COLUMN marts.leaderboard.untrained_weights IS 'True if one of these encoders has random weights: a test, not a result.';
 COMMENT ON COLUMN marts.leaderboard.snapshot IS 'Snapshot of models.training_set it was trained and tested on.';
 COMMENT ON COLUMN marts.leaderboard.digest IS 'Digest of the model (models.predictors).';
-COMMENT ON COLUMN marts.leaderboard.metrics_version IS 'Version of the metrics, seed of the bootstrap, and digest of the predictions that were judged.';
+COMMENT ON COLUMN marts.leaderboard.metrics_version IS 'Version of the metrics, seed of the bootstrap, digest of the predictions that were judged, and posts left out.';
 COMMENT ON COLUMN marts.leaderboard.standing IS 'By Spearman: best, if better than every other beyond chance (p < 0.05 after Holm''s correction) and than nothing; among_best, if not worse than the highest beyond chance; else worse. NULL where Spearman is undefined.';
 COMMENT ON COLUMN marts.leaderboard.smallest_detectable IS 'Difference of Spearman that a test at 5 % would find here with a power of 80 %: median over the pairs of predictors.';
 COMMENT ON COLUMN marts.leaderboard.kendall IS 'Kendall''s tau-b of expected and actual log score.';
@@ -79,3 +80,4 @@ COMMENT ON COLUMN marts.leaderboard.top_quarter_share IS 'Share of that quarter 
 COMMENT ON COLUMN marts.leaderboard.test_clusters IS 'Independent groups of test posts: connected by author or picture.';
 COMMENT ON COLUMN marts.leaderboard.note IS 'Why there is no Spearman correlation.';
 COMMENT ON COLUMN marts.leaderboard.networks_ran IS 'How the encoders it looks through ran when it was trained, such as image: torch float32; NULL if it uses none.';
+COMMENT ON COLUMN marts.leaderboard.left_out_posts IS 'Labelled posts of the subreddit that are neither learnt from nor judged, as core.doubtful_labels has them; NULL in rows made before these were counted.';
