@@ -11,12 +11,13 @@ from redpop_assets.predictors.parts.differences import FEWEST, Differences
 
 
 def simulated(rng, posts, *, slope=1.0, unknown=0.5, author=0.4, noise=0.8, width=24, pairs=30):
-    """Posts whose titles are worth slope * part + a linear function of their vectors; and pairs of new titles."""
+    """Posts whose titles are worth slope * part + what vectors show + as much that they do not; and pairs of new titles."""
     vectors = rng.normal(size=(posts + 2 * pairs, width)) + 0.7
     vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
     parts = 0.6 * rng.normal(size=len(vectors))
     error = vectors @ rng.normal(size=width)
-    worth = slope * parts + unknown * error / error.std()
+    error = (error - error.mean()) / error.std() + rng.normal(size=len(vectors))
+    worth = slope * parts + unknown * error / np.sqrt(2)
     authors = rng.integers(posts // 4, size=posts)
     score = worth[:posts] + author * rng.normal(size=posts)[authors] + noise * rng.normal(size=posts)
     learnt = Differences.fit(
