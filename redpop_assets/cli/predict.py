@@ -1,6 +1,7 @@
 """`redpop predict`: what the predictors expect of a post that is not made yet."""
 
 from datetime import UTC, datetime
+from itertools import islice
 from pathlib import Path
 from typing import Annotated
 
@@ -15,20 +16,34 @@ from redpop_assets.spellings import parse_account, parse_community
 
 def predict(
     subreddit: Annotated[str, typer.Option("--subreddit", "-r", help="Where it would be posted.")],
-    title: Annotated[str, typer.Option("--title", "-t", help="Its title.")],
+    title: Annotated[list[str], typer.Option("--title", "-t", help="Its title; several, each with -t, are compared.")],
     image: Annotated[Path | None, typer.Option("--image", "-i", help="The picture: JPEG, PNG, WebP or GIF.")] = None,
     at: Annotated[
         str, typer.Option(help="When it would be posted (UTC), such as 2026-12-24T18:00. Default: now.")
     ] = "",
     author: Annotated[str, typer.Option(help="Who would post it; a known author's past counts.")] = "",
+    predictor: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--predictor",
+            "-p",
+            help="Whom to ask, each with -p, or all. Default: all about one title, the champion about several.",
+        ),
+    ] = None,
     to_json: Annotated[bool, typer.Option("--json", help="For programs: one JSON object.")] = False,
 ) -> None:
-    """Expected score of a picture and a title that are not posted yet, its range, and where that stands."""
-    from redpop_assets.cli.pages.forecast import as_json, print_forecasts
+    """Expected score of a picture and a title that are not posted yet, its range, and where that stands.
+
+    Of several titles: which is best, how far the others are from it, and whether that can be told at all.
+    """
+    from redpop_assets.captions import parse_title
+    from redpop_assets.cli.pages import forecast as page
+    from redpop_assets.cli.pages.titles import comparisons_json, print_comparisons
     from redpop_assets.images.decode import ImageRejected, open_rgb
     from redpop_assets.privacy.author_key import AuthorKey
-    from redpop_assets.refresh.draft import forecast
+    from redpop_assets.refresh.draft import answers
     from redpop_assets.refresh.new_post import NewPost
+    from redpop_assets.refresh.titles import compare_titles
     from redpop_assets.resources import judges_of, open_warehouse
     from redpop_assets.settings import load_settings
     from redpop_assets.storage.models import ModelStore
@@ -37,8 +52,7 @@ def predict(
     subreddit = parse_community(subreddit)
     if image is not None and not image.is_file():
         raise SettingsError(f"There is no picture {image}.")
-    if not title.strip():
-        raise SettingsError("The title is empty; Reddit takes no post without one.")
+    titles = tuple(map(parse_title, title))
     posted_at = moment(at) if at else datetime.now(UTC)
     try:
         picture = open_rgb(image) if image else None
@@ -56,7 +70,7 @@ def predict(
     post = NewPost(
         warehouse,
         subreddit.lower(),
-        title.strip(),
+        titles,
         picture,
         posted_at=posted_at,
         author=digest,
@@ -64,8 +78,19 @@ def predict(
         device=settings.network_device,
         judges=judges_of(settings, warehouse),
     )
-    forecasts = forecast(warehouse, ModelStore(settings.home / "models"), post)
+    models = ModelStore(settings.home / "models")
+    asked = frozenset() if predictor is None or "all" in predictor else frozenset(predictor)
+    place = subreddit.lower(), settings.label_age_days
+    if len(titles) == 1:
+        forecasts = [answer.forecasts[0] for answer in answers(warehouse, models, post, asked)]
+        if to_json:
+            typer.echo(page.as_json(forecasts, *place))
+        else:
+            page.print_forecasts(forecasts, subreddit, titles[0], settings.label_age_days, console())
+        return
+    found = compare_titles(warehouse, models, post, asked)
+    comparisons = list(found if predictor else islice(found, 1))
     if to_json:
-        typer.echo(as_json(forecasts, subreddit.lower(), settings.label_age_days))
+        typer.echo(comparisons_json(comparisons, *place))
     else:
-        print_forecasts(forecasts, subreddit, title, settings.label_age_days, console())
+        print_comparisons(comparisons, subreddit, settings.label_age_days, console())

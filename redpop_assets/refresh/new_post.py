@@ -1,4 +1,8 @@
-"""The blocks of a post that is not made yet: every family, asked about a draft instead of a stored post."""
+"""The blocks of a post that is not made yet: every family, asked about a draft instead of a stored post.
+
+A draft may have several titles. Each is a row of every block, as if it were the only one: they are made in one second,
+and what looks at other posts sees those of earlier seconds only. What the titles share is computed once.
+"""
 
 from __future__ import annotations
 
@@ -29,7 +33,7 @@ if TYPE_CHECKING:
     from redpop_assets.encoders.judges import Judges
 
 NEW = "new"
-"""Id of the post; no post of Reddit has it, for theirs begin with the time of their making."""
+"""What the ids of drafts begin with; a colon follows, which no id of Reddit has."""
 
 _PICTURES = """
 SELECT d.duplicate_group, i.phash, i.dhash
@@ -39,12 +43,12 @@ ORDER BY d.post_id
 
 
 class NewPost:
-    """One post of one subreddit that is not made yet.
+    """One post of one subreddit that is not made yet, with one title or several to choose from.
 
     Args:
         warehouse: where the past is; nothing is written.
         subreddit: in lower case.
-        caption: its title.
+        captions: its n titles.
         image: its RGB picture; None for a title alone.
         posted_at: when it would be made (aware).
         author: keyed hash of the author's name; None for somebody unknown.
@@ -57,7 +61,7 @@ class NewPost:
         self,
         warehouse: Warehouse,
         subreddit: str,
-        caption: str,
+        captions: tuple[str, ...],
         image: Image | None,
         *,
         posted_at: datetime,
@@ -67,18 +71,20 @@ class NewPost:
         judges: Judges,
     ) -> None:
         self.subreddit = subreddit
-        self.caption = caption
+        self.captions = captions
+        self.post_ids = tuple(f"{NEW}:{number}" for number in range(len(captions)))
         self.image = image
         self.author = author
-        self.created_at = np.array([posted_at.astimezone(UTC).replace(tzinfo=None)], dtype="datetime64[s]")
+        moment = np.datetime64(posted_at.astimezone(UTC).replace(tzinfo=None), "s")
+        self.created_at = np.full(len(captions), moment)
         self.matured_after = matured_after
         self.warehouse = warehouse
         self._networks = Networks(device, judges)
-        self._drafts: dict[Encoders, _Draft] = {}
+        self._drafts: dict[tuple[Encoders, int], _Draft] = {}
         self._blocks: dict[tuple[str, Encoders], Block | None] = {}
 
     def block(self, name: str, encoders: Encoders) -> Block | None:
-        """A block of the post, of shape (1, d); None where it has none, such as pixels without a picture.
+        """A block of the post, of shape (n, d); None where it has none, such as pixels without a picture.
 
         Raises:
             ValueError: there is no such block.
@@ -97,10 +103,14 @@ class NewPost:
         if (family.needs_picture and self.image is None) or not all(family.named(encoders).values()):
             return None
         through = encoders.only({network for _, network in family.networks})
-        if through not in self._drafts:
-            self._drafts[through] = _Draft(self, through, self._networks)
-        features = family.compute(self._drafts[through], encoders)
-        return None if features is None else make_block(name, features)
+        rows = 1 if family.grain == "picture" else len(self.captions)
+        if (through, rows) not in self._drafts:
+            self._drafts[through, rows] = _Draft(self, rows, through, self._networks)
+        features = family.compute(self._drafts[through, rows], encoders)
+        if features is None:
+            return None
+        made = make_block(name, features)
+        return made if rows == len(self.captions) else made.take(np.zeros(len(self.captions), dtype=np.intp))
 
     @cached_property
     def group(self) -> str | None:
@@ -119,26 +129,34 @@ class NewPost:
 
 
 class _Draft(Subjects):
-    """The one post as a caption, a picture, a pair and a post; its past is seen through some encoders."""
+    """The post as captions, a picture, pairs and posts; its past is seen through some encoders.
 
-    def __init__(self, post: NewPost, encoders: Encoders, networks: Networks) -> None:
+    Args:
+        post: what is asked about.
+        rows: 1 where only the picture counts, else one for each title.
+        encoders: networks whose vectors count.
+        networks: those that are loaded.
+    """
+
+    def __init__(self, post: NewPost, rows: int, encoders: Encoders, networks: Networks) -> None:
         super().__init__(networks)
         self._post = post
+        self._rows = rows
         self._encoders = encoders
 
     def __len__(self) -> int:
-        return 1
+        return self._rows
 
     @property
     def captions(self) -> Sequence[str]:
-        return [self._post.caption[:LONGEST_CAPTION]]
+        return [caption[:LONGEST_CAPTION] for caption in self._post.captions]
 
     def pictures(self, draft_edge: int | None = None) -> Sequence[Image]:  # noqa: ARG002
-        return [self._image]
+        return [self._image] * self._rows
 
     @property
     def sizes(self) -> Sequence[tuple[int, int]]:
-        return [self._image.size]
+        return [self._image.size] * self._rows
 
     @property
     def _image(self) -> Image:
@@ -149,10 +167,11 @@ class _Draft(Subjects):
         if content == "caption":
             text = self.networks.text_encoder(encoder)
             return self.networks.kept(("vector", content, encoder), lambda: text.encode(self.captions))
-        return self._outputs(encoder)[0]
+        return self._outputs(encoder)[0].repeat(self._rows, axis=0)
 
     def probabilities(self, encoder: str) -> Floats | None:
-        return self._outputs(encoder)[1]
+        found = self._outputs(encoder)[1]
+        return None if found is None else found.repeat(self._rows, axis=0)
 
     def _outputs(self, encoder: str) -> tuple[Floats, Floats | None]:
         def asked() -> tuple[Floats, Floats | None]:
@@ -168,11 +187,12 @@ class _Draft(Subjects):
     @property
     def facts(self) -> PostFacts:
         """A picture of one's own without a flair: what people who ask do not say otherwise."""
-        return PostFacts(["image"], [1], [None], [False], [None], [False], [False])
+        n = self._rows
+        return PostFacts(["image"] * n, [1] * n, [None] * n, [False] * n, [None] * n, [False] * n, [False] * n)
 
     @cached_property
     def timeline(self) -> Timeline:
-        """The posts of the past and, as the last one and the only one that is wanted, the draft."""
+        """The posts of the past and, as the last ones and the only ones that are wanted, the draft with each title."""
         post, encoders = self._post, self._encoders
         vectors = bool(encoders.image or encoders.caption)
         past = read_timeline(post.warehouse, post.subreddit, encoders, post.matured_after, vectors=vectors)
@@ -180,30 +200,31 @@ class _Draft(Subjects):
             past,
             everybody=self._after(past.everybody),
             here=self._after(past.here),
-            due=np.arange(len(past.here) + 1) == len(past.here),
-            subscribers=np.append(past.subscribers, np.nan),
-            subscribers_seen_at=np.append(past.subscribers_seen_at, np.datetime64("NaT")),
+            due=np.arange(len(past.here) + self._rows) >= len(past.here),
+            subscribers=np.append(past.subscribers, np.full(self._rows, np.nan)),
+            subscribers_seen_at=np.append(past.subscribers_seen_at, np.full(self._rows, np.datetime64("NaT", "s"))),
             image_vectors=self._appended("picture", past.image_vectors, encoders.image, self._post.image is not None),
             caption_vectors=self._appended("caption", past.caption_vectors, encoders.caption, True),
         )
 
     def _after(self, past: History) -> History:
-        post = self._post
+        post, n = self._post, self._rows
         matured_at = (post.created_at + np.timedelta64(post.matured_after)).astype("datetime64[s]")
         return History(
-            post_ids=[*past.post_ids, NEW],
-            subreddits=[*past.subreddits, post.subreddit],
-            authors=[*past.authors, post.author],
-            captions=[*past.captions, post.caption[:LONGEST_CAPTION]],
-            groups=[*past.groups, self._post.group],
+            post_ids=[*past.post_ids, *post.post_ids],
+            subreddits=[*past.subreddits, *[post.subreddit] * n],
+            authors=[*past.authors, *[post.author] * n],
+            captions=[*past.captions, *self.captions],
+            groups=[*past.groups, *[post.group] * n],
             created_at=np.concatenate([past.created_at, post.created_at]),
             matured_at=np.concatenate([past.matured_at, matured_at]),
-            log_score=np.append(past.log_score, np.nan),
+            log_score=np.append(past.log_score, np.full(n, np.nan)),
         )
 
     def _appended(self, content: Content, past: Floats, encoder: str, there: bool) -> Floats:
-        """The vectors of the past, and that of the draft; NaN without one."""
+        """The vectors of the past, and those of the draft; NaN without one."""
+        shape = self._rows, past.shape[1]
         if not past.shape[1]:
-            return np.empty((len(past) + 1, 0), dtype=np.float32)
-        own = self.vectors(content, encoder) if there else np.full((1, past.shape[1]), np.nan, dtype=np.float32)
+            return np.empty((len(past) + self._rows, 0), dtype=np.float32)
+        own = self.vectors(content, encoder) if there else np.full(shape, np.nan, dtype=np.float32)
         return np.vstack([past, own]).astype(np.float32)

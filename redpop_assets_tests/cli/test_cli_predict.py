@@ -18,6 +18,8 @@ def test_predict_before_anything_was_trained(redpop):
 def test_predict_refuses_what_is_no_picture_and_no_title(redpop):
     assert "no picture nowhere.jpg" in redpop("predict", "-r", "pics", "-t", "x", "-i", "nowhere.jpg").output
     assert "title is empty" in redpop("predict", "-r", "pics", "-t", "  ").output
+    assert "title is empty" in redpop("predict", "-r", "pics", "-t", "fine", "-t", "\u200b").output
+    assert "301 characters; Reddit takes 300" in redpop("predict", "-r", "pics", "-t", "x", "-t", "y" * 301).output
     answer = redpop("predict", "-r", "pics", "-t", "x", "--at", "tomorrow")
     assert answer.code == 1
     assert "'tomorrow' is no time" in answer.output
@@ -77,6 +79,27 @@ class TestOnAPipeline:
         shown = here(pipeline.deployment, *asked).output
         assert f"{first['expected_score']:,.0f} points" in shown
         assert "My [bold]cat" in shown
+
+    def test_several_titles_are_compared(self, here, pipeline):
+        asked = ("predict", "-r", "pics", "-t", "My cat", "-t", "A [bold]dog", "-t", "My cat")
+        answer = here(pipeline.deployment, *asked)
+        assert answer.code == 0, answer.output
+        champion = pipeline.deployment.scalar("SELECT predictor FROM marts.champions WHERE subreddit = 'pics'")
+        assert "r/pics: 3 titles for one post" in answer.output
+        assert f"{champion}, the champion" in answer.output
+        assert "A [bold]dog" in answer.output
+        found = json.loads(here(pipeline.deployment, *asked, "--json", "-p", "all").lines)
+        assert {one["predictor"] for one in found["comparisons"]} == set(PREDICTORS)
+        for one in found["comparisons"]:
+            assert len(one["titles"]) == 3
+            scores = [title["expected_log_score"] for title in one["titles"]]
+            assert scores == sorted(scores, reverse=True)
+            assert one["looks_at_titles"] == (one["predictor"] != "subreddit_median")
+        blind = here(pipeline.deployment, *asked, "-p", "subreddit_median").output
+        assert "does not look at titles" in blind
+        wrong = here(pipeline.deployment, *asked, "-p", "oracle")
+        assert wrong.code == 1
+        assert "oracle: not trained for r/pics" in wrong.output
 
     def test_predict_for_a_community_without_predictors(self, here, pipeline):
         answer = here(pipeline.deployment, "predict", "-r", "aww", "-t", "My cat")

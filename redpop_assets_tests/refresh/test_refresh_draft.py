@@ -71,9 +71,10 @@ def new_post(
     image=None,
     author=None,
     at=datetime(2026, 6, 1, 18, tzinfo=UTC),
+    captions=(),
 ):
     options = {"posted_at": at, "author": author, "matured_after": WEEK, "device": "cpu", "judges": nobody()}
-    return NewPost(warehouse, subreddit, caption, image, **options)
+    return NewPost(warehouse, subreddit, captions or (caption,), image, **options)
 
 
 def ask(warehouse, models, *place, **post):
@@ -174,7 +175,7 @@ def test_the_past_of_a_known_author_counts_and_only_what_was_mature(ready):
     earlier = [row for row, created in enumerate(here.created_at) if created < moment]
     created = np.append(here.created_at[earlier], moment)
     expected = author_features(
-        [*(here.post_ids[row] for row in earlier), "new"],
+        [*(here.post_ids[row] for row in earlier), "new:0"],
         [*(here.authors[row] for row in earlier), "author5"],
         created,
         created + np.timedelta64(7, "D"),
@@ -250,3 +251,32 @@ def test_a_predictor_of_pictures_answers_with_and_without_one(empty_warehouse, f
     assert not without.used_image
     assert np.isfinite([with_picture.expected_log_score, without.expected_log_score]).all()
     assert with_picture.expected_log_score != without.expected_log_score
+
+
+TITLES = ("A caption", "My cat, finally at home [OC]", "A caption", "猫 😀", "word " * 60)
+
+
+def test_each_of_several_titles_has_the_blocks_it_has_alone(seen, ready):
+    """Titles of one draft do not see each other, whatever a family looks at."""
+    picture = Image.radial_gradient("L").convert("RGB").resize((120, 90))
+    how = {"image": picture, "author": "author5", "at": datetime(2026, 3, 1, 18, tzinfo=UTC)}
+    together = new_post(ready, captions=TITLES, **how)
+    alone = [new_post(ready, caption=title, **how) for title in TITLES[1:4]]
+    there = 0
+    for name in BLOCKS:
+        block = together.block(name, seen)
+        if block is None:
+            assert alone[0].block(name, seen) is None
+            continue
+        there += 1
+        assert block.values.shape[0] == len(TITLES)
+        for row, post in enumerate(alone, start=1):
+            one = post.block(name, seen)
+            assert (one.columns, one.present[0]) == (block.columns, block.present[row])
+            np.testing.assert_allclose(block.values[row], one.values[0], rtol=1e-4, atol=1e-5, err_msg=name)
+    assert there >= 10
+
+
+def test_one_title_is_forecast_and_several_are_compared(ready, models):
+    with pytest.raises(ValueError, match="compare_titles"):
+        forecast(ready, models, new_post(ready, captions=("a", "b")))

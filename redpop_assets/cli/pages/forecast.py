@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 from rich.box import SIMPLE_HEAD
@@ -28,18 +29,13 @@ def print_forecasts(
         console: where to.
     """
     first = forecasts[0]
-    speaker = (
-        f"{first.predictor}, the champion of r/{subreddit} since {first.champion_since:%Y-%m-%d}"
-        if first.champion_since
-        else f"{first.predictor}, which ranked unseen posts best; a champion is named by `redpop materialize`"
-    )
     lines = [
         f"[bold]r/{quoted(subreddit)}: {quoted(title)}[/]",
-        f"  Expected   {_points(first.expected_score)} points after {_age(label_age_days)}",
+        f"  Expected   {points(first.expected_score)} points after {_age(label_age_days)}",
         f"  Range      {_range(first)}",
         f"  Standing   {standing(first.percentile)}: {100 * first.percentile:.0f} % of the posts there score less",
         f"  Seen       {_seen(first)}",
-        f"  Says       {escape(speaker)}{_skill(first)}",
+        f"  Says       {speaker(first, subreddit)}",
     ]
     console.print("\n".join(lines), soft_wrap=True, highlight=False)
     grid = Grid(box=SIMPLE_HEAD, pad_edge=False, padding=(0, 1))
@@ -49,8 +45,8 @@ def print_forecasts(
         bounds = row.intervals[SHOWN_LEVEL]
         grid.add_row(
             row.predictor,
-            _points(row.expected_score),
-            "–" if bounds is None else " to ".join(map(_points, bounds)),
+            points(row.expected_score),
+            "–" if bounds is None else " to ".join(map(points, bounds)),
             f"{100 * row.percentile:.0f} %",
             _seen(row),
             "–" if row.test_spearman is None else f"{row.test_spearman:.2f}",
@@ -66,23 +62,34 @@ def print_forecasts(
 
 def as_json(forecasts: Sequence[Forecast], subreddit: str, label_age_days: float) -> str:
     """Forecasts for programs: one JSON object, scores in points, intervals by level in percent."""
-    found = [
-        {
-            "predictor": one.predictor,
-            "champion": one.champion_since is not None,
-            "expected_score": one.expected_score,
-            "expected_log_score": one.expected_log_score,
-            "percentile": one.percentile,
-            "intervals": {str(level): bounds and list(bounds) for level, bounds in one.intervals.items()},
-            "used_image": one.used_image,
-            "used_caption": one.used_caption,
-            "test_spearman": one.test_spearman,
-            "test_mae": one.test_mae,
-        }
-        for one in forecasts
-    ]
-    document = {"subreddit": subreddit, "label_age_days": label_age_days, "forecasts": found}
+    document = {"subreddit": subreddit, "label_age_days": label_age_days, "forecasts": list(map(as_dict, forecasts))}
     return json.dumps(document, indent=1)
+
+
+def as_dict(one: Forecast) -> dict[str, Any]:
+    """A forecast as programs get it."""
+    return {
+        "predictor": one.predictor,
+        "champion": one.champion_since is not None,
+        "expected_score": one.expected_score,
+        "expected_log_score": one.expected_log_score,
+        "percentile": one.percentile,
+        "intervals": {str(level): bounds and list(bounds) for level, bounds in one.intervals.items()},
+        "used_image": one.used_image,
+        "used_caption": one.used_caption,
+        "test_spearman": one.test_spearman,
+        "test_mae": one.test_mae,
+    }
+
+
+def speaker(one: Forecast, subreddit: str) -> str:
+    """Who says it, for how long it has spoken for the community, and how far off it was before; with rich's markup."""
+    who = (
+        f"{one.predictor}, the champion of r/{subreddit} since {one.champion_since:%Y-%m-%d}"
+        if one.champion_since
+        else f"{one.predictor}, which ranked unseen posts best; a champion is named by `redpop materialize`"
+    )
+    return f"{escape(who)}{_skill(one)}"
 
 
 def standing(percentile: float) -> str:
@@ -101,7 +108,7 @@ def _range(one: Forecast) -> str:
     bounds = one.intervals[SHOWN_LEVEL]
     if bounds is None:
         return "unknown: too few posts were held out to tell (9 are needed)"
-    return f"{' to '.join(map(_points, bounds))} points, for {SHOWN_LEVEL} of 100 posts like this one"
+    return f"{' to '.join(map(points, bounds))} points, for {SHOWN_LEVEL} of 100 posts like this one"
 
 
 def _seen(one: Forecast) -> str:
@@ -116,6 +123,6 @@ def _skill(one: Forecast) -> str:
     return f"; on posts it had not seen it was off by a factor of {np.exp(one.test_mae):.1f}"
 
 
-def _points(score: float) -> str:
+def points(score: float) -> str:
     """Whole points; Reddit shows no post below 0."""
     return f"{max(score, 0.0):,.0f}"
