@@ -1,0 +1,143 @@
+"""Dagster's run history in SQLite, over connections that are kept.
+
+Dagster's own storages make an engine and open a connection for every access: each statement is compiled anew, each
+closing is the last one of its file and so a checkpoint, each commit waits for the disk. A run that finds nothing to do
+records some 500 events in 2,000 accesses, and three quarters of what it costs are these. The files are the same ones,
+in the same places; whoever opens them with Dagster's storages finds what is written here, and the other way round.
+"""
+
+from collections import OrderedDict
+from collections.abc import Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager
+from pathlib import Path
+from threading import Lock
+from typing import Any, Final, Self
+
+from dagster._core.storage.event_log import SqliteEventLogStorage
+from dagster._core.storage.runs import SqliteRunStorage
+from dagster._serdes import ConfigurableClassData
+from sqlalchemy import Connection, Engine, create_engine, event, inspect
+from sqlalchemy.pool import QueuePool
+
+_BUSY_SECONDS: Final = 30.0
+_MOST_FILES: Final = 16
+_INDEX: Final = "index"
+
+
+class Connections:
+    """Connections to SQLite files, some of which stay open between two uses; for any number of threads.
+
+    Of a file that was not used for long, none is kept: each run has a file of its own.
+
+    Args:
+        most_files: of how many files connections are kept.
+    """
+
+    def __init__(self, most_files: int = _MOST_FILES) -> None:
+        self._most_files = most_files
+        self._engines: OrderedDict[str, Engine] = OrderedDict()
+        self._lock = Lock()
+
+    @contextmanager
+    def transaction(self, url: str) -> Iterator[Connection]:
+        """A connection to a database, in a transaction that is committed at the end."""
+        with self._engine(url).connect() as connection, connection.begin():
+            yield connection
+
+    def close(self) -> None:
+        """Close what nobody uses at the moment; the rest is closed when it is given back."""
+        with self._lock:
+            engines = list(self._engines.values())
+            self._engines.clear()
+        for engine in engines:
+            engine.dispose()
+
+    def _engine(self, url: str) -> Engine:
+        with self._lock:
+            engine = self._engines.get(url)
+            if engine is None:
+                engine = self._engines[url] = create_engine(
+                    url, poolclass=QueuePool, pool_size=2, max_overflow=-1, connect_args={"timeout": _BUSY_SECONDS}
+                )
+                event.listen(engine, "connect", _trust_the_log)
+            self._engines.move_to_end(url)
+            unused = [self._engines.popitem(last=False)[1] for _ in range(len(self._engines) - self._most_files)]
+        for old in unused:
+            old.dispose()
+        return engine
+
+
+def _trust_the_log(connection: Any, _: Any) -> None:
+    """Let a commit return before the disk has it: a killed process loses nothing, a power cut the last events.
+
+    With a write-ahead log, which these files have, the database stays whole either way (SQLite, "PRAGMA synchronous").
+    """
+    connection.execute("PRAGMA synchronous = NORMAL")
+
+
+class EventLog(SqliteEventLogStorage):
+    """The events of runs, a file for each run, and an index of those about assets."""
+
+    def __init__(self, base_dir: str, inst_data: ConfigurableClassData | None = None) -> None:
+        self._connections = Connections()
+        self._made: set[str] = set()
+        self._tables: set[str] = set()
+        super().__init__(base_dir, inst_data)
+
+    @classmethod
+    def from_config_value(cls, inst_data: ConfigurableClassData | None, config_value: Mapping[str, Any]) -> Self:
+        """As Dagster makes it from `dagster.yaml`."""
+        return cls(inst_data=inst_data, **config_value)
+
+    def run_connection(self, run_id: str | None = None) -> AbstractContextManager[Connection]:
+        """A transaction on the file of a run, which is made where there is none."""
+        assert run_id is not None
+        if run_id not in self._made or not Path(self.path_for_shard(run_id)).exists():
+            with super().run_connection(run_id):
+                self._made.add(run_id)
+        return self._connections.transaction(self.conn_string_for_shard(run_id))
+
+    def index_connection(self) -> AbstractContextManager[Connection]:
+        """A transaction on the index."""
+        return self.run_connection(_INDEX)
+
+    def has_table(self, table_name: str) -> bool:
+        """Whether the index has a table; none ever goes."""
+        if table_name not in self._tables:
+            with self.index_connection() as connection:
+                self._tables.update(inspect(connection).get_table_names())
+        return table_name in self._tables
+
+    def wipe(self) -> None:
+        """Remove everything."""
+        self._connections.close()
+        self._made.clear()
+        super().wipe()
+
+    def dispose(self) -> None:
+        """Close what is open."""
+        self._connections.close()
+        super().dispose()
+
+
+class Runs(SqliteRunStorage):
+    """The runs, and what tags they have."""
+
+    def __init__(self, conn_string: str, inst_data: ConfigurableClassData | None = None) -> None:
+        self._connections = Connections()
+        super().__init__(conn_string, inst_data)
+
+    @classmethod
+    def from_config_value(cls, inst_data: ConfigurableClassData | None, config_value: Mapping[str, Any]) -> Self:
+        """As Dagster makes it from `dagster.yaml`."""
+        return cls.from_local(inst_data=inst_data, **config_value)
+
+    @contextmanager
+    def connect(self) -> Iterator[Connection]:
+        """A transaction on the file of runs."""
+        with self._connections.transaction(self._conn_string) as connection:
+            yield connection
+
+    def dispose(self) -> None:
+        """Close what is open."""
+        self._connections.close()

@@ -1,0 +1,157 @@
+"""The run history over kept connections: the same files as Dagster's own storages, for threads, processes and homes."""
+
+import subprocess
+import sys
+import threading
+from contextlib import suppress
+from pathlib import Path
+
+import dagster as dg
+import pytest
+
+from redpop_assets.run_history import Connections
+
+OF_DAGSTER = "storage: {{sqlite: {{base_dir: {folder}}}}}\ntelemetry: {{enabled: false}}\n"
+OURS = """\
+run_storage: {{module: redpop_assets.run_history, class: Runs, config: {{base_dir: {folder}/history}}}}
+event_log_storage: {{module: redpop_assets.run_history, class: EventLog, config: {{base_dir: {folder}/history/runs}}}}
+schedule_storage:
+  module: dagster._core.storage.schedules
+  class: SqliteScheduleStorage
+  config: {{base_dir: {folder}/schedules}}
+telemetry: {{enabled: false}}
+"""
+
+
+@dg.asset(check_specs=[dg.AssetCheckSpec("holds", asset="table")])
+def table() -> dg.MaterializeResult:
+    return dg.MaterializeResult(metadata={"rows": 3}, check_results=[dg.AssetCheckResult(passed=True)])
+
+
+@pytest.fixture
+def opened(tmp_path):
+    """Opens an instance of a folder, by Dagster's storages or by ours."""
+
+    def open_(config=OURS, folder=tmp_path / "history of runs"):
+        folder.mkdir(exist_ok=True)
+        (folder / "dagster.yaml").write_text(config.format(folder=folder), encoding="utf-8")
+        return dg.DagsterInstance.from_config(str(folder))
+
+    return open_
+
+
+def materialized(instance):
+    """Run the asset and return what the instance then knows of it."""
+    assert dg.materialize([table], instance=instance).success
+    return known(instance)
+
+
+def known(instance):
+    runs = instance.get_runs()
+    event = instance.get_latest_materialization_event(table.key)
+    return {
+        "runs": [(run.run_id, run.status) for run in runs],
+        "events": {run.run_id: [entry.message for entry in instance.all_logs(run.run_id)] for run in runs},
+        "latest": (event.run_id, event.asset_materialization.metadata["rows"].value),
+        "checks": [
+            record.status
+            for record in instance.event_log_storage.get_asset_check_execution_history(
+                dg.AssetCheckKey(table.key, "holds"), limit=10
+            )
+        ],
+    }
+
+
+@pytest.mark.parametrize("configs", [(OF_DAGSTER, OURS), (OURS, OF_DAGSTER)], ids=["upgraded", "taken back"])
+def test_what_one_writes_the_other_reads_and_goes_on_with(opened, configs):
+    first, second = configs
+    with opened(first) as instance:
+        before = materialized(instance)
+    with opened(second) as instance:
+        assert known(instance) == before
+        after = materialized(instance)
+    assert len(after["runs"]) == 2
+    with opened(first) as instance:
+        assert known(instance) == after
+
+
+def test_both_at_once(opened):
+    """The UI may still be of the version before while a command is of this one."""
+    with opened(OF_DAGSTER) as theirs, opened(OURS) as ours:
+        assert materialized(ours) == known(theirs)
+        assert materialized(theirs) == known(ours)
+
+
+RUN = """
+import sys, dagster as dg
+from redpop_assets_tests.test_run_history import table
+with dg.DagsterInstance.from_config(sys.argv[1]) as instance:
+    sys.exit(not dg.materialize([table], instance=instance).success)
+"""
+
+
+def test_threads_and_processes_lose_nothing_to_one_another(opened):
+    with opened() as instance:
+        others = [
+            subprocess.Popen(
+                [sys.executable, "-c", RUN, instance.root_directory],
+                env={"PYTHONPATH": ":".join(sys.path)},
+                stderr=subprocess.DEVNULL,
+            )
+            for _ in range(2)
+        ]
+        threads = [threading.Thread(target=materialized, args=(instance,)) for _ in range(4)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        assert [other.wait(120) for other in others] == [0, 0]
+        found = known(instance)
+    assert {status for _, status in found["runs"]} == {dg.DagsterRunStatus.SUCCESS}
+    assert len(found["runs"]) == 6
+    assert len(found["checks"]) == 6
+    assert len({len(events) for events in found["events"].values()}) == 1
+
+
+@dg.job
+def nothing():
+    pass
+
+
+def open_files(folder):
+    links = Path("/proc/self/fd").iterdir()
+    return [link for link in links if link.exists() and str(folder.resolve()) in str(link.resolve())]
+
+
+def test_of_many_runs_few_files_stay_open_and_none_in_the_end(opened, tmp_path):
+    with opened() as instance:
+        for _ in range(20):
+            instance.report_engine_event("said", instance.create_run_for_job(nothing))
+        assert len(instance.get_runs()) == 20
+        assert 0 < len(open_files(tmp_path)) < 20 * 3
+    assert open_files(tmp_path) == []
+
+
+def test_a_history_that_was_wiped_begins_anew(opened):
+    with opened() as instance:
+        before = materialized(instance)
+        instance.wipe()
+        assert instance.get_runs() == []
+        after = materialized(instance)
+        assert len(after["runs"]) == len(before["runs"]) == 1
+        instance.delete_run(after["runs"][0][0])
+        assert instance.get_runs() == []
+
+
+def test_a_transaction_that_fails_leaves_nothing(tmp_path):
+    url = f"sqlite:///{tmp_path}/a.db"
+    connections = Connections()
+    with connections.transaction(url) as connection:
+        connection.exec_driver_sql("CREATE TABLE t (x)")
+
+    with suppress(ZeroDivisionError), connections.transaction(url) as connection:
+        connection.exec_driver_sql("INSERT INTO t VALUES (1)")
+        1 / 0  # noqa: B018
+    with connections.transaction(url) as connection:
+        assert connection.exec_driver_sql("SELECT count(*) FROM t").scalar() == 0
+    connections.close()
