@@ -8,23 +8,14 @@ import json
 import os
 import re
 import socket
-import threading
-from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
-from functools import cache, partial
+from contextlib import AbstractContextManager, nullcontext
 from importlib import resources
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
 
 import dagster as dg
 
+from redpop_assets.run_history import EventLog
 from redpop_assets.settings import Settings
-
-if TYPE_CHECKING:
-    from sqlalchemy import Connection
-
-_EVENTS_OF_A_TRANSACTION: Final = 500
-_BUSY_SECONDS: Final = 60
 
 _OF_COMMANDS = "commands.yaml"
 _CAPTURE = re.compile(r"^compute_logs:\n(?: .*\n)+", re.MULTILINE)
@@ -85,71 +76,10 @@ def end_dead_runs(instance: dg.DagsterInstance) -> None:
             instance.event_log_storage.free_concurrency_slots_for_run(run.run_id)
 
 
-@contextmanager
-def events_at_once(instance: dg.DagsterInstance) -> Iterator[None]:
-    """Store what this thread reports inside in transactions of many events, where the history is in SQLite.
-
-    Dagster opens both files of the history for each event and waits for the disk, some hundredths of a second: minutes
-    for the thousands of events of an import of many communities. Other processes can write after each transaction.
-    """
-    from dagster._core.storage.event_log import SqliteEventLogStorage
-
+def events_at_once(instance: dg.DagsterInstance) -> AbstractContextManager[None]:
+    """Where this thread may report thousands of events in little time; see `EventLog.at_once`."""
     storage = instance.event_log_storage
-    if not isinstance(storage, SqliteEventLogStorage):
-        yield
-        return
-    with ExitStack() as stack:
-        shards: dict[str, _Shard] = {}
-        own_thread = threading.get_ident()
-        by_dagster = storage.run_connection
-
-        def connection(shard: str | None = None) -> Any:
-            if threading.get_ident() != own_thread or shard is None:
-                return by_dagster(shard)
-            if shard not in shards:
-                with by_dagster(shard):
-                    pass  # which makes the file where there is none
-                shards[shard] = stack.enter_context(_Shard(storage.conn_string_for_shard(shard)))
-            return shards[shard].connection()
-
-        replaced = {
-            "run_connection": connection,
-            "index_connection": partial(connection, "index"),
-            "has_table": cache(storage.has_table),
-        }
-        for name, method in replaced.items():
-            setattr(storage, name, method)
-            stack.callback(delattr, storage, name)
-        yield
-
-
-class _Shard:
-    """A file of the history that stays open, and commits after many uses."""
-
-    def __init__(self, address: str) -> None:
-        from sqlalchemy import NullPool, create_engine
-
-        self._engine = create_engine(address, poolclass=NullPool, connect_args={"timeout": _BUSY_SECONDS})
-        self._uses = 0
-
-    @contextmanager
-    def connection(self) -> Iterator["Connection"]:
-        """The open connection, inside a transaction."""
-        if not self._connection.in_transaction():
-            self._connection.begin()
-        yield self._connection
-        self._uses += 1
-        if self._uses % _EVENTS_OF_A_TRANSACTION == 0:
-            self._connection.commit()
-
-    def __enter__(self) -> "_Shard":
-        self._connection = self._engine.connect()
-        return self
-
-    def __exit__(self, *exception: object) -> None:
-        self._connection.commit()  # events are reported once they happened, whatever happens next
-        self._connection.close()
-        self._engine.dispose()
+    return storage.at_once() if isinstance(storage, EventLog) else nullcontext()
 
 
 def _is_running(pid: int) -> bool:

@@ -10,7 +10,7 @@ from collections import OrderedDict
 from collections.abc import Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
-from threading import Lock
+from threading import Lock, local
 from typing import Any, Final, Self
 
 from dagster._core.storage.event_log import SqliteEventLogStorage
@@ -22,6 +22,7 @@ from sqlalchemy.pool import QueuePool
 _BUSY_SECONDS: Final = 30.0
 _MOST_FILES: Final = 16
 _INDEX: Final = "index"
+_USES_OF_A_TRANSACTION: Final = 500
 
 
 class Connections:
@@ -43,6 +44,10 @@ class Connections:
         """A connection to a database, in a transaction that is committed at the end."""
         with self._engine(url).connect() as connection, connection.begin():
             yield connection
+
+    def open(self, url: str) -> Connection:
+        """A connection to a database that is the caller's to close, which gives it back."""
+        return self._engine(url).connect()
 
     def close(self) -> None:
         """Close what nobody uses at the moment; the rest is closed when it is given back."""
@@ -67,6 +72,43 @@ class Connections:
         return engine
 
 
+class _Together:
+    """Transactions that are not committed by each use but after many, a connection for each file."""
+
+    def __init__(self, connections: Connections) -> None:
+        self._connections = connections
+        self._open: dict[str, Connection] = {}
+        self._uses = 0
+
+    @contextmanager
+    def use(self, url: str) -> Iterator[Connection]:
+        """The connection to a database, in a transaction."""
+        if url not in self._open:
+            self._open[url] = self._connections.open(url)
+        connection = self._open[url]
+        if not connection.in_transaction():
+            connection.begin()
+        yield connection
+        self._uses += 1
+        if self._uses % _USES_OF_A_TRANSACTION == 0:
+            self._commit()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        try:
+            self._commit()
+        finally:
+            for connection in self._open.values():
+                connection.close()
+
+    def _commit(self) -> None:
+        for connection in self._open.values():
+            if connection.in_transaction():
+                connection.commit()
+
+
 def _trust_the_log(connection: Any, _: Any) -> None:
     """Let a commit return before the disk has it: a killed process loses nothing, a power cut the last events.
 
@@ -82,6 +124,7 @@ class EventLog(SqliteEventLogStorage):
         self._connections = Connections()
         self._made: set[str] = set()
         self._tables: set[str] = set()
+        self._thread = local()
         super().__init__(base_dir, inst_data)
 
     @classmethod
@@ -95,11 +138,25 @@ class EventLog(SqliteEventLogStorage):
         if run_id not in self._made or not Path(self.path_for_shard(run_id)).exists():
             with super().run_connection(run_id):
                 self._made.add(run_id)
-        return self._connections.transaction(self.conn_string_for_shard(run_id))
+        url = self.conn_string_for_shard(run_id)
+        together: _Together | None = getattr(self._thread, "together", None)
+        return self._connections.transaction(url) if together is None else together.use(url)
 
     def index_connection(self) -> AbstractContextManager[Connection]:
         """A transaction on the index."""
         return self.run_connection(_INDEX)
+
+    @contextmanager
+    def at_once(self) -> Iterator[None]:
+        """Store what this thread reports inside in transactions of many events; what was reported stays, come what may.
+
+        Other threads and processes can write after each transaction, and see then what is in it.
+        """
+        with _Together(self._connections) as self._thread.together:
+            try:
+                yield
+            finally:
+                self._thread.together = None
 
     def has_table(self, table_name: str) -> bool:
         """Whether the index has a table; none ever goes."""

@@ -155,3 +155,17 @@ def test_a_transaction_that_fails_leaves_nothing(tmp_path):
     with connections.transaction(url) as connection:
         assert connection.exec_driver_sql("SELECT count(*) FROM t").scalar() == 0
     connections.close()
+
+
+def test_many_events_at_once_are_all_there_even_if_something_fails(opened):
+    with opened() as instance, opened(OF_DAGSTER) as theirs:
+        run = instance.create_run_for_job(nothing)
+        with suppress(ZeroDivisionError), instance.event_log_storage.at_once():
+            for number in range(700):
+                instance.report_runless_asset_event(dg.AssetMaterialization("many", partition=str(number)))
+            instance.report_engine_event("said", run)
+            assert 0 < len(theirs.get_materialized_partitions(dg.AssetKey("many"))) < 700  # some are committed
+            1 / 0  # noqa: B018
+        instance.report_engine_event("said again", run)
+        assert len(theirs.get_materialized_partitions(dg.AssetKey("many"))) == 700
+        assert [entry.message for entry in theirs.all_logs(run.run_id)] == ["said", "said again"]

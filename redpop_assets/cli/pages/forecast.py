@@ -31,7 +31,7 @@ def print_forecasts(
     first = forecasts[0]
     lines = [
         f"[bold]r/{quoted(subreddit)}: {quoted(title)}[/]",
-        f"  Expected   {points(first.expected_score)} points after {_age(label_age_days)}",
+        f"  Expected   {points(first.expected_score)} points after {age(label_age_days)}",
         f"  Range      {_range(first)}",
         f"  Standing   {standing(first.percentile)}: {100 * first.percentile:.0f} % of the posts there score less",
         f"  Seen       {_seen(first)}",
@@ -99,7 +99,7 @@ def standing(percentile: float) -> str:
     return next(text for least, text in words.items() if percentile >= least)
 
 
-def _age(days: float) -> str:
+def age(days: float) -> str:
     """An age in days, or in hours where it is of less than two days."""
     return f"{days:g} days" if days >= 2 else f"{24 * days:g} hours"
 

@@ -9,7 +9,7 @@ from rich.console import Console
 from rich.table import Table as Grid
 
 from redpop_assets.cli.console import quoted
-from redpop_assets.cli.pages.forecast import SHOWN_LEVEL, as_dict, points, speaker
+from redpop_assets.cli.pages.forecast import SHOWN_LEVEL, age, as_dict, points, speaker
 from redpop_assets.refresh.titles import SURE_LEVEL, Comparison, Difference, TitleForecast
 
 WORSE, NOT_APART = "worse", "cannot be told apart"
@@ -31,7 +31,7 @@ def print_comparisons(
         who = speaker(first, subreddit) if comparison is comparisons[0] else comparison.predictor
         lines = [
             f"[bold]r/{quoted(subreddit)}: {len(comparison.titles)} titles for one post[/]",
-            f"  Expected   points after {label_age_days:g} days",
+            f"  Expected   points after {age(label_age_days)}",
             f"  Says       {who}",
             f"  Verdict    {verdict(comparison)}",
         ]
