@@ -19,7 +19,7 @@ SELECT 'raw', 'imports', count(*), max(updated_at) FROM raw.imports
 UNION ALL
 SELECT 'raw', 'communities', count(*), max(read_at) FROM raw.communities
 UNION ALL
-SELECT 'raw', 'community_sizes', count(*), max(day)::TIMESTAMP FROM raw.community_sizes
+SELECT 'raw', 'community_sizes', count(*), max(day) FROM raw.community_sizes
 UNION ALL
 SELECT 'core', 'posts', count(*), max(created_at) FROM core.posts
 UNION ALL
