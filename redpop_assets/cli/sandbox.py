@@ -34,17 +34,20 @@ def sandbox(
         ),
     ] = None,
     budget: Annotated[int, typer.Option(help="API calls in ten minutes.", min=1)] = 996,
-    chaos: Annotated[bool, typer.Option("--chaos", help="Switch on everything that goes wrong at Reddit.")] = False,
+    chaos: Annotated[
+        bool, typer.Option("--chaos", help="Switch on everything that goes wrong at Reddit and its archive.")
+    ] = False,
     situations: Annotated[
         list[str] | None,
         typer.Option("--with", help="Switch on one situation, such as rate-limits; may be repeated."),
     ] = None,
 ) -> None:
-    """Serve until Ctrl-C. Reach it with REDPOP_REDDIT_URL, REDPOP_OAUTH_URL and REDPOP_SOURCE."""
+    """Serve until Ctrl-C: Reddit, its pictures, and an archive of it that needs no key. It says how to reach each."""
     from redpop_assets.settings import load_settings
 
     if context.invoked_subcommand is not None:
         return
+    from redpop_assets.sandbox.arctic_shift import PATH as ARCHIVE_PATH
     from redpop_assets.sandbox.chaos import Chaos
     from redpop_assets.sandbox.clock import Clock
     from redpop_assets.sandbox.server import serve
@@ -66,6 +69,9 @@ def sandbox(
             f"Use it: REDPOP_SOURCE=sandbox REDPOP_REDDIT_URL={url} REDPOP_OAUTH_URL={url} "
             f"REDPOP_IMAGE_HOSTS_ALLOWED={url.removeprefix('http://')} REDDIT_CLIENT_ID=sandbox "
             f"REDDIT_CLIENT_SECRET=sandbox REDDIT_USER_AGENT='linux:redpop:0.1 (by /u/sandbox)'\n"
+            f"The same posts as Arctic Shift archives them: REDPOP_SOURCE=arctic_shift:sandbox "
+            f"REDPOP_ARCTIC_SHIFT_URL={url}{ARCHIVE_PATH} and the image hosts as above. How that archive behaves: "
+            f"{url}/sandbox/arctic_shift\n"
             f"Let time pass: `redpop sandbox advance 8d --port {port}`. "
             f"What goes wrong: `redpop sandbox chaos --port {port}`. Ctrl-C stops."
         )

@@ -9,7 +9,7 @@ import logging
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
-from typing import Any, Final
+from typing import Any, Final, TypeGuard
 
 import pyarrow as pa
 
@@ -136,7 +136,7 @@ def _priority(rule: Mapping[str, Any]) -> float:
     return float(priority) if isinstance(priority, int | float) and priority == priority else float("inf")
 
 
-def _is_number_of_members(value: Any) -> bool:
+def _is_number_of_members(value: Any) -> TypeGuard[int]:
     return isinstance(value, int) and not isinstance(value, bool) and 0 <= value < _MOST_MEMBERS
 
 

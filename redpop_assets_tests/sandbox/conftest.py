@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass, field
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -81,8 +82,10 @@ def place(tmp_path: Path) -> Iterator[Callable[..., Place]]:
     """Starts a sandbox of a seed and with these situations; `kept=True` keeps its state in the test's folder."""
     with ExitStack() as stack:
 
-        def start(*on: str, posts: int = 200, seed: int = 5, kept: bool = False, **options: Any) -> Place:
-            world = World(seed=seed, posts_per_subreddit=posts)
+        def start(
+            *on: str, posts: int = 200, seed: int = 5, days: int = 60, kept: bool = False, **options: Any
+        ) -> Place:
+            world = World(seed=seed, posts_per_subreddit=posts, history=timedelta(days=days))
             waits = Waits()
             chaos = Chaos(seed, on, monotonic=waits.clock)
             folder = tmp_path / "state" if kept else None
