@@ -102,6 +102,28 @@ def test_scores_of_two_scales_do_not_meet(filled, encoders):
     assert min(row["post_id"] for row in rows) == "pi00020"
 
 
+def test_labels_of_several_sources_or_ages_are_counted(filled, encoders):
+    def after(change):
+        with filled.write() as writer:
+            writer.execute(f"UPDATE core.labels SET {change}")
+        built = build(filled, encoders)
+        return built.mixed, dict(built.labels)
+
+    n = filled.scalar("SELECT count(*) FROM core.labels")
+    assert after("source = 'reddit', age_at_label_hours = 168") == ((), {("reddit", True): n})
+    assert after("source = 'arctic_shift', age_at_label_hours = 36 WHERE post_id < 'pi00020'") == (
+        ("sources",),
+        {("reddit", True): n - 20, ("arctic_shift", True): 20},
+    )
+    assert after("age_at_label_hours = 400 WHERE post_id >= 'pi00020' AND post_id < 'pi00030'") == (
+        ("sources", "ages"),
+        {("reddit", True): n - 30, ("reddit", False): 10, ("arctic_shift", True): 20},
+    )
+    rows = {row["post_id"]: row for row in build(filled, encoders).rows.to_pylist()}
+    assert (rows["pi00003"]["label_source"], rows["pi00003"]["age_at_label_hours"]) == ("arctic_shift", 36)
+    assert after("source = NULL, age_at_label_hours = 168") == ((), {("unknown", True): n})
+
+
 def test_the_columns_tell_when_each_is_known_and_how_many_posts_have_it(filled, encoders):
     columns = {(row["block"], row["column_name"]): row for row in build(filled, encoders).columns.to_pylist()}
     assert {row["known_at"] for row in columns.values()} <= {"before_post", "at_post"}
@@ -122,6 +144,7 @@ def test_the_columns_tell_when_each_is_known_and_how_many_posts_have_it(filled, 
         ("UPDATE core.posts SET author = 'somebody' WHERE post_id = 'pi00001'", True),
         ("UPDATE core.posts SET flair = 'x'", False),
         ("UPDATE core.labels SET percentile = 0.5, observed_at = observed_at + INTERVAL 1 DAY", False),
+        ("UPDATE core.labels SET source = 'arctic_shift', age_at_label_hours = 36", False),
         ("UPDATE features.author_features SET past_posts = 99 WHERE post_id = 'pi00239'", False),
     ],
 )
