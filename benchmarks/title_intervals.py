@@ -96,8 +96,8 @@ def main() -> None:
         measures = [f"{kind} {level}" for kind in ("any", "best") for level in LEVELS]
         measures += ["told apart", "wrongly", "best is better", "width"]
         print(f"{'predictor':20}" + "".join(f"{measure:>16}" for measure in measures))
-        for name, values in found.items():
-            cells = (f"{np.mean(values[measure]):16.3f}" if values[measure] else f"{'-':>16}" for measure in measures)
+        for name, of in found.items():
+            cells = (f"{np.mean(of[measure]):16.3f}" if of[measure] else f"{'-':>16}" for measure in measures)
             print(f"{name:20}" + "".join(cells), flush=True)
 
 

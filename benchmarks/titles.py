@@ -24,6 +24,7 @@ import time
 from collections.abc import Callable
 from itertools import pairwise
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -66,13 +67,12 @@ def pairs_within(contest: npt.NDArray[np.int64], seed: int, each: int = 1_000) -
     """(m, 2) rows of two captions of one contest, so many of each."""
     rng = np.random.default_rng(seed)
     found = [rng.choice(np.flatnonzero(contest == one), (each, 2)) for one in np.unique(contest)]
-    pairs = np.concatenate(found)
-    return pairs[pairs[:, 0] != pairs[:, 1]]
+    pairs: npt.NDArray[np.int64] = np.concatenate(found)
+    apart: npt.NDArray[np.int64] = pairs[pairs[:, 0] != pairs[:, 1]]
+    return apart
 
 
-def ridge(
-    features: npt.NDArray[np.float64] | object, target: Doubles, weights: Doubles, rows: npt.NDArray[np.bool_]
-) -> Doubles:
+def ridge(features: Any, target: Doubles, weights: Doubles, rows: npt.NDArray[np.bool_]) -> Doubles:
     """(n,) predictions by a ridge whose penalty does best on a tenth of what is learnt from."""
     learn = np.flatnonzero(rows)
     later = learn[-len(learn) // 10 :]

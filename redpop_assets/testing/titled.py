@@ -69,7 +69,8 @@ def titled_community(
     score = np.array([np.log1p(post.final_score) for post in posts])
     captions, authors = tuple(post.caption.text for post in posts), tuple(post.author for post in posts)
     ids = tuple(post.id for post in posts)
-    past = author_features(ids, authors, created, created + np.timedelta64(_MATURES), score, captions=captions)
+    matured = (created + np.timedelta64(_MATURES)).astype("datetime64[s]")
+    past = author_features(ids, authors, created, matured, score, captions=captions)
     data = Dataset(
         subreddit,
         ids,

@@ -11,7 +11,7 @@ from redpop_assets.predictors.parts.differences import FEWEST, Differences
 
 
 def simulated(rng, posts, *, slope=1.0, unknown=0.5, author=0.4, noise=0.8, width=24, pairs=30):
-    """Posts whose titles are worth slope * part + what vectors show and what they do not; and pairs of new titles."""
+    """Posts whose titles are worth slope * part, what vectors show and as much that they do not; and new titles."""
     vectors = rng.normal(size=(posts + 2 * pairs, width)) + 0.7
     vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
     parts = 0.6 * rng.normal(size=len(vectors))
