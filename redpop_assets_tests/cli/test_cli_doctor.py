@@ -54,7 +54,8 @@ def test_doctor_of_the_archive_needs_no_key_and_leaves_no_file(redpop, sandbox, 
     assert "UTC; one person's free service" in said
     assert "ok request budget: 1 requests per second of all processes, kept in" in said
     assert "ok labels: readings from 34 hours of age on count, those of the 14 hours after the first of them" in said
-    assert "Reddit:" not in said
+    assert "ok Reddit:" not in said
+    assert "missing Reddit:" not in said
     assert not (tmp_path / "home" / "author.key").exists()
 
 
