@@ -134,7 +134,7 @@ def report_import(settings: Settings, subreddits: Sequence[str], file: str) -> N
     def tell(context: dg.OpExecutionContext) -> None:
         warehouse, images = open_warehouse(settings), open_images(settings)
         for event in import_events(settings, warehouse, images, subreddits, file):
-            context.log_event(event)
+            context.log_event(event)  # type: ignore[arg-type]  # it takes checks as well, whatever its types say
             if isinstance(event, dg.AssetCheckEvaluation) and event.blocking and not event.passed:
                 table = event.asset_key.to_user_string()
                 failed.append(Failure(table, f"check {event.check_name} failed for r/{event.partition}"))

@@ -116,31 +116,40 @@ def import_events(
     """
     done = _forget_what_is_gone(warehouse, images, *subreddits)
     strays = _stray_files(warehouse, images)
+    counts: dict[str, int] = {}
+    digests: dict[str, dict[str, tuple[int, str]]] = {}
+    offences: dict[str, list[tuple[TableCheck, dict[str, int]]]] = {}
+    # Telling Dagster takes longer than reading, and meanwhile others may write.
     with warehouse.read() as reader:
         for table in (*_TABLES, "raw.tombstones"):
-            count = reader.scalar(f"SELECT count(*) FROM {table}")
-            own = (
+            counts[table] = reader.scalar(f"SELECT count(*) FROM {table}")
+            digests[table] = (
                 reader.fingerprints(table, subreddits)
                 if "subreddit" in warehouse.schema[table].column_names
-                else dict.fromkeys(subreddits, (count, reader.fingerprint(table)))
+                else dict.fromkeys(subreddits, (counts[table], reader.fingerprint(table)))
             )
-            said: dict[str, int] = done if table == "raw.tombstones" else {}
-            code_version = versions.FORGETTING if table == "raw.tombstones" else versions.HARVEST
-            for name, (rows, digest) in own.items():
-                yield dg.AssetMaterialization(
-                    asset_key(table),
-                    partition=name,
-                    metadata={
-                        "dagster/row_count": count,
-                        "dagster/partition_row_count": rows,
-                        "imported_file": file,
-                        **said,
-                    },
-                    tags={"dagster/data_version": digest, "dagster/code_version": code_version},
-                )
-            for rule in checks_of(warehouse.schema[table]):
-                for name, offences in offences_of(reader, rule, table, subreddits, settings).items():
-                    yield _evaluation(table, rule, offences, name)
+            offences[table] = [
+                (rule, offences_of(reader, rule, table, subreddits, settings))
+                for rule in checks_of(warehouse.schema[table])
+            ]
+    for table, own in digests.items():
+        said: dict[str, int] = done if table == "raw.tombstones" else {}
+        code_version = versions.FORGETTING if table == "raw.tombstones" else versions.HARVEST
+        for name, (rows, digest) in own.items():
+            yield dg.AssetMaterialization(
+                asset_key(table),
+                partition=name,
+                metadata={
+                    "dagster/row_count": counts[table],
+                    "dagster/partition_row_count": rows,
+                    "imported_file": file,
+                    **said,
+                },
+                tags={"dagster/data_version": digest, "dagster/code_version": code_version},
+            )
+        for rule, found in offences[table]:
+            for name, number in found.items():
+                yield _evaluation(table, rule, number, name)
     for name in subreddits:
         yield _evaluation("raw.tombstones", _no_stray_files(), strays, name)
 
