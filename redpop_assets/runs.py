@@ -3,6 +3,7 @@
 A run is recorded in the same instance that the UI shows. Inside one process its steps share what is expensive to load.
 """
 
+import time
 import warnings
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -10,6 +11,9 @@ from typing import Any
 
 import dagster as dg
 from dagster import AssetSelection
+from dagster._core.definitions.asset_checks.asset_check_evaluation import (
+    AssetCheckEvaluationTargetMaterializationData,
+)
 
 from redpop_assets.analyses.registry import ANALYSES
 from redpop_assets.assets.raw import import_events
@@ -131,20 +135,26 @@ def report_import(settings: Settings, subreddits: Sequence[str], file: str) -> N
     Raises:
         RedPopError: a check of the raw tables failed.
     """
+    events = import_events(settings, open_warehouse(settings), open_images(settings), subreddits, file)
     failed: list[Failure] = []
 
-    @dg.op(name="import_posts", out=dg.Out(dg.Nothing))
-    def tell(context: dg.OpExecutionContext) -> None:
-        warehouse, images = open_warehouse(settings), open_images(settings)
-        for event in import_events(settings, warehouse, images, subreddits, file):
+    @dg.op(out=dg.Out(dg.Nothing))
+    def tables(context: dg.OpExecutionContext) -> None:
+        for event in events.tables:
             context.log_event(event)
-            if isinstance(event, dg.AssetCheckEvaluation) and event.blocking and not event.passed:
+
+    @dg.op(ins={"told": dg.In(dg.Nothing)}, out=dg.Out(dg.Nothing))
+    def checks(context: dg.OpExecutionContext) -> None:
+        told = {table: materializations_told(context, table, subreddits) for table in events.offences}
+        for event in events.checks(told):
+            context.log_event(event)  # type: ignore[arg-type]  # it takes checks as well, whatever its types say
+            if event.blocking and not event.passed:
                 table = event.asset_key.to_user_string()
                 failed.append(Failure(table, f"check {event.check_name} failed for r/{event.partition}"))
 
     @dg.job(name="import_posts", logger_defs={"terminal": terminal_logger})
     def tell_all() -> None:
-        tell()
+        checks(tables())
 
     with open_instance(settings) as instance, events_at_once(instance):
         tell_all.execute_in_process(
@@ -154,6 +164,20 @@ def report_import(settings: Settings, subreddits: Sequence[str], file: str) -> N
         )
     if failed:
         raise RedPopError("The import is stored, but:\n" + "\n".join(map(str, failed)))
+
+
+def materializations_told(
+    context: dg.OpExecutionContext, table: str, subreddits: Sequence[str]
+) -> dict[str, AssetCheckEvaluationTargetMaterializationData]:
+    """The last event that told of each of some communities of a table."""
+    found = context.instance.event_log_storage.get_latest_storage_id_by_partition(
+        asset_key(table), dg.DagsterEventType.ASSET_MATERIALIZATION, set(subreddits)
+    )
+    now = time.time()
+    return {
+        name: AssetCheckEvaluationTargetMaterializationData(run_id=context.run_id, storage_id=storage_id, timestamp=now)
+        for name, storage_id in found.items()
+    }
 
 
 def execute(

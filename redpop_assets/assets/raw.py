@@ -1,10 +1,14 @@
 """Layer raw: what the source said, as it said it. Reading and appending only; judging the posts belongs into core."""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
 import dagster as dg
+from dagster._core.definitions.asset_checks.asset_check_evaluation import (
+    AssetCheckEvaluationTargetMaterializationData,
+)
 from pydantic import Field
 
 from redpop_assets import markdown, versions
@@ -107,19 +111,42 @@ def tombstones(work: Work) -> Mapping[str, Metadata]:
     return {"raw.tombstones": done}
 
 
-Event = dg.AssetMaterialization | dg.AssetCheckEvaluation
+Targets = Mapping[str, Mapping[str, AssetCheckEvaluationTargetMaterializationData]]
+"""Table -> community -> the event that told of it: a check says which one it judges."""
+
+
+@dataclass(frozen=True)
+class ImportEvents:
+    """What Dagster is told of the raw tables after an import, of all communities at once.
+
+    Attributes:
+        tables: how each table is now, for each community.
+        offences: table -> each rule, and the offences against it by community.
+    """
+
+    tables: list[dg.AssetMaterialization]
+    offences: Mapping[str, Sequence[tuple[TableCheck | FileCheck, Mapping[str, int]]]]
+
+    def checks(self, targets: Targets) -> Iterator[dg.AssetCheckEvaluation]:
+        """The verdicts, of the events that told of the tables."""
+        for table, rules in self.offences.items():
+            for rule, found in rules:
+                for subreddit, number in found.items():
+                    yield _evaluation(table, rule, number, subreddit, targets[table][subreddit])
 
 
 def import_events(
     settings: Settings, warehouse: "Warehouse", images: "ImageStore", subreddits: Sequence[str], file: str
-) -> Iterator[Event]:
-    """What Dagster is told of the raw tables after an import, of all communities at once: each table, and its checks.
+) -> ImportEvents:
+    """See how an import left the raw tables.
 
     What is gone from Reddit is forgotten first, as by `tombstones`. The cost grows with the rows of these communities,
     and no query is asked for each of them unless something is wrong.
     """
     done = _forget_what_is_gone(warehouse, images, *subreddits)
-    strays = _stray_files(warehouse, images)
+    strays = dict.fromkeys(subreddits, _stray_files(warehouse, images))
+    told: list[dg.AssetMaterialization] = []
+    offences: dict[str, list[tuple[TableCheck | FileCheck, Mapping[str, int]]]] = {}
     with warehouse.read() as reader:
         for table in (*_TABLES, "raw.tombstones"):
             count = reader.scalar(f"SELECT count(*) FROM {table}")
@@ -130,8 +157,8 @@ def import_events(
             )
             said: dict[str, int] = done if table == "raw.tombstones" else {}
             code_version = versions.FORGETTING if table == "raw.tombstones" else versions.HARVEST
-            for name, (rows, digest) in own.items():
-                yield dg.AssetMaterialization(
+            told += [
+                dg.AssetMaterialization(
                     asset_key(table),
                     partition=name,
                     metadata={
@@ -142,20 +169,30 @@ def import_events(
                     },
                     tags={"dagster/data_version": digest, "dagster/code_version": code_version},
                 )
-            for rule in checks_of(warehouse.schema[table]):
-                for name, offences in offences_of(reader, rule, table, subreddits, settings).items():
-                    yield _evaluation(table, rule, offences, name)
-    for name in subreddits:
-        yield _evaluation("raw.tombstones", _no_stray_files(), strays, name)
+                for name, (rows, digest) in own.items()
+            ]
+            offences[table] = [
+                (rule, offences_of(reader, rule, table, subreddits, settings))
+                for rule in checks_of(warehouse.schema[table])
+            ]
+    offences["raw.tombstones"].append((_no_stray_files(), strays))
+    return ImportEvents(told, offences)
 
 
-def _evaluation(table: str, rule: TableCheck | FileCheck, offences: int, subreddit: str) -> dg.AssetCheckEvaluation:
+def _evaluation(
+    table: str,
+    rule: TableCheck | FileCheck,
+    offences: int,
+    subreddit: str,
+    target: AssetCheckEvaluationTargetMaterializationData,
+) -> dg.AssetCheckEvaluation:
     found = verdict(table, rule, offences)
     return dg.AssetCheckEvaluation(
         asset_key(table),
         rule.name,
         passed=found.passed,
         metadata=found.metadata,
+        target_materialization_data=target,
         severity=found.severity,
         blocking=rule.blocking,
         partition=subreddit,

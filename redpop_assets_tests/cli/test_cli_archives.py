@@ -4,7 +4,7 @@ import csv
 import json
 
 import pytest
-from dagster import AssetKey, DagsterInstance
+from dagster import AssetCheckKey, AssetKey, DagsterInstance
 
 from redpop_assets.sources.archives import imports
 
@@ -218,3 +218,7 @@ def test_many_communities_are_told_in_one_run(redpop, tmp_path):
             found = instance.fetch_materializations(key, limit=100).records
             assert len(found) == 60
             assert len({record.partition_key for record in found}) == 30
+            # What follows waits for checks that passed of what was told last.
+            check = AssetCheckKey(key, "unique_keys")
+            verdicts = instance.event_log_storage.get_asset_check_partition_info([check])
+            assert {verdict.partition_key for verdict in verdicts if verdict.is_current} == set(names)
