@@ -2,6 +2,7 @@
 
 import hashlib
 from datetime import UTC, datetime, timedelta
+from zlib import crc32
 
 import numpy as np
 import pytest
@@ -256,8 +257,19 @@ def test_a_predictor_of_pictures_answers_with_and_without_one(empty_warehouse, f
 TITLES = ("A caption", "My cat, finally at home [OC]", "A caption", "猫 😀", "word " * 60)
 
 
-def test_each_of_several_titles_has_the_blocks_it_has_alone(seen, ready):
+class Narrow:
+    """Vectors that follow from the words, as short as those of the filled community."""
+
+    dimension = 5
+
+    def encode(self, texts):
+        vectors = np.stack([np.random.default_rng(crc32(text.encode())).normal(size=5) for text in texts])
+        return (vectors / np.linalg.norm(vectors, axis=1, keepdims=True)).astype(np.float32)
+
+
+def test_each_of_several_titles_has_the_blocks_it_has_alone(seen, ready, monkeypatch):
     """Titles of one draft do not see each other, whatever a family looks at."""
+    monkeypatch.setattr("redpop_assets.encoders.load.load_text_encoder", lambda _, **__: Narrow())
     picture = Image.radial_gradient("L").convert("RGB").resize((120, 90))
     how = {"image": picture, "author": "author5", "at": datetime(2026, 3, 1, 18, tzinfo=UTC)}
     together = new_post(ready, captions=TITLES, **how)
