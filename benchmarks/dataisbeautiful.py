@@ -7,10 +7,10 @@ its months joined to years, commit f0144e7). Everything is done by the product: 
 and `redpop analyse`, each in a process of its own, and what is printed is read from the published warehouse. A second
 run in the same home computes only what has changed.
 
-The files do not say when a score was read. The archive read it weeks after the post, so scores of posts before December
-2016 are on the scale of their time, and one `--observed-at` for all would mix the two scales. Hence the rows are divided
-at that month into two tables, each imported with the end of its own time; rows are not changed. Rows with a day instead
-of a time are refused by the import: nobody can say how many posts were before them.
+The files do not say when a score was read. The archive read it weeks after the post, so scores of posts before
+December 2016 are on the scale of their time, and one `--observed-at` for all would mix the two scales. Hence the rows
+are divided at that month into two tables, each imported with the end of its own time; rows are not changed. Rows with a
+day instead of a time are refused by the import: nobody knows their hour, nor which posts came before them.
 
 No picture is fetched, so predictors that look at one are not trained. Progress goes to stderr, Markdown to stdout.
 """
@@ -186,15 +186,14 @@ def ladder(rows: Any) -> str:
         author_clusters([row["cluster"] for row in leak]),
     )
     if found:
-        steps.append(("LEAKY: the number of comments by itself", markdown.interval(found.estimate, found.low, found.high)))
+        told = markdown.interval(found.estimate, found.low, found.high)
+        steps.append(("LEAKY: the number of comments by itself", told))
     return markdown.table(("what is looked at", "Spearman on the test part"), steps)
 
 
 def single_features(rows: Any) -> str:
     """The features that go with the score most, of all that were known in time."""
-    found = rows(
-        "FROM marts.feature_catalogue WHERE spearman IS NOT NULL ORDER BY abs(spearman) DESC LIMIT 12"
-    )
+    found = rows("FROM marts.feature_catalogue WHERE spearman IS NOT NULL ORDER BY abs(spearman) DESC LIMIT 12")
     flagged = rows("SELECT count(*) AS n FROM marts.feature_catalogue WHERE leakage = 'suspicious'")[0]["n"]
     table = markdown.table(
         ("block", "feature", "Spearman", "leakage"),

@@ -1,8 +1,8 @@
 """`marts.error_slices` and `marts.calibration`: where and when predictors err on the test part.
 
-Slices are by listing, month, year, age of the label, and whether the author's past and the picture were known. Posts found in
-`top` are there because they scored, so a model that is judged on them is judged on another task than on those found in
-`new`. A post that was seen in both is in both slices: which reading came first is often a matter of seconds.
+Slices are by listing, month, year, age of the label, and whether the author's past and the picture were known. Posts
+found in `top` are there because they scored, so a model that is judged on them is judged on another task than on those
+found in `new`. A post that was seen in both is in both slices: which reading came first is often a matter of seconds.
 """
 
 from __future__ import annotations

@@ -80,8 +80,9 @@ def title_past_features(
     when later posts, or scores that had not matured, are added or altered, and do not depend on the order of the input.
 
     The *relative* score of a post is its log score minus the mean of the log scores here that matured in the
-    `LEVEL_DAYS` days before it was made, or, where there are none, of all that had matured. A post before which none had
-    has no relative score, and teaches nothing. Takes O(t log t) for t words, O(n e^2) for the vectors, and O(e^3) a week.
+    `LEVEL_DAYS` days before it was made, or, where there are none, of all that had matured. A post before which none
+    had has no relative score, and teaches nothing. Takes O(t log t) for t words, O(n e^2) for the vectors, and O(e^3) a
+    week.
 
     Args:
         post_ids: n ids of the posts of one subreddit.

@@ -1,4 +1,5 @@
 import math
+from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -47,7 +48,7 @@ def brute_force(posts, row):
     told = [(post, relative_score(posts, post)) for post in posts]
     told = [(post, score) for post, score in told if score is not None]
     found = {}
-    for kind, terms_of in (("words", set), ("pairs", lambda own: set(zip(own, own[1:], strict=False)))):
+    for kind, terms_of in (("words", set), ("pairs", lambda own: set(pairwise(own)))):
         means = []
         for term in terms_of(tokens):
             scores = [score for post, score in told if post[1] + MATURITY <= now and term in terms_of(post[2])]
@@ -134,7 +135,7 @@ def test_the_future_and_the_order_of_the_input_change_no_bit(posts, others, half
 
 
 def a_year(rng, liked):
-    """Four posts a day for a year; a title says "cat" or "dog", and the liked one scores more, against a rising level."""
+    """Four posts a day for a year, about a cat or a dog; the liked one scores more, against a rising level."""
     rows = []
     for number in range(4 * 365):
         moment = number * DAY // 4
@@ -162,7 +163,7 @@ def test_a_rising_level_teaches_nothing_about_a_word(rng):
 
 
 def test_some_posts_get_what_they_get_among_all(rng):
-    posts = a_year(rng, lambda moment: 0)
+    posts = a_year(rng, lambda _: 0)
     due = np.zeros(len(posts), dtype=np.bool_)
     due[[3, 700, 1459]] = True
     whole, some = features_of(posts), features_of(posts, due)
