@@ -202,8 +202,8 @@ class _FadingRidge:
     """Sums of a ridge regression without an intercept (relative scores have a mean of about 0), which fade by week."""
 
     def __init__(self, width: int) -> None:
-        self._squares = np.zeros((width, width))
-        self._products = np.zeros(width)
+        self._squares: Doubles = np.zeros((width, width))
+        self._products: Doubles = np.zeros(width)
         self._week: int | None = None
         self.posts = 0.0
 
@@ -219,20 +219,19 @@ class _FadingRidge:
     def learn(self, inputs: Doubles, targets: Doubles) -> None:
         """Add posts: (m, e) and (m,)."""
         self._squares += inputs.T @ inputs
-        self._products += targets @ inputs
+        self._products += inputs.T @ targets
         self.posts += len(targets)
 
     def solved(self) -> Doubles:
         """(e,) coefficients."""
-        found: Doubles = np.linalg.solve(self._squares + PENALTY * np.eye(len(self._products)), self._products)
-        return found
+        penalised = self._squares + PENALTY * np.eye(len(self._products))
+        return np.asarray(np.linalg.solve(penalised, self._products), dtype=np.float64)
 
 
 def _unit(vectors: Floats) -> Doubles:
     """Vectors (m, e) of length 1; those of length 0 stay."""
-    doubles = vectors.astype(np.float64)
-    length = np.sqrt((doubles**2).sum(axis=1, keepdims=True))
-    return np.divide(doubles, length, out=np.zeros_like(doubles), where=length > 0)
+    doubles: Doubles = vectors.astype(np.float64)
+    return ratio(doubles, np.sqrt((doubles**2).sum(axis=1, keepdims=True)))
 
 
 def _of_posts(subjects: Subjects, _: Encoders) -> Features:
