@@ -1,8 +1,8 @@
 """`marts.error_slices` and `marts.calibration`: where and when predictors err on the test part.
 
-Slices are by listing, month, age of the label, and whether the author's past and the picture were known. Posts found in
-`top` are there because they scored, so a model that is judged on them is judged on another task than on those found in
-`new`. A post that was seen in both is in both slices: which reading came first is often a matter of seconds.
+Slices are by listing, month, year, age of the label, and whether the author's past and the picture were known. Posts
+found in `top` are there because they scored, so a model that is judged on them is judged on another task than on those
+found in `new`. A post that was seen in both is in both slices: which reading came first is often a matter of seconds.
 """
 
 from __future__ import annotations
@@ -31,6 +31,7 @@ SELECT
     t.cluster,
     coalesce(f.listings, ['archive']) AS listing,
     [strftime(t.created_at, '%Y-%m')] AS month,
+    [strftime(t.created_at, '%Y')] AS year,
     [
         CASE
             WHEN l.age_at_label_hours < 10 * 24 THEN '0 below 10 days'
@@ -50,7 +51,7 @@ LEFT JOIN core.primary_images AS i USING (post_id)
 WHERE p.subreddit = $subreddit AND t.split = 'test'
 ORDER BY p.predictor, t.post_id
 """
-DIMENSIONS: Final = ("listing", "month", "label_age", "author", "picture")
+DIMENSIONS: Final = ("listing", "month", "year", "label_age", "author", "picture")
 
 
 @dataclass(frozen=True)
@@ -181,11 +182,11 @@ ERROR_SLICES = Analysis(
     name="error_slices",
     question=(
         "Where and when do predictors err? Rank correlation, absolute error and bias (actual minus expected log score) "
-        "of the test posts by the listings in which a post was seen, by month, age of the label, known and new "
+        "of the test posts by the listings in which a post was seen, by month, year, age of the label, known and new "
         "authors, and with and without a picture."
     ),
     measure=measure_slices,
-    version="1",
+    version="2",
     sources=_SOURCES,
     draws=True,
     order="subreddit, dimension <> 'listing', dimension, slice, predictor",

@@ -37,7 +37,7 @@ def slices(own):
 
 
 def test_slices_of_a_dimension_are_all_test_posts_once(slices, tested):
-    for dimension in ("month", "label_age", "author", "picture"):
+    for dimension in ("month", "year", "label_age", "author", "picture"):
         assert sum(row["posts"] for key, row in slices.items() if key[0] == dimension) == len(tested)
 
 

@@ -15,7 +15,9 @@ from redpop_assets.storage.images import ImageStore
 
 pytestmark = pytest.mark.end_to_end
 
-NETWORKS = {"image", "caption", "concepts", "agreement", "ratings", "objects", "neighbours", "environment"}
+NETWORKS = {
+    *("image", "caption", "concepts", "agreement", "ratings", "objects", "neighbours", "environment", "title_past"),
+}
 
 
 @pytest.fixture(scope="module")

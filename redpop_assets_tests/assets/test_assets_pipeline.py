@@ -74,6 +74,7 @@ METADATA = {
         f"features/{table}": COUNTS | {"rows_changed", "image_encoder", "caption_encoder"}
         for table in ("neighbours", "environments")
     },
+    "features/title_past": COUNTS | {"rows_changed", "caption_encoder"},
     "models/training_set": COUNTS
     | {"snapshot", *(f"{part}_posts" for part in ("train", "validation", "test", "embargo", "seen_before"))},
     "models/training_columns": COUNTS,

@@ -104,7 +104,7 @@ def test_what_looks_at_everybody_says_so(filled):
     for table in ("author_features", "seen_before"):
         assert reads_all(table, "core.posts")
         assert reads_all(table, "core.labels")
-    for table in ("community_features", "caption_novelty", "neighbours", "environments"):
+    for table in ("community_features", "caption_novelty", "neighbours", "environments", "title_past"):
         assert not reads_all(table, "core.posts")
     assert not graph.get(dg.AssetKey(["core", "duplicates"])).is_partitioned
 

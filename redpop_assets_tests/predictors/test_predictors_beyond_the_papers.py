@@ -108,6 +108,14 @@ def test_catboost_takes_reductions_from_the_train_part(small, fitted):
         np.testing.assert_array_equal(projection.components, two.projections[name].components)
 
 
+def test_catboost_learns_the_newest_posts_once_they_have_said_how_many_trees(small, fitted):
+    predictor, report = fitted("catboost_fusion")
+    labels = small.validation.labels
+    reported, learnt = report.validation_prediction, predictor.predict(small.validation)
+    assert np.abs(learnt - labels).mean() < 0.95 * np.abs(reported - labels).mean()
+    assert spearman(reported, small.validation) == pytest.approx(report.validation["spearman"])
+
+
 def test_catboost_goes_without_titles_but_not_without_those_it_learnt_from(small, fitted):
     silent = [replace(part, captions=()) for part in (small.train, small.validation, small.test)]
     predictor = predictor_class("catboost_fusion")()

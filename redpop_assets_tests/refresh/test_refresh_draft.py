@@ -112,6 +112,7 @@ def test_a_forecast_of_each_predictor(ready, models):
         ("novelty", "max_similarity", False, True),
         ("neighbours", "image_neighbours", True, False),
         ("neighbours", "caption_neighbours", False, True),
+        ("title_past", "words_past_mean", False, True),
         ("environment", "image_mean_0001", False, False),  # of other posts
         ("time", "hour_sin", False, False),
     ],

@@ -89,6 +89,8 @@ SELECT 'features', 'profiles', count(*), max(accepted_at) FROM features.profiles
 UNION ALL
 SELECT 'features', 'seen_before', count(*), NULL FROM features.seen_before
 UNION ALL
+SELECT 'features', 'title_past', count(*), NULL FROM features.title_past
+UNION ALL
 SELECT 'marts', 'feature_catalogue', count(*), NULL FROM marts.feature_catalogue
 UNION ALL
 SELECT 'models', 'training_set', count(*), max(created_at) FROM models.training_set

@@ -11,7 +11,9 @@ otherwise, and why:
   words) joins as its leading principal components and as one number, a ridge prediction. The trees see that
   number out of fold (stretches of time), never in-sample;
 - depth 5 instead of 8, a learning rate of 0.05, three columns in ten per level: hundreds or thousands of posts, not
-  hundreds of thousands; early stopping on the validation part, without a refit.
+  hundreds of thousands; the validation part stops the trees early, and then so many are learnt again from train and
+  validation together, so that the newest posts count. Reductions and ridges stay those of the train part, and the
+  reported validation metrics are from before.
 
 A post that lacks a block is "missing" to the trees in all of its columns. Memory: about n x 300 numbers; the
 decompositions see at most the newest 4,000 posts.
@@ -66,7 +68,7 @@ class CatBoostFusion(Predictor):
     title = "CatBoost over everything known when the post was made, vectors and title words reduced (after HyFea)"
     requires = frozenset({"time"})
     uses = frozenset(BLOCK_NAMES) - {"environment"}
-    code_version = f"2.{TFIDF_VERSION}"
+    code_version = f"3.{TFIDF_VERSION}"
     library = "catboost"
 
     projections: dict[str, Projection]
@@ -98,17 +100,19 @@ class CatBoostFusion(Predictor):
             if values.shape[1] and present.sum() >= self.minimum_train // 2:
                 out_of_fold[name] = np.full(len(labels), np.nan)
                 self.ridges[name], out_of_fold[name][present] = Ridge.fit(values[present], labels[present])
-        booster = catboost.CatBoostRegressor(
+        inputs, held_out_inputs = self._joined(train, reduced, out_of_fold), self._inputs(validation)
+        held_out = validation.labels.astype(np.float64)
+        stopped = catboost.CatBoostRegressor(
             **PARAMETERS, iterations=MOST_TREES, early_stopping_rounds=PATIENCE, random_seed=self.seed
         )
-        booster.fit(
-            self._joined(train, reduced, out_of_fold),
-            labels,
-            eval_set=(self._inputs(validation), validation.labels.astype(np.float64)),
-        )
+        stopped.fit(inputs, labels, eval_set=(held_out_inputs, held_out))
+        trees = stopped.tree_count_
+        booster = catboost.CatBoostRegressor(**PARAMETERS, iterations=trees, random_seed=self.seed)
+        booster.fit(np.vstack([inputs, held_out_inputs]), np.concatenate([labels, held_out]))
         self.model = _as_json(booster)
         self.booster = _from_json(self.model)
-        return Training(self._predict(validation), rounds=self.booster.tree_count_, rounds_of="trees")
+        before = np.asarray(stopped.predict(held_out_inputs, thread_count=1), dtype=np.float64)
+        return Training(before, rounds=trees, rounds_of="trees")
 
     def _predict(self, data: Dataset) -> Doubles:
         return np.asarray(self.booster.predict(self._inputs(data), thread_count=1), dtype=np.float64)

@@ -8,6 +8,8 @@ whose scores were mature, and how similar they are. What is added here:
   weighted by exp(-(1 - similarity) / h), h being the median of 1 - similarity in the train part (Nadaraya and Watson's
   kernel regression, 1964, taken over the neighbours of both kinds);
 - the same picture posted before (block `seen`) is the nearest neighbour of all;
+- ten neighbours are few. What all earlier titles with the same words did, and all earlier titles the more they mean the
+  same (block `title_past`), is the same idea with everybody as a neighbour;
 - a ridge regression learns what these means are worth, together with the other numbers of the blocks; its penalty is
   the one that predicts held-out stretches of time best.
 
@@ -37,8 +39,8 @@ class PastNeighbours(Predictor):
     name = "past_neighbours"
     title = "The scores of the most similar earlier posts, weighted by how near they are"
     requires = frozenset({"neighbours"})
-    uses = frozenset({"neighbours", "seen", "community"})
-    code_version = "1"
+    uses = frozenset({"neighbours", "title_past", "seen", "community"})
+    code_version = "2"
 
     widths: dict[str, float]
     """h per modality."""

@@ -21,7 +21,7 @@ CREATE TABLE IF NOT EXISTS marts.error_slices (
 COMMENT ON TABLE marts.error_slices IS 'Where and when predictors err: the stored predictions of the test posts, slice by slice. Computed on demand by `redpop analyse`. | key: subreddit, predictor, dimension, slice';
 COMMENT ON COLUMN marts.error_slices.subreddit IS 'Community in lower case.';
 COMMENT ON COLUMN marts.error_slices.predictor IS 'Short name of the predictor.';
-COMMENT ON COLUMN marts.error_slices.dimension IS 'What the posts are sliced by: listing (in which a post was seen, whenever; one that was seen in several is in several slices; archive without a sighting), month (of the post, UTC), label_age (age at the first reading of the label), author (whether a matured past score was known), picture.';
+COMMENT ON COLUMN marts.error_slices.dimension IS 'What the posts are sliced by: listing (in which a post was seen, whenever; one that was seen in several is in several slices; archive without a sighting), month and year (of the post, UTC), label_age (age at the first reading of the label), author (whether a matured past score was known), picture.';
 COMMENT ON COLUMN marts.error_slices.slice IS 'Value of the dimension.';
 COMMENT ON COLUMN marts.error_slices.posts IS 'Test posts in the slice.';
 COMMENT ON COLUMN marts.error_slices.authors IS 'Authors among them: units of the bootstrap.';

@@ -1,0 +1,262 @@
+"""How titles with the same words, and titles that mean the like, did before: what a community has taught so far.
+
+A predictor is trained once and then meets posts of months or years to come; its idea of which subjects are liked stays
+as old as its training. What is here goes on learning between trainings, from nothing but what was known at each post:
+the scores of its community that had matured by then, each taken against the level of its own time, so that growth and
+decline of the community teach nothing about a word.
+
+* Words and pairs of neighbouring words: the mean of the earlier posts that have them, drawn towards 0, as in a naive
+  Bayes classifier.
+* The title as a whole: a ridge regression on the vectors of the titles that is learnt again every week and tested on
+  the next (prequential, "test then train"; Dawid 1984), older posts fading.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from itertools import pairwise
+from typing import Final
+
+from redpop_assets.arrays import np, npt
+from redpop_assets.features.family import Encoders, Family, Features, Subjects
+from redpop_assets.features.past import (
+    SECONDS_PER_DAY,
+    Doubles,
+    Flags,
+    Floats,
+    History,
+    Moments,
+    Posts,
+    checked_posts,
+    present_rows,
+    ratio,
+)
+from redpop_assets.features.tokens import CODE_VERSION as TOKENS_VERSION
+from redpop_assets.features.tokens import caption_tokens
+
+CODE_VERSION: Final = f"1.{TOKENS_VERSION}"
+"""Raise its first number whenever a title would get other numbers than before."""
+
+STATISTICS: Final = ("known", "past_sum", "past_mean", "past_min", "past_max")
+"""What is said of the words, and of the pairs of words, of a title."""
+
+COLUMNS: Final[tuple[str, ...]] = (
+    *(f"{terms}_{name}" for terms in ("words", "pairs") for name in STATISTICS),
+    "title_expected",
+    "title_learnt_from",
+)
+"""Order of the columns of `title_past_features`; all are scalars."""
+
+LEVEL_DAYS: Final = 90
+"""Days within which a score matured that belongs to the level of the community at a moment."""
+
+SHRINKAGE: Final = {"words": 20.0, "pairs": 10.0}
+"""Earlier posts with a term after which its mean counts by half: a word alone says little, so it needs more of them."""
+
+PENALTY: Final = 3.0
+"""Of the ridge regression on unit vectors, in posts."""
+
+WEEK: Final = 7 * SECONDS_PER_DAY
+HALF_LIFE_WEEKS: Final = 52.0
+"""Weeks after which a post counts half in the ridge regression."""
+
+LEAST_LEARNT_FROM: Final = 50
+"""Posts, faded ones in part, below which the ridge regression says nothing."""
+
+
+def title_past_features(
+    post_ids: Sequence[str],
+    created_at: npt.NDArray[np.datetime64],
+    matured_at: npt.NDArray[np.datetime64],
+    log_score: npt.NDArray[np.floating],
+    tokens: Sequence[Sequence[str]],
+    vectors: Floats,
+    *,
+    due: Flags | None = None,
+) -> dict[str, Floats]:
+    """What earlier titles say of each title.
+
+    A post sees only posts of strictly earlier seconds, and their scores only once they were mature; rows never change
+    when later posts, or scores that had not matured, are added or altered, and do not depend on the order of the input.
+
+    The *relative* score of a post is its log score minus the mean of the log scores here that matured in the
+    `LEVEL_DAYS` days before it was made, or, where there are none, of all that had matured. A post before which none
+    had has no relative score, and teaches nothing. Takes O(t log t) for t words, O(n e^2) for the vectors, and O(e^3) a
+    week.
+
+    Args:
+        post_ids: n ids of the posts of one subreddit.
+        created_at: (n,) datetime64, UTC.
+        matured_at: (n,) datetime64, UTC: creation plus label age and label window, as in `author_features`.
+        log_score: (n,) labels, all on one score scale; NaN for posts without one.
+        tokens: n captions as `redpop_assets.features.tokens.caption_tokens` gives them.
+        vectors: (n, e) of the captions, of any length; rows of NaN where a post has none, (n, 0) if there are none.
+        due: (n,) posts that are wanted; None for all.
+
+    Returns:
+        The columns of `COLUMNS`, each (m,) float32 for the m due posts in the order of the input, always finite; for
+        the different words of a title, and likewise for its pairs of neighbouring words:
+
+        * `known`: how many of them an earlier post with a mature score has;
+        * `past_sum`, `past_min`, `past_max`: over these, of the mean relative score of the earlier posts with the word,
+          m posts weighing m / (m + `SHRINKAGE`); 0 without any;
+        * `past_mean`: the mean of that, a word with m earlier posts weighing 1 / ln(2 + m): what is rare tells more;
+
+        and of the title as a whole:
+
+        * `title_expected`: relative score that a ridge regression on the vectors expects. It is learnt at the beginning
+          of every week (of 7 days since 1970) from what had matured by then, a post weighing 1/2 after
+          `HALF_LIFE_WEEKS`; 0 with fewer than `LEAST_LEARNT_FROM` posts, or without a vector;
+        * `title_learnt_from`: ln(1 + posts it was learnt from, faded ones in part), 0 where `title_expected` is 0.
+
+    Raises:
+        ValueError: lengths differ, a time is missing, a score is no log score, a post matures before it is created, or
+            a vector is partly missing.
+    """
+    posts = checked_posts(post_ids, created_at, matured_at, log_score)
+    wanted = np.ones(len(posts.created), dtype=np.bool_) if due is None else np.asarray(due, dtype=np.bool_)
+    if not len(posts.created) == len(tokens) == len(vectors) == len(wanted):
+        raise ValueError("tokens, vectors and due must have one entry per post")
+    relative = _relative_scores(posts)
+    words = [list(dict.fromkeys(own)) for own in tokens]
+    pairs = [list(dict.fromkeys(f"{one} {other}" for one, other in pairwise(own))) for own in tokens]
+    found = {
+        **_of_terms("words", words, posts, relative, wanted),
+        **_of_terms("pairs", pairs, posts, relative, wanted),
+        **_of_titles(vectors, posts, relative, wanted),
+    }
+    return {name: found[name].astype(np.float32) for name in COLUMNS}
+
+
+def _relative_scores(posts: Posts) -> Doubles:
+    """(n,) scores against the level at the creation of each post; NaN where there is no score, or no level."""
+    everyone = np.zeros_like(posts.created)
+    mature = History(np.where(posts.labelled, everyone, -1), posts.visible_from, posts.rank)
+    moments = Moments.of(mature, posts.scores)
+    begin, end = mature.begin(everyone), mature.until(everyone, posts.created)
+    start = mature.until(everyone, posts.created - LEVEL_DAYS * SECONDS_PER_DAY)
+    level = moments.mean(start, end, moments.mean(begin, end, np.nan))
+    found: Doubles = posts.scores - level
+    return found
+
+
+def _of_terms(
+    kind: str, terms: Sequence[Sequence[str]], posts: Posts, relative: Doubles, wanted: Flags
+) -> dict[str, Doubles]:
+    """The columns of the words, or of the pairs, of the wanted posts."""
+    number: dict[str, int] = {}
+    term = np.array([number.setdefault(own, len(number)) for some in terms for own in some], dtype=np.int64)
+    row = np.repeat(np.arange(len(terms)), [len(some) for some in terms])
+    mature = History(np.where(np.isnan(relative)[row], -1, term), posts.visible_from[row], posts.rank[row])
+    moments = Moments.of(mature, np.nan_to_num(relative)[row])
+
+    asked = np.flatnonzero(wanted[row])
+    term, row = term[asked], (np.cumsum(wanted) - 1)[row[asked]]
+    start, end = mature.begin(term), mature.until(term, posts.created[wanted][row])
+    known = end > start
+    row, start, end = row[known], start[known], end[known]
+    count = (end - start).astype(np.float64)
+    shrunk = moments.total(start, end) / (count + SHRINKAGE[kind])
+    weight = 1 / np.log(2 + count)
+
+    size = int(wanted.sum())
+    number_known = np.bincount(row, minlength=size)
+    lowest, highest = np.full(size, np.inf), np.full(size, -np.inf)
+    np.minimum.at(lowest, row, shrunk)
+    np.maximum.at(highest, row, shrunk)
+    found = {
+        "known": number_known.astype(np.float64),
+        "past_sum": np.bincount(row, shrunk, minlength=size),
+        "past_mean": ratio(np.bincount(row, shrunk * weight, minlength=size), np.bincount(row, weight, minlength=size)),
+        "past_min": np.where(number_known > 0, lowest, 0.0),
+        "past_max": np.where(number_known > 0, highest, 0.0),
+    }
+    return {f"{kind}_{name}": found[name] for name in STATISTICS}
+
+
+def _of_titles(vectors: Floats, posts: Posts, relative: Doubles, wanted: Flags) -> dict[str, Doubles]:
+    """The columns of the ridge regression, of the wanted posts."""
+    there = present_rows(vectors, "vectors")
+    taught_in = -(-posts.visible_from // WEEK)  # the first week that begins when the score is known
+    teaching = np.flatnonzero(there & ~np.isnan(relative))
+    teaching = teaching[np.lexsort((posts.rank[teaching], taught_in[teaching]))]
+    asking = np.flatnonzero(there & wanted)
+    asking = asking[np.argsort(posts.rank[asking])]
+    expected, learnt_from = np.zeros(len(posts.created)), np.zeros(len(posts.created))
+
+    ridge = _FadingRidge(vectors.shape[1])
+    week_of = posts.created[asking] // WEEK
+    for week in np.unique(np.concatenate([taught_in[teaching], week_of])):
+        first, last = np.searchsorted(taught_in[teaching], [week, week + 1])
+        ridge.fade(int(week))
+        ridge.learn(_unit(vectors[teaching[first:last]]), relative[teaching[first:last]])
+        rows = asking[slice(*np.searchsorted(week_of, [week, week + 1]))]
+        if len(rows) and ridge.posts >= LEAST_LEARNT_FROM:
+            # Row by row: a product of matrices rounds as its shape has it.
+            expected[rows] = (_unit(vectors[rows]) * ridge.solved()).sum(axis=1)
+            learnt_from[rows] = np.log1p(ridge.posts)
+    return {"title_expected": expected[wanted], "title_learnt_from": learnt_from[wanted]}
+
+
+class _FadingRidge:
+    """Sums of a ridge regression without an intercept (relative scores have a mean of about 0), which fade by week."""
+
+    def __init__(self, width: int) -> None:
+        self._squares: Doubles = np.zeros((width, width))
+        self._products: Doubles = np.zeros(width)
+        self._week: int | None = None
+        self.posts = 0.0
+
+    def fade(self, week: int) -> None:
+        """Let the time pass until a week."""
+        if self._week is not None:
+            kept = 0.5 ** ((week - self._week) / HALF_LIFE_WEEKS)
+            self._squares *= kept
+            self._products *= kept
+            self.posts *= kept
+        self._week = week
+
+    def learn(self, inputs: Doubles, targets: Doubles) -> None:
+        """Add posts: (m, e) and (m,)."""
+        self._squares += inputs.T @ inputs
+        self._products += inputs.T @ targets
+        self.posts += len(targets)
+
+    def solved(self) -> Doubles:
+        """(e,) coefficients."""
+        penalised = self._squares + PENALTY * np.eye(len(self._products))
+        return np.asarray(np.linalg.solve(penalised, self._products), dtype=np.float64)
+
+
+def _unit(vectors: Floats) -> Doubles:
+    """Vectors (m, e) of length 1; those of length 0 stay."""
+    doubles: Doubles = vectors.astype(np.float64)
+    return ratio(doubles, np.sqrt((doubles**2).sum(axis=1, keepdims=True)))
+
+
+def _of_posts(subjects: Subjects, _: Encoders) -> Features:
+    timeline = subjects.timeline
+    posts = timeline.here
+    return title_past_features(
+        posts.post_ids,
+        posts.created_at,
+        posts.matured_at,
+        posts.log_score,
+        caption_tokens(posts.captions).tokens,
+        timeline.caption_vectors,
+        due=timeline.due,
+    )
+
+
+FAMILY: Final = Family(
+    "title_past",
+    "features.title_past",
+    "post",
+    CODE_VERSION,
+    _of_posts,
+    networks=(("caption_encoder", "caption"),),
+    made_from=("core.labels", "features.caption_embeddings"),
+    past="community",
+    content={"caption": ""},
+    note="Goes on learning between trainings: from every score that had matured when a post was made.",
+)
