@@ -14,7 +14,7 @@ from redpop_assets.errors import RedPopError
 if TYPE_CHECKING:
     from redpop_assets.sources.archives.columns import Columns
     from redpop_assets.sources.archives.imports import Imported, ImportReport
-    from redpop_assets.sources.archives.posts import BrokenLine, Chunk
+    from redpop_assets.sources.archives.posts import Chunk
 
 _MOST_COLUMNS = 40
 _MOST_NAMED = 10
@@ -36,7 +36,7 @@ def import_posts(
         list[str] | None,
         typer.Option(
             help="What columns of a table mean, where they do not tell: time=created_date,id=full_permalink. Behind "
-            "the time may stand :day-first, :month-first, and :days for days without a time; may be repeated."
+            "the time may stand :day-first, :month-first, and :exact to leave out days without a time; may be repeated."
         ),
     ] = None,
     limit: Annotated[
@@ -99,7 +99,8 @@ def import_posts(
             if imported.posts:
                 found[name] = found.get(name, Imported()) + imported
         _say_report(file, report, stored=not check)
-        _say_days(report.broken_samples, understood)
+        if report.days_alone and understood is not None:
+            say(f"Of {report.days_alone:,} posts only the day is known: {quoted(understood.days_hint)}")
     if found and not check:
         report_import(settings, sorted(found), ", ".join(file.name for file in reports))
     _say_together(reports, found, stored=not check)
@@ -133,14 +134,6 @@ def _say_understood(file: Path, columns: "Columns") -> None:
     if columns.left_out:
         table.add_row("left out", quoted(", ".join(f"`{header}`" for header in columns.left_out[:_MOST_COLUMNS])))
     console().print(table)
-
-
-def _say_days(samples: "Sequence[BrokenLine]", columns: "Columns | None") -> None:
-    """How to have posts of which only the day is known, if some were left out for that."""
-    from redpop_assets.sources.typed import DAY_ALONE
-
-    if columns is not None and any(DAY_ALONE in sample.error for sample in samples):
-        say(quoted(columns.days_hint))
 
 
 def _say_report(file: Path, report: "ImportReport", *, stored: bool) -> None:

@@ -141,7 +141,6 @@ class Dates:
     days: bool = False
 
 
-DAY_ALONE: Final = "is a day without a time"
 TOO_DEEP: Final = f"arrays and objects more than {MOST_LEVELS} deep in each other"
 
 
@@ -155,10 +154,14 @@ class _UnusableError(Exception):
 
 @dataclass(frozen=True)
 class Typed:
-    """A record with the names and types of the API, and what was wrong with the fields that were emptied."""
+    """A record with the names and types of the API, and what was wrong with the fields that were emptied.
+
+    `day_alone` says that of the time only the day was known.
+    """
 
     submission: dict[str, Any]
     created_at: datetime
+    day_alone: bool
     emptied: list[str] = field(default_factory=list)
 
 
@@ -186,9 +189,15 @@ def typed(record: Mapping[str, Any], *, from_table: bool = False, dates: Dates |
             elif isinstance(value, str) and name not in _NESTED and _OBJECTS.match(value):
                 with contextlib.suppress(ValueError):
                     submission[name] = literal(value)
+    written = submission.get("created_utc")
     created_at = _require(submission, dates or Dates())
     _type_all(submission, emptied)
-    return Typed(submission, created_at, emptied)
+    return Typed(submission, created_at, isinstance(written, str) and is_day(written, dates), emptied)
+
+
+def is_day(text: str, dates: Dates | None = None) -> bool:
+    """Whether a time in letters and signs is a day and no more."""
+    return _DAY.fullmatch(_in_iso_order(text.strip(), (dates or Dates()).order)) is not None
 
 
 def retyped(submission: Mapping[str, Any]) -> dict[str, Any]:
@@ -511,7 +520,7 @@ def _written(text: str, *, day_is_enough: bool, order: DateOrder | None) -> date
     """A time in letters and signs."""
     calendar = _in_iso_order(text, order)
     if _DAY.fullmatch(calendar) and not day_is_enough:
-        raise ValueError(DAY_ALONE)
+        raise ValueError("is a day without a time")
     try:
         parsed = datetime.fromisoformat(_SHORT_OFFSET.sub("", calendar))
     except (ValueError, OverflowError):

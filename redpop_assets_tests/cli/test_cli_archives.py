@@ -182,12 +182,12 @@ def test_what_was_understood_is_said_in_one_table_and_a_check_stores_nothing(red
         "│ `mood` │",
     ):
         assert words in answer.output
-    assert "1 posts of r/maps in 2.csv; nothing was stored." in answer.output
-    assert "--columns time=Created Date:days takes its beginning" in answer.output
+    assert "2 posts of r/maps in 2.csv; nothing was stored." in answer.output
+    assert "Of 1 posts only the day is known: they count as made at its beginning (00:00 UTC)" in answer.output
     assert "Next:" not in answer.output
     assert {path.name for path in tmp_path.iterdir()} == {"1.csv", "2.csv"}
-    answer = redpop("import", "--check", "1.csv", "--columns", "time=Created Date:days", REDPOP_SUBREDDITS="maps,pics")
-    assert "2 posts of r/maps in 1.csv; nothing was stored." in answer.output
+    answer = redpop("import", "--check", "1.csv", "--columns", "time=Created Date:exact", REDPOP_SUBREDDITS="maps,pics")
+    assert "1 posts of r/maps in 1.csv; nothing was stored." in answer.output
 
 
 def test_what_cannot_be_told_is_asked(redpop, tmp_path):

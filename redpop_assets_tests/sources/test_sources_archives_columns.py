@@ -134,7 +134,7 @@ def test_numbers_of_rows_are_no_ids():
         (["1546300800000", "1546300900000", ""], "epoch in parts of a second"),
         (["2019-01-01 00:00:00", "2019-01-01T10:00:00", "NaT"], "ISO without zone, taken as UTC"),
         (["2019-01-01 00:00:00Z", "2019-01-01T10:00:00+01:00", "2019-01-01 10:00 UTC"], "ISO with zone"),
-        (["2019-01-01", "2019-01-02", "2019-01-03"], "days without a time"),
+        (["2019-01-01", "2019-01-02", "2019-01-03"], "days without a time, taken as 00:00 UTC"),
         (["13/01/2019 10:00", "2/1/2019 10:00", "3/1/2019 10:00"], "dates without zone, taken as UTC, day-first"),
         (
             ["1/13/2019 10:00 PM", "2/1/2019 1:00 AM", "3/1/2019 10:00 AM"],
@@ -231,11 +231,11 @@ def test_names_with_commas_colons_and_equals():
     assert told("time=date, local:day-first,id=a=b").headers == {"created_utc": "date, local", "id": "a=b"}
     assert told("time=at:12").headers == {"created_utc": "at:12"}
     assert (
-        told("time=date:days:month-first").dates
-        == told("time=date:month-first:days").dates
+        told("time=date:exact:month-first").dates
+        == told("time=date:month-first:exact").dates
         == Dates("month-first", True)
     )
-    assert told("id=x,time=y:days").text == told("time=y:days, id=x").text
+    assert told("id=x,time=y:exact").text == told("time=y:exact, id=x").text
     assert told("").text == ""
 
 
@@ -286,24 +286,35 @@ def test_an_export_with_times_in_letters_and_a_mark_at_its_beginning(tmp_path, e
     assert "subscribers" not in post
 
 
-def test_days_alone_are_taken_where_that_is_told(tmp_path):
+def test_days_alone_are_taken_and_counted_unless_only_exact_times_are_wanted(tmp_path):
     text = "title,created_date,url,full_permalink,score\n" + "".join(
         f"one,{when},http://x.org/a.png,{page},5\n"
         for when, page in zip(["2014-01-01", "2014-01-02", "2014-01-03 10:00:00"], PAGES, strict=True)
     )
     path = written(tmp_path, "t.csv", text)
     (chunk,) = read(path)
-    assert [post.submission["id"] for post in chunk.rows] == ["a3b"]
+    assert [row.submission["created_utc"] for row in chunk.rows] == [1388534400.0, 1388620800.0, 1388743200.0]
+    assert (chunk.days_alone, chunk.broken) == (2, 0)
+    assert "--columns time=created_date:exact" in columns_of(path).days_hint
+    (chunk,) = read(path, columns=told("time=created_date:exact"))
+    assert [row.submission["id"] for row in chunk.rows] == ["a3b"]
     assert [sample.line for sample in chunk.broken_samples] == [2, 3]
-    assert "--columns time=created_date:days" in columns_of(path).days_hint
-    found = posts(path, columns=told("time=created_date:days"))
-    assert [post["created_utc"] for post in found] == [1388534400.0, 1388620800.0, 1388743200.0]
+    assert chunk.days_alone == 0
 
 
-def test_a_file_of_nothing_but_days_says_what_to_do(tmp_path):
-    text = f"title,date,url,permalink,score\none,2014-01-01,http://x.org/a.png,{PAGES[0]},5\n"
-    with pytest.raises(ArchiveError, match="--columns time=date:days"):
-        list(read(written(tmp_path, "t.csv", text)))
+@pytest.mark.parametrize("day", ["2014-01-03", "3.1.2014", "03/01/2014", " 2014-01-03 "])
+def test_a_day_is_one_in_every_spelling(tmp_path, day):
+    text = f"title,date,url,permalink,score\none,{day},http://x.org/a.png,{PAGES[0]},5\n"
+    (chunk,) = read(written(tmp_path, "t.csv", text), columns=told("time=date:day-first"))
+    assert [row.submission["created_utc"] for row in chunk.rows] == [1388707200.0]
+    assert chunk.days_alone == 1
+
+
+def test_a_day_is_no_time_of_a_dump(tmp_path):
+    path = tmp_path / "d.ndjson"
+    path.write_text('{"id": "a1", "subreddit": "pics", "title": "t", "created_utc": "2014-01-03", "score": 1}\n')
+    with pytest.raises(ArchiveError, match="a day without a time"):
+        list(read(path))
 
 
 def test_dates_of_a_whole_file(tmp_path):

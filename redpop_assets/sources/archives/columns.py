@@ -38,8 +38,8 @@ WORDS: Final[Mapping[str, str]] = {
 """What people call a field -> its name in the API; `read` is when the score was read."""
 
 _WORD_OF: Final = {name: word for word, name in WORDS.items()}
-_DAYS: Final = "days"
-_FORMATS: Final = (*get_args(DateOrder), _DAYS)
+_EXACT: Final = "exact"
+_FORMATS: Final = (*get_args(DateOrder), _EXACT)
 _PREFIX: Final = re.compile(r"(?:data|post|posts|submission|reddit)[._ ]+(?=\w)", re.IGNORECASE)
 _EPOCH: Final = re.compile(r"[+-]?[\d,]+(?:\.\d*)?(?:[eE]\+?\d+)?")
 _ZONED: Final = re.compile(r"(?:Z|UTC|GMT|[+-]\d\d(?::?\d\d)?)$", re.IGNORECASE)
@@ -81,27 +81,27 @@ class Told:
     """
 
     headers: Mapping[str, str] = field(default_factory=dict)
-    dates: Dates = field(default_factory=Dates)
+    dates: Dates = field(default_factory=lambda: Dates(days=True))
 
     @property
     def text(self) -> str:
         """The same in one line."""
-        dates = [*([self.dates.order] if self.dates.order else []), *([_DAYS] if self.dates.days else [])]
+        dates = [*([self.dates.order] if self.dates.order else []), *([] if self.dates.days else [_EXACT])]
         return ",".join([*(f"{name}={header}" for name, header in sorted(self.headers.items())), *dates])
 
 
 def told(text: str) -> Told:
     """Read what somebody says of columns: `time=created_date,id=full_permalink`, `time=date:day-first`.
 
-    Behind the column of the time may stand `:day-first`, `:month-first` and `:days`, which takes a day without a time
-    as its first second in UTC.
+    Behind the column of the time may stand `:day-first`, `:month-first` and `:exact`, which refuses a day without a
+    time; else it is taken as its first second in UTC.
 
     Raises:
         ArchiveError: it says nothing that can be understood; the message shows how to say it.
     """
     headers: dict[str, str] = {}
     order: DateOrder | None = None
-    days = False
+    days = True
     for part in re.split(r",(?=\s*\w+\s*=)", text):
         if not part.strip():
             continue
@@ -114,7 +114,7 @@ def told(text: str) -> Told:
             )
         while name == "created_utc" and (found := re.fullmatch(rf"(.*):\s*({'|'.join(_FORMATS)})", header)):
             header = found[1].strip()
-            days = days or found[2] == _DAYS
+            days = days and found[2] != _EXACT
             order = next((known for known in get_args(DateOrder) if known == found[2]), order)
         headers[name] = header
     return Told(headers, Dates(order, days))
@@ -150,10 +150,10 @@ class Columns:
 
     @property
     def days_hint(self) -> str:
-        """How to have posts of which only the day is known."""
+        """What it means that of some posts only the day is known, and how to do without them."""
         return (
-            f"Where only the day of a post is known, --columns time={self.headers['created_utc']}:days takes its "
-            "beginning (00:00 UTC); whatever looks at hours is then wrong for these posts."
+            "they count as made at its beginning (00:00 UTC), so whatever looks at hours is wrong for them. "
+            f"--columns time={self.headers['created_utc']}:{_EXACT} leaves them out."
         )
 
     def record(self, cells: Mapping[str, str]) -> dict[str, str]:
@@ -406,8 +406,8 @@ class _Search:
         if any(date_orders(value) for value in values):
             order = self._dates.order or next(iter(self._orders(values)), None)
             kinds.add(f"{order}" if order else "")
-        if self._dates.days:
-            kinds = {kind for kind in kinds if kind != _DAYS_ALONE} | {f"{_DAYS_ALONE}, taken as 00:00 UTC"}
+        if self._dates.days and _DAYS_ALONE in kinds:
+            kinds = kinds - {_DAYS_ALONE} | {f"{_DAYS_ALONE}, taken as 00:00 UTC"}
         return ", ".join(sorted(filter(None, kinds)))
 
     @staticmethod

@@ -76,9 +76,9 @@ class ImportReport:
 
     `resumed_after` is the number of lines that an interrupted import had done already, 0 without one. The samples of
     broken lines are those of this run, and so is `emptied`, the number of values that could not be meant and were left
-    out of their posts. `contradicting` is the number of scores of this run that are not stored, because another score
-    of the same post at the same moment is. `stopped_after` is the last line that was read where there was a limit and
-    the file goes on.
+    out of their posts. `days_alone` posts of this run have a day for a time. `contradicting` is the number of scores of
+    this run that are not stored, because another score of the same post at the same moment is. `stopped_after` is the
+    last line that was read where there was a limit and the file goes on.
     """
 
     by_subreddit: Mapping[str, Imported]
@@ -89,6 +89,7 @@ class ImportReport:
     resumed_after: int
     emptied: int = 0
     emptied_samples: tuple[BrokenLine, ...] = ()
+    days_alone: int = 0
     contradicting: int = 0
     stopped_after: int | None = None
 
@@ -212,6 +213,7 @@ def _report(
         resumed_after=before.resumed_after.records if before and before.resumed_after else 0,
         emptied=chunk.emptied,
         emptied_samples=chunk.emptied_samples,
+        days_alone=chunk.days_alone,
         contradicting=before.contradicting if before else 0,
         stopped_after=chunk.position.records if chunk.more else None,
     )

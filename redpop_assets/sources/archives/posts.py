@@ -25,7 +25,7 @@ from redpop_assets.literals import JSON
 from redpop_assets.sources.archives.columns import SAMPLE, Columns, Told, is_known, understand
 from redpop_assets.sources.archives.files import CUT, MOST_NOTHING, ArchiveFile, OpenArchive, foreign, sha256_of_first
 from redpop_assets.sources.archives.tables import LONGEST_LINE, Reading, Table
-from redpop_assets.sources.typed import DAY_ALONE, TOO_DEEP, BrokenRecordError, Dates, moment, typed
+from redpop_assets.sources.typed import TOO_DEEP, BrokenRecordError, Dates, moment, typed
 
 ObservedAtRule = Literal["observed_at", "retrieved_2nd_on", "retrieved_on", "retrieved_utc", "given", "newest_post"]
 
@@ -80,7 +80,8 @@ class Chunk:
 
     `broken` counts lines that are no post, `broken_samples` holds the first of them, at most 20. `emptied` counts
     values of posts that could not be meant and were left out, `emptied_samples` likewise. `other_subreddit` counts
-    posts of other communities, which are left out. `more` says that a limit ended the reading and the file may go on.
+    posts of other communities, which are left out; `days_alone` those of whose time only the day was known. `more` says
+    that a limit ended the reading and the file may go on.
     """
 
     rows: list[ArchivedPost]
@@ -90,6 +91,7 @@ class Chunk:
     position: Position
     emptied: int = 0
     emptied_samples: tuple[BrokenLine, ...] = ()
+    days_alone: int = 0
     more: bool = False
 
     @property
@@ -162,6 +164,7 @@ class _Row:
     observed: tuple[datetime, ObservedAtRule] | None
     listing: tuple[str, str, int] | None
     emptied: list[str]
+    day_alone: bool
 
 
 # Number of a line or element, and its post; or what is wrong with it; or None where it is seen to be of another
@@ -175,6 +178,7 @@ class _Tally:
     samples: list[BrokenLine] = field(default_factory=list)
     emptied: int = 0
     emptied_samples: list[BrokenLine] = field(default_factory=list)
+    days_alone: int = 0
     other_subreddit: int = 0
     posts: int = 0
 
@@ -306,6 +310,7 @@ def _chunks(
                 position,
                 tally.emptied,
                 tuple(tally.emptied_samples),
+                tally.days_alone,
                 limit is not None and looked_at >= limit,
             )
 
@@ -346,6 +351,7 @@ def _chunks(
                     else:
                         rows.append(_archived(row, *observed(row)))
                         tally.count_emptied(number, row.emptied)
+                        tally.days_alone += row.day_alone
                         kept += source.unpacked() - before
                     tally.posts += 1
                 except BrokenRecordError as error:
@@ -371,9 +377,6 @@ def _chunks(
         ) from cut
     if tally.posts == 0 and skip == 0 and (limit is None or looked_at < limit or tally.broken):
         first = f" Line {tally.samples[0].line}: {tally.samples[0].error}." if tally.samples else ""
-        if DAY_ALONE in first and archive.columns is not None:
-            hint = archive.columns.days_hint
-            raise ArchiveError(f"{archive.file.path} holds no post whose time is known.{first} {hint}")
         raise ArchiveError(
             f"{archive.file.path} holds no post.{first} Expected a table of posts or a dump of submissions."
         )
@@ -793,6 +796,7 @@ def _row(
         _own_observed_at(found.submission, record, dates or Dates()),
         _listing(found.submission, record),
         found.emptied,
+        found.day_alone,
     )
 
 
