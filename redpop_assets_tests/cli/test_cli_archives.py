@@ -165,7 +165,7 @@ def test_several_tables_whose_posts_are_named_by_their_addresses_alone(redpop, t
     assert answer.output.count("--observed-at knows better") == 1
     assert "3 of 3 files do not say when their scores were read" in answer.output
     assert "4.csv holds no post" in answer.output
-    assert "1 of 4 files were not imported to their end: 4.csv" in answer.output
+    assert "1 of 4 files could not be read to their end, see above what to do: 4.csv" in answer.output
     assert "Together: 3 posts, 3 of them new, in 3 files." in answer.output
 
 
