@@ -152,7 +152,7 @@ def test_the_order_of_dates_is_that_of_the_whole_file():
     text = question(USUAL, created_utc=None, date=dates)
     assert "--columns time=date:day-first or --columns time=date:month-first" in text
     found = understood(USUAL, "time=date:month-first", created_utc=None, date=dates)
-    assert found.dates == Dates("month-first")
+    assert found.dates == Dates("month-first", days=True)
     # Behind the rows that are looked at first.
     rows = [dict.fromkeys(USUAL, "1") | {"date": "1/2/2019 10:00"}]
     found = understand("t", [*without("created_utc"), "date"], rows, Told(), lambda _: iter(["1/2/2019", "1/20/2019"]))
@@ -231,9 +231,7 @@ def test_names_with_commas_colons_and_equals():
     assert told("time=date, local:day-first,id=a=b").headers == {"created_utc": "date, local", "id": "a=b"}
     assert told("time=at:12").headers == {"created_utc": "at:12"}
     assert (
-        told("time=date:exact:month-first").dates
-        == told("time=date:month-first:exact").dates
-        == Dates("month-first", True)
+        told("time=date:exact:month-first").dates == told("time=date:month-first:exact").dates == Dates("month-first")
     )
     assert told("id=x,time=y:exact").text == told("time=y:exact, id=x").text
     assert told("").text == ""
