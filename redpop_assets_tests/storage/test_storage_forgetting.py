@@ -241,14 +241,14 @@ def test_a_closed_account_leaves_no_trace_and_its_posts_stay(home):
     add_post(warehouse, images, "cross1", parent="post1")  # Anna's, of Bert's picture
     add_post(warehouse, images, "other1")
     assert forgetting.closed_accounts(warehouse, "pics") == []
-    assert warehouse.scalar(forgetting.ACCOUNT_TRACES, {"subreddit": "pics"}) == 0
+    assert warehouse.scalar(forgetting.ACCOUNT_TRACES, {"subreddits": ["pics"]}) == 0
     read_again(warehouse, "post1", author_present=False)
-    assert warehouse.scalar(forgetting.ACCOUNT_TRACES, {"subreddit": "pics"}) == 2
+    assert warehouse.scalar(forgetting.ACCOUNT_TRACES, {"subreddits": ["pics"]}) == 2
     closed = forgetting.closed_accounts(warehouse, "pics")
     assert closed == sorted([BERT, BERT[::-1]]) or closed == [BERT]
     assert forgetting.erase_accounts(warehouse, closed) == 3
     assert BERT not in everything(warehouse)
-    assert warehouse.scalar(forgetting.ACCOUNT_TRACES, {"subreddit": "pics"}) == 0
+    assert warehouse.scalar(forgetting.ACCOUNT_TRACES, {"subreddits": ["pics"]}) == 0
     assert forgetting.closed_accounts(warehouse, "pics") == []
     assert warehouse.scalar("SELECT count(*) FROM core.posts") == 4
     assert warehouse.scalar("SELECT count(*) FROM core.posts WHERE author = ?", [ANNA]) == 2
@@ -281,9 +281,9 @@ def test_a_post_that_was_taken_down_tells_nothing_of_its_account(home):
     add_post(warehouse, images, "other1")
     read_again(warehouse, "post1", removal="moderator", author_present=False)
     assert forgetting.closed_accounts(warehouse, "pics") == []
-    assert warehouse.scalar(forgetting.ACCOUNT_TRACES, {"subreddit": "pics"}) == 2
+    assert warehouse.scalar(forgetting.ACCOUNT_TRACES, {"subreddits": ["pics"]}) == 2
     assert forgetting.erase_missing_authors(warehouse, "pics") == 1
-    assert warehouse.scalar(forgetting.ACCOUNT_TRACES, {"subreddit": "pics"}) == 0
+    assert warehouse.scalar(forgetting.ACCOUNT_TRACES, {"subreddits": ["pics"]}) == 0
     assert forgetting.erase_missing_authors(warehouse, "pics") == 0
     assert forgetting.posts_of(warehouse, BERT) == ["post2"]
     named = {row["post_id"]: row["author"] for row in warehouse.query("FROM core.posts").to_pylist()}
