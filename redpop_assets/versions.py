@@ -7,8 +7,7 @@ all of them by every process, and a process loads the job that it runs and no ot
 from typing import Final
 
 HARVEST: Final = "4"
-"""`harvest` of `redpop_assets.sources.reddit`, its plan, and of `arctic_shift`: raise it when they would read or keep
-something else."""
+"""`redpop_assets.sources`: raise it when a harvest, or the plan of it, would read or keep something else."""
 
 FORGETTING: Final = "2"
 """`redpop_assets.storage.forgetting` and `removals`: raise it when something else would be forgotten."""
