@@ -36,8 +36,6 @@ ALONE = (
 )
 # Tables that nothing has filled yet, and a row for each.
 EMPTY = {
-    "raw.communities": "'pics' AS subreddit, 'about' AS answer, now() AS read_at, '{}' AS json",
-    "raw.community_sizes": "'pics' AS subreddit, today() AS day, 1 AS subscribers",
     "core.anomalies": (
         "'pics' AS subreddit, 'gap' AS kind, DATE '2026-03-01' AS first_day, DATE '2026-03-02' AS last_day, "
         "0.0 AS observed, 9.0 AS expected, 1.0 AS strength, 0.0 AS p_value, 18 AS posts, "

@@ -6,6 +6,7 @@ everything under /sandbox, moves the time, switches chaos, deletes posts and acc
 
 import base64
 import binascii
+import functools
 import hashlib
 import secrets
 import threading
@@ -27,6 +28,7 @@ from redpop_assets.sandbox.arctic_shift import PATH as ARCHIVE_PATH
 from redpop_assets.sandbox.arctic_shift import ArcticShift, Traits
 from redpop_assets.sandbox.chaos import Chaos
 from redpop_assets.sandbox.clock import Clock
+from redpop_assets.sandbox.communities import about_of, requirements_of, rules_of
 from redpop_assets.sandbox.connections import Application, Message, Receive, Scope, Send
 from redpop_assets.sandbox.fates import Fates
 from redpop_assets.sandbox.faults import TOKEN_PATH, Faults
@@ -38,6 +40,11 @@ from redpop_assets.sandbox.world import Post, World
 
 TOKEN_SECONDS = 3600
 WINDOW_SECONDS = 600
+_OF_COMMUNITIES = {
+    "about": "/r/{subreddit}/about",
+    "rules": "/r/{subreddit}/about/rules",
+    "post_requirements": "/api/v1/{subreddit}/post_requirements",
+}
 _GRANTS = ("client_credentials", "https://oauth.reddit.com/grants/installed_client")
 
 
@@ -73,6 +80,11 @@ def create_app(
             Route(TOKEN_PATH, site.access_token, methods=["POST"]),
             Route("/api/info", site.info),
             Route("/api/info/", site.info),
+            *(
+                Route(path, functools.partial(site.community, answer))
+                for answer, paths in _OF_COMMUNITIES.items()
+                for path in (paths, f"{paths}/")
+            ),
             Route("/r/{subreddit}/{listing}", site.listing),
             Route("/r/{subreddit}/{listing}/", site.listing),
             Route("/i/removed.png", site.placeholder),
@@ -163,6 +175,21 @@ class _Site:
         token = secrets.token_urlsafe(32)
         self._tokens[token] = time.monotonic() + TOKEN_SECONDS
         return JSONResponse({"access_token": token, "token_type": "bearer", "expires_in": TOKEN_SECONDS, "scope": "*"})
+
+    def community(self, answer: str, request: Request) -> Response:
+        refusal, headers = self._admit(request)
+        if refusal:
+            return refusal
+        name = self._world.subreddit(request.path_params["subreddit"])
+        if name is None:
+            return JSONResponse({"message": "Not Found", "error": 404}, 404, headers)
+        if answer == "about":
+            return JSONResponse(
+                {"kind": "t5", "data": about_of(self._world, name, self._moment(request))}, 200, headers
+            )
+        if answer == "rules":
+            return JSONResponse({"rules": rules_of(self._world, name), "site_rules": []}, 200, headers)
+        return JSONResponse(requirements_of(self._world, name), 200, headers)
 
     def listing(self, request: Request) -> Response:
         refusal, headers = self._admit(request)

@@ -27,6 +27,7 @@ from starlette.routing import Route
 from redpop_assets.errors import SettingsError
 from redpop_assets.sandbox.chaos import Chaos
 from redpop_assets.sandbox.clock import Clock
+from redpop_assets.sandbox.communities import about_of, rules_of
 from redpop_assets.sandbox.fates import Fates
 from redpop_assets.sandbox.odd_posts import shown
 from redpop_assets.sandbox.world import Post, World
@@ -317,41 +318,14 @@ class ArcticShift:
         return [{"date": at, "value": sum(self._record(post, now)["score"] for post in some)} for at, some in slices]
 
     def _about(self, name: str, now: float) -> dict[str, Any]:
-        """A community as Reddit's `about` describes it, as of the archive's last look."""
+        """A community as of the archive's last look."""
         read_at = self._read_of_communities(now)
-        created = int(self._world.epoch.timestamp() - self._world.history.total_seconds() - 365 * _DAY)
-        pictures_only = self._share("pictures only", name) < 0.5
-        return {
-            "_meta": {
-                "earliest_post_at": int(self._world.post(name, 0).created),
-                "num_posts": self._world.count(name, read_at),
-                "num_posts_updated_at": read_at,
-            },
-            "accounts_active": None,
-            "allow_galleries": True,
-            "allow_images": True,
-            "allow_videos": not pictures_only,
-            "created": created,
-            "created_utc": created,
-            "description": f"Everything that is worth seeing in {name}.",
-            "display_name": name,
-            "display_name_prefixed": f"r/{name}",
-            "id": self._world.subreddit_id(name).removeprefix("t5_"),
-            "lang": "en",
-            "link_flair_enabled": True,
-            "name": self._world.subreddit_id(name),
-            "over18": False,
-            "public_description": f"Pictures of {name}, for everybody.",
-            "quarantine": False,
-            "retrieved_on": read_at,
-            "spoilers_enabled": True,
-            "submission_type": "link" if pictures_only else "any",
-            "submit_text": "",
-            "subreddit_type": "public",
-            "subscribers": self._world.subscribers(name, read_at),
-            "title": name,
-            "url": f"/r/{name}/",
+        meta = {
+            "earliest_post_at": int(self._world.post(name, 0).created),
+            "num_posts": self._world.count(name, read_at),
+            "num_posts_updated_at": read_at,
         }
+        return {"_meta": meta, **about_of(self._world, name, read_at), "retrieved_on": read_at}
 
     def _read_of_communities(self, now: float) -> int:
         """When the archive last looked at communities: every thirty days."""
@@ -406,30 +380,6 @@ class ArcticShift:
         if again["is_self"] and then.removed is None and self._share("edited", post.id) < traits.edited:
             meta["is_edited"] = True
         return {**record, **{name: again[name] for name in RENEWED if name in again}, "_meta": meta}
-
-
-def rules_of(world: World, name: str) -> list[dict[str, Any]]:
-    """The rules of a community: three to five, the same ones always."""
-    texts = (
-        ("No text over pictures", "Pictures with added text are removed.", "link", "Text over the picture"),
-        ("Say what it is", "A title describes what there is to see.", "link", "Title does not describe the picture"),
-        ("Be kind", "Remember the human.", "all", "Unkind"),
-        ("No advertising", "Nothing is sold here.", "all", "Advertising"),
-        ("No talk of other communities", "", "comment", "Off topic"),
-    )
-    number = 3 + world.digest(name, "rules", 0)[0] % 3
-    created = int(world.epoch.timestamp() - world.history.total_seconds() - 300 * _DAY)
-    return [
-        {
-            "created_utc": created + place,
-            "description": text,
-            "kind": kind,
-            "priority": place,
-            "short_name": short_name,
-            "violation_reason": reason,
-        }
-        for place, (short_name, text, kind, reason) in enumerate(texts[:number])
-    ]
 
 
 def _date(text: str, name: str, now: float) -> float:

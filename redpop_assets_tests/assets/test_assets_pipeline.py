@@ -23,8 +23,6 @@ TABLES = [name for name, table in load_schema().items() if not table.is_view]
 
 # Nothing was imported, forgotten, or found to be a placeholder.
 WITHOUT_REASON_TO_HAVE_ANY = {
-    "raw.communities",
-    "raw.community_sizes",
     "raw.imports",
     "raw.tombstones",
     "core.placeholder_images",

@@ -146,6 +146,15 @@ def test_a_community_that_does_not_exist_redirects_to_the_search(reddit):
     assert failure.value.path.startswith("/subreddits/search")
 
 
+def test_what_a_community_is_and_asks_of_posts(reddit):
+    pics = reddit.subreddit("pics")
+    assert (pics.display_name, pics.over18, pics.subscribers > 0) == ("pics", False, True)
+    assert [rule.short_name for rule in pics.rules][:2] == ["No text over pictures", "Say what it is"]
+    assert {"title_text_min_length", "is_flair_required"} <= pics.post_requirements().keys()
+    with pytest.raises(prawcore.NotFound):
+        reddit.subreddit("nowhere").post_requirements()
+
+
 def test_rate_limit_headers_count_and_the_end_is_a_429(world):
     with running(world, Clock(world.epoch), budget=3) as base:
         headers = token(base)

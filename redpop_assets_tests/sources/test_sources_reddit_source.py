@@ -10,6 +10,7 @@ from redpop_assets.sources.reddit.logins import Logins
 from redpop_assets.sources.reddit.plan import HarvestPlan, Maturation
 from redpop_assets.sources.reddit.source import RedditSource
 from redpop_assets.sources.source import Asked
+from redpop_assets.storage.warehouse import Warehouse
 from redpop_assets.testing.warehouses import blank_warehouse
 
 pytestmark = pytest.mark.integration
@@ -77,3 +78,56 @@ def test_a_key_that_is_revoked_in_the_middle_is_remembered_too(server, source, l
     with pytest.raises(CredentialsRefused, match="it last worked at"):
         source().harvest("pics", Asked(), Quiet())
     assert logins.last().refused_at is not None
+
+
+LISTING = {"kind": "Listing", "data": {"children": []}}
+FACTS = {
+    "/r/pics/about": {"kind": "t5", "data": {"display_name": "pics", "subscribers": 31, "submission_type": "link"}},
+    "/r/pics/about/rules": {"rules": [{"short_name": "Be kind", "kind": "all", "priority": 0}], "site_rules": []},
+    "/api/v1/pics/post_requirements": {"title_text_min_length": 5, "is_flair_required": True},
+}
+
+
+@pytest.fixture
+def warehouse(tmp_path):
+    return Warehouse(tmp_path / "home", source="test", lock_timeout=30)
+
+
+def facts(warehouse):
+    return (
+        warehouse.query("SELECT answer FROM raw.communities ORDER BY 1").column(0).to_pylist(),
+        warehouse.scalar("SELECT max(subscribers) FROM raw.community_sizes"),
+    )
+
+
+def test_what_a_community_asks_of_posts_is_read_once_a_day(server, source, warehouse):
+    server.answer = lambda request: server.reply(FACTS.get(request.path, LISTING))
+    done = source().harvest("pics", Asked(), Quiet())
+    assert (done.community_answers, done.community_days) == (3, 1)
+    assert facts(warehouse) == (["about", "post_requirements", "rules"], 31)
+    rows = warehouse.query("SELECT title_min_length, flair_required FROM core.communities").to_pylist()
+    assert rows == [{"title_min_length": 5, "flair_required": True}]
+    assert warehouse.query("SELECT short_name FROM core.community_rules").column(0).to_pylist() == ["Be kind"]
+    asked = len(server.api_requests)
+    assert source().harvest("pics", Asked(), Quiet()).community_answers == 0
+    assert not {request.path for request in server.api_requests[asked:]} & set(FACTS)
+
+
+@pytest.mark.parametrize("status", [403, 404])
+def test_what_an_app_may_not_read_of_a_community_is_left_out(server, source, warehouse, logins, status):
+    """Requirements of posts may want an account; that says nothing of the key."""
+    answers = dict(list(FACTS.items())[:2])
+    server.answer = lambda request: (
+        server.reply({"message": "no", "error": status}, status)
+        if request.path.endswith("post_requirements")
+        else server.reply(answers.get(request.path, LISTING))
+    )
+    assert source().harvest("pics", Asked(), Quiet()).community_answers == 2
+    assert facts(warehouse) == (["about", "rules"], 31)
+    assert logins.last().refused_at is None
+
+
+def test_answers_of_another_shape_are_not_kept(server, source, warehouse):
+    server.answer = lambda request: server.reply([] if request.path in FACTS else LISTING)
+    assert source().harvest("pics", Asked(), Quiet()).community_answers == 0
+    assert facts(warehouse) == ([], None)

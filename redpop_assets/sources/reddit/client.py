@@ -22,7 +22,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from http import HTTPStatus
 from itertools import count, islice
-from typing import Any, Self, TypeVar
+from typing import Any, Final, Self, TypeVar
 from urllib.parse import urlsplit
 
 import praw
@@ -87,6 +87,13 @@ _REASONS = {
     "gold_only": "is open to premium members only",
 }
 _HOW_TO_GET_CREDENTIALS = f"{WAYS_ON} The user agent has the form {USER_AGENT_FORM}."
+
+
+_OF_COMMUNITIES: Final = {
+    "about": "r/{}/about",
+    "rules": "r/{}/about/rules",
+    "post_requirements": "api/v1/{}/post_requirements",
+}
 
 
 class RedditClient:
@@ -271,11 +278,44 @@ class RedditClient:
                 submissions=tuple(child["data"] for child in data["children"] if _is_submission(child)),
             )
 
+    def community(self, subreddit: str) -> dict[str, Any]:
+        """Read what a community is, its rules, and what it requires of posts: a request each.
+
+        Args:
+            subreddit: name of one subreddit, without `r/`.
+
+        Returns:
+            `about`, `rules` and `post_requirements`, as Reddit gave them, with their envelopes. What it refuses, as it
+            may to apps that log in without an account, is left out.
+
+        Raises:
+            RedditBusy: rate limit, failing server, no connection, or no answer in time.
+        """
+        found: dict[str, Any] = {}
+        for name, path in _OF_COMMUNITIES.items():
+            try:
+                answer, _ = self._patiently(path.format(subreddit), {})
+            except RedditBusy:
+                raise
+            except (RedditError, CredentialsRefused) as error:
+                log.info("Reddit does not say %s of r/%s: %s", name, subreddit, error)
+                continue
+            if isinstance(answer, dict):
+                found[name] = answer
+        return found
+
     def _get(self, path: str, params: dict[str, str | int]) -> tuple[dict[str, Any], datetime]:
         """The `data` of the listing at `path`, whose `children` is a list, and when Reddit answered.
 
         Repeats what is worth repeating.
         """
+        answer, answered_at = self._patiently(path, params)
+        data = answer.get("data") if isinstance(answer, dict) else None
+        if not isinstance(data, dict) or not isinstance(data.get("children"), list):
+            raise RedditError(f"Reddit's answer to /{path} is no listing. If this lasts, please report it.")
+        return data, answered_at
+
+    def _patiently(self, path: str, params: dict[str, str | int]) -> tuple[Any, datetime]:
         for attempt in count():
             try:
                 return self._ask(path, params)
@@ -292,18 +332,15 @@ class RedditClient:
                     self._paused += pause
         raise AssertionError("unreachable")
 
-    def _ask(self, path: str, params: dict[str, str | int]) -> tuple[dict[str, Any], datetime]:
+    def _ask(self, path: str, params: dict[str, str | int]) -> tuple[Any, datetime]:
         try:
             answer = self._reddit.request(method="GET", path=path, params=params)
         except RedPopError:
             raise
         except Exception as error:
             raise _own_error(error, path) from error
-        data = answer.get("data") if isinstance(answer, dict) else None
-        if not isinstance(data, dict) or not isinstance(data.get("children"), list):
-            raise RedditError(f"Reddit's answer to /{path} is no listing. If this lasts, please report it.")
         assert self._traffic.answered_at is not None
-        return data, self._traffic.answered_at
+        return answer, self._traffic.answered_at
 
 
 class _WorthRepeating(RedditBusy):

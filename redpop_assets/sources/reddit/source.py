@@ -3,14 +3,16 @@
 from collections.abc import Callable
 from datetime import timedelta
 
-from redpop_assets.errors import CredentialsRefused
+from redpop_assets.errors import CredentialsRefused, RedditError
 from redpop_assets.privacy.author_key import AuthorKey
+from redpop_assets.sources.communities import KeptCommunity, keep_community
 from redpop_assets.sources.listings import ListingRead
 from redpop_assets.sources.reddit.client import RedditClient
 from redpop_assets.sources.reddit.harvest import Harvest, Reread
 from redpop_assets.sources.reddit.logins import Logins
 from redpop_assets.sources.reddit.plan import HarvestPlan, Maturation, PlannedListing
 from redpop_assets.sources.source import Asked, Harvested, Listener
+from redpop_assets.sources.state import begins_a_day
 from redpop_assets.storage.warehouse import Warehouse
 
 
@@ -73,6 +75,7 @@ class RedditSource:
 
     def _harvest(self, subreddit: str, asked: Asked, listener: Listener) -> Harvested:
         run = Harvest(subreddit, self._client, self._warehouse, self._key(), requests=self._requests)
+        day_begins = begins_a_day(self._warehouse, subreddit, self._client.now())
         unread = _read_listings(run, asked, self._plan_of(subreddit), listener)
         scores = standing = Reread()
         if asked.reobserve:
@@ -93,6 +96,7 @@ class RedditSource:
                 f"{standing.left_over} checks come first in the next harvest. If this lasts, raise "
                 "REDPOP_REQUESTS_PER_HARVEST."
             )
+        facts = self._keep_facts(subreddit, listener) if day_begins and run.requests_left else KeptCommunity(0, 0)
         return Harvested(
             new_posts=run.new_submissions,
             new_observations=run.new_observations,
@@ -107,7 +111,21 @@ class RedditSource:
             posts_missing=scores.missing + standing.missing,
             readings=run.readings,
             listings_left_over=unread,
+            community_answers=facts.readings,
+            community_days=facts.days,
         )
+
+    def _keep_facts(self, subreddit: str, listener: Listener) -> KeptCommunity:
+        """What Reddit says of the community itself; posts do not wait for it."""
+        try:
+            answers = self._client.community(subreddit)
+        except RedditError as error:
+            listener.warn(
+                f"What is known of r/{subreddit} itself was not read; tomorrow it is asked for again. {error}"
+            )
+            return KeptCommunity(0, 0)
+        with self._warehouse.write() as writer:
+            return keep_community(writer, subreddit, read_at=self._client.now(), **answers)
 
 
 def _read_listings(run: Harvest, asked: Asked, plan: HarvestPlan, listener: Listener) -> int:
