@@ -46,7 +46,7 @@ def asked(pipeline, stored):
     post = NewPost(
         warehouse,
         "pics",
-        data.captions[row],
+        (data.captions[row],),
         open_rgb(ImageStore(settings.home / "images").read(picture["path"])),
         posted_at=data.created_at[row].item().replace(tzinfo=UTC),
         author=data.authors[row],
@@ -83,7 +83,7 @@ def test_without_a_picture_it_lacks_what_is_made_of_one(pipeline, stored):
     post = NewPost(
         warehouse,
         "pics",
-        "A title alone",
+        ("A title alone",),
         None,
         posted_at=data.created_at.max().item().replace(tzinfo=UTC),
         author=None,

@@ -21,8 +21,9 @@ pytestmark = pytest.mark.end_to_end
 SUBREDDITS = ("pics", "earthporn")
 TABLES = [name for name, table in load_schema().items() if not table.is_view]
 
-# Nothing was imported, forgotten, or found to be a placeholder.
+# Nothing was imported, forgotten, found to be a placeholder, or wrong in an archive.
 WITHOUT_REASON_TO_HAVE_ANY = {
+    "core.anomalies",
     "raw.imports",
     "raw.tombstones",
     "core.placeholder_images",
@@ -55,6 +56,7 @@ METADATA = {
     "core/images": COUNTS | {"images_stored", "placeholders_learnt"},
     "core/duplicates": COUNTS - {"dagster/partition_row_count"} | {"rows_changed", "posts_with_duplicates"},
     "core/labels": COUNTS | {"rows_changed", "posts_below_label_age", "label_age_days"},
+    "core/anomalies": COUNTS | {"rows_changed", "doubtful_labels", "periods", "picture"},
     "features/image_embeddings": COUNTS | TOOK | ENCODED,
     "features/caption_embeddings": COUNTS | TOOK | ENCODED,
     **{f"features/image_{what}": COUNTS for what in ("classes", "grids")},
@@ -74,7 +76,8 @@ METADATA = {
     },
     "features/title_past": COUNTS | {"rows_changed", "caption_encoder"},
     "models/training_set": COUNTS
-    | {"snapshot", *(f"{part}_posts" for part in ("train", "validation", "test", "embargo", "seen_before"))},
+    | {"snapshot", *(f"{part}_posts" for part in ("train", "validation", "test", "embargo", "seen_before"))}
+    | {"left_out_as_first_readings", "labels_differ_in", "labels"},
     "models/training_columns": COUNTS,
     **{f"models/{name}": PREDICTOR for name in PREDICTORS},
     "models/champions": COUNTS | {"champion", "reason", "judged_now", "history"},

@@ -94,7 +94,7 @@ def test_a_post_that_is_not_made_yet_has_the_same_values(recognised, shown, name
         post = NewPost(
             warehouse,
             "pics",
-            data.captions[row],
+            (data.captions[row],),
             open_rgb(picture),
             posted_at=data.created_at[row].item().replace(tzinfo=UTC),
             author=None,
