@@ -1,7 +1,6 @@
 """The instance of a home directory: opened by its folder here, found by its environment in programs of Dagster."""
 
 import os
-import signal
 import subprocess
 import sys
 from datetime import timedelta
@@ -11,7 +10,6 @@ import dagster as dg
 import pytest
 import yaml
 
-from redpop_assets.automation import REFRESH
 from redpop_assets.definitions import build_defs
 from redpop_assets.instance import dagster_environment, open_instance
 from redpop_assets.resources import open_warehouse
@@ -121,34 +119,43 @@ def test_steps_in_processes_of_their_own_find_the_deployment_and_leave_no_secret
         assert secret.encode() not in path.read_bytes(), path
 
 
-def raised(error: BaseException) -> None:
-    raise error
+INTERRUPTED = """
+import os, signal, sys
+from pathlib import Path
+import dagster as dg
+from redpop_assets.instance import open_instance
+from redpop_assets.runs import execute
+from redpop_assets.settings import load_settings
+
+signal.signal(signal.SIGINT, signal.default_int_handler)  # which shells ignore in what runs in the background
 
 
-@pytest.mark.parametrize(
-    "interrupt",
-    [
-        lambda: signal.raise_signal(signal.SIGINT),
-        lambda: raised(KeyboardInterrupt()),  # what DuckDB makes of it
-    ],
-)
-def test_ctrl_c_ends_a_command_and_not_only_the_run_of_one_community(two, interrupt):
-    settings, _ = two
+@dg.asset(partitions_def=dg.StaticPartitionsDefinition(["pics"]))
+def interrupted() -> None:
+    # No process of Dagster's is there to which a terminal would send it, too.
+    assert not Path(f"/proc/self/task/{os.getpid()}/children").read_text()
+    if sys.argv[2] == "by the terminal":
+        signal.raise_signal(signal.SIGINT)
+    raise KeyboardInterrupt  # what is made of DuckDB's own error
 
-    @dg.asset(partitions_def=dg.StaticPartitionsDefinition(["pics"]))
-    def interrupted() -> None:
-        # No process of Dagster's is there to which a terminal would send it, too.
-        assert not Path(f"/proc/self/task/{os.getpid()}/children").read_text()
-        interrupt()
 
-    defs = dg.Definitions(
-        [interrupted],
-        jobs=[dg.define_asset_job(REFRESH)],
-        loggers={"terminal": dg.colored_console_logger},
-    )
-    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+defs = dg.Definitions([interrupted], jobs=[dg.define_asset_job(REFRESH)], loggers={"terminal": dg.colored_console_logger})
+with open_instance(load_settings(home=sys.argv[1])) as instance:
     try:
-        with open_instance(settings) as instance, pytest.raises(KeyboardInterrupt):
-            execute(defs, instance, "pics", [dg.AssetKey("interrupted")], tags={})
-    finally:
-        signal.signal(signal.SIGINT, before)
+        execute(defs, instance, "pics", [dg.AssetKey("interrupted")], tags={})
+    except KeyboardInterrupt:
+        print("ended")
+"""
+
+
+@pytest.mark.parametrize("how", ["by the terminal", "by DuckDB"])
+def test_ctrl_c_ends_a_command_and_not_only_the_run_of_one_community(tmp_path, how):
+    done = subprocess.run(
+        [sys.executable, "-c", INTERRUPTED, str(tmp_path / "home"), how],
+        env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.stdout == "ended\n", done.stderr
