@@ -275,7 +275,7 @@ class _Search:
             named = [each.header for each in self._candidates("id") if each.good and not self._counts_rows(each.header)]
             if named and not self._agree(named[0], column) and "id" not in self._asked.headers:
                 raise ArchiveError(
-                    f"{self._file}: the id of a post may be that in `{named[0]}` or in the addresses of `{column}`, and "
+                    f"{self._file}: the id of a post may be that in `{named[0]}` or in the addresses of `{column}`; "
                     f"they differ: say which it is, --columns id={named[0]} or --columns id={column}."
                 )
             return None if named or self._full_names() else column
