@@ -36,11 +36,10 @@ class TableCheck:
 
     Args:
         name, description: what the UI shows.
-        sql: counts the offences, 0 if all is well; `$subreddit` is the partition, `$subreddits` a list of
-            one or several, `$label_age` the age from which
-            readings count for a label, `$matured_after` that from which it is final, `{rows}` is the condition for the
-            rows of the partition, `{traces}` the search of the whole warehouse for what was forgotten, `{accounts}`
-            that for accounts that were closed.
+        sql: counts the offences, 0 if all is well; `$subreddit` is the partition, `$subreddits` a list of one or
+            several, `$label_age` the age from which readings count for a label, `$matured_after` that from which it is
+            final, `{rows}` is the condition for the rows of the partition, `{traces}` the search of the whole
+            warehouse for what was forgotten, `{accounts}` that for accounts that were closed.
         blocking: whether nothing downstream may run after a failure; else it is a warning.
     """
 

@@ -61,9 +61,10 @@ _OBJECTS: Final = re.compile(r"""\s*(?:\[\s*)?\{\s*["']""")
 _LONGEST_NUMBER: Final = 400  # characters; Python takes time that grows with the square of the digits
 # Seconds, and what pandas, JavaScript and databases count instead; the years 2005 to 2099 are told apart by size.
 _UNITS: Final = (1, 1_000, 1_000_000, 1_000_000_000)
-# The page of a post, in the community or on the profile where it stands.
+# The page of a post, in the community or on the profile where it stands, and perhaps one comment of it.
 _COMMENTS: Final = re.compile(
-    r"(?:(?P<place>/(?:r|u|user)/)(?P<name>[\w.-]{1,22}))?/comments/(?P<id>[a-z0-9]{1,13})(?:[/?#]|$)",
+    r"(?:(?:https?:)?//[\w.:-]+|(?:[\w-]+\.)*reddit\.com)?(?:(?P<place>/(?:r|u|user)/)(?P<name>[\w.-]{1,22}))?"
+    r"/comments/(?P<id>[a-z0-9]{1,13})(?:/[^/?#\s]*(?:/(?P<comment>[a-z0-9]+))?)?/?(?:[?#]\S*)?",
     re.ASCII | re.IGNORECASE,
 )
 
@@ -231,20 +232,24 @@ def is_missing(text: str) -> bool:
 
 @dataclass(frozen=True)
 class CommentPage:
-    """The post that an address of its comments leads to: base36 id, and the community as it is written, or empty."""
+    """The post that an address of its comments leads to: base36 id, and the community as it is written, or empty.
+
+    `of_comment` says that the address is that of one comment.
+    """
 
     post_id: str
     community: str
+    of_comment: bool = False
 
 
 def comment_page(address: Any) -> CommentPage | None:
-    """What an address, or a part of one, says of a post; None for whatever is no address of comments."""
-    found = _COMMENTS.search(address) if isinstance(address, str) else None
+    """What an address, with or without its host, says of a post; None for whatever is no address of comments."""
+    found = _COMMENTS.fullmatch(address.strip()) if isinstance(address, str) else None
     if found is None:
         return None
     name = found["name"] or ""
     of_profile = bool(name) and found["place"].lower() != "/r/"
-    return CommentPage(found["id"].lower(), f"u_{name}" if of_profile else name)
+    return CommentPage(found["id"].lower(), f"u_{name}" if of_profile else name, found["comment"] is not None)
 
 
 def moment(value: Any, *, day_is_enough: bool = False, order: DateOrder | None = None) -> datetime:

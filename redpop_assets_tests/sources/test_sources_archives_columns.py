@@ -108,6 +108,21 @@ def test_links_that_are_comments_and_links_at_once():
     assert "id" in question(columns, url=[*USUAL["url"][:2], PAGES[2]])
 
 
+def test_links_to_posts_of_others_name_no_post():
+    links = [f"https://www.reddit.com/r/aww/comments/z{n}/other_title/" for n in range(3)]
+    found = taken(USUAL, url=links, subreddit=["bestof"] * 3)
+    assert (found["id"], found["url"], found.get("permalink")) == ("id", "url", None)
+    text = question(USUAL, url=links)
+    assert "--columns id=id or --columns id=url" in text
+    assert taken(USUAL, "id=id", url=links)["id"] == "id"
+    assert taken(USUAL, "id=url", url=links)["permalink"] == "url"
+    # Of one comment, or inside what lies in a cell.
+    assert "no column for id" in question(without("id"), url=[f"{link}c1" for link in links])
+    parents = [f"[{{'id': 'z{n}', 'permalink': '/r/aww/comments/z{n}/x/'}}]" for n in range(3)]
+    found = taken(USUAL, crosspost_parent_list=parents, extra=parents)
+    assert (found["id"], found.get("permalink")) == ("id", None)
+
+
 def test_a_full_name_is_an_id_and_another_name_is_none():
     names = [f"t3_{post}" for post in USUAL["id"]]
     assert taken(without("id"), name=names)["name"] == "name"

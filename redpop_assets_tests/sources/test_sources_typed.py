@@ -275,6 +275,8 @@ def test_no_message_repeats_a_text_that_may_name_somebody(name):
         ("/user/Jane-Roe_4/comments/ppvl7/t/", CommentPage("ppvl7", "u_Jane-Roe_4")),
         ("/r/u_Jane/comments/ppvl7/t/", CommentPage("ppvl7", "u_Jane")),
         ("https://reddit.com/comments/PPVL7#top", CommentPage("ppvl7", "")),
+        ("https://www.reddit.com/r/Maps/comments/ppvl7/a_map/c0ffee/?context=3", CommentPage("ppvl7", "Maps", True)),
+        *[(other, None) for other in ("[{'permalink': '/r/Maps/comments/ppvl7/x/'}]", "see /r/Maps/comments/ppvl7/")],
         *[(other, None) for other in ("https://i.redd.it/ppvl7.jpg", "", None, 7, "/r/maps/", "/comments/ppv-l7")],
     ],
 )

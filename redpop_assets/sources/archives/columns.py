@@ -255,15 +255,48 @@ class _Search:
             chosen = self._asked.headers["id"]
         else:
             good = sorted((each for each in found if each.good), key=lambda each: each.rank)
-            chosen = good[0].header if good else next(filter(self._holds_pages, self._header), None)
+            chosen = good[0].header if good else self._page_of_another_name()
         if chosen is not None:
             self._headers["permalink"] = chosen
         return chosen
 
     def _holds_pages(self, column: str | None) -> bool:
-        """Whether all that stands in a column are addresses of comments; that of a post may stand among the links."""
-        values = self._values.get(column or "", [])
-        return bool(values) and all(comment_page(value) for value in values) and len(values) >= len(self._sample) / 2
+        """Whether all that stands in a column are addresses of posts; that of a post may stand among the links."""
+        pages = [comment_page(value) for value in self._values.get(column or "", [])]
+        return all(page is not None and not page.of_comment for page in pages) and len(pages) * 2 > len(self._sample)
+
+    def _page_of_another_name(self) -> str | None:
+        """A column whose content alone makes it that of the post itself: links may lead to posts of others, too."""
+        communities = next((each.header for each in self._candidates("subreddit") if each.good), None)
+        for column in self._header:
+            of_else = folded(column) in _FOLDED and self._rank("url", column) is None
+            if of_else or not self._holds_pages(column) or not self._in_their_communities(column, communities):
+                continue
+            named = [each.header for each in self._candidates("id") if each.good and not self._counts_rows(each.header)]
+            if named and not self._agree(named[0], column) and "id" not in self._asked.headers:
+                raise ArchiveError(
+                    f"{self._file}: the id of a post may be that in `{named[0]}` or in the addresses of `{column}`; "
+                    f"they differ: say which it is, --columns id={named[0]} or --columns id={column}."
+                )
+            return None if named or self._full_names() else column
+        return None
+
+    def _in_their_communities(self, column: str, communities: str | None) -> bool:
+        """Whether the addresses are of the communities that the rows are of."""
+        for row in self._sample if communities else ():
+            page = comment_page(row[column])
+            own = row[communities].strip().lower().removeprefix("/").removeprefix("r/") if communities else ""
+            if page and page.community and own and page.community.lower() != own:
+                return False
+        return True
+
+    def _full_names(self) -> list[str]:
+        """Columns of ids with their prefix, `t3_…`."""
+        return [
+            column
+            for column in self._header
+            if folded(_PREFIX.sub("", column)) == "name" and self._are_full_names(column)
+        ]
 
     def _id(self, page: str | None) -> None:
         asked = self._asked.headers.get("id")
@@ -272,11 +305,7 @@ class _Search:
             self._say("id", f"`{asked}`", "as told")
             return
         found = [each for each in self._candidates("id") if each.good and asked is None]
-        full_names = [
-            column
-            for column in self._header
-            if asked is None and folded(_PREFIX.sub("", column)) == "name" and self._are_full_names(column)
-        ]
+        full_names = self._full_names() if asked is None else []
         problem = ""
         for each in found:
             if page is not None and not self._agree(each.header, page):
@@ -323,7 +352,7 @@ class _Search:
         found = [each for each in self._candidates(name) if each.header not in self._headers.values()]
         if name == "url" and asked is None and page is not None and not found:
             # Both the link and the comments of posts that are nothing but text.
-            found = [self._candidate(name, page, 0)] if self._rank(name, page) is not None else []
+            found = [self._candidate(name, page, 0)] if folded(page) in _RANKS[name] else []
         if asked is not None:
             chosen, why = self._candidate(name, asked, 0), "as told"
         elif not found:
