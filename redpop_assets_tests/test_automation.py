@@ -102,7 +102,7 @@ def test_new_labels_request_what_follows_from_labels_in_that_partition_and_then_
     with copied.instance() as (settings, instance):
         evaluations = Evaluations(instance, settings, settled)
         change_a_label(copied, "pics", instance)
-        follows = {*OF_SCORES, *TRAINING, *MODELS}
+        follows = {"core/anomalies", *OF_SCORES, *TRAINING, *MODELS}
         # Authors and pictures are looked up in all communities, so the other one may have changed with it.
         elsewhere = {"features/author_features", "features/seen_before", *TRAINING, *MODELS}
         assert evaluations.tick() == {(name, "pics") for name in follows} | {(name, "earthporn") for name in elsewhere}

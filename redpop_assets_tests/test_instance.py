@@ -123,6 +123,7 @@ INTERRUPTED = """
 import os, signal, sys
 from pathlib import Path
 import dagster as dg
+from redpop_assets.automation import REFRESH
 from redpop_assets.instance import open_instance
 from redpop_assets.runs import execute
 from redpop_assets.settings import load_settings
@@ -139,7 +140,8 @@ def interrupted() -> None:
     raise KeyboardInterrupt  # what is made of DuckDB's own error
 
 
-defs = dg.Definitions([interrupted], jobs=[dg.define_asset_job(REFRESH)], loggers={"terminal": dg.colored_console_logger})
+jobs, loggers = [dg.define_asset_job(REFRESH)], {"terminal": dg.colored_console_logger}
+defs = dg.Definitions([interrupted], jobs=jobs, loggers=loggers)
 with open_instance(load_settings(home=sys.argv[1])) as instance:
     try:
         execute(defs, instance, "pics", [dg.AssetKey("interrupted")], tags={})
