@@ -67,14 +67,16 @@ class RedditSource:
 
     def harvest(self, subreddit: str, asked: Asked, listener: Listener) -> Harvested:
         """See `Source.harvest`."""
+        # Made first: the login and the question for the time count.
+        run = Harvest(subreddit, self._client, self._warehouse, self._key(), requests=self._requests)
         self.answer()
         try:
-            return self._harvest(subreddit, asked, listener)
+            return self._harvest(run, asked, listener)
         except CredentialsRefused as error:
             raise self._logins.refused(error) from error
 
-    def _harvest(self, subreddit: str, asked: Asked, listener: Listener) -> Harvested:
-        run = Harvest(subreddit, self._client, self._warehouse, self._key(), requests=self._requests)
+    def _harvest(self, run: Harvest, asked: Asked, listener: Listener) -> Harvested:
+        subreddit = run.subreddit
         day_begins = begins_a_day(self._warehouse, subreddit, self._client.now())
         unread = _read_listings(run, asked, self._plan_of(subreddit), listener)
         scores = standing = Reread()
