@@ -10,7 +10,7 @@ run in the same home computes only what has changed.
 The files do not say when a score was read. The archive read it weeks after the post, so scores of posts before
 December 2016 are on the scale of their time, and one `--observed-at` for all would mix the two scales. Hence the rows
 are divided at that month into two tables, each imported with the end of its own time; rows are not changed. Rows with a
-day instead of a time are refused by the import: nobody knows their hour, nor which posts came before them.
+day instead of a time are left out (`:exact`): nobody knows their hour, nor which posts came before them.
 
 No picture is fetched, so predictors that look at one are not trained. Progress goes to stderr, Markdown to stdout.
 """
@@ -38,6 +38,7 @@ RESCALED = date(2016, 12, 1)
 """Reddit changed the scale of all scores then."""
 PARTS = {"before.csv": RESCALED - timedelta(days=1), "since.csv": date(2024, 1, 31)}
 """Table of the older and of the newer rows -> when its scores were read at the latest."""
+EXACT = ("--columns", "time=created_date:exact")
 AUDITS = ("error_slices", "ablation", "shuffled_labels", "split_comparison")
 SPLIT_PREDICTORS = ("metadata_boosting", "tfidf_ridge", "past_neighbours", "catboost_fusion")
 ENVIRONMENT = {
@@ -84,7 +85,7 @@ def run(folder: Path, home: Path, audits: Sequence[str], split_predictors: Seque
     """From the files to the published warehouse."""
     for table in divide(folder, home):
         when = PARTS[table.name].isoformat()
-        redpop(home, "import", str(table), "--subreddit", SUBREDDIT, "--observed-at", when)
+        redpop(home, "import", str(table), "--subreddit", SUBREDDIT, "--observed-at", when, *EXACT)
     redpop(home, "materialize", "--no-harvest")
     for audit in audits:
         if audit == "split_comparison":
