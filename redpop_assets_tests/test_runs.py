@@ -210,7 +210,11 @@ def test_tables_that_are_written_together_are_chosen_together(start):
     deployment = start()
     run = deployment.run("pics", 'key:"raw/sightings"')
     assert set(run.materializations) == {
-        f"raw/{name}" for name in ("submissions", "sightings", "observations", "presence", "listing_reads", "imports")
+        *(
+            f"raw/{name}"
+            for name in ("submissions", "sightings", "observations", "presence", "listing_reads", "imports")
+        ),
+        *("raw/communities", "raw/community_sizes"),
     }
 
 
