@@ -47,6 +47,8 @@ def put(warehouse, subreddit, predictors, seed=0, snapshot="s1", split=SPLIT, in
                     "log_score": truth,
                     "split": split,
                     "snapshot": [snapshot] * n,
+                    "label_source": ["archive"] * n,
+                    "age_at_label_hours": np.full(n, 200.0),
                     "left_out_posts": pa.array([left_out] * n, pa.int32()),
                 }
             ),
