@@ -27,11 +27,3 @@ def frontier(warehouse: Warehouse, subreddit: str, listing: str = "new") -> date
     params = {"subreddit": subreddit, "listing": listing, "endings": list(COMPLETE)}
     found: datetime | None = warehouse.scalar(_FRONTIER, params)
     return found
-
-
-def begins_a_day(warehouse: Warehouse, subreddit: str, now: datetime) -> bool:
-    """Whether the posts of a community were not read yet since midnight, by the source's clock (`now`, UTC)."""
-    last: datetime | None = warehouse.scalar(
-        "SELECT max(read_at) FROM raw.listing_reads WHERE subreddit = $subreddit", {"subreddit": subreddit}
-    )
-    return last is None or last.date() < now.date()

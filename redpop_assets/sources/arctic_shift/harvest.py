@@ -25,7 +25,7 @@ from redpop_assets.sources.listings import ListingRead
 from redpop_assets.sources.records import created_at, listing_read_rows
 from redpop_assets.sources.revisions import Reading, revise
 from redpop_assets.sources.services import ARCTIC_SHIFT, SERVICES
-from redpop_assets.sources.state import ASKABLE, asked_of, begins_a_day, frontier
+from redpop_assets.sources.state import ASKABLE, asked_of, frontier
 from redpop_assets.sources.typed import BrokenRecordError
 from redpop_assets.storage.arrow import naive_utc
 from redpop_assets.storage.rows import Writer
@@ -184,7 +184,11 @@ class ArcticShiftHarvest:
 
     def begins_a_day(self) -> bool:
         """Whether there was no walk yet since midnight, by the archive's clock (UTC)."""
-        return begins_a_day(self._warehouse, self.subreddit, self._client.now())
+        last = self._warehouse.scalar(
+            "SELECT max(read_at) FROM raw.listing_reads WHERE subreddit = $subreddit AND listing = 'new'",
+            {"subreddit": self.subreddit},
+        )
+        return last is None or bool(last.date() < self._client.now().date())
 
     def keep_facts(self) -> KeptCommunity:
         """Ask what the archive says of the community, its rules, and its members since the last day that is known.

@@ -12,7 +12,6 @@ from redpop_assets.sources.reddit.harvest import Harvest, Reread
 from redpop_assets.sources.reddit.logins import Logins
 from redpop_assets.sources.reddit.plan import HarvestPlan, Maturation, PlannedListing
 from redpop_assets.sources.source import Asked, Harvested, Listener
-from redpop_assets.sources.state import begins_a_day
 from redpop_assets.storage.warehouse import Warehouse
 
 
@@ -77,7 +76,6 @@ class RedditSource:
 
     def _harvest(self, run: Harvest, asked: Asked, listener: Listener) -> Harvested:
         subreddit = run.subreddit
-        day_begins = begins_a_day(self._warehouse, subreddit, self._client.now())
         unread = _read_listings(run, asked, self._plan_of(subreddit), listener)
         scores = standing = Reread()
         if asked.reobserve:
@@ -98,7 +96,7 @@ class RedditSource:
                 f"{standing.left_over} checks come first in the next harvest. If this lasts, raise "
                 "REDPOP_REQUESTS_PER_HARVEST."
             )
-        facts = self._keep_facts(subreddit, listener) if day_begins and run.requests_left else KeptCommunity(0, 0)
+        facts = self._keep_facts(subreddit, listener) if run.requests_left else KeptCommunity(0, 0)
         return Harvested(
             new_posts=run.new_submissions,
             new_observations=run.new_observations,
@@ -118,7 +116,12 @@ class RedditSource:
         )
 
     def _keep_facts(self, subreddit: str, listener: Listener) -> KeptCommunity:
-        """What Reddit says of the community itself; posts do not wait for it."""
+        """What Reddit says of the community itself, once a day; posts do not wait for it."""
+        last = self._warehouse.scalar(
+            "SELECT max(read_at) FROM raw.communities WHERE subreddit = $subreddit", {"subreddit": subreddit}
+        )
+        if last is not None and last.date() >= self._client.now().date():
+            return KeptCommunity(0, 0)
         try:
             answers = self._client.community(subreddit)
         except RedditError as error:
