@@ -278,7 +278,7 @@ class RedditClient:
                 submissions=tuple(child["data"] for child in data["children"] if _is_submission(child)),
             )
 
-    def community(self, subreddit: str) -> dict[str, Any]:
+    def community(self, subreddit: str) -> tuple[dict[str, Any], datetime]:
         """Read what a community is, its rules, and what it requires of posts: a request each.
 
         Args:
@@ -286,15 +286,16 @@ class RedditClient:
 
         Returns:
             `about`, `rules` and `post_requirements`, as Reddit gave them, with their envelopes. What it refuses, as it
-            may to apps that log in without an account, is left out.
+            may to apps that log in without an account, is left out. And when it answered (aware, UTC, whole seconds).
 
         Raises:
             RedditBusy: rate limit, failing server, no connection, or no answer in time.
         """
         found: dict[str, Any] = {}
+        answered_at = self.now().replace(microsecond=0)
         for name, path in _OF_COMMUNITIES.items():
             try:
-                answer, _ = self._patiently(path.format(subreddit), {})
+                answer, answered_at = self._patiently(path.format(subreddit), {})
             except RedditBusy:
                 raise
             except (RedditError, CredentialsRefused) as error:
@@ -302,7 +303,7 @@ class RedditClient:
                 continue
             if isinstance(answer, dict):
                 found[name] = answer
-        return found
+        return found, answered_at
 
     def _get(self, path: str, params: dict[str, str | int]) -> tuple[dict[str, Any], datetime]:
         """The `data` of the listing at `path`, whose `children` is a list, and when Reddit answered.

@@ -123,14 +123,14 @@ class RedditSource:
         if last is not None and last.date() >= self._client.now().date():
             return KeptCommunity(0, 0)
         try:
-            answers = self._client.community(subreddit)
+            answers, read_at = self._client.community(subreddit)
         except RedditError as error:
             listener.warn(
                 f"What is known of r/{subreddit} itself was not read; tomorrow it is asked for again. {error}"
             )
             return KeptCommunity(0, 0)
         with self._warehouse.write() as writer:
-            return keep_community(writer, subreddit, read_at=self._client.now(), **answers)
+            return keep_community(writer, subreddit, read_at=read_at, **answers)
 
 
 def _read_listings(run: Harvest, asked: Asked, plan: HarvestPlan, listener: Listener) -> int:
