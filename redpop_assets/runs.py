@@ -134,6 +134,7 @@ def report_import(settings: Settings, subreddits: Sequence[str], file: str) -> N
 
     Raises:
         RedPopError: a check of the raw tables failed.
+        KeyboardInterrupt: it was interrupted; what was told already stays.
     """
     events = import_events(settings, open_warehouse(settings), open_images(settings), subreddits, file)
     failed: list[Failure] = []
@@ -157,11 +158,14 @@ def report_import(settings: Settings, subreddits: Sequence[str], file: str) -> N
         checks(tables())
 
     with open_instance(settings) as instance, events_at_once(instance):
-        tell_all.execute_in_process(
+        result = tell_all.execute_in_process(
             instance=instance,
             run_config={"loggers": {"terminal": {}}},
+            raise_on_error=False,
             tags={**tags_of_this_process(), "redpop/source": settings.source, "redpop/import": file},
         )
+    raise_if_interrupted(result.all_events)
+    failed += failures_of(result.all_events)
     if failed:
         raise RedPopError("The import is stored, but:\n" + "\n".join(map(str, failed)))
 

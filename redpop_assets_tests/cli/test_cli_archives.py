@@ -6,6 +6,7 @@ import json
 import pytest
 from dagster import AssetCheckKey, AssetKey, DagsterInstance
 
+from redpop_assets import runs
 from redpop_assets.sources.archives import imports
 
 pytestmark = pytest.mark.end_to_end
@@ -222,3 +223,22 @@ def test_many_communities_are_told_in_one_run(redpop, tmp_path):
             check = AssetCheckKey(key, "unique_keys")
             verdicts = instance.event_log_storage.get_asset_check_partition_info([check])
             assert {verdict.partition_key for verdict in verdicts if verdict.is_current} == set(names)
+
+
+@pytest.mark.parametrize(
+    ("error", "code", "said"),
+    [
+        (KeyboardInterrupt(), 130, "Error: Interrupted. What was finished is kept"),
+        (ValueError("of Dagster"), 1, "Error: The import is stored, but: checks: ValueError: of Dagster"),
+    ],
+)
+def test_what_goes_wrong_while_dagster_is_told_is_a_sentence(redpop, tmp_path, monkeypatch, error, code, said):
+    def fail(*_):
+        raise error
+
+    monkeypatch.setattr(runs, "materializations_told", fail)
+    dump(tmp_path / "RS.ndjson", "pics")
+    answer = redpop("import", "RS.ndjson", REDPOP_SUBREDDITS="pics")
+    assert answer.code == code, answer.output
+    assert said in " ".join(answer.output.split())
+    assert "Traceback" not in answer.output
