@@ -12,7 +12,7 @@ import logging
 import math
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -20,9 +20,8 @@ from typing import NamedTuple, Self
 from urllib.parse import urlsplit
 from uuid import uuid4
 
-from filelock import FileLock
-
 from redpop_assets.sources.headers import number
+from redpop_assets.sources.shared_file import SharedFile
 
 log = logging.getLogger(__name__)
 
@@ -39,7 +38,6 @@ SLICE = 5.0
 """Longest sleep (seconds) before the ledger is looked at again: another process may have learnt something."""
 
 _SAY_AGAIN = 60.0
-_LOCK_SECONDS = 30.0
 
 
 class RateLimit(NamedTuple):
@@ -178,7 +176,6 @@ class RequestBudget:
         sleep: pauses the caller (seconds).
 
     Attributes:
-        file: the ledger, or None while this process counts for itself.
         seconds_waited: how long `spend` has kept its callers waiting.
     """
 
@@ -189,18 +186,28 @@ class RequestBudget:
         clock: Callable[[], float] = time.time,
         sleep: Callable[[float], None] = time.sleep,
     ) -> None:
-        self.file = file
         self.seconds_waited = 0.0
         self._clock = clock
         self._sleep = sleep
-        self._known = Ledger()
-        self._lock = FileLock(file.with_suffix(".lock"), timeout=_LOCK_SECONDS) if file else None
+        self._shared = SharedFile(
+            file,
+            Ledger(),
+            Ledger.parse,
+            lambda ledger: json.dumps(asdict(ledger)),
+            what="The request budget",
+            alone="counts its requests for itself",
+        )
 
     @classmethod
     def of(cls, client_id: str, oauth_url: str, folder: Path) -> Self:
         """The budget of an app at an API, kept in a folder that its processes share. The file name hides the id."""
         name = hashlib.sha256(f"{client_id.strip()} {urlsplit(oauth_url).netloc}".encode()).hexdigest()[:16]
         return cls(folder / f"reddit-budget-{name}.json")
+
+    @property
+    def file(self) -> Path | None:
+        """The ledger, or None while this process counts for itself."""
+        return self._shared.file
 
     @property
     def remaining(self) -> int | None:
@@ -210,7 +217,7 @@ class RequestBudget:
 
     def state(self) -> Ledger:
         """The ledger as it is now."""
-        ledger = replace(self._load())
+        ledger = replace(self._shared.read())
         ledger.roll(self._clock())
         return ledger
 
@@ -251,50 +258,6 @@ class RequestBudget:
     @contextmanager
     def _ledger(self) -> Iterator[Ledger]:
         """The ledger to change, locked for a moment; never while waiting."""
-        with self._locked():
-            self._known = self._load()
-            self._known.roll(self._clock())
-            yield self._known
-            self._store()
-
-    def _locked(self) -> AbstractContextManager[object]:
-        if self._lock is None or self.file is None:
-            return nullcontext()
-        try:
-            self.file.parent.mkdir(parents=True, exist_ok=True)
-            return self._lock.acquire()
-        except (OSError, NotImplementedError) as error:
-            self._go_on_alone(error)
-            return nullcontext()
-
-    def _load(self) -> Ledger:
-        if self.file is None:
-            return self._known
-        try:
-            return Ledger.parse(self.file.read_text(encoding="utf-8"))
-        except FileNotFoundError:
-            return self._known
-        except OSError as error:
-            self._go_on_alone(error)
-        except ValueError as error:
-            log.warning("The request budget in %s is damaged (%s); it is begun anew.", self.file, error)
-        return self._known
-
-    def _store(self) -> None:
-        if self.file is None:
-            return
-        try:
-            fresh = self.file.with_suffix(".new")
-            fresh.write_text(json.dumps(asdict(self._known)), encoding="utf-8")
-            fresh.replace(self.file)
-        except OSError as error:
-            self._go_on_alone(error)
-
-    def _go_on_alone(self, error: Exception) -> None:
-        log.warning(
-            "The request budget cannot be kept in %s (%s): this process counts its requests for itself. Set "
-            "REDPOP_BUDGET_DIR to a folder that all processes of the machine can write.",
-            self.file,
-            error,
-        )
-        self.file = None
+        with self._shared.change() as ledger:
+            ledger.roll(self._clock())
+            yield ledger
