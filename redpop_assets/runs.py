@@ -3,7 +3,6 @@
 A run is recorded in the same instance that the UI shows. Inside one process its steps share what is expensive to load.
 """
 
-import time
 import warnings
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -11,12 +10,9 @@ from typing import Any
 
 import dagster as dg
 from dagster import AssetSelection
-from dagster._core.definitions.asset_checks.asset_check_evaluation import (
-    AssetCheckEvaluationTargetMaterializationData,
-)
 
 from redpop_assets.analyses.registry import ANALYSES
-from redpop_assets.assets.raw import import_events
+from redpop_assets.assets.imported import import_events, materializations_told
 from redpop_assets.assets.tables import asset_key
 from redpop_assets.automation import ANALYSE, KEPT_FRESH, ON_DEMAND, REFRESH
 from redpop_assets.definitions import build_defs
@@ -168,20 +164,6 @@ def report_import(settings: Settings, subreddits: Sequence[str], file: str) -> N
     failed += failures_of(result.all_events)
     if failed:
         raise RedPopError("The import is stored, but:\n" + "\n".join(map(str, failed)))
-
-
-def materializations_told(
-    context: dg.OpExecutionContext, table: str, subreddits: Sequence[str]
-) -> dict[str, AssetCheckEvaluationTargetMaterializationData]:
-    """The last event that told of each of some communities of a table."""
-    found = context.instance.event_log_storage.get_latest_storage_id_by_partition(
-        asset_key(table), dg.DagsterEventType.ASSET_MATERIALIZATION, set(subreddits)
-    )
-    now = time.time()
-    return {
-        name: AssetCheckEvaluationTargetMaterializationData(run_id=context.run_id, storage_id=storage_id, timestamp=now)
-        for name, storage_id in found.items()
-    }
 
 
 def execute(

@@ -1,28 +1,23 @@
 """Layer raw: what the source said, as it said it. Reading and appending only; judging the posts belongs into core."""
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
 import dagster as dg
-from dagster._core.definitions.asset_checks.asset_check_evaluation import (
-    AssetCheckEvaluationTargetMaterializationData,
-)
 from pydantic import Field
 
 from redpop_assets import markdown, versions
-from redpop_assets.assets.tables import AssetPlan, Metadata, TableAssets, Work, asset_key
-from redpop_assets.checks import FileCheck, TableCheck, checks_of, offences_of, verdict
+from redpop_assets.assets.tables import AssetPlan, Metadata, TableAssets, Work
+from redpop_assets.checks import FileCheck
 from redpop_assets.errors import RedditBusy, RedPopError
-from redpop_assets.settings import Settings
 
 if TYPE_CHECKING:
     from redpop_assets.sources.listings import ListingRead
     from redpop_assets.storage.images import ImageStore
     from redpop_assets.storage.warehouse import Warehouse
 
-_TABLES = (
+TABLES = (
     "raw.submissions",
     "raw.sightings",
     "raw.observations",
@@ -32,6 +27,7 @@ _TABLES = (
     "raw.communities",
     "raw.community_sizes",
 )
+"""What a harvest writes, all of it together."""
 
 # The row of a younger file may still be on its way.
 _SETTLED = timedelta(hours=1)
@@ -58,7 +54,7 @@ def raw_assets(tables: TableAssets) -> list[dg.AssetsDefinition]:
             AssetPlan(
                 name="harvest",
                 together=True,
-                code_versions=dict.fromkeys(_TABLES, versions.HARVEST),
+                code_versions=dict.fromkeys(TABLES, versions.HARVEST),
                 resources=("warehouse", "source"),
                 pool="reddit",
                 config=HarvestConfig,
@@ -73,7 +69,7 @@ def raw_assets(tables: TableAssets) -> list[dg.AssetsDefinition]:
                 code_versions={"raw.tombstones": versions.FORGETTING},
                 deps={"raw.tombstones": ("raw.submissions", "raw.observations", "raw.presence")},
                 resources=("warehouse", "images"),
-                file_checks=(_no_stray_files(),),
+                file_checks=(no_stray_files(),),
             ),
             tombstones,
         ),
@@ -87,12 +83,12 @@ def harvest(work: Work) -> Mapping[str, Metadata]:
 
     One row per post in raw.submissions and in raw.presence, per place it was found in raw.sightings, per reading in
     raw.observations, per reading of a listing in raw.listing_reads; once a day, what the source says of the community
-    and its size. Every answer is written before the next one is
-    asked for: what was read before an error or a kill is kept, and what the budget of requests does not reach comes
-    first the next time. A community that cannot be read is not searched for missing posts.
+    and its size. Every answer is written before the next one is asked for: what was read before an error or a kill is
+    kept, and what the budget of requests does not reach comes first the next time. A community that cannot be read is
+    not searched for missing posts.
     """
     config = work.config(HarvestConfig)
-    return {table: {} for table in _TABLES} | dict(_harvest(work, config))
+    return {table: {} for table in TABLES} | dict(_harvest(work, config))
 
 
 def tombstones(work: Work) -> Mapping[str, Metadata]:
@@ -103,7 +99,7 @@ def tombstones(work: Work) -> Mapping[str, Metadata]:
     their author. Source: the latest reading of every post, and how often it was missing; what counts as deletion is
     said in `redpop_assets.removals`. The free blocks of the warehouse's files are cleaned when it is published.
     """
-    done = _forget_what_is_gone(work.warehouse, work.images, work.subreddit)
+    done = forget_what_is_gone(work.warehouse, work.images, work.subreddit)
     work.progress(
         f"{done['posts_forgotten']} posts forgotten with {done['files_removed']} image files, "
         f"{done['posts_anonymised']} posts left without an author whom Reddit does not name any more"
@@ -111,100 +107,13 @@ def tombstones(work: Work) -> Mapping[str, Metadata]:
     return {"raw.tombstones": done}
 
 
-Targets = Mapping[str, Mapping[str, AssetCheckEvaluationTargetMaterializationData]]
-"""Table -> community -> the event that told of it: a check says which one it judges."""
-
-
-@dataclass(frozen=True)
-class ImportEvents:
-    """What Dagster is told of the raw tables after an import, of all communities at once.
-
-    Attributes:
-        tables: how each table is now, for each community.
-        offences: table -> each rule, and the offences against it by community.
-    """
-
-    tables: list[dg.AssetMaterialization]
-    offences: Mapping[str, Sequence[tuple[TableCheck | FileCheck, Mapping[str, int]]]]
-
-    def checks(self, targets: Targets) -> Iterator[dg.AssetCheckEvaluation]:
-        """The verdicts, of the events that told of the tables."""
-        for table, rules in self.offences.items():
-            for rule, found in rules:
-                for subreddit, number in found.items():
-                    yield _evaluation(table, rule, number, subreddit, targets[table][subreddit])
-
-
-def import_events(
-    settings: Settings, warehouse: "Warehouse", images: "ImageStore", subreddits: Sequence[str], file: str
-) -> ImportEvents:
-    """See how an import left the raw tables.
-
-    What is gone from Reddit is forgotten first, as by `tombstones`. The cost grows with the rows of these communities,
-    and no query is asked for each of them unless something is wrong.
-    """
-    done = _forget_what_is_gone(warehouse, images, *subreddits)
-    strays = dict.fromkeys(subreddits, _stray_files(warehouse, images))
-    told: list[dg.AssetMaterialization] = []
-    offences: dict[str, list[tuple[TableCheck | FileCheck, Mapping[str, int]]]] = {}
-    with warehouse.read() as reader:
-        for table in (*_TABLES, "raw.tombstones"):
-            count = reader.scalar(f"SELECT count(*) FROM {table}")
-            own = (
-                reader.fingerprints(table, subreddits)
-                if "subreddit" in warehouse.schema[table].column_names
-                else dict.fromkeys(subreddits, (count, reader.fingerprint(table)))
-            )
-            said: dict[str, int] = done if table == "raw.tombstones" else {}
-            code_version = versions.FORGETTING if table == "raw.tombstones" else versions.HARVEST
-            told += [
-                dg.AssetMaterialization(
-                    asset_key(table),
-                    partition=name,
-                    metadata={
-                        "dagster/row_count": count,
-                        "dagster/partition_row_count": rows,
-                        "imported_file": file,
-                        **said,
-                    },
-                    tags={"dagster/data_version": digest, "dagster/code_version": code_version},
-                )
-                for name, (rows, digest) in own.items()
-            ]
-            offences[table] = [
-                (rule, offences_of(reader, rule, table, subreddits, settings))
-                for rule in checks_of(warehouse.schema[table])
-            ]
-    offences["raw.tombstones"].append((_no_stray_files(), strays))
-    return ImportEvents(told, offences)
-
-
-def _evaluation(
-    table: str,
-    rule: TableCheck | FileCheck,
-    offences: int,
-    subreddit: str,
-    target: AssetCheckEvaluationTargetMaterializationData,
-) -> dg.AssetCheckEvaluation:
-    found = verdict(table, rule, offences)
-    return dg.AssetCheckEvaluation(
-        asset_key(table),
-        rule.name,
-        passed=found.passed,
-        metadata=found.metadata,
-        target_materialization_data=target,
-        severity=found.severity,
-        blocking=rule.blocking,
-        partition=subreddit,
-    )
-
-
-def _no_stray_files() -> FileCheck:
+def no_stray_files() -> FileCheck:
+    """The rule that no image file is left behind."""
     words = "Every image file that is older than an hour belongs to a row of core.images."
     return FileCheck("no_stray_files", words, _stray_files)
 
 
-def _forget_what_is_gone(warehouse: "Warehouse", images: "ImageStore", *subreddits: str) -> dict[str, int]:
+def forget_what_is_gone(warehouse: "Warehouse", images: "ImageStore", *subreddits: str) -> dict[str, int]:
     """Forget what is gone of some communities; returns what is to be said of it."""
     from redpop_assets.images.orphans import remove_orphans, stray_files
     from redpop_assets.storage import forgetting
