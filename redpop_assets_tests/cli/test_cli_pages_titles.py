@@ -76,7 +76,7 @@ def test_people_see_the_order_the_factor_and_its_interval():
     assert " ".join(rows[1]) == "C 54 0 to 260 0.90 0.55 to 1.35 cannot be told apart"
     assert " ".join(rows[2]) == "B 54 0 to 260 0.50 0.30 to 0.90 worse"
     assert " ".join(rows[3]) == "A [OC] 54 0 to 260 1.00 – the same title"
-    assert "holds it in 90 of 100 cases, by 120 posts that were not learnt from" in said
+    assert "should hold it in 90 of 100 cases, by 120 posts that were not learnt from" in said
 
 
 def test_programs_get_the_same():

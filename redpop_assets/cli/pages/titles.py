@@ -41,8 +41,8 @@ def print_comparisons(
     if told:
         console.print(
             "× is what a title is worth against the best one, of 1 + points, everything else being equal; the interval "
-            f"holds it in {SURE_LEVEL} of 100 cases, by {told} posts that were not learnt from. One posting is luck "
-            "besides: that is in the range of the score.",
+            f"should hold it in {SURE_LEVEL} of 100 cases, by {told} posts that were not learnt from. One posting is "
+            "luck besides: that is in the range of the score.",
             soft_wrap=True,
             highlight=False,
         )
