@@ -7,7 +7,7 @@ SQL and rows, in `redpop_assets.storage.rows`; what the tables are, in `redpop_a
 
 import logging
 from collections.abc import Iterator, Sequence
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import AbstractContextManager, ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -64,6 +64,13 @@ class Warehouse:
         self._file = LiveFile(self.live, instead=self.published, lock_timeout=lock_timeout)
         known = load_migrations() if migrations is None else tuple(migrations)
         self._definitions = Definitions(self.schema, known, self.live)
+
+    def kept(self) -> AbstractContextManager[None]:
+        """A block in which a connection is kept for the next use, for as long as nobody else wants it.
+
+        See `LiveFile.kept`; for whoever has much to ask and to write in little time.
+        """
+        return self._file.kept()
 
     @contextmanager
     def read(self) -> Iterator[Reader]:
@@ -136,7 +143,7 @@ class Warehouse:
             raise self._missing()
         self._finish_erasures()
         swept = sweep(self.published.parent)
-        with ExitStack() as after_connection, self._connect_current(read_only=False) as conn:
+        with ExitStack() as after_connection, self._connect_current(read_only=False, alone=True) as conn:
             conn.execute("CHECKPOINT")
             # Closed after the connection: POSIX drops DuckDB's lock when this process closes any handle on the file.
             live = after_connection.enter_context(self.live.open("rb"))
@@ -151,7 +158,7 @@ class Warehouse:
 
     def _finish_erasures(self) -> None:
         """Write the live file anew, from its rows alone, if something was erased since the last time."""
-        with ExitStack() as after_connection, self._connect_current(read_only=False) as conn:
+        with ExitStack() as after_connection, self._connect_current(read_only=False, alone=True) as conn:
             if not conn.execute("SELECT erasures_pending FROM main.warehouse_state").fetchall()[0][0]:
                 return
             rebuilt = after_connection.enter_context(held_folder(self.live.parent)) / "rebuilt.duckdb"
@@ -169,7 +176,7 @@ class Warehouse:
         what fails or is killed leaves the file as it was. Without one there are only definitions to renew, which a
         transaction does in place.
         """
-        with ExitStack() as after_connection, self._file.connect(read_only=False) as conn:
+        with ExitStack() as after_connection, self._file.connect(read_only=False, alone=True) as conn:
             if self._is_current(conn):
                 return  # another process was first
             due = self._definitions.pending(conn)
@@ -214,15 +221,15 @@ class Warehouse:
                 self.live.hardlink_to(building)
 
     @contextmanager
-    def _connect_current(self, *, read_only: bool) -> Iterator[duckdb.DuckDBPyConnection]:
+    def _connect_current(self, *, read_only: bool, alone: bool = False) -> Iterator[duckdb.DuckDBPyConnection]:
         """Connect to the file, whose definitions are the present ones; older code's is brought up to date first."""
-        with self._file.connect(read_only=read_only) as conn:
+        with self._file.connect(read_only=read_only, alone=alone) as conn:
             current = self._is_current(conn)
             if current:
                 yield conn
         if not current:
             self._bring_up_to_date()
-            with self._file.connect(read_only=read_only) as conn:
+            with self._file.connect(read_only=read_only, alone=alone) as conn:
                 yield conn
 
     def _is_current(self, conn: duckdb.DuckDBPyConnection) -> bool:

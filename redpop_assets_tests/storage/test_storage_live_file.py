@@ -4,15 +4,17 @@ import signal
 import subprocess
 import sys
 import time
+from concurrent.futures import ThreadPoolExecutor
 
 import duckdb
 import pyarrow as pa
 import pytest
 
-from redpop_assets.errors import WarehouseLocked
+from redpop_assets.errors import WarehouseError, WarehouseLocked
 from redpop_assets.storage import live_file
 from redpop_assets.storage.schema import load_schema
 from redpop_assets.storage.warehouse import Warehouse
+from redpop_assets_tests.storage.readings import table
 
 pytestmark = pytest.mark.integration
 
@@ -27,6 +29,10 @@ with warehouse.write() as writer:
 def impatient(warehouse: Warehouse, timeout: float) -> Warehouse:
     home = warehouse.published.parent
     return Warehouse(home, source="reddit", lock_timeout=timeout, schema=warehouse.schema)
+
+
+def rows(*posts: str) -> pa.Table:
+    return table(*({"post": post} for post in posts))
 
 
 def create(warehouse: Warehouse) -> None:
@@ -151,3 +157,136 @@ def test_digests_are_the_same_in_every_process(warehouse, other_process, schema_
     process = other_process("print(warehouse.fingerprint('core.readings'))")
     assert process.stdout.readline().strip() == warehouse.fingerprint("core.readings")
     assert load_schema(schema_folder).digest == warehouse.schema.digest
+
+
+TAKE_TURNS = """
+with warehouse.kept():
+    end = time.monotonic() + float(sys.argv[4])
+    turns = 0
+    while time.monotonic() < end or turns < 5:
+        assert warehouse.append("core.readings", rows(f"{sys.argv[3]}-{turns}")) == 1
+        assert warehouse.scalar("SELECT count(*) FROM core.readings") > turns
+        turns += 1
+print(turns)
+"""
+
+
+@pytest.fixture
+def opened(monkeypatch):
+    """How the file was opened since: True for reading only."""
+    found = []
+    connect = duckdb.connect
+
+    def counting(*args, **kwargs):
+        conn = connect(*args, **kwargs)
+        found.append(kwargs.get("read_only"))
+        return conn
+
+    monkeypatch.setattr(live_file.duckdb, "connect", counting)
+    return found
+
+
+def test_a_kept_connection_serves_what_follows(warehouse, opened):
+    create(warehouse)
+    opened.clear()
+    with warehouse.kept():
+        for number in range(20):
+            warehouse.scalar("SELECT count(*) FROM core.readings")
+            with warehouse.read(), warehouse.read() as inner:
+                assert inner.scalar("SELECT strftime(TIMESTAMPTZ '2020-01-01 00:00:00+00', '%H')") == "00"
+        assert opened == [True]
+        for number in range(20):
+            assert warehouse.append("core.readings", rows(f"{number}")) == 1
+            # What wrote can read, as often as it is asked.
+            with warehouse.read() as outer, warehouse.read() as inner:
+                assert outer.scalar("SELECT count(*) FROM core.readings") == number + 1
+                assert inner.scalar("SELECT count(*) FROM core.readings") == number + 1
+        assert opened == [True, False]
+    opened.clear()
+    warehouse.scalar("SELECT 1")
+    warehouse.scalar("SELECT 1")
+    assert opened == [True, True]
+
+
+def test_an_error_in_a_kept_connection_rolls_back_and_spoils_nothing(warehouse):
+    create(warehouse)
+    with warehouse.kept():
+        with pytest.raises(ZeroDivisionError), warehouse.write() as writer:
+            writer.append("core.readings", rows("lost"))
+            raise ZeroDivisionError
+        with pytest.raises(WarehouseError, match="already open in this thread"), warehouse.write():
+            warehouse.scalar("SELECT 1")
+        assert warehouse.append("core.readings", rows("kept")) == 1
+        assert warehouse.query("SELECT post FROM core.readings").to_pylist() == [{"post": "kept"}]
+
+
+def test_threads_share_a_kept_connection_and_write_one_after_the_other(warehouse):
+    create(warehouse)
+
+    def work(name):
+        for number in range(6):
+            with warehouse.write() as writer:
+                before = writer.scalar("SELECT count(*) FROM core.readings")
+                writer.append("core.readings", rows(f"{name}-{number}"))
+                assert writer.scalar("SELECT count(*) FROM core.readings") == before + 1
+            with warehouse.read() as reader:
+                assert reader.scalar("SELECT count(*) FROM core.readings") >= number + 1
+
+    with warehouse.kept(), ThreadPoolExecutor(4) as threads:
+        list(threads.map(work, "abcd"))
+    assert warehouse.scalar("SELECT count(*) FROM core.readings") == 24
+
+
+def test_what_is_kept_is_given_up_when_nobody_uses_it(warehouse, other_process):
+    create(warehouse)
+    with warehouse.kept():
+        warehouse.append("core.readings", rows("mine"))
+        process = other_process("assert warehouse.append('core.readings', rows('theirs')) == 1")
+        # This process does something else meanwhile, for as long as it likes.
+        assert process.wait(timeout=60) == 0
+        assert warehouse.scalar("SELECT count(*) FROM core.readings") == 2
+
+
+def test_processes_that_keep_connections_let_each_other_in(warehouse, other_process):
+    create(warehouse)
+    workers = [other_process(TAKE_TURNS, name, 3) for name in "ab"]
+    reads = 0
+    started = time.monotonic()
+    while any(worker.poll() is None for worker in workers):
+        # Without keeping anything itself.
+        assert impatient(warehouse, 20).scalar("SELECT count(*) FROM core.readings") >= 0
+        reads += 1
+        assert time.monotonic() - started < 120
+    turns = [int(worker.stdout.readline()) for worker in workers]
+    assert [worker.returncode for worker in workers] == [0, 0]
+    assert min(turns) >= 5
+    assert reads >= 2
+    assert warehouse.scalar("SELECT count(*) FROM core.readings") == sum(turns)
+
+
+def test_publishing_between_kept_connections_leaves_no_lock_behind(warehouse, other_process):
+    create(warehouse)
+    with warehouse.kept():
+        warehouse.append("core.readings", rows("one"))
+        assert warehouse.publish().changed
+        with warehouse.write() as writer:
+            writer.append("core.readings", rows("two"))
+            # POSIX would drop the lock of a connection that was open while the file was copied.
+            blocked = other_process(
+                "impatient = Warehouse(warehouse.published.parent, source='reddit', "
+                "lock_timeout=0.3, schema=warehouse.schema)\nimpatient.scalar('SELECT 1')"
+            )
+            assert blocked.wait(timeout=60) == 1
+    assert warehouse.scalar("SELECT count(*) FROM core.readings") == 2
+
+
+def test_killing_a_process_that_keeps_a_connection_loses_nothing_it_committed(warehouse, other_process):
+    script = """
+with warehouse.kept():
+    for number in range(10):
+        warehouse.append("core.readings", rows(f"{number}"))
+    os.kill(os.getpid(), signal.SIGKILL)
+"""
+    create(warehouse)
+    assert other_process(script).wait(timeout=60) == -signal.SIGKILL
+    assert warehouse.scalar("SELECT count(*) FROM core.readings") == 10
