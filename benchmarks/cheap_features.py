@@ -213,7 +213,7 @@ def materialize(home: Path, table: str) -> dict[str, dict[str, float]]:
 
     from redpop_assets.definitions import build_defs
     from redpop_assets.instance import open_instance
-    from redpop_assets.runs import execute
+    from redpop_assets.rounds import execute
     from redpop_assets.settings import load_settings
 
     encoders = {f"{modality}_encoder": name for modality, name in ENCODERS.items()}

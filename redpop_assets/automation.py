@@ -3,13 +3,13 @@
 What an asset does belongs into assets/; here stands only when it is asked to.
 """
 
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from typing import Any
 
 import dagster as dg
 
 from redpop_assets.errors import SettingsError
-from redpop_assets.phases import PHASES, POSTS, REST, Phase
+from redpop_assets.partitions import TOGETHER as TABLES_OF_ALL
 from redpop_assets.resources import logins_of
 from redpop_assets.settings import Settings
 from redpop_assets.sources.services import ARCTIC_SHIFT, REDDIT
@@ -75,49 +75,36 @@ def check_crons(settings: Settings) -> None:
 
 
 REFRESH = "refresh"
-REFRESH_OF = {phase: f"refresh_{phase.name}" for phase in PHASES}
-"""Phase -> the job that brings this part of a community up to date."""
-
-NIGHT, PHASE = "redpop/night", "redpop/phase"
-"""Tags of the runs of a night: when it began, and which phase of it they are."""
-
+TOGETHER = "refresh_together"
+NIGHT = "night"
 DISCOVER = "discover"
 ANALYSE = "analyse"
-
-_LONGEST_NIGHT = timedelta(hours=23)
 
 ON_DEMAND_TAGS = {"redpop/refresh": "on_demand"}
 """Tags of the assets that are computed when somebody asks for them, and neither nightly nor by a condition."""
 
 ON_DEMAND = dg.AssetSelection.tag("redpop/refresh", ON_DEMAND_TAGS["redpop/refresh"])
 KEPT_FRESH = dg.AssetSelection.all() - ON_DEMAND
+HARVESTED = dg.AssetSelection.groups("raw")
+OF_ALL = dg.AssetSelection.assets(*(table.split(".") for table in sorted(TABLES_OF_ALL))) | (
+    dg.AssetSelection.groups("marts") - ON_DEMAND
+)
+"""What is made of all communities at once."""
 
 
 def build_jobs() -> list[Any]:  # the type of an asset job has no public name
-    """The refresh, whole and by phases, the hourly harvest of what is due, and the analyses that people ask for."""
+    """The refresh of one community, of what is made of all of them, and the analyses that people ask for."""
     return [
         dg.define_asset_job(
             REFRESH,
             selection=KEPT_FRESH,
             description="Bring one subreddit up to date: harvest, re-observe, recompute what changed, publish.",
         ),
-        *(
-            dg.define_asset_job(
-                name,
-                selection=KEPT_FRESH & phase.selection,
-                description=f"The layers {', '.join(phase.layers)} of one subreddit. A night has the posts of all of "
-                "them before it begins with what is made of posts.",
-            )
-            for phase, name in REFRESH_OF.items()
-        ),
         dg.define_asset_job(
-            DISCOVER,
-            selection=dg.AssetSelection.groups("raw"),
-            config={"ops": {"harvest": {"config": {"due_only": True}}}},
-            description=(
-                "Read what is due of one subreddit: its listings, so that no post of a busy hour is missed, and the "
-                "scores of young posts."
-            ),
+            TOGETHER,
+            selection=OF_ALL,
+            description="Bring up to date what is made of all subreddits: what was forgotten, groups of pictures, "
+            "predictions, leaderboard, the published file.",
         ),
         dg.define_asset_job(
             ANALYSE,
@@ -128,9 +115,22 @@ def build_jobs() -> list[Any]:  # the type of an asset job has no public name
     ]
 
 
-def _requests(
-    settings: Settings, context: dg.ScheduleEvaluationContext, phase: Phase | None = None
-) -> list[dg.RunRequest] | dg.SkipReason:
+def build_executor(settings: Settings) -> dg.ExecutorDefinition:
+    """How the steps of a run are executed: one after the other in the process of the run, or in processes of their own.
+
+    To start a process and to import what steps need costs more than most steps do.
+    """
+    if settings.step_processes == 0:
+        return dg.in_process_executor
+    return dg.multiprocess_executor.configured(
+        {
+            "max_concurrent": settings.step_processes,
+            "start_method": {"forkserver": {"preload_modules": ["redpop_assets.definitions"]}},
+        }
+    )
+
+
+def _request(settings: Settings, context: dg.ScheduleEvaluationContext) -> dg.RunRequest | dg.SkipReason:
     if settings.missing_credentials:
         return dg.SkipReason(
             f"{', '.join(settings.missing_credentials)} not set: `redpop doctor` says how to get and set them, and how "
@@ -140,8 +140,7 @@ def _requests(
     if settings.source_name.kind == REDDIT and login.is_resting(datetime.now(UTC)):
         return dg.SkipReason(f"{login.told()} It is tried again from {login.next_attempt:%Y-%m-%d %H:%M} UTC on.")
     tick = f"{context.scheduled_execution_time:%Y-%m-%dT%H:%M}"
-    tags = {"redpop/source": settings.source, **({} if phase is None else {NIGHT: tick, PHASE: phase.name})}
-    return [dg.RunRequest(run_key=f"{tick}:{name}", partition_key=name, tags=tags) for name in settings.partitions]
+    return dg.RunRequest(run_key=tick, tags={"redpop/source": settings.source})
 
 
 def build_schedules(settings: Settings) -> list[dg.ScheduleDefinition]:
@@ -151,14 +150,14 @@ def build_schedules(settings: Settings) -> list[dg.ScheduleDefinition]:
     """
 
     @dg.schedule(
-        job_name=REFRESH_OF[POSTS],
+        job_name=NIGHT,
         cron_schedule=settings.nightly_cron,
         execution_timezone="UTC",
         default_status=dg.DefaultScheduleStatus.RUNNING,
     )
-    def nightly_refresh(context: dg.ScheduleEvaluationContext) -> list[dg.RunRequest] | dg.SkipReason:
-        """Bring the posts of every community up to date, a run per subreddit; the sensor `night` goes on with them."""
-        return _requests(settings, context, POSTS)
+    def nightly_refresh(context: dg.ScheduleEvaluationContext) -> dg.RunRequest | dg.SkipReason:
+        """Bring every community up to date, in one run that starts one for each."""
+        return _request(settings, context)
 
     @dg.schedule(
         job_name=DISCOVER,
@@ -166,53 +165,16 @@ def build_schedules(settings: Settings) -> list[dg.ScheduleDefinition]:
         execution_timezone="UTC",
         default_status=dg.DefaultScheduleStatus.RUNNING,
     )
-    def hourly_discovery(context: dg.ScheduleEvaluationContext) -> list[dg.RunRequest] | dg.SkipReason:
-        """Read what is due of every community, one run per subreddit."""
-        return _requests(settings, context)
+    def hourly_discovery(context: dg.ScheduleEvaluationContext) -> dg.RunRequest | dg.SkipReason:
+        """Read what is due of every community, in one run that starts one for each."""
+        return _request(settings, context)
 
     return [nightly_refresh, hourly_discovery]
 
 
-@dg.sensor(
-    job_name=REFRESH_OF[REST],
-    minimum_interval_seconds=60,
-    default_status=dg.DefaultSensorStatus.RUNNING,
-    description="Goes on with a night when the posts of all communities are there; not with those that failed.",
-)
-def night(context: dg.SensorEvaluationContext) -> list[dg.RunRequest] | dg.SkipReason:
-    """Request the second phase of the latest night, once the first one has ended for every community."""
-    first = context.instance.get_runs(
-        dg.RunsFilter(tags={PHASE: POSTS.name}, created_after=datetime.now(UTC) - _LONGEST_NIGHT)
-    )
-    if not first:
-        return dg.SkipReason("No night has begun.")
-    latest = max(run.tags[NIGHT] for run in first)
-    runs = [run for run in first if run.tags[NIGHT] == latest]
-    if waiting := sorted(_community(run) for run in runs if not run.is_finished):
-        return dg.SkipReason(f"The night of {latest} still reads the posts of {', '.join(waiting)}.")
-    there = sorted({_community(run) for run in runs if run.is_success})
-    return [
-        dg.RunRequest(
-            run_key=f"{latest}:{REST.name}:{name}",
-            partition_key=name,
-            tags={
-                "redpop/source": next(run.tags["redpop/source"] for run in runs),
-                NIGHT: latest,
-                PHASE: REST.name,
-            },
-        )
-        for name in there
-    ]
-
-
-def _community(run: dg.DagsterRun) -> str:
-    return str(run.tags["dagster/partition"])
-
-
 def build_sensors() -> list[dg.SensorDefinition]:
-    """What goes on with a night, and what evaluates the conditions; Dagster's own sensor is stopped by default."""
+    """What evaluates the conditions; Dagster's own sensor is stopped by default."""
     return [
-        night,
         dg.AutomationConditionSensorDefinition(
             "automation",
             target=dg.AssetSelection.all(),

@@ -349,8 +349,9 @@ def check_specs(
 
 
 def count_offences(reader: "Reader", check: TableCheck, rows: str, subreddit: str | None, settings: Settings) -> int:
-    """Count the offences against a rule, in the rows that satisfy the condition `rows`."""
-    return _count(reader, check, rows, settings, {"subreddit": subreddit, "subreddits": [subreddit]})
+    """Count the offences against a rule, in the rows that satisfy the condition `rows`; of all communities for None."""
+    everybody = settings.partitions if subreddit is None else [subreddit]
+    return _count(reader, check, rows, settings, {"subreddit": subreddit, "subreddits": list(everybody)})
 
 
 def offences_of(

@@ -9,7 +9,8 @@ from redpop_assets.assets.marts import mart_assets
 from redpop_assets.assets.models import model_assets
 from redpop_assets.assets.raw import raw_assets
 from redpop_assets.assets.tables import TableAssets
-from redpop_assets.automation import build_jobs, build_schedules, build_sensors, check_crons
+from redpop_assets.automation import build_executor, build_jobs, build_schedules, build_sensors, check_crons
+from redpop_assets.nights import build_rounds
 from redpop_assets.partitions import subreddit_partitions
 from redpop_assets.resources import build_resources
 from redpop_assets.settings import Settings, load_settings
@@ -21,7 +22,7 @@ def build_defs(settings: Settings) -> dg.Definitions:
     """Assemble the platform for one deployment; tests call it with settings of their own."""
     check_crons(settings)
     tables = TableAssets(settings, load_schema(), subreddit_partitions(settings))
-    return dg.Definitions(
+    platform = dg.Definitions(
         assets=[
             *raw_assets(tables),
             *core_assets(tables),
@@ -30,14 +31,14 @@ def build_defs(settings: Settings) -> dg.Definitions:
             *mart_assets(tables),
             *analysis_assets(tables),
         ],
-        jobs=build_jobs(),
+        jobs=[*build_jobs(), *build_rounds(settings, lambda: platform)],
         schedules=build_schedules(settings),
         sensors=build_sensors(),
         resources=build_resources(settings),
         loggers={"terminal": terminal_logger},
-        # Each step is a process with its own copy of torch or DuckDB: two at a time fit a small machine.
-        executor=dg.multiprocess_executor.configured({"max_concurrent": 2}),
+        executor=build_executor(settings),
     )
+    return platform
 
 
 @dg.definitions

@@ -1,7 +1,8 @@
 """In which order communities are brought up to date: first the posts of all of them, then what is made of the posts.
 
 What authors and pictures had been through in one community is a feature in the others, so no community may be computed
-before the posts of all are there. Whoever starts runs for several communities, a person or a schedule, goes by this.
+before the posts of all are there. What is about all communities is done once, when all of them are ready for it.
+Whoever starts runs for several communities, a person or a schedule, goes by this.
 """
 
 from collections.abc import Collection, Iterable
@@ -9,39 +10,53 @@ from dataclasses import dataclass
 
 import dagster as dg
 
+from redpop_assets.partitions import is_of_all
+
 
 @dataclass(frozen=True)
 class Phase:
-    """A part of the graph that is finished for every community before the next one begins for any.
+    """A part of the graph that is finished before the next one begins.
 
     Attributes:
-        name: for people and for the names of jobs.
         layers: asset groups.
+        together: whether it is what is made of all communities at once; else, what each of them has.
     """
 
-    name: str
     layers: tuple[str, ...]
+    together: bool
 
-    @property
-    def selection(self) -> dg.AssetSelection:
-        """Its assets, in whatever graph."""
-        return dg.AssetSelection.groups(*self.layers)
-
-
-POSTS = Phase("posts", ("raw", "core"))
-REST = Phase("rest", ("features", "models", "marts"))
-PHASES = (POSTS, REST)
+    def has(self, key: dg.AssetKey) -> bool:
+        """Whether an asset is part of it."""
+        return key.path[0] in self.layers and is_of_all(key) == self.together
 
 
-def in_phases(keys: Iterable[dg.AssetKey], communities: Collection[str]) -> list[list[dg.AssetKey]]:
+PHASES = (
+    Phase(("raw",), together=False),
+    Phase(("raw",), together=True),
+    Phase(("core",), together=False),
+    Phase(("core",), together=True),
+    Phase(("features", "models"), together=False),
+    Phase(("marts",), together=True),
+)
+
+
+@dataclass(frozen=True)
+class Part:
+    """Assets that one run brings up to date: of one community, or of all of them at once."""
+
+    keys: tuple[dg.AssetKey, ...]
+    together: bool
+
+
+def in_phases(keys: Iterable[dg.AssetKey], communities: Collection[str]) -> list[Part]:
     """Assets in the parts that runs are to have, each in the order of the keys, without empty ones.
 
     Args:
         keys: what is brought up to date.
         communities: for which; one alone waits for nobody, so it has one run for everything.
     """
-    wanted = list(keys)
+    wanted = tuple(keys)
     if len(communities) < 2:
-        return [wanted] if wanted else []
-    parts = ([key for key in wanted if key.path[0] in phase.layers] for phase in PHASES)
-    return [part for part in parts if part]
+        return [Part(wanted, together=all(map(is_of_all, wanted)))] if wanted else []
+    parts = (Part(tuple(filter(phase.has, wanted)), phase.together) for phase in PHASES)
+    return [part for part in parts if part.keys]

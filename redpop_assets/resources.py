@@ -1,7 +1,7 @@
 """The domain objects of a deployment, made from its settings. What they do is in storage/, sources/ and encoders/."""
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -17,20 +17,94 @@ if TYPE_CHECKING:
     from redpop_assets.encoders.judges import Judges
     from redpop_assets.images.fetch import FetchPolicy
     from redpop_assets.privacy.author_key import AuthorKey
+    from redpop_assets.sources.arctic_shift.client import ArcticShiftClient
+    from redpop_assets.sources.reddit.client import RedditClient
     from redpop_assets.sources.source import Source
     from redpop_assets.storage.images import ImageStore
     from redpop_assets.storage.models import ModelStore
     from redpop_assets.storage.warehouse import Warehouse
 
 
+class Clients:
+    """Opens clients of the service that posts come from: one for each who asks, or one for all inside of `shared`.
+
+    Credentials stay with the settings, in memory: in no run configuration and no log. What a source imports is paid for
+    by who asks it, not by every process that loads the definitions.
+    """
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self._sharing: ExitStack | None = None
+        self._shared: RedditClient | ArcticShiftClient | None = None
+
+    @contextmanager
+    def shared(self) -> Iterator[None]:
+        """Inside, everybody gets the same client: one login, one set of connections."""
+        with ExitStack() as self._sharing:
+            try:
+                yield
+            finally:
+                self._sharing = self._shared = None
+
+    @contextmanager
+    def open(self) -> "Iterator[RedditClient | ArcticShiftClient]":
+        """A block with a client for the source of the settings.
+
+        Raises:
+            CredentialsMissing: the source is Reddit, and REDDIT_CLIENT_ID, REDDIT_CLIENT_SECRET or REDDIT_USER_AGENT is
+                not set.
+        """
+        make = {REDDIT: self._reddit, ARCTIC_SHIFT: self._arctic_shift}[self._settings.source_name.kind]
+        if self._sharing is None:
+            with make() as client:
+                yield client
+            return
+        if self._shared is None:
+            self._shared = self._sharing.enter_context(make())
+        yield self._shared
+
+    def _reddit(self) -> "RedditClient":
+        from redpop_assets.sources.reddit.budget import RequestBudget
+        from redpop_assets.sources.reddit.client import RedditClient
+
+        settings = self._settings
+        return RedditClient(
+            client_id=settings.reddit_client_id,
+            client_secret=settings.reddit_client_secret.get_secret_value(),
+            user_agent=settings.reddit_user_agent,
+            reddit_url=settings.reddit_url,
+            oauth_url=settings.oauth_url,
+            timeout=settings.reddit_timeout_seconds,
+            budget=RequestBudget.of(settings.reddit_client_id, settings.oauth_url, settings.budget_folder),
+        )
+
+    def _arctic_shift(self) -> "ArcticShiftClient":
+        from redpop_assets.images.fetch import FetchPolicy
+        from redpop_assets.sources.arctic_shift.client import ArcticShiftClient
+
+        settings = self._settings
+        return ArcticShiftClient(
+            url=settings.arctic_shift_url,
+            user_agent=settings.reddit_user_agent or FetchPolicy.user_agent,
+            requests_per_second=settings.arctic_shift_requests_per_second,
+            timeout=settings.reddit_timeout_seconds,
+            pace_file=settings.arctic_shift_pace,
+        )
+
+
 @dataclass(frozen=True)
 class SourceResource:
     """How a step gets to the service that posts come from.
 
-    Credentials stay with the settings, in memory: in no run configuration and no log.
+    Attributes:
+        settings: the deployment.
+        warehouse: where the posts go.
+        clients: who asks the service.
     """
 
     settings: Settings
+    warehouse: "Warehouse"
+    clients: Clients
 
     @contextmanager
     def open(self) -> "Iterator[Source]":
@@ -40,69 +114,45 @@ class SourceResource:
             CredentialsMissing: the source is Reddit, and REDDIT_CLIENT_ID, REDDIT_CLIENT_SECRET or REDDIT_USER_AGENT is
                 not set.
         """
-        opened = {REDDIT: self._reddit, ARCTIC_SHIFT: self._arctic_shift}[self.settings.source_name.kind]
-        with opened() as source:
-            yield source
-
-    # What a source imports is paid for by the step that asks it, not by every process that loads the definitions.
-
-    @contextmanager
-    def _reddit(self) -> "Iterator[Source]":
-        from redpop_assets.sources.reddit.budget import RequestBudget
+        from redpop_assets.sources.arctic_shift.source import ArcticShiftSource
         from redpop_assets.sources.reddit.client import RedditClient
         from redpop_assets.sources.reddit.source import RedditSource
 
         settings = self.settings
-        with RedditClient(
-            client_id=settings.reddit_client_id,
-            client_secret=settings.reddit_client_secret.get_secret_value(),
-            user_agent=settings.reddit_user_agent,
-            reddit_url=settings.reddit_url,
-            oauth_url=settings.oauth_url,
-            timeout=settings.reddit_timeout_seconds,
-            budget=RequestBudget.of(settings.reddit_client_id, settings.oauth_url, settings.budget_folder),
-        ) as client:
-            yield RedditSource(
-                client,
-                logins_of(settings),
-                open_warehouse(settings),
-                self._key,
-                plan_of=settings.plan_of,
-                maturation=settings.maturation,
-                recheck=settings.recheck,
-                requests=settings.requests_per_harvest,
-                address=settings.oauth_url,
-            )
-
-    @contextmanager
-    def _arctic_shift(self) -> "Iterator[Source]":
-        from redpop_assets.images.fetch import FetchPolicy
-        from redpop_assets.sources.arctic_shift.client import ArcticShiftClient
-        from redpop_assets.sources.arctic_shift.source import ArcticShiftSource
-
-        settings = self.settings
-        with ArcticShiftClient(
-            url=settings.arctic_shift_url,
-            user_agent=settings.reddit_user_agent or FetchPolicy.user_agent,
-            requests_per_second=settings.arctic_shift_requests_per_second,
-            timeout=settings.reddit_timeout_seconds,
-            pace_file=settings.arctic_shift_pace,
-        ) as client:
-            yield ArcticShiftSource(
-                client,
-                open_warehouse(settings),
-                self._key,
-                look_back=settings.arctic_shift_look_back,
-                give_up=settings.give_up,
-                requests=settings.requests_per_harvest,
-                address=settings.arctic_shift_url,
-            )
+        with self.clients.open() as client:
+            if isinstance(client, RedditClient):
+                yield RedditSource(
+                    client,
+                    logins_of(settings),
+                    self.warehouse,
+                    self._key,
+                    plan_of=settings.plan_of,
+                    maturation=settings.maturation,
+                    recheck=settings.recheck,
+                    requests=settings.requests_per_harvest,
+                    address=settings.oauth_url,
+                )
+            else:
+                yield ArcticShiftSource(
+                    client,
+                    self.warehouse,
+                    self._key,
+                    look_back=settings.arctic_shift_look_back,
+                    give_up=settings.give_up,
+                    requests=settings.requests_per_harvest,
+                    address=settings.arctic_shift_url,
+                )
 
     def _key(self) -> "AuthorKey":
         """Made by the first harvest: who only asks whether a source answers leaves no file."""
         from redpop_assets.privacy.author_key import AuthorKey
 
         return AuthorKey.load_or_create(self.settings.home / "author.key")
+
+
+def open_source(settings: Settings) -> SourceResource:
+    """The source of a deployment, for whoever asks it outside of a run."""
+    return SourceResource(settings, open_warehouse(settings), Clients(settings))
 
 
 def logins_of(settings: Settings) -> Logins:
@@ -189,8 +239,12 @@ def build_resources(settings: Settings) -> dict[str, dg.ResourceDefinition]:
     They are made from the settings, and nothing of them can be changed by the configuration of a run.
     """
 
-    def warehouse(_: dg.InitResourceContext) -> "Warehouse":
-        return open_warehouse(settings)
+    clients = Clients(settings)
+
+    def warehouse(_: dg.InitResourceContext) -> "Iterator[Warehouse]":
+        opened = open_warehouse(settings)
+        with opened.kept():
+            yield opened
 
     def images(_: dg.InitResourceContext) -> "ImageStore":
         return open_images(settings)
@@ -200,12 +254,12 @@ def build_resources(settings: Settings) -> dict[str, dg.ResourceDefinition]:
 
         return ModelStore(settings.home / "models")
 
-    def source(_: dg.InitResourceContext) -> SourceResource:
-        return SourceResource(settings)
+    def source(context: dg.InitResourceContext) -> SourceResource:
+        return SourceResource(settings, context.resources.warehouse, clients)
 
     return {
         "warehouse": dg.ResourceDefinition(warehouse),
         "images": dg.ResourceDefinition(images),
         "models": dg.ResourceDefinition(models),
-        "source": dg.ResourceDefinition(source),
+        "source": dg.ResourceDefinition(source, required_resource_keys={"warehouse"}),
     }

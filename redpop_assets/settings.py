@@ -238,6 +238,13 @@ class Settings(BaseSettings):
     seed: Count = Field(7, ge=0, description="Seed of everything random in training and evaluation.")
 
     lock_timeout_seconds: Seconds = Field(600.0, gt=0, description="Longest wait for the warehouse file.")
+    step_processes: int = Field(
+        0,
+        ge=0,
+        le=64,
+        description="Steps of a run of the UI that run at the same time, each in a process of its own; "
+        "0 for one after the other in the process of the run, which costs least.",
+    )
     nightly_cron: str = Field("0 3 * * *", description="When everything is refreshed (UTC).")
     discovery_cron: str = Field("15 * * * *", description="When what is due is read from Reddit (UTC).")
 

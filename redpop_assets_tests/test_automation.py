@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 import dagster as dg
 import pytest
 
-from redpop_assets.automation import DISCOVER, build_schedules
+from redpop_assets.automation import DISCOVER, REFRESH, build_schedules
 from redpop_assets.definitions import build_defs
 from redpop_assets.privacy.author_key import AuthorKey
 from redpop_assets.runs import report_import
@@ -234,17 +234,12 @@ def ticks(settings):
         yield schedule, schedule.evaluate_tick(context)
 
 
-def test_with_credentials_there_is_one_run_for_each_subreddit(copied):
+def test_with_credentials_there_is_one_run_for_all_subreddits(copied):
     for _schedule, tick in ticks(copied.settings):
         assert tick.skip_message is None
-        assert [request.partition_key for request in tick.run_requests] == ["pics", "earthporn"]
-        assert [request.run_key for request in tick.run_requests] == [
-            "2026-06-02T03:00:pics",
-            "2026-06-02T03:00:earthporn",
-        ]
-        for request in tick.run_requests:
-            assert request.tags["dagster/partition"] == request.partition_key
-            assert request.tags["redpop/source"] == "sandbox"
+        (request,) = tick.run_requests
+        assert (request.partition_key, request.run_key) == (None, "2026-06-02T03:00")
+        assert request.tags["redpop/source"] == "sandbox"
 
 
 def test_without_credentials_a_tick_is_skipped_and_says_what_is_missing(copied):
@@ -259,11 +254,16 @@ def discover(deployment):
     """Run the hourly job for one subreddit; returns what it said of each raw table."""
     with deployment.instance() as (settings, instance):
         job = build_defs(settings).resolve_job_def(DISCOVER)
-        result = job.execute_in_process(instance=instance, partition_key="pics")
-    assert result.success
+        asked = {"ops": {"discover_of_all": {"config": {"subreddits": ["pics"]}}}}
+        assert job.execute_in_process(instance=instance, run_config=asked).success
+        (run,) = instance.get_runs(dg.RunsFilter(job_name=REFRESH), limit=1)
+        events = [entry.dagster_event for entry in instance.all_logs(run.run_id)]
     return {
-        event.asset_key.path[1]: {name: value.value for name, value in event.materialization.metadata.items()}
-        for event in result.get_asset_materialization_events()
+        event.asset_key.path[1]: {
+            name: value.value for name, value in event.step_materialization_data.materialization.metadata.items()
+        }
+        for event in events
+        if event is not None and event.is_step_materialization
     }
 
 

@@ -7,9 +7,9 @@ import duckdb
 import pytest
 
 from redpop_assets.analyses.registry import ANALYSES
-from redpop_assets.assets.tables import UNPARTITIONED
 from redpop_assets.checks import LOOKS_AS_BEFORE, checks_of, count_offences
 from redpop_assets.features.registry import FAMILIES
+from redpop_assets.partitions import TOGETHER
 from redpop_assets.refresh.partition import partition_filter
 from redpop_assets.storage.rows import Reader
 from redpop_assets.storage.schema import load_schema
@@ -234,7 +234,7 @@ def settings(copied):
 
 def is_whole(table):
     """Whether a table is checked as a whole, not community by community."""
-    return table.startswith("marts.") or table in UNPARTITIONED
+    return table.startswith("marts.") or table in TOGETHER
 
 
 class TablesRead(Reader):

@@ -16,12 +16,11 @@ from typing import Any
 import dagster as dg
 import pytest
 
-from redpop_assets.assets.tables import UNPARTITIONED
-from redpop_assets.automation import DISCOVER, REFRESH_OF
+from redpop_assets.automation import DISCOVER, NIGHT
 from redpop_assets.checks import LOOKS_AS_BEFORE
 from redpop_assets.definitions import build_defs
 from redpop_assets.features.registry import FAMILIES
-from redpop_assets.phases import POSTS
+from redpop_assets.partitions import TOGETHER
 from redpop_assets.predictors.registry import predictor_names
 from redpop_assets.settings import Settings
 from redpop_assets.storage.schema import LAYERS, load_schema
@@ -188,7 +187,7 @@ def test_column_schemas_are_those_of_the_tables(graph):
 def test_partitions_are_the_subreddits_up_to_the_marts(graph):
     for key in graph.get_all_asset_keys():
         node = graph.get(key)
-        whole = key.path[0] == "marts" or ".".join(key.path) in UNPARTITIONED
+        whole = key.path[0] == "marts" or ".".join(key.path) in TOGETHER
         assert node.is_partitioned != whole, key
         if node.is_partitioned:
             assert node.partitions_def.get_partition_keys() == ["pics", "earthporn"]
@@ -212,9 +211,9 @@ def test_all_checks_block_but_those_of_what_no_repetition_mends(graph):
 
 def test_schedules_and_sensors_run_by_default(defs):
     repository = defs.get_repository_def()
-    assert {schedule.job_name for schedule in repository.schedule_defs} == {REFRESH_OF[POSTS], DISCOVER}
+    assert {schedule.job_name for schedule in repository.schedule_defs} == {NIGHT, DISCOVER}
     assert all(s.default_status == dg.DefaultScheduleStatus.RUNNING for s in repository.schedule_defs)
-    assert {s.name for s in repository.sensor_defs} == {"automation", "night"}
+    assert {s.name for s in repository.sensor_defs} == {"automation"}
     assert all(s.default_status == dg.DefaultSensorStatus.RUNNING for s in repository.sensor_defs)
 
 

@@ -13,7 +13,8 @@ import yaml
 from redpop_assets.definitions import build_defs
 from redpop_assets.instance import dagster_environment, open_instance
 from redpop_assets.resources import open_warehouse
-from redpop_assets.runs import execute, selected_keys
+from redpop_assets.rounds import execute
+from redpop_assets.runs import selected_keys
 from redpop_assets.sandbox.clock import Clock
 from redpop_assets.sandbox.server import running
 from redpop_assets.sandbox.world import World
@@ -62,6 +63,7 @@ def two(tmp_path, only):
         settings = []
         for name, url, secret in zip(("first", "second"), (first, second), secrets, strict=True):
             more = {"REDPOP_SUBREDDITS": "pics", "REDPOP_HARVEST_PLAN": "new", "REDDIT_CLIENT_SECRET": secret}
+            more["REDPOP_STEP_PROCESSES"] = "2"
             with only(sandbox_variables(tmp_path / name, url, **more), tmp_path):
                 settings.append(load_settings())
         with only({}, tmp_path):
@@ -97,9 +99,10 @@ def test_steps_in_processes_of_their_own_find_the_deployment_and_leave_no_secret
     """A program of Dagster gets all it needs by its environment, whatever `.env` lies where it is started."""
     settings, other = two
     (tmp_path / ".env").write_text(f"REDPOP_HOME={other.home}\nREDDIT_CLIENT_SECRET=wrong\n", encoding="utf-8")
-    command = [str(Path(sys.executable).with_name("dagster")), "job", "execute", "-m", "redpop_assets.definitions"]
+    dagster = str(Path(sys.executable).with_name("dagster"))
+    command = [dagster, "asset", "materialize", "-m", "redpop_assets.definitions"]
     done = subprocess.run(
-        [*command, "-j", "discover", "--tags", '{"dagster/partition": "pics"}'],
+        [*command, "--select", "group:raw", "--partition", "pics"],
         env=dagster_environment(settings),
         capture_output=True,
         text=True,
@@ -125,7 +128,7 @@ from pathlib import Path
 import dagster as dg
 from redpop_assets.automation import REFRESH
 from redpop_assets.instance import open_instance
-from redpop_assets.runs import execute
+from redpop_assets.rounds import execute
 from redpop_assets.settings import load_settings
 
 signal.signal(signal.SIGINT, signal.default_int_handler)  # which shells ignore in what runs in the background

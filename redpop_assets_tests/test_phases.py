@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from redpop_assets.definitions import build_defs
-from redpop_assets.phases import PHASES, POSTS, in_phases
+from redpop_assets.phases import PHASES, in_phases
 from redpop_assets.settings import Settings
 from redpop_assets.storage.schema import LAYERS
 
@@ -21,7 +21,7 @@ def graph(tmp_path_factory):
 
 
 def test_every_asset_is_in_one_phase_and_waits_for_nothing_of_a_later_one(graph):
-    members = [phase.selection.resolve(graph) for phase in PHASES]
+    members = [set(filter(phase.has, graph.get_all_asset_keys())) for phase in PHASES]
     assert sorted(key for phase in members for key in phase) == sorted(graph.get_all_asset_keys())
     for number, phase in enumerate(members):
         known = set().union(*members[: number + 1])
@@ -29,16 +29,25 @@ def test_every_asset_is_in_one_phase_and_waits_for_nothing_of_a_later_one(graph)
             assert graph.get(key).parent_keys <= known, key
 
 
-def test_a_job_and_a_list_of_keys_are_split_alike(graph):
-    first, _ = in_phases(sorted(graph.get_all_asset_keys()), ["pics", "aww"])
-    assert set(first) == POSTS.selection.resolve(graph)
+def test_what_has_no_partitions_is_made_together(graph):
+    parts = in_phases(sorted(graph.get_all_asset_keys()), ["pics", "aww"])
+    assert len(parts) == len(PHASES)
+    for part in parts:
+        assert {graph.get(key).partitions_def is None for key in part.keys} == {part.together}
+
+
+def test_one_community_has_one_run_unless_it_is_about_all(graph):
+    (part,) = in_phases(sorted(graph.get_all_asset_keys()), ["pics"])
+    assert not part.together
+    (part,) = in_phases([dg.AssetKey(["marts", "leaderboard"])], ["pics"])
+    assert part.together
 
 
 @given(keys, st.lists(st.sampled_from(["pics", "aww", "cats"]), min_size=1, unique=True))
 def test_nothing_is_lost_or_reordered(wanted, communities):
     parts = in_phases(wanted, communities)
-    assert sorted(key for part in parts for key in part) == sorted(wanted)
-    assert all(parts)
+    assert sorted(key for part in parts for key in part.keys) == sorted(wanted)
+    assert all(part.keys for part in parts)
     assert len(parts) <= (1 if len(communities) == 1 else len(PHASES))
     for part in parts:
-        assert part == [key for key in wanted if key in part]
+        assert part.keys == tuple(key for key in wanted if key in part.keys)

@@ -68,6 +68,9 @@ def raw_assets(tables: TableAssets) -> list[dg.AssetsDefinition]:
             AssetPlan(
                 code_versions={"raw.tombstones": versions.FORGETTING},
                 deps={"raw.tombstones": ("raw.submissions", "raw.observations", "raw.presence")},
+                partitioned=False,
+                # Of all communities at once, and the hourly harvest and a night may end together.
+                pool="tombstones",
                 resources=("warehouse", "images"),
                 file_checks=(no_stray_files(),),
             ),
@@ -94,12 +97,13 @@ def harvest(work: Work) -> Mapping[str, Metadata]:
 def tombstones(work: Work) -> Mapping[str, Metadata]:
     """What is gone from Reddit is forgotten in every layer: posts that were deleted, accounts that were closed.
 
-    One row per forgotten post, with nothing but its id, times and the reason. Besides the posts their crossposts
-    go, and all pictures, vectors and features that no other post uses; posts of a closed account stay without
-    their author. Source: the latest reading of every post, and how often it was missing; what counts as deletion is
-    said in `redpop_assets.removals`. The free blocks of the warehouse's files are cleaned when it is published.
+    Of all communities at once, after their harvests, because it looks through the whole warehouse. One row per
+    forgotten post, with nothing but its id, times and the reason. Besides the posts their crossposts go, and all
+    pictures, vectors and features that no other post uses; posts of a closed account stay without their author.
+    Source: the latest reading of every post, and how often it was missing; what counts as deletion is said in
+    `redpop_assets.removals`. The free blocks of the warehouse's files are cleaned when it is published.
     """
-    done = forget_what_is_gone(work.warehouse, work.images, work.subreddit)
+    done = forget_what_is_gone(work.warehouse, work.images, *work.settings.partitions)
     work.progress(
         f"{done['posts_forgotten']} posts forgotten with {done['files_removed']} image files, "
         f"{done['posts_anonymised']} posts left without an author whom Reddit does not name any more"

@@ -25,6 +25,7 @@ from redpop_assets.checks import (
     verdict,
 )
 from redpop_assets.features.family import Encoders
+from redpop_assets.partitions import is_of_all
 from redpop_assets.refresh.partition import partition_filter
 from redpop_assets.resources import SourceResource, deployed_encoders
 from redpop_assets.settings import Settings
@@ -45,9 +46,6 @@ Metadata = Mapping[str, dg.MetadataValue[Any] | float | str | bool]
 
 Resource = Literal["warehouse", "images", "models", "source"]
 C = TypeVar("C", bound=dg.Config)
-
-UNPARTITIONED = frozenset({"core.duplicates"})
-"""Tables below the marts that are made of all communities at once."""
 
 _FRESH_EVERY_DAY = dg.FreshnessPolicy.time_window(fail_window=timedelta(hours=30), warn_window=timedelta(hours=26))
 
@@ -71,6 +69,14 @@ def _computing(settings: Settings) -> Iterator[None]:
             stack.enter_context(threadpool_limits(limits=1))
             stack.enter_context(threads_per_pass(1))
         yield
+
+
+def _once(body: "Body", work: "Work") -> Mapping[str, Metadata]:
+    """What a body says; interrupted, it fails for good, where Dagster would wait and try again as a policy says."""
+    try:
+        return body(work)
+    except (KeyboardInterrupt, dg.DagsterExecutionInterruptedError) as error:
+        raise dg.Failure("Interrupted.", allow_retries=False) from error
 
 
 def asset_key(table: str) -> dg.AssetKey:
@@ -212,7 +218,7 @@ class TableAssets:
             asked = context.op_execution_context.selected_asset_keys
             wanted = tuple(table for table in tables if asset_key(table) in asked)
             with _computing(self.settings):
-                said = body(Work(self.settings, wanted, context, config)) if wanted else {}
+                said = _once(body, Work(self.settings, wanted, context, config)) if wanted else {}
             for table in tables:
                 yield from self._examine(context, plan, table, said.get(table, {}) if table in wanted else None)
 
@@ -298,7 +304,7 @@ class TableAssets:
 
     def _dep(self, table: str, plan: AssetPlan) -> dg.AssetDep:
         # Without partitions there is only one way to depend on those of others: on all of them.
-        everybody = plan.partitioned and plan.reads_everybody and table not in UNPARTITIONED
+        everybody = plan.partitioned and plan.reads_everybody and not is_of_all(asset_key(table))
         return dg.AssetDep(asset_key(table), partition_mapping=dg.AllPartitionMapping() if everybody else None)
 
     def _examine(

@@ -13,7 +13,7 @@ from pathlib import Path
 from redpop_assets.encoders.heads import RANDOM
 from redpop_assets.encoders.names import EncoderName
 from redpop_assets.errors import RedPopError
-from redpop_assets.resources import SourceResource, open_warehouse
+from redpop_assets.resources import open_source, open_warehouse
 from redpop_assets.settings import Settings
 from redpop_assets.sources.services import ARCTIC_SHIFT, REDDIT
 
@@ -57,7 +57,7 @@ def examine(settings: Settings) -> Iterator[Finding]:
 
 
 def _source(settings: Settings) -> str:
-    with SourceResource(settings).open() as source:
+    with open_source(settings).open() as source:
         return source.answer()
 
 

@@ -19,7 +19,7 @@ from redpop_assets.cli.console import complain, quoted, say
 from redpop_assets.errors import RedPopError, is_interruption
 
 if TYPE_CHECKING:
-    from redpop_assets.runs import RunOutcome
+    from redpop_assets.rounds import RunOutcome
 
 INTERRUPTED = 130
 """Exit code of what Ctrl-C ended, as shells have it: 128 and the number of the signal."""

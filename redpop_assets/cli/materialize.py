@@ -27,9 +27,9 @@ def materialize(
     outcomes = run(settings, chosen(settings, subreddit), select=select, harvest=harvest)
     for outcome in outcomes:
         if outcome.failures:
-            say_failed(f"r/{outcome.subreddit}", outcome, verbose=verbose)
+            say_failed(outcome.title, outcome, verbose=verbose)
         else:
-            say(f"r/{outcome.subreddit}: up to date (run {outcome.run_id[:8]})")
+            say(f"{outcome.title}: up to date (run {outcome.run_id[:8]})")
     if any(outcome.failures for outcome in outcomes):
         say("What was finished is kept; the same command goes on from there.")
         raise typer.Exit(1)

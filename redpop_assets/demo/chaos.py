@@ -68,12 +68,14 @@ def _run_until_done(settings: Settings, report: Report, say: Callable[[str], Non
     for attempt in range(RUNS_PER_STEP):
         outcomes = materialize(settings, waiting, select=select)
         report.runs += len(outcomes)
-        waiting = [outcome.subreddit for outcome in outcomes if outcome.failures]
+        failed = [outcome for outcome in outcomes if outcome.failures]
+        # What is made of all of them is part of the run of any.
+        waiting = [outcome.subreddit for outcome in failed if outcome.subreddit] or (waiting[:1] if failed else [])
         for outcome in outcomes:
             for failure in outcome.failures:
                 report.failures += 1
                 words = " ".join(str(failure).split())
-                say(f"[yellow]r/{outcome.subreddit}:[/] {escape(words)}")
+                say(f"[yellow]{outcome.title}:[/] {escape(words)}")
         if not waiting:
             return
         if attempt + 1 < RUNS_PER_STEP:

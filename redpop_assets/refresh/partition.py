@@ -21,7 +21,6 @@ _BY_GRAIN: Final[Mapping[Grain, str]] = {
 _BY_TABLE: Final[Mapping[str, str]] = {
     "core.image_fetches": "url IN (SELECT url FROM core.image_urls WHERE subreddit = $subreddit)",
     "core.images": _IMAGES,
-    "raw.tombstones": "$subreddit IS NOT NULL",  # of a forgotten post not even the community is kept
     **{family.filled_table: _BY_GRAIN[family.grain] for family in FAMILIES},
 }
 
@@ -33,5 +32,4 @@ def partition_filter(table: str) -> str:
 
 def partitions_filter(table: str) -> str:
     """The same for all of `$subreddits`, a list."""
-    one = partition_filter(table)
-    return one.replace("= $subreddit", "IN (SELECT unnest($subreddits))").replace("$subreddit IS NOT NULL", "TRUE")
+    return partition_filter(table).replace("= $subreddit", "IN (SELECT unnest($subreddits))")

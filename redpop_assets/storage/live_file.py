@@ -254,7 +254,7 @@ class LiveFile:
         self._courtesy_until = 0.0
 
     def _remove_spills(self) -> None:
-        """Remove what did not fit into the memory of killed processes: nobody else can be here while this one writes."""
+        """Remove what did not fit into the memory of killed processes: no other one is here while this one writes."""
         for spill in self.path.parent.glob("spill-*"):
             if spill.name != self._spill.name:
                 size = sum(file.stat().st_size for file in spill.rglob("*") if file.is_file())

@@ -13,7 +13,8 @@ import dagster as dg
 from redpop_assets.definitions import build_defs
 from redpop_assets.instance import open_instance
 from redpop_assets.resources import open_warehouse
-from redpop_assets.runs import execute, failures_of, selected_keys
+from redpop_assets.rounds import execute, failures_of
+from redpop_assets.runs import selected_keys
 from redpop_assets.settings import Settings, load_settings
 from redpop_assets.storage.warehouse import Warehouse
 

@@ -8,10 +8,10 @@ import duckdb
 import pytest
 
 from redpop_assets.analyses.registry import ANALYSES
-from redpop_assets.assets.tables import UNPARTITIONED
 from redpop_assets.checks import LOOKS_AS_BEFORE
 from redpop_assets.cli.app import app
 from redpop_assets.features.registry import COMPARED, FAMILIES
+from redpop_assets.partitions import TOGETHER
 from redpop_assets.removals import DELETIONS
 from redpop_assets.storage.schema import load_schema
 from redpop_assets.testing.deployments import PREDICTORS
@@ -110,7 +110,7 @@ def test_partitioned_checks_know_their_partition(pipeline):
     for name in SUBREDDITS:
         whole = {False: set(), True: set()}
         for (key, _), found in pipeline.runs[name].checks.items():
-            whole[key.startswith("marts/") or key.replace("/", ".") in UNPARTITIONED].add(found.partition)
+            whole[key.startswith("marts/") or key.replace("/", ".") in TOGETHER].add(found.partition)
         assert whole == {False: {name}, True: {None}}
 
 

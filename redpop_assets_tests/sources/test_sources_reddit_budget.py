@@ -21,7 +21,7 @@ from hypothesis import strategies as st
 
 from redpop_assets.cli.diagnosis import request_budget
 from redpop_assets.errors import RedPopError
-from redpop_assets.resources import SourceResource
+from redpop_assets.resources import open_source
 from redpop_assets.settings import load_settings
 from redpop_assets.sources.reddit.budget import (
     GRACE,
@@ -338,7 +338,7 @@ def test_a_deployment_keeps_its_budget_and_doctor_shows_it(only, tmp_path, serve
         settings = load_settings()
         assert "not known yet" in request_budget(settings)
         for _ in range(2):  # each with its login
-            with SourceResource(settings).open() as source:
+            with open_source(settings).open() as source:
                 source.answer()
             assert RequestBudget.of("an-id", server.url, tmp_path / "home").remaining == 896
         text = request_budget(settings)
