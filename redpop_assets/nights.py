@@ -5,6 +5,7 @@ imports, and share one login and one budget of requests.
 """
 
 from collections.abc import Callable
+from functools import partial
 
 import dagster as dg
 from pydantic import Field
@@ -58,7 +59,7 @@ def _round(
     @dg.op(name=f"{name}_of_all", out=dg.Out(dg.Nothing), required_resource_keys={"source"}, pool=name)
     def all_communities(context: dg.OpExecutionContext, config: Communities) -> None:
         # Who only loads the definitions does without the storages of Dagster's history.
-        from redpop_assets.rounds import go_round
+        from redpop_assets.rounds import go_round, made_from
 
         defs = platform()
         keys = sorted(selection.resolve(defs.resolve_asset_graph()))
@@ -66,7 +67,14 @@ def _round(
             raise dg.Failure(f"Not in REDPOP_SUBREDDITS: {', '.join(unknown)}.", allow_retries=False)
         tags = {"redpop/source": settings.source, "redpop/round": context.run_id}
         with context.resources.source.clients.shared():
-            outcomes = go_round(defs, context.instance, config.subreddits or settings.partitions, keys, tags=tags)
+            outcomes = go_round(
+                defs,
+                context.instance,
+                config.subreddits or settings.partitions,
+                keys,
+                tags=tags,
+                inputs=partial(made_from, settings),
+            )
         for outcome in outcomes:
             said = "; ".join(map(str, outcome.failures)) or "up to date"
             tell = context.log.error if outcome.failures else context.log.info

@@ -20,10 +20,13 @@ class Phase:
     Attributes:
         layers: asset groups.
         together: whether it is what is made of all communities at once; else, what each of them has.
+        settles: whether it depends on nothing but what lies in the warehouse, and the settings: where these are the
+            same, there is nothing to do.
     """
 
     layers: tuple[str, ...]
-    together: bool
+    together: bool = False
+    settles: bool = False
 
     def has(self, key: dg.AssetKey) -> bool:
         """Whether an asset is part of it."""
@@ -31,21 +34,22 @@ class Phase:
 
 
 PHASES = (
-    Phase(("raw",), together=False),
+    Phase(("raw",)),
     Phase(("raw",), together=True),
-    Phase(("core",), together=False),
+    Phase(("core",)),
     Phase(("core",), together=True),
-    Phase(("features", "models"), together=False),
+    Phase(("features", "models"), settles=True),
     Phase(("marts",), together=True),
 )
 
 
 @dataclass(frozen=True)
 class Part:
-    """Assets that one run brings up to date: of one community, or of all of them at once."""
+    """Assets that one run brings up to date: of one community, or of all of them at once; and as `Phase` has it."""
 
     keys: tuple[dg.AssetKey, ...]
     together: bool
+    settles: bool = False
 
 
 def in_phases(keys: Iterable[dg.AssetKey], communities: Collection[str]) -> list[Part]:
@@ -58,5 +62,5 @@ def in_phases(keys: Iterable[dg.AssetKey], communities: Collection[str]) -> list
     wanted = tuple(keys)
     if len(communities) < 2:
         return [Part(wanted, together=all(map(is_of_all, wanted)))] if wanted else []
-    parts = (Part(tuple(filter(phase.has, wanted)), phase.together) for phase in PHASES)
+    parts = (Part(tuple(filter(phase.has, wanted)), phase.together, phase.settles) for phase in PHASES)
     return [part for part in parts if part.keys]

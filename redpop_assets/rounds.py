@@ -4,7 +4,7 @@ Each has a run of its own in each phase, recorded like any other: the UI shows i
 alone. Inside one process they share what is expensive to start, import and open.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,7 +12,15 @@ import dagster as dg
 
 from redpop_assets.automation import REFRESH, TOGETHER
 from redpop_assets.instance import end_dead_runs, tags_of_this_process
-from redpop_assets.phases import in_phases
+from redpop_assets.phases import Part, in_phases
+from redpop_assets.resources import open_warehouse
+from redpop_assets.settings import Settings
+
+PHASE, MADE_FROM = "redpop/phase", "redpop/made_from"
+"""Tags of the runs of a round: what they are about, and the digest of all that features and models were made from."""
+
+POSTS = "posts"
+_RUNS_LOOKED_AT = 40  # a harvest an hour, and the phases of a night
 
 _INTERRUPTIONS = ("DagsterExecutionInterruptedError", "KeyboardInterrupt")
 
@@ -53,6 +61,7 @@ def go_round(
     keys: Sequence[dg.AssetKey],
     *,
     tags: dict[str, str],
+    inputs: Callable[[Sequence[str]], str] | None = None,
 ) -> list[RunOutcome]:
     """Bring assets of some subreddits up to date.
 
@@ -65,6 +74,8 @@ def go_round(
         subreddits: partitions, in lower case.
         keys: the assets.
         tags: of the runs.
+        inputs: gives the digest of all that features and models are made from, their assets and code versions among
+            it: a community whose last run of them succeeded with the same one has no other. None: each looks itself.
 
     Returns:
         How the last run of each subreddit ended, in their order, and, for several, that of what is made of all of them.
@@ -74,19 +85,49 @@ def go_round(
     """
     outcomes: dict[str | None, RunOutcome] = {}
 
-    def run(subreddit: str | None, part: Sequence[dg.AssetKey]) -> bool:
-        result = execute(defs, instance, subreddit, part, tags=tags)
+    def run(subreddit: str | None, part: Part, digest: str | None = None) -> bool:
+        about = {PHASE: POSTS} if {key.path[0] for key in part.keys} <= {"raw", "core"} else {}
+        made_from = {} if digest is None else {MADE_FROM: digest}
+        result = execute(defs, instance, subreddit, part.keys, tags={**tags, **about, **made_from})
         outcomes[subreddit] = RunOutcome(subreddit, result.run_id, tuple(failures_of(result.all_events)))
         return not outcomes[subreddit].failures
 
     going = list(subreddits)
     for part in in_phases(keys, subreddits):
-        if part.together and going:
-            if not run(None, part.keys):
+        if part.together:
+            if not going or not run(None, part):
                 break  # what comes next is made from it
-        else:
-            going = [subreddit for subreddit in going if run(subreddit, part.keys)]
+            continue
+        digest = None
+        if part.settles and inputs is not None and going:
+            graph = defs.resolve_asset_graph()
+            digest = inputs([f"{key.to_user_string()} {graph.get(key).code_version}" for key in part.keys])
+        going = [
+            subreddit
+            for subreddit in going
+            if (digest is not None and _is_settled(instance, subreddit, digest)) or run(subreddit, part, digest)
+        ]
     return [outcomes[name] for name in (*subreddits, None) if name in outcomes]
+
+
+def made_from(settings: Settings, versions: Sequence[str]) -> str:
+    """Digest of all that features and models of a deployment are made from.
+
+    Args:
+        settings: the deployment; any other setting counts as another result.
+        versions: assets and their code versions.
+    """
+    from redpop_assets.refresh.settled import inputs_digest
+
+    return inputs_digest(open_warehouse(settings), settings.model_dump(mode="json"), versions)
+
+
+def _is_settled(instance: dg.DagsterInstance, subreddit: str, digest: str) -> bool:
+    """Whether the last run that may have touched features or models of a community made them from just this."""
+    for run in instance.get_runs(dg.RunsFilter(tags={"dagster/partition": subreddit}), limit=_RUNS_LOOKED_AT):
+        if run.tags.get(PHASE) != POSTS:
+            return run.is_success and run.tags.get(MADE_FROM) == digest
+    return False
 
 
 def execute(

@@ -2,6 +2,7 @@
 
 import warnings
 from collections.abc import Sequence
+from functools import partial
 
 import dagster as dg
 from dagster import AssetSelection
@@ -14,7 +15,7 @@ from redpop_assets.definitions import build_defs
 from redpop_assets.errors import RedPopError, SettingsError
 from redpop_assets.instance import end_dead_runs, events_at_once, open_instance, tags_of_this_process
 from redpop_assets.resources import open_images, open_warehouse
-from redpop_assets.rounds import Failure, RunOutcome, execute, failures_of, go_round, raise_if_interrupted
+from redpop_assets.rounds import Failure, RunOutcome, execute, failures_of, go_round, made_from, raise_if_interrupted
 from redpop_assets.settings import Settings
 from redpop_assets.terminal import terminal_logger
 
@@ -42,7 +43,9 @@ def materialize(
     defs = build_defs(settings)
     keys = selected_keys(defs, select, harvest)
     with open_instance(settings) as instance:
-        return go_round(defs, instance, subreddits, keys, tags={"redpop/source": settings.source})
+        tags = {"redpop/source": settings.source}
+        inputs = None if select else partial(made_from, settings)
+        return go_round(defs, instance, subreddits, keys, tags=tags, inputs=inputs)
 
 
 def analyse(settings: Settings, *, subreddit: str, predictor: str, only: Sequence[str]) -> RunOutcome:

@@ -13,6 +13,7 @@ from redpop_assets import nights
 from redpop_assets.automation import DISCOVER, NIGHT, REFRESH, TOGETHER
 from redpop_assets.definitions import build_defs
 from redpop_assets.instance import dagster_environment, open_instance
+from redpop_assets.rounds import MADE_FROM
 from redpop_assets.sandbox.clock import Clock
 from redpop_assets.sandbox.faults import TOKEN_PATH
 from redpop_assets.sandbox.server import running
@@ -163,3 +164,30 @@ def test_a_round_in_a_process_of_dagster_is_one_process(deployment, tmp_path):
         }
     assert len(pids - {None}) == 1
     assert deployment.scalar("SELECT count(DISTINCT subreddit) FROM raw.submissions") == 2
+
+
+def test_where_nothing_changed_features_and_models_are_not_looked_at(deployment, monkeypatch):
+    monkeypatch.setattr(nights, "KEPT_FRESH", SOME)
+    deployment = deployment.using(REDPOP_SUBREDDITS="pics,earthporn")
+
+    def night(**variables):
+        """The communities whose features were looked at, in a night with other settings."""
+        done, runs = execute(deployment.using(**variables), NIGHT)
+        assert done.success
+        runs = [run for run in runs if run.tags.get("redpop/round") == done.run_id]
+        return {community(run) for run in runs if MADE_FROM in run.tags}
+
+    everybody = {"pics", "earthporn"}
+    assert night() == everybody
+    assert night() == set()
+    # The score of one author's post in one community is a feature in the others.
+    with deployment.warehouse.write() as writer:
+        assert writer.execute("UPDATE core.posts SET flair = 'changed' WHERE subreddit = 'pics'") > 0
+    assert night() == everybody
+    assert night(REDPOP_SEED="5") == everybody
+    assert night(REDPOP_SEED="5") == set()
+    # Somebody brought a part of one up to date, with whatever settings.
+    assert deployment.run("pics", 'key:"features/author_features"').success
+    with deployment.instance() as (_, instance):
+        assert deployment.run("pics", 'key:"features/author_features"', instance).success
+    assert night(REDPOP_SEED="5") == {"pics"}
