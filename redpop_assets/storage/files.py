@@ -21,7 +21,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from redpop_assets.storage.durable import sync
+from redpop_assets.storage.durable import put_in_place, sync
 from redpop_assets.storage.staging import held_folder, is_held_name, unheld
 
 _CHUNK = 1024 * 1024  # bytes
@@ -173,11 +173,11 @@ class Folder(Files):
         return FolderBatch(self.root)
 
     def replace(self, key: str, data: bytes) -> None:
-        """Store a file, or others in place of its bytes, atomically."""
+        """Store a file, or others in place of its bytes, atomically and durably."""
         path = self.root / key
         with held_folder(path.parent) as staging:
             (staging / path.name).write_bytes(data)
-            (staging / path.name).replace(path)
+            put_in_place(staging / path.name, path)
 
     def read(self, key: str) -> bytes:
         """The bytes of a file. Raises `FileNotFoundError`."""
