@@ -104,7 +104,7 @@ def test_predicting_verifying_and_exporting_read_from_the_bucket(pair, tmp_path)
     asked = (
         ("predict", "-r", "pics", "-t", "A lake"),
         ("images", "verify"),
-        ("export", str(tmp_path / "out"), "--format", "webdataset"),
+        ("export", "--to", str(tmp_path / "out"), "--format", "webdataset"),
     )
     with pair.remote.environment():
         for words in asked:
