@@ -2,7 +2,7 @@
 
 Run `python benchmarks/store.py` for a folder alone, or `python benchmarks/store.py s3://bucket/prefix` with the
 variables of the service (docs/operate.md) for both. `--wait 20` has every answer of the service come 20 milliseconds
-later, as from far away. The pictures are photographs of scikit-learn, each with other bytes; they are removed at the end.
+later, as from far away. The pictures are photographs of scikit-learn, each with other bytes; they do not stay.
 """
 
 import argparse
