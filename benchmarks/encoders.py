@@ -267,7 +267,7 @@ def compare_images(name: str, store: ImageStore, rows: pa.Table, count: int, opt
         began = time.perf_counter()
         with torch.inference_mode():
             for start in range(0, count, PLAIN_BATCH):
-                files = [store.root / path for path in paths[start : start + PLAIN_BATCH]]
+                files = [store.place.root / path for path in paths[start : start + PLAIN_BATCH]]
                 batch = torch.stack([transform(Image.open(file).convert("RGB")) for file in files])
                 parts.append(torch.nn.functional.normalize(network(batch.to(device))).cpu().numpy())
         return count / (time.perf_counter() - began), np.concatenate(parts)
@@ -281,7 +281,7 @@ def compare_images(name: str, store: ImageStore, rows: pa.Table, count: int, opt
     }
     with ExitStack() as peers:
         if name == CLIP and options.clip_retrieval:
-            files = [store.root / path for path in paths]
+            files = [store.place.root / path for path in paths]
             ways["clip-retrieval"] = peers.enter_context(clip_retrieval(encoder, files))
         best = in_turn(ways, options.rounds)
     rates = best.rates

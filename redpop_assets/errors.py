@@ -49,6 +49,10 @@ class NotTrainable(RedPopError):
     """A predictor cannot be trained on this data: too few matured posts, or a block it needs is missing."""
 
 
+class StoreError(RedPopError):
+    """The object storage that files are in cannot be reached, refuses, or answers with errors."""
+
+
 class ArtifactError(RedPopError):
     """A stored image or model is missing, damaged or of another version."""
 

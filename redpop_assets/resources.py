@@ -20,7 +20,10 @@ if TYPE_CHECKING:
     from redpop_assets.sources.arctic_shift.client import ArcticShiftClient
     from redpop_assets.sources.reddit.client import RedditClient
     from redpop_assets.sources.source import Source
+    from redpop_assets.storage.figures import FigureStore
+    from redpop_assets.storage.files import Files
     from redpop_assets.storage.images import ImageStore
+    from redpop_assets.storage.location import Kind
     from redpop_assets.storage.models import ModelStore
     from redpop_assets.storage.warehouse import Warehouse
 
@@ -171,7 +174,27 @@ def open_images(settings: Settings) -> "ImageStore":
     """The image files of a deployment."""
     from redpop_assets.storage.images import ImageStore
 
-    return ImageStore(settings.home / "images")
+    return ImageStore(_files(settings, "images"))
+
+
+def open_models(settings: Settings) -> "ModelStore":
+    """The files of trained predictors of a deployment."""
+    from redpop_assets.storage.models import ModelStore
+
+    return ModelStore(_files(settings, "models"))
+
+
+def open_figures(settings: Settings) -> "FigureStore":
+    """The figures of a deployment."""
+    from redpop_assets.storage.figures import FigureStore
+
+    return FigureStore(_files(settings, "figures"))
+
+
+def _files(settings: Settings, kind: "Kind") -> "Files":
+    from redpop_assets.storage.location import open_files
+
+    return open_files(settings.store, settings.home, kind, settings.store_variables)
 
 
 def deployed_encoders(settings: Settings) -> Encoders:
@@ -250,9 +273,7 @@ def build_resources(settings: Settings) -> dict[str, dg.ResourceDefinition]:
         return open_images(settings)
 
     def models(_: dg.InitResourceContext) -> "ModelStore":
-        from redpop_assets.storage.models import ModelStore
-
-        return ModelStore(settings.home / "models")
+        return open_models(settings)
 
     def source(context: dg.InitResourceContext) -> SourceResource:
         return SourceResource(settings, context.resources.warehouse, clients)

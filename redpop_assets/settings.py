@@ -23,6 +23,7 @@ from redpop_assets.shown import visible
 from redpop_assets.sources.reddit.plan import DEFAULT_PLAN, HarvestPlan, HarvestPlans, Maturation, ObservationAges
 from redpop_assets.sources.services import ARCTIC_SHIFT, REDDIT, SERVICES, SourceName
 from redpop_assets.spellings import parse_community
+from redpop_assets.storage.location import parse_location
 
 REDDIT_URL = "https://www.reddit.com"
 OAUTH_URL = "https://oauth.reddit.com"
@@ -34,6 +35,15 @@ HANDED_OVER = "REDPOP_SETTINGS"
 A variable of its own, because the programs of Dagster put the lines of a `.env` over the variables that they were
 started with, while here the environment wins.
 """
+
+_OF_STORE = (
+    *("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN", "AWS_REGION", "AWS_DEFAULT_REGION"),
+    *("AWS_ENDPOINT_URL", "AWS_ENDPOINT_URL_S3", "AWS_VIRTUAL_HOSTED_STYLE_REQUEST", "AWS_METADATA_ENDPOINT"),
+    *("GOOGLE_SERVICE_ACCOUNT", "GOOGLE_SERVICE_ACCOUNT_KEY", "GOOGLE_APPLICATION_CREDENTIALS"),
+    *("AZURE_STORAGE_ACCOUNT_NAME", "AZURE_STORAGE_ACCOUNT_KEY", "AZURE_STORAGE_SAS_TOKEN"),
+)
+"""Variables of services of object storage that may stand in a `.env`; they read more of them in the environment."""
+
 
 CommaSeparated = Annotated[tuple[str, ...], NoDecode]
 
@@ -52,6 +62,12 @@ class Settings(BaseSettings):
 
     home: Path = Field(
         Path("warehouse"), description="Home directory: database, images, models and run history together."
+    )
+    store: str = Field(
+        "",
+        description="Where the files of pictures, models and figures are: empty for the home directory, another "
+        "folder, or object storage as s3://bucket/prefix (also gs:// and az://), with the key in the variables of its "
+        "service, such as AWS_ACCESS_KEY_ID and AWS_ENDPOINT_URL.",
     )
     source: str = Field(
         REDDIT,
@@ -303,6 +319,11 @@ class Settings(BaseSettings):
             raise ValueError(f"{url!r} is no address of a service: write one like {ARCTIC_SHIFT_URL}")
         return url.strip().rstrip("/")
 
+    @field_validator("store")
+    @classmethod
+    def _know_location(cls, location: str) -> str:
+        return parse_location(location)
+
     @field_validator("harvest_plan", "harvest_plans", "observation_ages", mode="before")
     @classmethod
     def _parse_plans(cls, value: object, info: ValidationInfo) -> object:
@@ -429,6 +450,14 @@ class Settings(BaseSettings):
         environment of that process and to nothing else.
         """
         return {HANDED_OVER: json.dumps({_key(name): written(getattr(self, name)) for name in sorted(self._fixed)})}
+
+    @property
+    def store_variables(self) -> Mapping[str, str]:
+        """Key, address and region of the object storage, by the names of its service; secrets among them."""
+        from dotenv import dotenv_values
+
+        found = {**dotenv_values(".env", interpolate=False), **os.environ}
+        return {name: value for name in _OF_STORE if (value := found.get(name))}
 
     @property
     def source_name(self) -> SourceName:

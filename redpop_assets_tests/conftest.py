@@ -11,6 +11,7 @@ os.environ.setdefault("OMP_WAIT_POLICY", "passive")  # threads that spin while t
 pytest_plugins = [
     "redpop_assets_tests.fixtures.communities",
     "redpop_assets_tests.fixtures.deployments",
+    "redpop_assets_tests.fixtures.object_storage",
     "redpop_assets_tests.fixtures.public_data",
 ]
 

@@ -75,22 +75,21 @@ def studies(
 
 def refresh(analysis: Analysis, asked: Sequence[Study], warehouse: Warehouse) -> Outcome:
     """Ask a question of communities, unless they answered it before and nothing changed; store rows and figures."""
-    figures = FigureStore.of(warehouse)
     measured, notes = 0, []
     for study in asked:
         made_from = _made_from(analysis, study)
-        why = _why_again(analysis, study, made_from, figures)
+        why = _why_again(analysis, study, made_from)
         if why is None:
             continue
         study.progress(f"{analysis.name} asks r/{study.subreddit} because {why}")
         finding = analysis.measure(study)
-        _store(analysis, study, finding, made_from, figures)
+        _store(analysis, study, finding, made_from)
         notes += [f"r/{study.subreddit}: {note}" for note in finding.notes]
         measured += 1
         remarks = f" ({'; '.join(finding.notes)})" if finding.notes else ""
         study.progress(f"{analysis.name}: {len(finding.rows)} rows of r/{study.subreddit}{remarks}")
     rows = warehouse.query(f"FROM {analysis.read_from} ORDER BY {analysis.order}").to_pylist()
-    there = [figures.relative(study.subreddit, name) for study in asked for name in _drawn(analysis, study, figures)]
+    there = [FigureStore.relative(study.subreddit, name) for study in asked for name in _drawn(analysis, study)]
     return Outcome(rows, measured, tuple(notes), tuple(there))
 
 
@@ -121,7 +120,7 @@ def _scope(analysis: Analysis, study: Study) -> tuple[str, dict[str, str]]:
     return condition, {**params, "predictor": study.predictor, "snapshot": study.snapshot}
 
 
-def _why_again(analysis: Analysis, study: Study, made_from: Snapshot, figures: FigureStore) -> str | None:
+def _why_again(analysis: Analysis, study: Study, made_from: Snapshot) -> str | None:
     """Why a community is asked, to follow the word "because"; None if it answered before and nothing changed."""
     condition, params = _scope(analysis, study)
     found = study.warehouse.query(
@@ -130,17 +129,17 @@ def _why_again(analysis: Analysis, study: Study, made_from: Snapshot, figures: F
     other = next((row for row in found if not made_from.is_of(row)), None)
     if not found or other:
         return made_from.because(other)
-    return "its figures are lost" if analysis.draws and not _drawn(analysis, study, figures) else None
+    return "its figures are lost" if analysis.draws and not _drawn(analysis, study) else None
 
 
-def _drawn(analysis: Analysis, study: Study, figures: FigureStore) -> list[str]:
+def _drawn(analysis: Analysis, study: Study) -> list[str]:
     """Names of the figures of an analysis that are there."""
     own = analysis.figure_name(study)
     others = () if analysis.of_one_predictor else (f"{own}-",)
-    return [name for name in figures.names(study.subreddit) if name == own or name.startswith(others or ("\0",))]
+    return [name for name in study.figures.names(study.subreddit) if name == own or name.startswith(others or ("\0",))]
 
 
-def _store(analysis: Analysis, study: Study, finding: Finding, made_from: Snapshot, figures: FigureStore) -> None:
+def _store(analysis: Analysis, study: Study, finding: Finding, made_from: Snapshot) -> None:
     """Write the rows, then the figures.
 
     Posts may have been forgotten while the analysis ran: their rows are not stored, nor a figure that shows one. A
@@ -149,10 +148,10 @@ def _store(analysis: Analysis, study: Study, finding: Finding, made_from: Snapsh
     """
     same = {"subreddit": study.subreddit, **made_from.columns}
     rows = [{**row, **same} for row in finding.rows]
+    figures = study.figures
     paths = {name: figures.relative(study.subreddit, name) for name in finding.figures}
     with study.warehouse.write() as writer:
-        for name in _drawn(analysis, study, figures):
-            figures.remove(figures.relative(study.subreddit, name))
+        figures.remove(*(figures.relative(study.subreddit, name) for name in _drawn(analysis, study)))
         empty = writer.query(f"SELECT * FROM {analysis.table} LIMIT 0").schema
         writer.replace(analysis.table, pa.Table.from_pylist(rows, schema=empty), *_scope(analysis, study))
         if analysis.shows_posts:

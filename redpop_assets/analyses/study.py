@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from redpop_assets.features.family import Encoders
     from redpop_assets.predictors.base import Predictor
     from redpop_assets.predictors.dataset import Dataset
+    from redpop_assets.storage.figures import FigureStore
     from redpop_assets.storage.images import ImageStore
     from redpop_assets.storage.models import ModelStore
     from redpop_assets.storage.warehouse import Warehouse
@@ -87,6 +88,13 @@ class Study:
             {"subreddit": self.subreddit, "snapshot": self.snapshot},
         ).to_pylist()
         return tuple(Model(row["predictor"], row["digest"], encoders_of(row), tuple(row["blocks"])) for row in rows)
+
+    @property
+    def figures(self) -> FigureStore:
+        """The figures of the deployment."""
+        from redpop_assets.storage.figures import FigureStore
+
+        return FigureStore.beside(self.images)
 
     def load(self, model: Model) -> Predictor:
         """The stored predictor. Raises `ArtifactError` when its files are missing or damaged."""

@@ -94,14 +94,14 @@ def _analysis_asset(tables: TableAssets, analysis: Analysis) -> dg.AssetsDefinit
             ),
             work.warehouse,
         )
-        figures = FigureStore.of(work.warehouse)
+        figures = FigureStore.beside(work.images)
         # A figure that shows posts must be able to go; the log of events keeps everything.
         shown = () if analysis.shows_posts else outcome.figures[:MOST_FIGURES]
         return {
             analysis.table: {
                 "communities_measured": outcome.measured,
                 "remarks": "; ".join(outcome.notes),
-                "figures": dg.MetadataValue.path(str(figures.root)),
+                "figures": dg.MetadataValue.path(figures.place.where),
                 "table": dg.MetadataValue.md(rows_markdown(outcome.rows, analysis.shown)),
                 "pictures": dg.MetadataValue.md(
                     "\n\n".join(markdown.picture(figures.read(name), name) for name in shown)

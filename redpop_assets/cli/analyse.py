@@ -30,10 +30,10 @@ def analyse(
     from redpop_assets.cli.pages.analyses import print_analysis
     from redpop_assets.cli.published import published_rows
     from redpop_assets.demo.settings import demo_settings
+    from redpop_assets.resources import open_figures
     from redpop_assets.runs import SPLITS
     from redpop_assets.runs import analyse as run
     from redpop_assets.settings import load_settings
-    from redpop_assets.storage.figures import FigureStore
 
     settings = demo_settings(SANDBOX_PORT) if demo else load_settings()
     (name,) = chosen(settings, [subreddit]) if subreddit else ("",)
@@ -52,5 +52,5 @@ def analyse(
         say_failed("analyse", outcome, verbose=verbose)
         raise typer.Exit(1)
     say("In brackets: 95 % intervals, mostly by resampling authors; the columns of a table say which.")
-    figures, published = FigureStore(settings.home / "figures").root, settings.home / "redpop.duckdb"
-    say(f"The figures: {quoted(str(figures))}. What each table answers: {quoted(str(published))}, schema marts.")
+    figures, published = open_figures(settings).place.where, settings.home / "redpop.duckdb"
+    say(f"The figures: {quoted(figures)}. What each table answers: {quoted(str(published))}, schema marts.")

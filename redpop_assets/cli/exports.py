@@ -24,7 +24,7 @@ def export(
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 
     from redpop_assets.exports import export as exports
-    from redpop_assets.resources import deployed_encoders
+    from redpop_assets.resources import deployed_encoders, open_images
     from redpop_assets.settings import load_settings
     from redpop_assets.storage.published import published_file
 
@@ -50,6 +50,7 @@ def export(
             networks=deployed_encoders(settings),
             shard_size=shard_size,
             overwrite=overwrite,
+            images=open_images(settings),
             progress=progress,
         )
     for name, exported in done.items():

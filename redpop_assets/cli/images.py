@@ -25,9 +25,8 @@ def verify(
     from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
     from redpop_assets.images.verify import KINDS, verify_images
-    from redpop_assets.resources import open_warehouse
+    from redpop_assets.resources import open_images, open_warehouse
     from redpop_assets.settings import load_settings
-    from redpop_assets.storage.images import ImageStore
 
     settings = load_settings()
     age = parse_duration(older_than)
@@ -35,7 +34,7 @@ def verify(
         task = bar.add_task("images")
         result = verify_images(
             open_warehouse(settings),
-            ImageStore(settings.home / "images"),
+            open_images(settings),
             repair=repair,
             older_than=age,
             progress=lambda done, total: bar.update(task, completed=done, total=total),

@@ -23,10 +23,9 @@ def forget(
 ) -> None:
     """Erase posts from every table and file, for ever; only tombstones stay, so that nothing stores them again."""
     from redpop_assets.privacy.author_key import AuthorKey
-    from redpop_assets.resources import open_warehouse
+    from redpop_assets.resources import open_images, open_warehouse
     from redpop_assets.settings import load_settings
     from redpop_assets.storage import forgetting
-    from redpop_assets.storage.images import ImageStore
 
     settings = load_settings()
     warehouse = open_warehouse(settings)
@@ -51,7 +50,8 @@ def forget(
         reasons |= dict.fromkeys(found, "author_by_request")
     if reasons and not yes:
         typer.confirm(f"Erase {len(reasons)} posts for ever?", abort=True)
-    done = forgetting.forget(warehouse, ImageStore(settings.home / "images"), reasons)
+    images = open_images(settings)
+    done = forgetting.forget(warehouse, images, reasons)
     mentions = forgetting.erase_accounts(warehouse, digests)
     warehouse.publish()
     for table, rows in done.rows.items():
@@ -64,6 +64,8 @@ def forget(
             "What was learnt from them goes with the next training: `redpop materialize --no-harvest`. Copies that "
             "were exported or backed up before are yours to delete."
         )
+        if images.place.caveat:
+            say(f"But {images.place.caveat}.")
     elif len(set(ids)) > len(unknown):
         say("That was forgotten before, and nothing of it is stored.")
     missed = [*unknown, *([f"u/{name}"] if name and not (found or mentions) else [])]

@@ -44,9 +44,8 @@ def predict(
     from redpop_assets.refresh.draft import answers
     from redpop_assets.refresh.new_post import NewPost
     from redpop_assets.refresh.titles import compare_titles
-    from redpop_assets.resources import judges_of, open_warehouse
+    from redpop_assets.resources import judges_of, open_models, open_warehouse
     from redpop_assets.settings import load_settings
-    from redpop_assets.storage.models import ModelStore
 
     settings = load_settings()
     subreddit = parse_community(subreddit)
@@ -78,7 +77,7 @@ def predict(
         device=settings.network_device,
         judges=judges_of(settings, warehouse),
     )
-    models = ModelStore(settings.home / "models")
+    models = open_models(settings)
     asked = frozenset() if predictor is None or "all" in predictor else frozenset(predictor)
     place = subreddit.lower(), settings.label_age_days
     if len(titles) == 1:

@@ -21,6 +21,7 @@ def demo_settings(port: int, home: str = HOME, **more: object) -> Settings:
     return load_settings(
         **{
             "home": home,
+            "store": "",
             "budget_dir": str(Path(home).absolute() / "budget"),
             "source": "sandbox",
             "subreddits": SUBREDDITS,

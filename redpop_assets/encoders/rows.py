@@ -25,9 +25,9 @@ from redpop_assets.encoders.pictures import open_picture
 from redpop_assets.encoders.preprocessing import common_edge
 from redpop_assets.encoders.text_network import Rows, TextNetwork, Tokens, equal_lengths
 from redpop_assets.encoders.tuning import tune
-from redpop_assets.errors import RedPopError
+from redpop_assets.errors import RedPopError, StoreError
 from redpop_assets.storage.arrow import arrow_table, utc_now
-from redpop_assets.storage.images import ImageStore
+from redpop_assets.storage.images import ImageStore, ReadAhead
 from redpop_assets.storage.warehouse import Warehouse
 
 IMAGE_EMBEDDINGS = "features.image_embeddings"
@@ -92,7 +92,7 @@ def image_chunks(
     """
     engines = [encoder.engine for encoder in encoders]
     size = min(chunk_size, max(engine.batch_size for engine in engines))
-    prepare = _preparation(encoders, store, rows)
+    prepare, ahead = _preparation(encoders, store, rows)
     decoders = ThreadPoolExecutor(encoders[0].decoders, thread_name_prefix="redpop-decode")
     batches = (
         [decoders.submit(prepare, index) for index in range(start, min(start + size, rows.num_rows))]
@@ -104,6 +104,7 @@ def image_chunks(
         )
     finally:
         decoders.shutdown(wait=True, cancel_futures=True)
+        ahead.close()
 
 
 def caption_chunks(encoder: TextNetwork, rows: pa.Table, *, chunk_size: int = 4096) -> Iterator[Chunk]:
@@ -154,8 +155,9 @@ def tune_images(encoder: ImageNetwork, store: ImageStore, rows: pa.Table, folder
     """
 
     def sample() -> Pixels | None:
-        prepare = _preparation([encoder], store, rows)
-        prepared = (prepare(int(index)) for index in _spread(rows.num_rows, _SAMPLED_IMAGES))
+        some = rows.take(pa.array(_spread(rows.num_rows, _SAMPLED_IMAGES)))
+        prepare, _ = _preparation([encoder], store, some)
+        prepared = map(prepare, range(some.num_rows))
         pixels = [item.pixels[0] for item in prepared if isinstance(item, _Prepared)]
         return np.stack(pixels) if pixels else None
 
@@ -196,19 +198,22 @@ class _Prepared:
 
 def _preparation(
     encoders: Sequence[ImageNetwork], store: ImageStore, rows: pa.Table
-) -> Callable[[int], _Prepared | Unreadable]:
-    """A function that reads the picture of a row, once."""
+) -> tuple[Callable[[int], _Prepared | Unreadable], ReadAhead]:
+    """A function that reads the picture of a row, once, and what reads for it."""
     keys, paths = rows.column("image_sha256").to_pylist(), rows.column("path").to_pylist()
+    ahead = store.ahead(paths)
     edge = common_edge([encoder.preprocessing for encoder in encoders])
 
     def prepare(index: int) -> _Prepared | Unreadable:
         try:
-            picture = open_picture(store.read(paths[index]), edge)
+            picture = open_picture(ahead.read(index), edge)
             return _Prepared(keys[index], [encoder.preprocessing.pixels(picture) for encoder in encoders])
+        except StoreError:  # not this picture's fault, and the next ones would fare no better
+            raise
         except (RedPopError, OSError) as error:
             return Unreadable(keys[index], paths[index], getattr(error, "reason", "file_unusable"), str(error))
 
-    return prepare
+    return prepare, ahead
 
 
 def _encoded_images(encoders: Sequence[ImageNetwork], batch: Sequence[Future[_Prepared | Unreadable]]) -> Chunk:

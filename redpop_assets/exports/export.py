@@ -63,12 +63,13 @@ def export(
     networks: Encoders | None = None,
     shard_size: int = SHARD_SIZE,
     overwrite: bool = False,
+    images: ImageStore | None = None,
     progress: Callable[[str, int, int], None] | None = None,
 ) -> dict[str, Exported]:
     """Write the published posts of some communities into a new folder, and say what became of them.
 
     Args:
-        home: home directory: `redpop.duckdb` is read, never the pipeline's own file, and pictures from `images/`.
+        home: home directory: `redpop.duckdb` is read, never the pipeline's own file.
         folder: is made, atomically. Beside what the format consists of (see `write_parquet`, `write_webdataset`,
             `write_redcaps`), it has `manifest.json`: what was exported, from where, and what its columns mean.
         format: one of `FORMATS`.
@@ -78,6 +79,7 @@ def export(
         networks: whose other outputs are wanted, as the deployment names them; None for none.
         shard_size: samples of a shard; WebDataset only.
         overwrite: replace the folder, if it holds an export.
+        images: the stored pictures; None for those in the home directory.
         progress: called with a community, how many posts of it are selected, and how many of these are done.
 
     Raises:
@@ -95,7 +97,7 @@ def export(
     folder = folder.expanduser().absolute()
     write: Writer
     if format == "webdataset":
-        write = partial(write_webdataset, images=ImageStore(home / "images"), shard_size=shard_size)
+        write = partial(write_webdataset, images=images or ImageStore(home / "images"), shard_size=shard_size)
     else:
         write = write_parquet if format == "parquet" else write_redcaps
     selection = Selection(

@@ -154,8 +154,9 @@ def download_images(
         progress: told after each chunk.
     """
     done = Downloads()
-    if (swept := sweep(warehouse.published.parent)).files:
-        progress(str(swept))
+    for folder in {warehouse.published.parent, store.place.aside}:
+        if (swept := sweep(folder)).files:
+            progress(str(swept))
     scope = {
         "subreddit": subreddit,
         "images_per_post": images_per_post,
@@ -324,7 +325,8 @@ def _write(warehouse: Warehouse, store: ImageStore, chunk: _Chunk, done: Downloa
     """Write the rows of a chunk whose files are stored, and delete files that were stored in vain."""
     with warehouse.write() as writer:
         # From here on no other process deletes files. One may have done so before, when no row named them yet.
-        images = [row for row in chunk.images if store.exists(row["path"])]
+        there = store.existing(row["path"] for row in chunk.images)
+        images = [row for row in chunk.images if row["path"] in there]
         lost = {row["image_sha256"] for row in chunk.images} - {row["image_sha256"] for row in images}
         fetches = [_lost(row) if row["image_sha256"] in lost else row for row in chunk.fetches]
         done.stored += writer.append("core.images", pa.Table.from_pylist(images, schema=_IMAGES))

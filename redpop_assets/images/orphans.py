@@ -25,7 +25,7 @@ def remove_orphans(warehouse: Warehouse, store: ImageStore, paths: Collection[st
     if not paths:
         return 0
     with warehouse.write() as writer:
-        return sum(store.remove(path) for path in unnamed(writer, paths))
+        return store.remove(*unnamed(writer, paths))
 
 
 def stray_files(warehouse: Warehouse, store: ImageStore, *, older_than: timedelta) -> Iterator[list[str]]:

@@ -94,7 +94,7 @@ def verify_images(
     found = result.findings
     pictures = warehouse.scalar("SELECT count(*) FROM core.images")
     rows: dict[str, list[str]] = {}
-    with ThreadPoolExecutor(_READERS, thread_name_prefix="redpop-verify") as pool:
+    with ThreadPoolExecutor(max(_READERS, store.place.at_once), thread_name_prefix="redpop-verify") as pool:
         for folder, files in store.files():
             if folder.endswith("0"):  # one query for 16 folders
                 rows = _by_folder(warehouse.query(_PATHS, {"digit": folder[0]}).column("path").to_pylist())
@@ -105,8 +105,9 @@ def verify_images(
             result.pictures += len(rows.get(folder, ()))
             result.files += len(files)
             result.bytes += sum(file.size for file in files)
-            found["missing"].add(path for path in damaged if not store.exists(path))
-            found["corrupt"].add(path for path in damaged if store.exists(path))
+            there = store.existing(damaged)
+            found["missing"].add(path for path in damaged if path not in there)
+            found["corrupt"].add(path for path in damaged if path in there)
             found["orphaned"].add(orphaned)
             if repair and damaged:
                 _fetch_again(warehouse, store, damaged)
@@ -139,8 +140,7 @@ def _fetch_again(warehouse: Warehouse, store: ImageStore, paths: list[str]) -> N
     """Forget pictures whose files are lost, so that the next run fetches them; damaged files would be in its way."""
     with warehouse.write() as writer:
         lost = [path for path in paths if not store.is_intact(path)]  # unless another process stored them meanwhile
-        for path in lost:
-            store.remove(path)
+        store.remove(*lost)
         of_lost = "(SELECT image_sha256 FROM core.images WHERE path IN (SELECT unnest($paths::VARCHAR[])))"
         writer.execute(f"{_FETCH_AGAIN} WHERE image_sha256 IN {of_lost}", {"now": utc_now(), "paths": lost})
         writer.execute("DELETE FROM core.images WHERE path IN (SELECT unnest($paths::VARCHAR[]))", {"paths": lost})

@@ -20,7 +20,7 @@ import pyarrow as pa
 
 from redpop_assets.captions import LONGEST_CAPTION
 from redpop_assets.encoders.base import CODE_VERSION as ENCODING_VERSION
-from redpop_assets.errors import RedPopError
+from redpop_assets.errors import RedPopError, StoreError
 from redpop_assets.features.family import (
     Content,
     Encoders,
@@ -470,8 +470,8 @@ class StoredPictures(Sequence["Image"]):
     """The pictures of rows with `path`, each opened when it is asked for."""
 
     def __init__(self, store: ImageStore, rows: pa.Table, *, draft_edge: int | None = None) -> None:
-        self._store = store
         self._paths = rows.column("path").to_pylist()
+        self._ahead = store.ahead(self._paths)
         self._draft_edge = draft_edge
 
     def __len__(self) -> int:
@@ -485,12 +485,14 @@ class StoredPictures(Sequence["Image"]):
         """The picture of one row, decoded at a fraction of its size if that keeps twice `draft_edge`."""
         if isinstance(index, slice):
             return [self[position] for position in range(*index.indices(len(self)))]
-        return open_rgb(self._store.read(self._paths[index]), draft_edge=self._draft_edge)
+        return open_rgb(self._ahead.read(range(len(self))[index]), draft_edge=self._draft_edge)
 
 
 def _can_be_opened(scope: Scope, path: str) -> bool:
     try:
         open_rgb(scope.images.read(path), draft_edge=_HEADER)
+    except StoreError:
+        raise
     except (RedPopError, OSError) as error:
         scope.warn(f"{path} was left out: {error}")
         return False

@@ -157,7 +157,7 @@ def forget(warehouse: Warehouse, images: ImageStore, posts: Mapping[str, str]) -
     done = Forgotten()
     if not posts:
         return done
-    figures = FigureStore.of(warehouse)
+    figures = FigureStore.beside(images)
     with warehouse.write() as writer:
         reasons = _with_crossposts(writer, posts)
         ids = list(reasons)
@@ -181,7 +181,7 @@ def erase_unused_content(warehouse: Warehouse, images: ImageStore) -> Forgotten:
     Figures and analyses that show a post go with it.
     """
     done = Forgotten()
-    figures = FigureStore.of(warehouse)
+    figures = FigureStore.beside(images)
     with warehouse.write() as writer:
         gone = "post_id NOT IN (SELECT post_id FROM core.posts)"
         done.files += _remove_figures(writer, figures, gone)
@@ -419,7 +419,7 @@ def _remove_figures(
     for table in _tables_with(writer.schema, "figure"):
         found = writer.query(f"SELECT DISTINCT figure FROM {table} WHERE figure IS NOT NULL AND {condition}", params)
         shown = found.column("figure").to_pylist()
-        removed += sum(map(figures.remove, shown))
+        removed += figures.remove(*shown)
         writer.erase(f"UPDATE {table} SET figure = NULL WHERE figure IN (SELECT unnest($shown))", {"shown": shown})
     return removed
 
@@ -431,8 +431,7 @@ def _erase_unused_content(writer: Writer, images: ImageStore, done: Forgotten) -
                 f"SELECT DISTINCT path FROM core.images AS t WHERE {unused} "
                 f"EXCEPT SELECT path FROM core.images AS t WHERE NOT ({unused})"
             )
-            for path in paths.column("path").to_pylist():
-                done.files += images.remove(path)
+            done.files += images.remove(*paths.column("path").to_pylist())
         done.count(table, writer.erase(f"DELETE FROM {table} AS t WHERE {unused}"))
 
 

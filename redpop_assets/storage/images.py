@@ -1,28 +1,23 @@
-"""The image files of one home directory, stored once per content. What is in them belongs in `redpop_assets.images`."""
+"""The image files of a deployment, stored once per content. What is in them belongs in `redpop_assets.images`."""
 
 import hashlib
-import os
 import re
-import time
-from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack, suppress
+from collections.abc import Collection, Iterable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
+from threading import Lock
 from types import TracebackType
 from typing import Self
 
 from redpop_assets.errors import ArtifactError
-from redpop_assets.storage.durable import sync
-from redpop_assets.storage.staging import held_folder, unheld
+from redpop_assets.storage.files import Files, Folder, FoundFile
 
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 _EXTENSION = re.compile(r"[a-z0-9]{1,8}")
-_STORED = re.compile(r"[0-9a-f]{64}\.[a-z0-9]{1,8}")
-_LEFTOVER = re.compile(r"\.new-.*")  # beside the pictures, as in the folder .new: what earlier versions left
+_STORED = re.compile(r"[0-9a-f]{2}/[0-9a-f]{64}\.[a-z0-9]{1,8}")
 _FOLDERS = tuple(f"{number:02x}" for number in range(256))
-_SYNCS = 8  # a disk makes several files durable in nearly the time of one
 
 
 @dataclass(frozen=True)
@@ -34,23 +29,15 @@ class StoredImage:
     size: int
 
 
-@dataclass(frozen=True)
-class FoundFile:
-    """A file that lies in the store: its path below the store, its size in bytes, the time since it was written."""
-
-    path: str
-    size: int
-    age: timedelta
-
-
 class ImageStore:
-    """Content-addressed files `<root>/ab/<sha256>.<extension>`; equal bytes are stored once.
+    """Content-addressed files `ab/<sha256>.<extension>`; equal bytes are stored once, and a name never stands for half.
 
-    A file is written in a folder aside and renamed when it is on the disk, so a name never stands for half a file.
+    Attributes:
+        place: Where they are; a folder may be given as its path.
     """
 
-    def __init__(self, root: Path) -> None:
-        self.root = root
+    def __init__(self, place: Files | Path) -> None:
+        self.place = Folder(place) if isinstance(place, Path) else place
 
     def put(self, data: bytes, extension: str) -> StoredImage:
         """Store the bytes, atomically and durably; nothing is written when they are there already.
@@ -64,120 +51,102 @@ class ImageStore:
         return stored
 
     def batch(self) -> "ImageBatch":
-        """A batch for many files, whose `commit` waits for the disk once for all of them."""
+        """A batch for many files, whose `commit` waits once for all of them."""
         return ImageBatch(self)
 
-    def path(self, sha256: str, extension: str) -> Path:
-        """Where an image is, or would be, stored. Raises `ArtifactError` for what is no digest or no extension."""
+    def path(self, sha256: str, extension: str) -> str:
+        """Path of an image below the store. Raises `ArtifactError` for what is no digest or no extension."""
         if not _SHA256.fullmatch(sha256) or not _EXTENSION.fullmatch(extension):
             raise ArtifactError(
                 f"{sha256!r}, {extension!r} names no stored image: give a SHA-256 in lower-case hexadecimal and an "
                 "extension without a dot, such as jpg."
             )
-        return self.root / sha256[:2] / f"{sha256}.{extension}"
+        return f"{sha256[:2]}/{sha256}.{extension}"
 
     def read(self, relative: str) -> bytes:
         """Bytes of the image at `StoredImage.path`.
 
-        Raises `ArtifactError` when there is no such file or its bytes are not those of its name.
+        Raises:
+            ArtifactError: there is no such file, or its bytes are not those of its name.
+            StoreError: the store does not answer.
         """
-        path = self._path(relative)
-        if not path.exists():
-            raise ArtifactError(f"The image {path} is missing. {_REMEDY}")
-        data = path.read_bytes()
-        if hashlib.sha256(data).hexdigest() != path.name.partition(".")[0]:
-            raise ArtifactError(f"The image {path} is damaged: its bytes are not those of its name. {_REMEDY}")
+        key = self._key(relative)
+        try:
+            data = self.place.read(key)
+        except FileNotFoundError:
+            raise ArtifactError(f"The image {self.place.where}/{key} is missing. {self._remedy}") from None
+        if hashlib.sha256(data).hexdigest() != _digest(key):
+            raise ArtifactError(
+                f"The image {self.place.where}/{key} is damaged: its bytes are not those of its name. {self._remedy}"
+            )
         return data
+
+    def ahead(self, paths: Sequence[str]) -> "ReadAhead":
+        """The images at some paths, to be read one after the other."""
+        return ReadAhead(self, paths)
 
     def exists(self, relative: str) -> bool:
         """Whether there is a file at `StoredImage.path`; its bytes are not looked at."""
-        return self._path(relative).is_file()
+        return bool(self.existing([relative]))
+
+    def existing(self, relatives: Iterable[str]) -> Collection[str]:
+        """Those of the paths at which there is a file; its bytes are not looked at."""
+        return self.place.sizes(map(self._key, relatives)).keys()
 
     def is_intact(self, relative: str) -> bool:
         """Whether the bytes of a file are those of its name; read in pieces. False when there is no such file."""
-        path = self._path(relative)
+        key, digest = self._key(relative), hashlib.sha256()
         try:
-            with path.open("rb") as file:
-                return hashlib.file_digest(file, "sha256").hexdigest() == path.name.partition(".")[0]
+            for piece in self.place.pieces(key):
+                digest.update(piece)
         except FileNotFoundError:
             return False
+        return digest.hexdigest() == _digest(key)
 
-    def remove(self, relative: str) -> bool:
-        """Delete the image at `StoredImage.path`; False if there was none.
+    def remove(self, *relatives: str) -> int:
+        """Delete the images at `StoredImage.path`, and return how many were there.
 
-        Who deletes makes sure that no row names the file, in a `Warehouse.write()` block: see `images/orphans.py`.
+        Who deletes makes sure that no row names the files, in a `Warehouse.write()` block: see `images/orphans.py`.
         """
-        try:
-            self._path(relative).unlink()
-        except FileNotFoundError:
-            return False
-        return True
+        return self.place.remove([self._key(relative) for relative in relatives])
 
     def files(self) -> Iterator[tuple[str, list[FoundFile]]]:
         """All stored images, folder by folder from 00 to ff (empty ones included), each sorted by path."""
         for folder in _FOLDERS:
-            yield folder, [file for file in self._listed(self.root / folder) if _STORED.fullmatch(_name(file))]
+            yield folder, [file for file in self.place.listed(folder) if _STORED.fullmatch(file.path)]
 
     def leftovers(self, older_than: timedelta) -> list[FoundFile]:
-        """What killed processes were writing.
-
-        What nobody holds (`redpop_assets.storage.staging`), and what earlier versions left, without a lock, if it is
-        older than `older_than`: younger files may be in the making.
-        """
-        beside = (self.root / folder for folder in _FOLDERS)
-        found = self._listed(self.root / _STAGING)
-        found += [file for folder in beside for file in self._listed(folder) if _LEFTOVER.fullmatch(_name(file))]
-        found = [file for file in found if file.age > older_than]
-        for path in unheld(self.root):
-            status = path.lstat()
-            age = timedelta(seconds=max(0.0, time.time() - status.st_mtime))
-            found.append(FoundFile(path.relative_to(self.root).as_posix(), status.st_size, age))
-        return found
+        """What killed processes were writing, if nobody holds it; without locks, if it is older than `older_than`."""
+        return self.place.leftovers(older_than)
 
     def remove_leftovers(self, older_than: timedelta) -> int:
         """Delete the `leftovers` and return their number."""
-        found = self.leftovers(older_than)
-        for file in found:
-            (self.root / file.path).unlink(missing_ok=True)
-            if file.path.startswith(".new-"):
-                with suppress(OSError):  # there is more in it
-                    (self.root / file.path).parent.rmdir()
-        return len(found)
+        return self.place.remove_leftovers(older_than)
 
-    def _path(self, relative: str) -> Path:
-        sha256, _, extension = Path(relative).name.partition(".")
-        path = self.path(sha256, extension)
-        if path.relative_to(self.root).as_posix() != relative:
+    def _key(self, relative: str) -> str:
+        sha256, _, extension = relative.rpartition("/")[2].partition(".")
+        key = self.path(sha256, extension)
+        if key != relative:
             raise ArtifactError(f"{relative!r} is no path in the image store; they look like ab/<sha256>.jpg.")
-        return path
+        return key
 
-    def _listed(self, folder: Path) -> list[FoundFile]:
-        now = time.time()
-        found = []
-        try:
-            with os.scandir(folder) as entries:
-                for entry in entries:
-                    if not entry.is_file(follow_symlinks=False):
-                        continue
-                    try:
-                        status = entry.stat(follow_symlinks=False)
-                    except FileNotFoundError:  # renamed or removed since
-                        continue
-                    age = timedelta(seconds=max(0.0, now - status.st_mtime))
-                    found.append(FoundFile(f"{folder.name}/{entry.name}", status.st_size, age))
-        except FileNotFoundError:
-            return []
-        return sorted(found, key=lambda file: file.path)
+    @property
+    def _remedy(self) -> str:
+        return (
+            "`redpop images verify --repair` has it fetched again by the next run; or restore "
+            f"{self.place.where} from a copy."
+        )
 
 
 class ImageBatch:
-    """Files that become durable and visible together. Leaving the `with` block discards what was not committed."""
+    """Files that become durable together. Leaving the `with` block discards what was not committed.
+
+    In a folder they become visible together, too; object storage has what was put and not committed as orphans.
+    """
 
     def __init__(self, store: ImageStore) -> None:
         self._store = store
-        self._written: dict[Path, Path] = {}  # final name -> temporary file
-        self._staging: Path | None = None
-        self._held = ExitStack()
+        self._batch = store.place.batch()
 
     def __enter__(self) -> Self:
         return self
@@ -185,46 +154,54 @@ class ImageBatch:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
-        self._written.clear()
-        self._staging = None
-        self._held.close()
+        self._batch.__exit__(kind, error, traceback)
 
     def put(self, data: bytes, extension: str) -> StoredImage:
-        """Write the bytes aside; see `ImageStore.put`. The file is there after the next `commit`."""
+        """Store the bytes; see `ImageStore.put`. The file is there for certain after the next `commit`."""
         sha256 = hashlib.sha256(data).hexdigest()
-        target = self._store.path(sha256, extension)
-        if target not in self._written and not (target.exists() and target.stat().st_size == len(data)):
-            if self._staging is None:
-                self._staging = self._held.enter_context(held_folder(self._store.root))
-            temporary = self._staging / target.name
-            self._written[target] = temporary
-            temporary.write_bytes(data)
-        return StoredImage(sha256, target.relative_to(self._store.root).as_posix(), len(data))
+        key = self._store.path(sha256, extension)
+        self._batch.put(key, data)
+        return StoredImage(sha256, key, len(data))
 
     def commit(self) -> None:
-        """Wait until everything put so far is on the disk, then give the files their names, durably as well.
-
-        Rows that name the files may be written afterwards: no loss of power leaves them without their files.
-        """
-        if not self._written:
-            return
-        folders = {target.parent for target in self._written}
-        with ThreadPoolExecutor(min(_SYNCS, len(self._written)), thread_name_prefix="redpop-sync") as pool:
-            list(pool.map(sync, self._written.values()))
-            for folder in folders:
-                folder.mkdir(exist_ok=True)
-            for target, temporary in self._written.items():
-                temporary.replace(target)
-            self._written.clear()
-            list(pool.map(sync, [*folders, self._store.root]))
+        """Wait until everything put so far is stored durably. Rows that name the files may be written afterwards."""
+        self._batch.commit()
 
 
-def _name(file: FoundFile) -> str:
-    return Path(file.path).name
+class ReadAhead:
+    """Images that are asked for by their number, mostly in order, by one thread or several.
+
+    Where reading is waiting, as many as `Files.at_once` are fetched before they are asked for, in threads that come
+    and go with the need; a disk is read when it is asked.
+    """
+
+    def __init__(self, store: ImageStore, paths: Sequence[str]) -> None:
+        self._store = store
+        self._paths = paths
+        self._window = store.place.at_once if store.place.at_once > 1 else 0
+        self._next = 0  # the first that was not begun
+        self._begun: dict[int, Future[bytes]] = {}
+        self._lock = Lock()
+        self._pool = ThreadPoolExecutor(self._window, thread_name_prefix="redpop-read") if self._window else None
+
+    def read(self, index: int) -> bytes:
+        """Bytes of an image; raises as `ImageStore.read`."""
+        future = None
+        with self._lock:
+            # Who leaps, as who takes a sample does, will not want those in between.
+            if self._pool is not None and index < self._next + self._window:
+                end = min(index + self._window, len(self._paths))
+                for number in range(self._next, end):
+                    self._begun[number] = self._pool.submit(self._store.read, self._paths[number])
+                self._next = max(self._next, end)
+                future = self._begun.pop(index, None)
+        return future.result() if future is not None else self._store.read(self._paths[index])
+
+    def close(self) -> None:
+        """Begin no more; what is under way is not waited for."""
+        if self._pool is not None:
+            self._pool.shutdown(wait=False, cancel_futures=True)
 
 
-_STAGING = ".new"  # of earlier versions
-_REMEDY = (
-    "`redpop images verify --repair` has it fetched again by the next run; or restore the folder images/ of the home "
-    "directory from a copy."
-)
+def _digest(key: str) -> str:
+    return key.rpartition("/")[2].partition(".")[0]

@@ -1,20 +1,18 @@
 """The files of trained predictors, a folder per model, named by content. What is in them belongs to the predictors."""
 
-import hashlib
 import re
-import shutil
-import time
 from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import timedelta
 from pathlib import Path
 
 from redpop_assets.errors import ArtifactError
-from redpop_assets.storage.staging import held_folder, is_held_name
+from redpop_assets.storage.files import Files, Folder, files_below, folder_digest
 
 _NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.+-]*")
 _SHA256 = re.compile(r"[0-9a-f]{64}")
-_UNSETTLED = 3600.0  # seconds
+_UNSETTLED = timedelta(hours=1)
 
 
 @dataclass
@@ -26,47 +24,53 @@ class NewModel:
 
 
 class ModelStore:
-    """Folders `<root>/<subreddit>/<predictor>/<digest>/`, complete or absent, never changed afterwards."""
+    """Folders `<subreddit>/<predictor>/<digest>/`, complete or absent, never changed afterwards.
 
-    def __init__(self, root: Path) -> None:
-        self.root = root
+    Attributes:
+        place: Where they are; a folder may be given as its path.
+    """
+
+    def __init__(self, place: Files | Path) -> None:
+        self.place = Folder(place) if isinstance(place, Path) else place
 
     @contextmanager
     def new(self, subreddit: str, predictor: str) -> Iterator[NewModel]:
-        """Give an empty folder to save a model in, and move it to its digest, atomically, when the block ends well.
+        """Give an empty folder to save a model in, and store it under its digest, atomically, when the block ends well.
 
         Raises `ArtifactError` when nothing was saved or a name is not fit for a folder.
         """
         parent = self._parent(subreddit, predictor)
-        with held_folder(parent) as folder:
+        with self.place.building(parent) as folder:
             model = NewModel(folder)
             yield model
-            if not any(path.is_file() for path in folder.rglob("*")):
+            if not files_below(folder):
                 raise ArtifactError(
                     f"{predictor} for {subreddit} saved no file: its save(folder) has to write at least one."
                 )
-            digest = folder_digest(folder)
-            target = parent / digest
-            if target.exists() and folder_digest(target) != digest:
-                shutil.rmtree(target)
-            if not target.exists():
-                folder.rename(target)
-            model.folder, model.digest = target, digest
+            model.digest = folder_digest(folder)
+            model.folder = self.place.put_folder(folder, f"{parent}/{model.digest}")
 
     def folder(self, subreddit: str, predictor: str, digest: str) -> Path:
-        """Folder of a stored model, its files checked against the digest.
+        """Local folder with the files of a stored model, checked against the digest.
 
-        Raises `ArtifactError` when the model is missing or damaged.
+        Raises:
+            ArtifactError: the model is missing or damaged.
+            StoreError: the store does not answer.
         """
         if not _SHA256.fullmatch(digest):
             raise ArtifactError(f"{digest!r} is no digest of a model: give 64 lower-case hexadecimal digits.")
-        folder = self._parent(subreddit, predictor) / digest
-        if not folder.is_dir():
-            raise ArtifactError(f"The model {folder} is missing: restore it from a copy, or train {predictor} again.")
+        key = f"{self._parent(subreddit, predictor)}/{digest}"
+        where = f"{self.place.where}/{key}"
+        try:
+            folder = self.place.folder(key)
+        except FileNotFoundError:
+            raise ArtifactError(
+                f"The model {where} is missing: restore it from a copy, or train {predictor} again."
+            ) from None
         if folder_digest(folder) != digest:
             raise ArtifactError(
-                f"The model {folder} is damaged, its files are not those of its digest: delete the folder and restore "
-                f"it from a copy, or train {predictor} again."
+                f"The model {where} is damaged, its files are not those of its digest: delete it and restore it from a "
+                f"copy, or train {predictor} again."
             )
         return folder
 
@@ -79,30 +83,14 @@ class ModelStore:
         Args:
             keep: subreddit, predictor and digest of each model that is in use.
         """
-        used = {self._parent(subreddit, predictor) / digest for subreddit, predictor, digest in keep}
-        newest = time.time() - _UNSETTLED
-        unused = [
-            folder
-            for folder in self.root.glob("*/*/*")
-            if not is_held_name(folder.name) and folder not in used and folder.stat().st_mtime < newest
-        ]
-        for folder in unused:
-            shutil.rmtree(folder)
+        used = {f"{self._parent(subreddit, predictor)}/{digest}" for subreddit, predictor, digest in keep}
+        unused = [found.key for found in self.place.folders() if found.key not in used and found.age > _UNSETTLED]
+        for key in unused:
+            self.place.remove_folder(key)
         return len(unused)
 
-    def _parent(self, subreddit: str, predictor: str) -> Path:
+    def _parent(self, subreddit: str, predictor: str) -> str:
         for name in (subreddit, predictor):
             if not _NAME.fullmatch(name):
                 raise ArtifactError(f"{name!r} cannot name a folder of models: use letters, digits and _ . + -")
-        return self.root / subreddit / predictor
-
-
-def folder_digest(folder: Path) -> str:
-    """SHA-256 over relative names and bytes of all files below `folder`, in the order of the names; hexadecimal."""
-    digest = hashlib.sha256()
-    files = {path.relative_to(folder).as_posix(): path for path in folder.rglob("*") if path.is_file()}
-    for name in sorted(files):
-        with files[name].open("rb") as file:
-            content = hashlib.file_digest(file, "sha256").hexdigest()
-        digest.update(f"{len(name.encode())}:{name}:{content}\n".encode())
-    return digest.hexdigest()
+        return f"{subreddit}/{predictor}"

@@ -19,7 +19,7 @@ from pathlib import Path
 from uuid import uuid4
 
 _FOLDER = re.compile(r"\.new-[0-9a-f]{32}")
-_PLACES = (".", "live", "images", "models/*/*", "figures/*")
+_PLACES = (".", "live", "images", "models/*/*", "figures/*", "cache/models")
 # What earlier versions left, without a lock: it is known by its name, and settled when it has not changed for an hour.
 _EARLIER = (
     *("images/.new/*", "images/[0-9a-f][0-9a-f]/.new-*", "models/*/*/.new-*", "figures/*/.new-*"),

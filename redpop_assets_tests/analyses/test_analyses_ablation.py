@@ -55,7 +55,7 @@ def test_a_variant_is_what_the_predictor_makes_of_the_masked_data(ablated):
 def test_its_figure_is_kept_and_measured_again_only_without_it(ablated, tmp_path):
     own, outcome = ablated[0].copy(tmp_path / "home"), ablated[1]
     assert outcome.figures == ("pics/ablation-metadata_boosting.png",)
-    figures = FigureStore.of(own.warehouse)
+    figures = FigureStore(own.home / "figures")
     png = figures.read(outcome.figures[0])
     assert png.startswith(b"\x89PNG")
     assert refresh(ABLATION, [own.study()], own.warehouse).measured == 0

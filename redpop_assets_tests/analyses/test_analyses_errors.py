@@ -105,7 +105,7 @@ def test_what_changed_is_said(own):
         "calibration asks r/pics because the code, the seed, the networks, the rows of models.predictors, "
         "the rows of marts.predictions or the rows of raw.sightings changed"
     )
-    FigureStore.of(own.warehouse).remove("pics/calibration.png")
+    FigureStore(own.home / "figures").remove("pics/calibration.png")
     assert ask(seed=8) == 1
     assert said[2] == "calibration asks r/pics because its figures are lost"
     assert ask() == 1

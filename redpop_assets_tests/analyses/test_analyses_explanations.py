@@ -40,7 +40,7 @@ def test_the_planted_feature_comes_first_and_goes_up(explained):
 def test_each_model_has_a_figure(explained):
     own, outcome = explained
     assert outcome.figures == ("pics/shap-fusion_lightgbm.png", "pics/shap-metadata_boosting.png")
-    assert all(FigureStore.of(own.warehouse).read(path).startswith(b"\x89PNG") for path in outcome.figures)
+    assert all(FigureStore(own.home / "figures").read(path).startswith(b"\x89PNG") for path in outcome.figures)
     assert refresh(SHAP, [own.study()], own.warehouse).measured == 0
 
 

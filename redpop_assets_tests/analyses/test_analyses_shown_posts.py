@@ -86,7 +86,7 @@ def test_categories_hold_the_pictures_of_both_quarters_and_name_their_figure(own
         members = [row for row in rows if row["category"] == category]
         nearest = sorted(members, key=lambda row: row["distance"])[: image_categories.SHOWN]
         assert {row["post_id"] for row in nearest} == {row["post_id"] for row in members if row["figure"]}
-    with Image.open(FigureStore.of(own.warehouse).path(CATEGORIES)) as figure:
+    with Image.open(own.home / "figures" / CATEGORIES) as figure:
         assert figure.width > 300
 
 
@@ -103,7 +103,7 @@ def test_attention_sums_to_one_over_the_words_of_six_posts(own):
     split = own.warehouse.query("SELECT post_id, split FROM models.training_set").to_pydict()
     part = dict(zip(split["post_id"], split["split"], strict=True))
     assert {part[post] for post in posts} == {"test"}
-    assert FigureStore.of(own.warehouse).path(ATTENTION).is_file()
+    assert (own.home / "figures" / ATTENTION).is_file()
 
 
 def test_a_cell_is_what_the_model_says_of_a_picture_that_is_all_like_it(own):
@@ -138,13 +138,13 @@ def test_families_are_those_of_the_model(own):
     weights = json.loads(files[0].read_text(encoding="utf-8"))
     assert {row["family"]: [row["weight"], row["weight_low"], row["weight_high"]] for row in rows} == weights
     assert [row["weight"] for row in rows] == sorted((row["weight"] for row in rows), reverse=True)
-    assert FigureStore.of(own.warehouse).path("pics/object_families.png").is_file()
+    assert (own.home / "figures" / "pics/object_families.png").is_file()
 
 
 @pytest.mark.parametrize(("table", "figure"), [("image_category_posts", CATEGORIES), ("word_attention", ATTENTION)])
 def test_forgetting_a_post_takes_its_rows_and_the_figure_that_shows_it(own, table, figure):
     shown = own.warehouse.scalar(f"SELECT min(post_id) FROM marts.{table} WHERE figure IS NOT NULL")
-    path = FigureStore.of(own.warehouse).path(figure)
+    path = own.home / "figures" / figure
     assert path.is_file()
     done = forgetting.forget(own.warehouse, ImageStore(own.home / "images"), {shown: "by_request"})
     assert not path.exists()
@@ -163,8 +163,8 @@ def test_forgetting_another_post_leaves_figures_alone(own):
         "UNION ALL SELECT post_id FROM marts.word_attention)"
     )
     forgetting.forget(own.warehouse, ImageStore(own.home / "images"), {other: "by_request"})
-    assert FigureStore.of(own.warehouse).path(CATEGORIES).is_file()
-    assert FigureStore.of(own.warehouse).path(ATTENTION).is_file()
+    assert (own.home / "figures" / CATEGORIES).is_file()
+    assert (own.home / "figures" / ATTENTION).is_file()
 
 
 def test_a_post_that_is_no_post_any_more_leaves_figures_with_what_nobody_uses(own):
@@ -172,14 +172,14 @@ def test_a_post_that_is_no_post_any_more_leaves_figures_with_what_nobody_uses(ow
     with own.warehouse.write() as writer:
         writer.execute("DELETE FROM core.posts WHERE post_id = $post", {"post": shown})
     done = forgetting.erase_unused_content(own.warehouse, ImageStore(own.home / "images"))
-    assert not FigureStore.of(own.warehouse).path(ATTENTION).exists()
+    assert not (own.home / "figures" / ATTENTION).exists()
     assert own.warehouse.scalar("SELECT count(*) FROM marts.word_attention WHERE post_id = $p", {"p": shown}) == 0
     assert done.rows["marts.word_attention"] >= 1
 
 
 def test_what_was_forgotten_while_an_analysis_ran_is_neither_stored_nor_drawn(own, monkeypatch):
     shown = own.warehouse.scalar("SELECT min(post_id) FROM marts.word_attention")
-    FigureStore.of(own.warehouse).remove(ATTENTION)
+    FigureStore(own.home / "figures").remove(ATTENTION)
     real = word_attention.measure
 
     def slow(study):
@@ -200,7 +200,7 @@ def test_what_was_forgotten_while_an_analysis_ran_is_neither_stored_nor_drawn(ow
 
 
 def test_a_digest_tells_equal_figures(own):
-    path = FigureStore.of(own.warehouse).path(ATTENTION)
+    path = own.home / "figures" / ATTENTION
     before = hashlib.sha256(path.read_bytes()).hexdigest()
     path.unlink()
     assert refresh(WORD_ATTENTION, [own.study()], own.warehouse).measured == 1

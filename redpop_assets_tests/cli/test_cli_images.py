@@ -24,7 +24,7 @@ def orphan(tmp_path):
     with Warehouse(tmp_path / "home", source="reddit").write():
         pass
     store = ImageStore(tmp_path / "home" / "images")
-    path = store.root / store.put(b"picture", "jpg").path
+    path = store.place.root / store.put(b"picture", "jpg").path
     os.utime(path, (time.time() - 86_400,) * 2)
     return path
 

@@ -186,7 +186,7 @@ def test_what_cannot_be_read_is_listed_and_the_rest_is_complete(tmp_path, grids,
     text = own.put(b"no picture at all", "jpg")
     cut = own.put(store.read(paths[7])[:9_000], "jpg")
     own.remove(missing.path)
-    (own.root / damaged.path).write_bytes(b"\xff\xd8\xff other bytes")
+    (own.place.root / damaged.path).write_bytes(b"\xff\xd8\xff other bytes")
     images = [missing, good[0], damaged, *good[1:], text, cut]
     rows = pa.table({"image_sha256": [i.sha256 for i in images], "path": [i.path for i in images]})
     (chunk,) = image_chunks([grids], own, rows)

@@ -88,7 +88,9 @@ class Home:
         return {row["image_sha256"]: row for row in self.warehouse.query("FROM core.images").to_pylist()}
 
     def files(self):
-        return sorted(p.relative_to(self.store.root).as_posix() for p in self.store.root.rglob("*") if p.is_file())
+        return sorted(
+            p.relative_to(self.store.place.root).as_posix() for p in self.store.place.root.rglob("*") if p.is_file()
+        )
 
     def let_pass(self, time):
         """Make everything that is on record so much older."""
@@ -221,7 +223,7 @@ def test_pictures_are_stored_in_the_form_of_the_settings(home, server, photo, en
     (row,) = home.images().values()
     assert (row["image_sha256"], row["format"], row["width"], row["height"]) == (sha256(data), "PNG", 900, 600)
     assert row["path"].endswith(".webp")
-    with Image.open(home.store.root / row["path"]) as kept:
+    with Image.open(home.store.place.root / row["path"]) as kept:
         assert (kept.format, kept.size) == ("WEBP", (300, 200))
     # Another form later does not leave a second file of the same picture.
     home.post(server.answers("/b.png", data))
@@ -271,7 +273,7 @@ def test_a_run_that_is_stopped_keeps_its_chunks_and_leaves_nothing_half_done(hom
 
 
 def test_what_a_process_of_an_earlier_version_was_writing_is_removed_when_it_is_old(home):
-    staging = home.store.root / ".new"
+    staging = home.store.place.root / ".new"
     staging.mkdir(parents=True)
     for name, age in (("old", 90_000), ("young", 60)):
         (staging / name).write_bytes(b"half a pict")
@@ -284,13 +286,14 @@ def test_a_file_that_another_process_deletes_in_the_same_moment_is_fetched_again
     """The file was an orphan for a moment; its row must not be written when it is gone."""
 
     class Raced(ImageStore):
-        def exists(self, relative):
-            self.remove(relative)
-            return super().exists(relative)
+        def existing(self, relatives):
+            relatives = list(relatives)
+            self.remove(*relatives)
+            return super().existing(relatives)
 
     url = server.answers("/a.png", encode(photo, "PNG"), ETag='"1"')
     home.post(url)
-    assert home.run(store=Raced(home.store.root)).done.stored == 0
+    assert home.run(store=Raced(home.store.place)).done.stored == 0
     row = home.fetch_of(url)
     assert (row["status"], row["reason"], row["image_sha256"], row["etag"]) == ("retry", "file_lost", None, None)
     assert home.images() == {}

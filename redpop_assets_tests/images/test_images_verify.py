@@ -42,7 +42,7 @@ def write(warehouse, table, *rows):
 
 def make_older(store, path, age=2 * HOUR):
     moment = time.time() - age.total_seconds()
-    os.utime(store.root / path, (moment, moment))
+    os.utime(store.place.root / path, (moment, moment))
 
 
 @pytest.fixture
@@ -115,9 +115,9 @@ def test_without_a_warehouse_there_is_nothing_to_compare_with(tmp_path, store):
 def test_a_lost_picture_is_fetched_again(warehouse, store, add, kind):
     path, other = add(b"picture"), add(b"other")
     if kind == "missing":
-        (store.root / path).unlink()
+        (store.place.root / path).unlink()
     else:
-        (store.root / path).write_bytes(b"PICTURE")  # of the same size: only its bytes tell
+        (store.place.root / path).write_bytes(b"PICTURE")  # of the same size: only its bytes tell
         make_older(store, path)
     result, found = verify(warehouse, store)
     assert (result.is_sound, found, result.findings[kind].example) == (False, {kind: 1}, path)
@@ -164,7 +164,7 @@ def test_a_file_without_a_row_is_removed_when_it_is_old_enough(warehouse, store,
 
 def test_files_of_others_are_left_alone(warehouse, store, add):
     path = add(b"picture")
-    other = (store.root / path).with_name("notes.txt")
+    other = (store.place.root / path).with_name("notes.txt")
     other.write_text("not ours")
     make_older(store, other)
     assert verify(warehouse, store, repair=True)[1] == {}
@@ -202,7 +202,7 @@ def test_a_fetch_whose_picture_has_no_row_starts_again(warehouse, store, add):
 def test_temporary_files_are_found_and_removed(warehouse, store):
     with store.batch() as batch:
         batch.put(b"being written", "jpg")
-        (staging,) = store.root.glob(".new-*")
+        (staging,) = store.place.root.glob(".new-*")
         first, second = staging.with_name(f".new-{'0' * 32}") / "half.jpg", next(staging.iterdir())
         first.parent.mkdir()
         first.write_bytes(b"ha")

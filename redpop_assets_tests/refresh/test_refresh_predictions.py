@@ -219,7 +219,7 @@ def test_communities_do_not_mix(ready, models, fill, encoders, train):
 def test_a_lost_model_is_an_error_that_names_it(ready, models):
     import shutil
 
-    shutil.rmtree(models.root / "pics" / "metadata_boosting")
+    shutil.rmtree(models.place.root / "pics" / "metadata_boosting")
     with pytest.raises(ArtifactError, match="train metadata_boosting again"):
         predict_all(ready, models)
 

@@ -87,7 +87,7 @@ def rows(warehouse: Warehouse) -> dict[str, int]:
 
 
 def files(images: ImageStore) -> set[str]:
-    return {path.relative_to(images.root).as_posix() for path in images.root.rglob("*") if path.is_file()}
+    return {path.relative_to(images.place.root).as_posix() for path in images.place.root.rglob("*") if path.is_file()}
 
 
 def everything(warehouse: Warehouse) -> str:

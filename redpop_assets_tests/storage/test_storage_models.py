@@ -5,7 +5,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from redpop_assets.errors import ArtifactError
-from redpop_assets.storage.models import ModelStore, folder_digest
+from redpop_assets.storage.files import folder_digest
+from redpop_assets.storage.models import ModelStore
 
 
 @pytest.fixture
@@ -23,13 +24,13 @@ def save(store, **files):
 
 
 def folders(store):
-    return sorted(path.name for path in (store.root / "pics" / "gbm").iterdir())
+    return sorted(path.name for path in (store.place.root / "pics" / "gbm").iterdir())
 
 
 def test_a_model_is_found_by_its_digest(store):
     digest = save(store, a="1", sub__b="2")
     folder = store.folder("pics", "gbm", digest)
-    assert folder == store.root / "pics" / "gbm" / digest
+    assert folder == store.place.root / "pics" / "gbm" / digest
     assert (folder / "sub" / "b").read_text() == "2"
     assert folders(store) == [digest]
     assert folder.stat().st_mode & 0o777 == 0o755
@@ -107,7 +108,7 @@ def test_no_name_leads_out_of_the_store(store, name):
 
 def test_models_in_use_and_new_ones_stay_when_the_others_go(store):
     used, unused, new = (save(store, a=text) for text in ("used", "unused", "new"))
-    left_by_a_kill = store.root / "pics" / "gbm" / ".new-killed"
+    left_by_a_kill = store.place.root / "pics" / "gbm" / ".new-killed"
     left_by_a_kill.mkdir()
     for name in (used, unused, left_by_a_kill.name):
         os.utime(left_by_a_kill.with_name(name), (0, 0))
@@ -115,4 +116,4 @@ def test_models_in_use_and_new_ones_stay_when_the_others_go(store):
     assert set(folders(store)) == {used, new}
     assert store.folder("pics", "gbm", used).is_dir()
     assert store.prune([("pics", "gbm", used)]) == 0
-    assert not (store.root / "pics" / "gbm" / unused).exists()
+    assert not (store.place.root / "pics" / "gbm" / unused).exists()
