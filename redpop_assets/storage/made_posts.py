@@ -176,17 +176,6 @@ class Rows:
         """The community whose facts are read; None for those of all."""
         return None if self.everybody else self.subreddit
 
-    def due_from(self, reader: Reader) -> datetime | None:
-        """Rows of posts made from then on are due, as far as it was noted; None if there are none such.
-
-        Of a table whose rows name their code version, rows that were made with something else are told by that.
-        """
-        row = self._kept(reader)
-        if row is None or not self._is_of(row):
-            return None if "code_version" in self.same else ALWAYS
-        moments = [moment for moment in (row["due_from"], row["claimed_from"]) if moment is not None]
-        return min(moments, default=None)
-
     def any_due(self, reader: Reader) -> bool:
         """Whether a post of the community lacks its row, or has one that is to be made again."""
         row = self._kept(reader)
@@ -194,7 +183,7 @@ class Rows:
             row is None
             or not self._is_of(row)
             or row["claimed_from"] is not None
-            or reader.scalar(f"SELECT 1 FROM ({self._due}) LIMIT 1", self._params(self.due_from(reader))) is not None
+            or reader.scalar(f"SELECT 1 FROM ({self._due}) LIMIT 1", self._params(self._due_from(row))) is not None
         )
 
     def due(self, reader: Reader, since: datetime | None) -> pa.Table:
@@ -202,8 +191,13 @@ class Rows:
         return reader.query(f"{self._due} ORDER BY p.post_id", self._params(since))
 
     def claim(self, writer: Writer) -> "Claim":
-        """Take over all that is due."""
-        row, since = self._kept(writer), self.due_from(writer)
+        """Take over all that is due: what was noted, and what a killed run had claimed.
+
+        Of a table whose rows name their code version, rows that were made with something else are told by that, and
+        those of a killed run need not be made again.
+        """
+        row = self._kept(writer)
+        since = self._due_from(row)
         claim = 1 if row is None else row["claim"] + 1
         columns = {
             "table_name": [self.table],
@@ -263,6 +257,11 @@ class Rows:
             {"table": self.table, "subreddit": self.subreddit},
         ).to_pylist()
         return found[0] if found else None
+
+    def _due_from(self, row: Mapping[str, Any] | None) -> datetime | None:
+        if row is None or not self._is_of(row):
+            return None if "code_version" in self.same else ALWAYS
+        return min((row[name] for name in ("due_from", "claimed_from") if row[name] is not None), default=None)
 
     def _is_of(self, row: Mapping[str, Any]) -> bool:
         return (row["made_with"], row["facts"], row["everybody"]) == (self.made_with, list(self.facts), self.everybody)

@@ -1,6 +1,6 @@
 """Features of posts are computed for the posts that are due, and come out as if all had been computed from nothing."""
 
-import contextlib
+import copy
 import hashlib
 import json
 import random
@@ -41,7 +41,7 @@ ENCODERS = Encoders("timm:one/random", "sentence_transformers:one/random")
 POST_STEPS = [step for step, families in STEPS.items() if families[0].grain == "post"]
 TABLES = [family.filled_table for step in POST_STEPS for family in STEPS[step]]
 COMMUNITIES = ("pics", "cats")
-WORDS = "a quiet lake in the evening light with my old cat and two birds".split()
+WORDS = ["a", "quiet", "lake", "in", "the", "evening", "light", "with", "my", "old", "cat", "and", "two", "birds"]
 
 
 def digest(text: str) -> str:
@@ -243,29 +243,37 @@ class KeptOpen(Warehouse):
 
 
 @contextmanager
-def kept(folder):
-    blank_warehouse(folder)
+def kept(folder, content=None):
     warehouse = KeptOpen(folder, source="test")
+    warehouse.live.parent.mkdir(parents=True)
+    warehouse.live.write_bytes(content or blank_warehouse(folder / "blank").live.read_bytes())
     with duckdb.connect(warehouse.live) as warehouse.conn:
         prepare(warehouse.conn)
         yield warehouse
 
 
+@pytest.fixture(scope="module")
+def made(tmp_path_factory):
+    """A community of each name whose features are made: the content of the file, and the posts."""
+    world = World(random.Random(11))
+    for _ in range(70):
+        world.make()
+    with kept(tmp_path_factory.mktemp("made")) as warehouse:
+        world.store(warehouse)
+        refresh(warehouse)
+    return warehouse.live.read_bytes(), world
+
+
 @pytest.fixture
-def warehouse(tmp_path):
-    with kept(tmp_path / "home") as warehouse:
+def warehouse(made, tmp_path):
+    with kept(tmp_path / "home", made[0]) as warehouse:
         yield warehouse
 
 
 @pytest.fixture
-def world(warehouse):
-    """A community of each name whose features are made."""
-    world = World(random.Random(11))
-    for _ in range(70):
-        world.make()
-    world.store(warehouse)
-    refresh(warehouse)
-    return world
+def world(made):
+    """The posts that the warehouse has."""
+    return copy.deepcopy(made[1])
 
 
 @pytest.fixture
@@ -298,13 +306,13 @@ def from_nothing(world: World, folder, encoders: Encoders = ENCODERS) -> dict[st
 
 AFTER = datetime(2100, 1, 1)
 CHANGES = {
-    "new posts": lambda w, p: [w.make() for _ in range(5)],
+    "new posts": lambda w, _: [w.make() for _ in range(5)],
     "late older posts": lambda w, p: w.make(created_at=p.created_at - timedelta(seconds=w.random.choice([0, 1]))),
     "a post of another community": lambda w, p: w.make(created_at=p.created_at, subreddit="cats"),
-    "labels that mature": lambda w, p: [w.change(q, score=7) for q in list(w.posts.values()) if q.score is None],
+    "labels that mature": lambda w, _: [w.change(q, score=7) for q in list(w.posts.values()) if q.score is None],
     "a label that changes": lambda w, p: w.change(p, score=9),
     "a label that goes": lambda w, p: w.change(p, score=None),
-    "another scale": lambda w, p: setattr(w, "scale", "before_2016_12"),
+    "another scale": lambda w, _: setattr(w, "scale", "before_2016_12"),
     "a rejected post": lambda w, p: w.posts.pop(p.id),
     "another time": lambda w, p: w.change(p, created_at=p.created_at - timedelta(days=2)),
     "another title": lambda w, p: w.change(p, caption="quiet birds", revised_at=p.created_at + AGE),
@@ -327,14 +335,14 @@ def assert_as_from_nothing(warehouse, world, folder, encoders=ENCODERS, said=Non
         assert found.equals(expected[table]), (table, said)
 
 
-@pytest.mark.parametrize("seed", range(3))
+@pytest.mark.parametrize("seed", range(2))
 def test_any_sequence_of_changes_ends_as_if_all_had_been_computed(warehouse, world, tmp_path, seed):
     world.random.seed(seed)
     names = list(CHANGES)
     world.random.shuffle(names)
     while names:
         # Of what is not refreshed in between, several changes are due at once.
-        some = [names.pop() for _ in range(min(len(names), world.random.randint(1, 4)))]
+        some = [names.pop() for _ in range(min(len(names), world.random.randint(3, 6)))]
         for name in some:
             CHANGES[name](world, world.random.choice(sorted(world.posts.values(), key=lambda post: post.id)))
             world.store(warehouse)
@@ -342,7 +350,7 @@ def test_any_sequence_of_changes_ends_as_if_all_had_been_computed(warehouse, wor
         assert_as_from_nothing(warehouse, world, tmp_path / f"nothing{len(names)}", said=some)
 
 
-def test_nothing_new_computes_and_writes_nothing(warehouse, world, computed):
+def test_nothing_new_computes_and_writes_nothing(warehouse, computed):
     counts, steps = computed
     before = warehouse.writes
     refresh(warehouse, steps)
@@ -377,13 +385,13 @@ def test_a_late_label_makes_the_posts_due_that_could_have_seen_it(warehouse, wor
     assert not counts.keys() & {"features.caption_novelty", "features.environments", "features.post_flags"}
 
 
-@pytest.mark.parametrize("kill", range(1, 60, 9))
+@pytest.mark.parametrize("kill", [4, 6, 17])
 def test_a_killed_run_is_gone_on_with(warehouse, world, tmp_path, kill):
     for name in ("late older posts", "a label that changes", "a picture that arrives", "a rejected post"):
         CHANGES[name](world, world.random.choice(sorted(world.posts.values(), key=lambda post: post.id)))
     world.store(warehouse)
     warehouse.killed_at = warehouse.writes + kill
-    with contextlib.suppress(KeyboardInterrupt):
+    with pytest.raises(KeyboardInterrupt):
         refresh(warehouse)
     CHANGES["new posts"](world, None)
     world.store(warehouse)
@@ -431,16 +439,17 @@ def test_another_version_another_network_and_another_label_age_make_all_due(ware
     assert_as_from_nothing(warehouse, world, tmp_path / "nothing")
 
 
-def test_the_first_vector_of_a_network_makes_rows_of_its_width(warehouse, tmp_path):
+def test_the_first_vector_of_a_network_makes_rows_of_its_width(tmp_path):
     world = World(random.Random(3))
     for _ in range(20):
         world.make(seen_by=frozenset())
-    world.store(warehouse)
-    refresh(warehouse)
-    world.make(picture="lake")
-    world.store(warehouse)
-    refresh(warehouse)
-    assert_as_from_nothing(warehouse, world, tmp_path / "nothing")
+    with kept(tmp_path / "home") as warehouse:
+        world.store(warehouse)
+        refresh(warehouse)
+        world.make(picture="lake")
+        world.store(warehouse)
+        refresh(warehouse)
+        assert_as_from_nothing(warehouse, world, tmp_path / "nothing")
 
 
 def forgotten(warehouse, world, post):
@@ -480,7 +489,7 @@ def test_what_is_erased_leaves_no_trace_and_what_knew_of_it_is_made_again(wareho
     assert_as_from_nothing(warehouse, world, tmp_path / "nothing")
 
 
-def test_authors_that_get_other_hashes_leave_no_hash_of_the_old_ones(warehouse, world, tmp_path):
+def test_authors_that_get_other_hashes_leave_no_hash_of_the_old_ones(warehouse):
     before = rows(warehouse)
     unlink_authors(warehouse)
     assert warehouse.scalar("SELECT count(*) FROM features.known_posts") == 0
