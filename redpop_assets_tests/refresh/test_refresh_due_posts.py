@@ -335,7 +335,7 @@ def assert_as_from_nothing(warehouse, world, folder, encoders=ENCODERS, said=Non
         assert found.equals(expected[table]), (table, said)
 
 
-@pytest.mark.parametrize("seed", range(2))
+@pytest.mark.parametrize("seed", [0])
 def test_any_sequence_of_changes_ends_as_if_all_had_been_computed(warehouse, world, tmp_path, seed):
     world.random.seed(seed)
     names = list(CHANGES)
