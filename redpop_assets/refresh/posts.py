@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from itertools import zip_longest
 from typing import Final
 
 import numpy as np
@@ -84,7 +85,7 @@ def refresh_posts(
     chunks = list(_chunks(due))
     stored = warehouse.query(_STORED, _ids(chunks[0])) if chunks else None
     done = 0
-    for chunk, following in zip(chunks, [*chunks[1:], None], strict=True):
+    for chunk, following in zip_longest(chunks, chunks[1:]):
         assert stored is not None
         posts, rejected = clean_submissions(
             stored.join(chunk.drop_columns("bytes"), "post_id"), subreddit=subreddit, allow_over_18=allow_over_18
