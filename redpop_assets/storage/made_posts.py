@@ -199,7 +199,7 @@ class Rows:
         row = self._kept(writer)
         since = self._due_from(row)
         claim = 1 if row is None else row["claim"] + 1
-        columns = {
+        columns: dict[str, Sequence[object]] = {
             "table_name": [self.table],
             "subreddit": [self.subreddit],
             "made_with": [self.made_with],
