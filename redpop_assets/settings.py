@@ -216,8 +216,8 @@ class Settings(BaseSettings):
     chunk_size: Count = Field(
         256,
         ge=1,
-        description="Rows computed between two writes (16 times as many captions, 16,384 of cheap features); "
-        "a killed run loses at most these.",
+        description="Rows computed before the first write (16 times as many captions, 16,384 of cheap features); up to "
+        "16 times as many lie between later ones where that takes no more than seconds. A killed run loses these.",
     )
 
     optional_families: CommaSeparated = Field(

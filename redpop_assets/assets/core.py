@@ -74,7 +74,6 @@ def clean(work: Work) -> Mapping[str, Metadata]:
         work.warehouse,
         work.subreddit,
         allow_over_18=work.settings.allow_over_18,
-        chunk_size=work.settings.chunk_size,
         progress=work.progress,
     )
     reasons = markdown.table(("reason", "posts"), list(cleaned.reasons.items()))

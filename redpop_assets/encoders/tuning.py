@@ -25,7 +25,8 @@ LEAST_COSINE: Final = 0.999
 """Smallest cosine with the vector of float32 that a faster way may give."""
 
 LEAST_ITEMS: Final = 200
-"""With fewer items to encode, measuring would take longer than it saves."""
+"""With fewer items to encode, an encoder runs as it was loaded: to measure, or to convert its network for the way that
+was measured once, would take longer than it saves."""
 
 SECONDS: Final = 10.0
 """After so long no further way is tried, unless three times what float32 took is longer: a slow network has the most to
@@ -64,11 +65,11 @@ def tune(
     Args:
         encoder: What to tune.
         sample: Gives items to measure with, None if there are none; called only if nothing is remembered.
-        due: Number of items about to be encoded.
+        due: Number of items about to be encoded; see `LEAST_ITEMS`.
         folder: Where choices are remembered, per encoder, weights, processor and versions; None to leave it.
         seconds: As `SECONDS`.
     """
-    if folder is None:
+    if folder is None or due < LEAST_ITEMS:
         return None
     engine = encoder.engine
     subject = _subject(encoder)
@@ -77,8 +78,6 @@ def tune(
     if remembered is not None:
         engine.use(remembered)
         return remembered
-    if due < LEAST_ITEMS:
-        return None
     items = sample()
     if items is None:
         return None

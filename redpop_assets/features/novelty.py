@@ -9,16 +9,17 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, overload
 
 from redpop_assets.arrays import np, npt
 from redpop_assets.features.family import Encoders, Family, Features, Subjects
+from redpop_assets.features.past import Flags, Floats, Ints, places
 from redpop_assets.features.tokens import caption_tokens
 
 if TYPE_CHECKING:
     from scipy.sparse import csr_array
 
-CODE_VERSION: Final = "1"
+CODE_VERSION: Final = "2"
 """Raise it whenever a post would get other numbers than before."""
 
 COLUMNS: Final[tuple[str, ...]] = (
@@ -42,12 +43,17 @@ SIMILAR: Final = 0.5
 
 _SECONDS_PER_DAY: Final = 86_400
 _ROUNDING: Final = 1e-9  # a cosine of one half, as of captions that share one word of two, is similar however it rounds
+_REACH: Final = 1024  # places between the first and the last post of a block
 _BLOCK: Final = 128  # posts compared at a time: more share no more of their windows, and their matrices leave the cache
 
 
 def caption_novelty(
-    post_ids: Sequence[str], created_at: npt.NDArray[np.datetime64], tokens: Sequence[Sequence[str]]
-) -> dict[str, npt.NDArray[np.float32]]:
+    post_ids: Sequence[str],
+    created_at: npt.NDArray[np.datetime64],
+    tokens: Sequence[Sequence[str]],
+    *,
+    due: Flags | None = None,
+) -> dict[str, Floats]:
     """Compare the caption of each post with those before it.
 
     The window of a post p are the `MOST_POSTS` most recent posts created in an earlier second, none of them more than
@@ -56,15 +62,18 @@ def caption_novelty(
     p and f the number of its captions with t: of p's window, for p and for whatever p is compared with. Two captions
     are as similar as the cosine of their vectors; a caption without tokens is similar to none.
 
-    Rows never change when later posts are added, to the bit, and do not depend on the order of the input.
+    Rows never change when later posts are added, to the bit, and do not depend on the order of the input or on which
+    rows are due. Takes time and memory for the due posts and their windows alone, besides O(n log n) for their order.
 
     Args:
         post_ids: n ids of the posts of one subreddit.
         created_at: (n,) datetime64, UTC.
-        tokens: n captions as `redpop_assets.features.tokens.caption_tokens` gives them.
+        tokens: n captions as `redpop_assets.features.tokens.caption_tokens` gives them; each that a due post or its
+            window has is asked for, and no other.
+        due: (n,) posts that are wanted; None for all.
 
     Returns:
-        The columns of `COLUMNS`, (n,) float32, always finite:
+        The columns of `COLUMNS`, each (m,) float32 for the m due posts in the order of the input, always finite:
 
         * `has_earlier_captions` (0 or 1): the window holds a post; else the similarities and the share are 0;
         * `window_posts`: W, 0 to `MOST_POSTS`;
@@ -78,76 +87,83 @@ def caption_novelty(
         ValueError: lengths differ, or a time is missing.
     """
     created = np.asarray(created_at, dtype="datetime64[s]")
-    if not len(post_ids) == len(created) == len(tokens):
-        raise ValueError("post_ids, created_at and tokens must have one entry per post")
+    wanted = np.ones(len(created), dtype=np.bool_) if due is None else np.asarray(due, dtype=np.bool_)
+    if not len(post_ids) == len(created) == len(tokens) == len(wanted):
+        raise ValueError("post_ids, created_at, tokens and due must have one entry per post")
     if np.isnat(created).any():
         raise ValueError("created_at has missing times; leave those posts out first")
-    seconds = created.astype(np.int64)
-    order = np.array(sorted(range(len(post_ids)), key=lambda row: (seconds[row], post_ids[row])), dtype=np.int64)
-    seconds = seconds[order]
-    table = np.zeros((len(order), len(COLUMNS)), dtype=np.float32)
-    numbers = _numbered([tokens[row] for row in order])
+    order = np.argsort(places(post_ids, created.astype(np.int64)))
+    seconds = created.astype(np.int64)[order]
+    asking = np.flatnonzero(wanted[order])
     # Windows [first, last) in the order of time; `last` stops before the post's own second.
-    last = np.searchsorted(seconds, seconds, side="left")
-    first = np.maximum(last - MOST_POSTS, np.searchsorted(seconds, seconds - LONGEST_AGE_DAYS * _SECONDS_PER_DAY))
-    for block in _blocks(numbers, first, last):
-        table[order[block.start : block.end]] = _compare(block, seconds)
-    return {name: table[:, column].copy() for column, name in enumerate(COLUMNS)}
+    last = np.searchsorted(seconds, seconds[asking], side="left")
+    first = np.maximum(
+        last - MOST_POSTS, np.searchsorted(seconds, seconds[asking] - LONGEST_AGE_DAYS * _SECONDS_PER_DAY)
+    )
+    table = np.zeros((len(order), len(COLUMNS)), dtype=np.float32)
+    for block in _blocks(order, asking, first, last, tokens):
+        table[order[block.posts]] = _compare(block, seconds)
+    return {name: table[wanted, column] for column, name in enumerate(COLUMNS)}
 
 
 @dataclass(frozen=True, slots=True)
 class _Block:
-    """Consecutive posts `start` to `end` in the order of time, and what their windows reach back to.
+    """Some of the wanted posts, and what their windows reach back to.
 
     Args:
-        origin: the earliest post in any of the windows; `captions` begins with it.
-        first, last: (end - start,) windows, counted from `origin`.
+        posts: (b,) places in the order of time, ascending.
+        origin: the earliest post in any of the windows; `captions` begins with it and ends with the last of `posts`.
+        first, last: (b,) windows, counted from `origin`.
         captions: (end - origin, v) of 0 and 1, which token each caption has; v different tokens.
     """
 
-    start: int
-    end: int
+    posts: Ints
     origin: int
-    first: npt.NDArray[np.int64]
-    last: npt.NDArray[np.int64]
+    first: Ints
+    last: Ints
     captions: csr_array
 
 
-def _numbered(tokens: Sequence[Sequence[str]]) -> list[npt.NDArray[np.int64]]:
-    """The different tokens of each caption as numbers, ascending; tokens are numbered as they first occur in time."""
-    number: dict[str, int] = {}
-    return [
-        np.array(sorted({number.setdefault(token, len(number)) for token in caption}), dtype=np.int64)
-        for caption in tokens
-    ]
-
-
 def _blocks(
-    numbers: Sequence[npt.NDArray[np.int64]], first: npt.NDArray[np.int64], last: npt.NDArray[np.int64]
+    order: Ints,
+    asking: Ints,
+    first: Ints,
+    last: Ints,
+    tokens: Sequence[Sequence[str]],
 ) -> Iterator[_Block]:
+    """Cut the wanted posts into blocks that share most of their windows."""
     from scipy.sparse import csr_array
 
-    for start in range(0, len(numbers), _BLOCK):
-        end = min(start + _BLOCK, len(numbers))
+    known: list[set[str]] = []
+    known_from = known_until = 0
+    start = 0
+    while start < len(asking):
         origin = int(first[start])
-        captions = numbers[origin:end]
-        # Numbers within the block keep the order of the numbers at large: sums run in an order that never changes.
-        different, columns = np.unique(np.concatenate(captions), return_inverse=True)
-        ends = np.cumsum([0, *map(len, captions)])
-        shape = (len(captions), max(len(different), 1))
+        # Wanted posts that lie far apart share no window, and what is between them need not be read.
+        end = min(start + _BLOCK, int(np.searchsorted(asking, asking[start] + _REACH, side="right")))
+        until = int(asking[end - 1]) + 1
+        if origin >= known_until:
+            known, known_from, known_until = [], origin, origin
+        known = known[origin - known_from :] + [set(tokens[row]) for row in order[known_until:until]]
+        known_from, known_until = origin, until
+        # Tokens in the order of the alphabet, so that sums over them run in an order that nothing else changes.
+        number = {token: place for place, token in enumerate(sorted(set().union(*known)))}
+        columns = [sorted(number[token] for token in caption) for caption in known]
+        ends = np.cumsum([0, *map(len, columns)])
+        flat = np.array([column for row in columns for column in row], dtype=np.int64)
         yield _Block(
-            start,
-            end,
+            asking[start:end],
             origin,
             first[start:end] - origin,
             last[start:end] - origin,
-            csr_array((np.ones(len(columns)), columns, ends), shape=shape),
+            csr_array((np.ones(len(flat)), flat, ends), shape=(len(known), max(len(number), 1))),
         )
+        start = end
 
 
 def _compare(block: _Block, seconds: npt.NDArray[np.int64]) -> npt.NDArray[np.float64]:
-    """The rows of the posts of a block, (end - start, columns)."""
-    posts = block.captions[block.start - block.origin :]
+    """The rows of the posts of a block, (b, columns)."""
+    posts = block.captions[block.posts - block.origin]
     sizes = block.last - block.first
     frequency = _frequencies(block)
     weights = _squared_idf(sizes, frequency)
@@ -165,7 +181,7 @@ def _compare(block: _Block, seconds: npt.NDArray[np.int64]) -> npt.NDArray[np.fl
 
     unseen = np.bincount(owner, frequency[token, owner] == 0, minlength=posts.shape[0])
     different = np.maximum(np.diff(posts.indptr), 1)
-    rows = np.zeros((block.end - block.start, len(COLUMNS)))
+    rows = np.zeros((len(block.posts), len(COLUMNS)))
     rows[:, -1] = LONGEST_AGE_DAYS
     for row in np.flatnonzero(sizes):
         window = similarity[row, block.first[row] : block.last[row]]
@@ -173,13 +189,13 @@ def _compare(block: _Block, seconds: npt.NDArray[np.int64]) -> npt.NDArray[np.fl
         days: float = LONGEST_AGE_DAYS
         if similar.size:
             latest = block.origin + block.first[row] + similar[-1]
-            days = (seconds[block.start + row] - seconds[latest]) / _SECONDS_PER_DAY
+            days = (seconds[block.posts[row]] - seconds[latest]) / _SECONDS_PER_DAY
         rows[row] = (1, sizes[row], window.max(), window.sum() / sizes[row], unseen[row] / different[row], days)
     return rows
 
 
 def _frequencies(block: _Block) -> npt.NDArray[np.int64]:
-    """How many captions of each post's window have each token, (v, end - start)."""
+    """How many captions of each post's window have each token, (v, b)."""
     place = np.arange(block.captions.shape[0])[:, None]
     in_window = ((place >= block.first) & (place < block.last)).astype(np.float64)
     frequencies: npt.NDArray[np.int64] = (block.captions.T.tocsr() @ in_window).astype(np.int64)
@@ -187,18 +203,36 @@ def _frequencies(block: _Block) -> npt.NDArray[np.int64]:
 
 
 def _squared_idf(sizes: npt.NDArray[np.int64], frequency: npt.NDArray[np.int64]) -> npt.NDArray[np.float64]:
-    """idf² of each token in each post's window, (v, end - start)."""
+    """idf² of each token in each post's window, (v, b)."""
     logarithms = np.log(np.arange(1, MOST_POSTS + 2, dtype=np.float64))
     weights: npt.NDArray[np.float64] = logarithms.take(frequency)
     np.subtract(1.0 + logarithms[sizes], weights, out=weights)
     return np.square(weights, out=weights)
 
 
+class _Tokens(Sequence[Sequence[str]]):
+    """The tokens of captions, each taken apart when it is asked for."""
+
+    def __init__(self, captions: Sequence[str]) -> None:
+        self._captions = captions
+
+    def __len__(self) -> int:
+        return len(self._captions)
+
+    @overload
+    def __getitem__(self, index: int) -> Sequence[str]: ...
+    @overload
+    def __getitem__(self, index: slice) -> Sequence[Sequence[str]]: ...
+    def __getitem__(self, index: int | slice) -> Sequence[str] | Sequence[Sequence[str]]:
+        if isinstance(index, slice):
+            return caption_tokens(self._captions[index]).tokens
+        return caption_tokens([self._captions[index]]).tokens[0]
+
+
 def _of_posts(subjects: Subjects, _: Encoders) -> Features:
     timeline = subjects.timeline
     posts = timeline.here
-    words = caption_tokens(posts.captions).tokens
-    return timeline.of_due(caption_novelty(posts.post_ids, posts.created_at, words))
+    return caption_novelty(posts.post_ids, posts.created_at, _Tokens(posts.captions), due=timeline.due)
 
 
 FAMILY: Final = Family(

@@ -182,11 +182,13 @@ def _of_titles(vectors: Floats, posts: Posts, relative: Doubles, wanted: Flags) 
     teaching = teaching[np.lexsort((posts.rank[teaching], taught_in[teaching]))]
     asking = np.flatnonzero(there & wanted)
     asking = asking[np.argsort(posts.rank[asking])]
+    # Fading in one step rounds otherwise than in two: the weeks are those of all posts, whichever are wanted.
+    weeks = np.unique(np.concatenate([taught_in[teaching], posts.created[there] // WEEK]))
     expected, learnt_from = np.zeros(len(posts.created)), np.zeros(len(posts.created))
 
     ridge = _FadingRidge(vectors.shape[1])
     week_of = posts.created[asking] // WEEK
-    for week in np.unique(np.concatenate([taught_in[teaching], week_of])):
+    for week in weeks[weeks <= week_of.max(initial=-1)]:
         first, last = np.searchsorted(taught_in[teaching], [week, week + 1])
         ridge.fade(int(week))
         ridge.learn(_unit(vectors[teaching[first:last]]), relative[teaching[first:last]])

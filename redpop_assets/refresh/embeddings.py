@@ -17,6 +17,7 @@ from redpop_assets.encoders import heads
 from redpop_assets.encoders.base import CODE_VERSION
 from redpop_assets.encoders.judges import Judge
 from redpop_assets.features import embeddings, ratings
+from redpop_assets.refresh.chunks import Progress
 from redpop_assets.refresh.features import (
     Cost,
     Scope,
@@ -159,7 +160,8 @@ class _Costs:
 
     def write(self, scope: Scope, chunks: "Iterator[Chunk]", due: int) -> None:
         """Write chunks as they come; what cannot be read is named in the log."""
-        began, done = time.perf_counter(), 0
+        began, done, left_out = time.perf_counter(), 0, 0
+        progress = Progress(scope.progress, due, "rows")
         with closing(chunks):  # type: ignore[type-var]  # it is a generator
             for chunk in chunks:
                 with scope.warehouse.write() as writer:
@@ -168,10 +170,11 @@ class _Costs:
                 for picture in chunk.unreadable:
                     scope.warn(f"left out ({picture.reason}): {picture.detail}")
                 done += chunk.items
-                self._unreadable += len(chunk.unreadable)
+                left_out += len(chunk.unreadable)
                 self._device_seconds.update(chunk.device_seconds)
-                scope.progress(f"{done} of {due} rows")
+                progress.at(done + left_out)
         self._cost.rows += done
+        self._unreadable += left_out
         self._cost.seconds += time.perf_counter() - began
 
     def metadata(self, ways: "Mapping[str, Choice | None]") -> Metadata:

@@ -1,8 +1,8 @@
 """Brings feature tables up to date for a community: finds what lacks its features, computes it, writes it by chunks.
 
 Features of content are keyed by that content and by the version (code, network) that made them: an anti-join finds what
-is due, each chunk is written as soon as it is ready, and a run that was killed goes on where it was. Features that look
-at other posts are computed for the whole community; rows that come out equal stay as they are.
+is due, each chunk is written as soon as it is ready, and a run that was killed goes on where it was. Features of posts
+look at other posts: what is due there says `redpop_assets.storage.made_posts`, from what changed since they were made.
 """
 
 from __future__ import annotations
@@ -10,17 +10,19 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 from functools import cached_property
 from typing import TYPE_CHECKING, overload
 
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from redpop_assets.captions import LONGEST_CAPTION
 from redpop_assets.encoders.base import CODE_VERSION as ENCODING_VERSION
 from redpop_assets.errors import RedPopError, StoreError
+from redpop_assets.features.community import SUBSCRIBERS_LAST_DAYS
 from redpop_assets.features.family import (
     Content,
     Encoders,
@@ -35,10 +37,13 @@ from redpop_assets.features.family import (
 )
 from redpop_assets.features.registry import FAMILIES
 from redpop_assets.images.decode import open_rgb
-from redpop_assets.refresh.blocks import read_dataset
+from redpop_assets.refresh.chunks import Progress, chunks_by_seconds
+from redpop_assets.refresh.snapshot import digest
 from redpop_assets.storage.arrow import arrow_table
 from redpop_assets.storage.history import History, read_subscribers
 from redpop_assets.storage.images import ImageStore
+from redpop_assets.storage.made_posts import Claim, Look, Rows
+from redpop_assets.storage.rows import Reader
 from redpop_assets.storage.warehouse import Warehouse
 
 if TYPE_CHECKING:
@@ -58,8 +63,27 @@ SUBJECTS: Mapping[Grain, str] = {
 
 _FACTS = """
 SELECT kind, len(image_urls) AS image_count, crosspost_parent, is_original_content, flair, over_18, spoiler
-FROM core.posts WHERE post_id IN (SELECT unnest($post_ids::VARCHAR[])) ORDER BY post_id
+FROM core.posts WHERE post_id IN (SELECT unnest(string_split($post_ids, ','))) ORDER BY post_id
 """
+_PLACES = """
+SELECT row_number() OVER (ORDER BY post_id) - 1 AS position, caption_sha256, post_id
+FROM core.posts WHERE subreddit = $subreddit
+"""
+_VECTORS: Mapping[str, str] = {
+    "image": f"SELECT p.position, e.embedding FROM ({_PLACES}) AS p JOIN core.primary_images AS i USING (post_id) "
+    "JOIN features.image_embeddings AS e ON e.image_sha256 = i.image_sha256 "
+    "WHERE e.encoder = $encoder AND e.code_version = $version",
+    "caption": f"SELECT p.position, e.embedding FROM ({_PLACES}) AS p "
+    "JOIN features.caption_embeddings AS e USING (caption_sha256) "
+    "WHERE e.encoder = $encoder AND e.code_version = $version",
+}
+_FACTS_BEHIND: Mapping[str, str] = {
+    "core.labels": "score",
+    "core.duplicates": "picture",
+    "features.image_embeddings": "image_vector",
+    "features.caption_embeddings": "caption_vector",
+}
+"""Table that families are made from -> the fact about each post that comes from it."""
 _VERSIONS = {family.filled_table: family.version for family in FAMILIES}
 
 
@@ -96,7 +120,7 @@ class Cost:
 
     Attributes:
         rows: rows that were computed.
-        changed: rows that came out other than they were, of tables that are made of a whole community.
+        changed: rows that came out other than they were, of tables that look at whole communities.
         seconds: time, without that of finding what is due.
     """
 
@@ -192,15 +216,17 @@ def compute_due(
 ) -> Cost:
     """Compute the due rows chunk by chunk, each written as it is ready.
 
-    `compute` gets some of the rows of `due` and returns rows by the name of their table.
+    `compute` gets some of the rows of `due` and returns rows by the name of their table. The first chunk has
+    `chunk_size` rows; see `chunks_by_seconds`.
     """
     began = time.perf_counter()
-    for start in range(0, due.num_rows, chunk_size):
-        made = compute(due.slice(start, chunk_size))
+    progress = Progress(scope.progress, due.num_rows, "rows")
+    for chunk in chunks_by_seconds(due.num_rows, chunk_size):
+        made = compute(due.slice(chunk.start, chunk.stop - chunk.start))
         with scope.warehouse.write() as writer:
             for table, rows in made.items():
                 writer.merge(table, rows)
-        scope.progress(f"{min(start + chunk_size, due.num_rows)} of {due.num_rows} rows")
+        progress.at(chunk.stop)
     return Cost(due.num_rows, time.perf_counter() - began)
 
 
@@ -266,52 +292,103 @@ def _refresh_posts(families: Sequence[Family], scope: Scope) -> Cost:
     began = time.perf_counter()
     cost = Cost()
     changed = dict.fromkeys((family.filled_table for family in families), 0)
-    for posts in _due_posts(families, scope):
-        for family in families:
-            for part in posts.parts(family.rows_at_once):
-                features = family.compute(part, scope.encoders)
+    for family, claim, posts in _claimed_posts(families, scope, changed):
+        done = 0
+        for part in posts.parts(family.rows_at_once):
+            features = family.compute(part, scope.encoders)
+            done += len(part)
+            with scope.warehouse.write() as writer:
+                if not claim.holds(writer):
+                    scope.warn(f"{family.filled_table} is being made by another run, which goes on with it")
+                    break
                 if features is not None:
-                    merged = scope.warehouse.merge(family.filled_table, part.rows_of(family, features))
+                    merged = writer.merge(family.filled_table, part.rows_of(family, features))
                     changed[family.filled_table] += merged.changed
-        cost.rows += len(posts)
-    for family in families:
-        changed[family.filled_table] += _drop_stale(family, scope)
+                if done == len(posts):
+                    claim.settle(writer)
+        cost.rows += done
     cost.seconds = time.perf_counter() - began
     if not all(_has_version(family, scope.warehouse) for family in families):
         cost.changed = changed
     return cost
 
 
-def _due_posts(families: Sequence[Family], scope: Scope) -> Iterator[StoredPosts]:
-    """The posts to compute: those without a row where rows name their code version, else the whole community."""
-    warehouse, subreddit = scope.warehouse, scope.subreddit
-    if all(_has_version(family, warehouse) for family in families):
-        versions = {family.filled_table: family.version for family in families}
-        rows = due_content(warehouse, "post", subreddit, versions)
-    else:
-        rows = warehouse.query(
-            f"{SUBJECTS['post']} WHERE p.subreddit = $subreddit ORDER BY p.post_id", {"subreddit": subreddit}
-        )
-    if all(family.past == "nothing" for family in families):
-        if rows.num_rows:
-            yield StoredPosts(scope, rows.column("post_id").to_pylist(), _seconds(rows.column("created_at")))
-        return
-    timeline = read_timeline(
-        warehouse, subreddit, scope.encoders, scope.matured_after, vectors=any(family.networks for family in families)
-    )
-    yield StoredPosts(scope, timeline.here.post_ids, timeline.here.created_at, timeline)
+def _claimed_posts(
+    families: Sequence[Family], scope: Scope, changed: dict[str, int]
+) -> list[tuple[Family, Claim, StoredPosts]]:
+    """What the families of a step have to compute, read at one moment; rows of no use are removed, and counted.
 
-
-def _drop_stale(family: Family, scope: Scope) -> int:
-    """Remove rows of posts that were rejected since, as when a moderator removes them, and those of other networks."""
-    names = family.named(scope.encoders)
-    other = "".join(f"{column} <> ${column} OR " for column in names)
+    Where nothing is due this takes one query of narrow columns for the community, or for all of them if a family looks
+    at everybody, and two small ones per family; nothing is written then.
+    """
+    everybody = any(family.past == "everybody" for family in families)
+    looked_at = None if everybody else scope.subreddit
+    look = Look(scope.encoders.image, scope.encoders.caption, ENCODING_VERSION, scope.matured_after)
+    with scope.warehouse.read() as reader:
+        rows = [_rows_of(family, scope, reader) for family in families]
+        if not look.differs(reader, looked_at) and not any(r.any_due(reader) or r.any_stale(reader) for r in rows):
+            return []
+    due = []
     with scope.warehouse.write() as writer:
-        return writer.execute(
-            f"DELETE FROM {family.filled_table} WHERE subreddit = $subreddit AND ({other}post_id NOT IN "
-            "(SELECT post_id FROM core.posts WHERE subreddit = $subreddit))",
-            {"subreddit": scope.subreddit, **names},
+        look.note(writer, looked_at)
+        for family in families:
+            made = _rows_of(family, scope, writer)
+            changed[family.filled_table] += made.drop_stale(writer)
+            if made.any_due(writer):
+                claim = made.claim(writer)
+                posts = made.due(writer, claim.since)
+                if posts.num_rows:
+                    due.append((family, claim, posts))
+                else:
+                    claim.settle(writer)
+        if not due:
+            return []
+        timeline = None
+        if any(family.past != "nothing" for family in families):
+            timeline = _timeline(
+                writer,
+                scope.subreddit,
+                scope.encoders,
+                scope.matured_after,
+                everybody=everybody,
+                vectors=any(family.networks for family, _, _ in due),
+                since=min(pc.min(posts.column("created_at")).as_py() for _, _, posts in due),
+            )
+    return [(family, claim, _stored_posts(scope, posts, timeline)) for family, claim, posts in due]
+
+
+def _rows_of(family: Family, scope: Scope, reader: Reader) -> Rows:
+    """The rows of a family about the posts of the community."""
+    names = family.named(scope.encoders)
+    widths = [
+        reader.scalar(
+            "SELECT dimension FROM features.encoders WHERE encoder = $encoder AND modality = $modality",
+            {"encoder": getattr(scope.encoders, network), "modality": network},
         )
+        for _, network in family.networks
+    ]
+    facts = {"post", *(_FACTS_BEHIND[table] for table in family.made_from if table in _FACTS_BEHIND)}
+    if family.past == "nothing":
+        facts.add("declared")
+    versioned = {"code_version": family.version} if _has_version(family, scope.warehouse) else {}
+    return Rows(
+        table=family.filled_table,
+        subreddit=scope.subreddit,
+        # The vectors of an encoder have a width from its first one on, and so have rows made of them.
+        made_with=digest(family.version, sorted(names.items()), widths, scope.matured_after.total_seconds()),
+        facts=sorted(facts),
+        everybody=family.past == "everybody",
+        same={**names, **versioned},
+    )
+
+
+def _stored_posts(scope: Scope, due: pa.Table, timeline: Timeline | None) -> StoredPosts:
+    ids = due.column("post_id").to_pylist()
+    if timeline is not None:
+        wanted = set(ids)
+        flags = np.fromiter((post in wanted for post in timeline.here.post_ids), np.bool_, len(timeline.here))
+        timeline = replace(timeline, due=flags)
+    return StoredPosts(scope, ids, _seconds(due.column("created_at")), timeline)
 
 
 def _has_version(family: Family, warehouse: Warehouse) -> bool:
@@ -331,21 +408,74 @@ def read_timeline(
         vectors: whether the vectors of pictures and captions are read, too.
     """
     with warehouse.read() as reader:
-        everybody = History.read(reader, None, matured_after=matured_after)
-        subscribers, seen_at = read_subscribers(reader, subreddit)
-        blocks = read_dataset(reader, subreddit, encoders, ["image", "caption"]).blocks if vectors else {}
-    here = everybody.only(subreddit)
+        return _timeline(reader, subreddit, encoders, matured_after, everybody=True, vectors=vectors)
+
+
+def _timeline(
+    reader: Reader,
+    subreddit: str,
+    encoders: Encoders,
+    matured_after: timedelta,
+    *,
+    everybody: bool,
+    vectors: bool,
+    since: datetime | None = None,
+) -> Timeline:
+    """A community's posts in time.
+
+    Memory grows with the posts, by some 300 bytes each, and with the vectors of the community: n times d times 4 bytes
+    of each kind that has any, twice while they are read.
+
+    Args:
+        everybody: whether the posts of all communities are read; without, those of the community stand for them.
+        since: the creation of the first wanted post; None for all.
+    """
+    all_posts = History.read(
+        reader, None if everybody else subreddit, matured_after=matured_after, captions_of=subreddit
+    )
+    known_since = None if since is None else since - timedelta(days=SUBSCRIBERS_LAST_DAYS, seconds=1)
+    subscribers, seen_at = read_subscribers(reader, subreddit, known_since)
+    here = all_posts.only(subreddit) if everybody else all_posts
     none = np.empty((len(here), 0), dtype=np.float32)
     return Timeline(
-        everybody=everybody,
+        everybody=all_posts,
         here=here,
         subreddit=subreddit,
         due=np.ones(len(here), dtype=np.bool_),
         subscribers=subscribers,
         subscribers_seen_at=seen_at,
-        image_vectors=blocks["image"].values if vectors else none,
-        caption_vectors=blocks["caption"].values if vectors else none,
+        image_vectors=read_vectors(reader, "image", subreddit, encoders.image) if vectors else none,
+        caption_vectors=read_vectors(reader, "caption", subreddit, encoders.caption) if vectors else none,
     )
+
+
+def read_vectors(reader: Reader, modality: str, subreddit: str, encoder: str) -> Floats:
+    """Vectors of the pictures or captions of a community's posts, in the order of their ids.
+
+    Args:
+        reader: where they are.
+        modality: image or caption.
+        subreddit: in lower case.
+        encoder: whose vectors they are.
+
+    Returns:
+        (n, d) float32, rows of NaN where a post has none; (n, 0) where the encoder never wrote a vector. Not to be
+        written to.
+    """
+    count = reader.scalar("SELECT count(*) FROM core.posts WHERE subreddit = $subreddit", {"subreddit": subreddit})
+    width = reader.scalar(
+        "SELECT dimension FROM features.encoders WHERE encoder = $encoder AND modality = $modality",
+        {"encoder": encoder, "modality": modality},
+    )
+    found = reader.query(_VECTORS[modality], {"subreddit": subreddit, "encoder": encoder, "version": ENCODING_VERSION})
+    missing = np.float32(np.nan)
+    if not found.num_rows:
+        return np.broadcast_to(missing, (count, width or 0))  # takes no memory
+    vectors = np.full((count, width or 0), missing)
+    for batch in found.to_batches():
+        flat = batch.column("embedding").flatten().to_numpy(zero_copy_only=False)
+        vectors[batch.column("position").to_numpy()] = flat.reshape(len(batch), -1)
+    return vectors
 
 
 class StoredContent(Subjects):
@@ -430,6 +560,7 @@ class StoredPosts(Subjects):
         if rows_at_once is None or len(self) <= rows_at_once:
             yield self
             return
+        progress = Progress(self._scope.progress, len(self), "posts")
         for start in range(0, len(self), rows_at_once):
             rows = slice(start, start + rows_at_once)
             timeline = self._timeline
@@ -438,7 +569,7 @@ class StoredPosts(Subjects):
                 due[np.flatnonzero(timeline.due)[rows]] = True
                 timeline = replace(timeline, due=due)
             yield StoredPosts(self._scope, self._post_ids[rows], self._created_at[rows], timeline)
-            self._scope.progress(f"{min(start + rows_at_once, len(self))} of {len(self)} posts")
+            progress.at(min(start + rows_at_once, len(self)))
 
     def rows_of(self, family: Family, features: Features) -> pa.Table:
         """Rows of the family's table."""
@@ -456,7 +587,8 @@ class StoredPosts(Subjects):
     @cached_property
     def facts(self) -> PostFacts:
         """What is known of them by themselves."""
-        rows = self._scope.warehouse.query(_FACTS, {"post_ids": list(self._post_ids)})
+        # DuckDB's Python client takes 0.1 ms for each element of a list that is a parameter.
+        rows = self._scope.warehouse.query(_FACTS, {"post_ids": ",".join(self._post_ids)})
         return PostFacts(*(rows.column(name).to_pylist() for name in rows.column_names))
 
     @property

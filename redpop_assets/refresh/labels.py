@@ -73,6 +73,7 @@ SELECT
     source
 FROM estimated
 """
+_KEPT = "FROM core.labels WHERE subreddit = $subreddit ORDER BY post_id"
 
 
 @dataclass(frozen=True)
@@ -86,6 +87,9 @@ class Labelled:
 def refresh_labels(warehouse: Warehouse, subreddit: str, rule: LabelRule) -> Labelled:
     """Label the matured posts of a community; all of them in one statement, so changed settings take effect at once.
 
+    Reads the readings of the whole community, and takes O(n log n) for n labels: a percentile is a place among all.
+    Where all come out as they are, nothing is written.
+
     Args:
         warehouse: where posts and readings are.
         subreddit: in lower case.
@@ -98,7 +102,11 @@ def refresh_labels(warehouse: Warehouse, subreddit: str, rule: LabelRule) -> Lab
         "archive_age": rule.least_archive_age,
         "matured_after": rule.final_age,
     }
-    rows = warehouse.query(_LABELS, {**scope, **ages})
-    changed = warehouse.replace("core.labels", rows, "subreddit = $subreddit", scope).changed
-    posts = warehouse.scalar("SELECT count(*) FROM core.posts WHERE subreddit = $subreddit", scope)
+    with warehouse.read() as reader:
+        rows = reader.query(f"FROM ({_LABELS}) ORDER BY post_id", {**scope, **ages})
+        kept = reader.query(_KEPT, scope)
+        posts = reader.scalar("SELECT count(*) FROM core.posts WHERE subreddit = $subreddit", scope)
+    changed = 0
+    if not rows.equals(kept.select(rows.column_names)):
+        changed = warehouse.replace("core.labels", rows, "subreddit = $subreddit", scope).changed
     return Labelled(changed, posts - rows.num_rows)

@@ -22,6 +22,7 @@ from redpop_assets.removals import DELETIONS, MISSES_UNTIL_GONE, MISSING_UNTIL_G
 from redpop_assets.storage.arrow import utc_now
 from redpop_assets.storage.figures import FigureStore
 from redpop_assets.storage.images import ImageStore
+from redpop_assets.storage.made_posts import distrust_known, forget_known
 from redpop_assets.storage.rows import Reader, Writer
 from redpop_assets.storage.schema import Schema
 from redpop_assets.storage.warehouse import Warehouse
@@ -163,6 +164,7 @@ def forget(warehouse: Warehouse, images: ImageStore, posts: Mapping[str, str]) -
         ids = list(reasons)
         done.posts = writer.append(TOMBSTONES, _tombstones(writer, reasons))
         done.files += _remove_figures(writer, figures, "post_id IN (SELECT unnest($ids))", {"ids": ids})
+        forget_known(writer, ids)
         for table in _tables_with(warehouse.schema, "post_id"):
             if table != TOMBSTONES:
                 done.count(
@@ -229,6 +231,7 @@ def erase_accounts(warehouse: Warehouse, digests: Sequence[str]) -> int:
         chunk = {"digests": list(digests[start : start + _ACCOUNTS_AT_ONCE])}
         pattern = {"pattern": "|".join(map(re.escape, chunk["digests"]))}
         with warehouse.write() as writer:
+            distrust_known(writer, "author IN (SELECT unnest($digests))", chunk)
             patch = "{" + ", ".join(f'"{name}": null' for name in _OF_ACCOUNT) + "}"
             writer.erase(
                 "UPDATE raw.submissions SET json = json_merge_patch(json, $patch::JSON) "
@@ -263,6 +266,7 @@ def erase_missing_authors(warehouse: Warehouse, *subreddits: str) -> int:
         if not ids["ids"]:
             return 0
         chosen = "post_id IN (SELECT unnest($ids))"
+        distrust_known(writer, chosen, ids)
         blank = {**dict.fromkeys(("author_fullname", *_OF_ACCOUNT)), "author": "[deleted]"}
         writer.erase(
             f"UPDATE raw.submissions SET json = json_merge_patch(json, $blank::JSON) WHERE {chosen}",
@@ -284,6 +288,7 @@ def unlink_authors(warehouse: Warehouse) -> int:
     """
     throwaway = secrets.token_bytes(32)
     with warehouse.write() as writer:
+        distrust_known(writer)
         digests = writer.query(_ALL_DIGESTS).column("digest").to_pylist()
         new = {old: hmac.new(throwaway, old.encode(), hashlib.sha256).hexdigest()[:32] for old in digests}
         ids = writer.query("SELECT post_id FROM raw.submissions ORDER BY post_id").column("post_id")
@@ -354,6 +359,8 @@ def _rewrite_texts(writer: Writer, change: Callable[[str], str]) -> None:
             if "caption" in new:
                 new["caption_sha256"] = hashlib.sha256(new["caption"].encode()).hexdigest()
             if any(new[column] != row[column] for column in columns):
+                if table == "core.posts":
+                    distrust_known(writer, "post_id = $key", {"key": row["key"]})
                 values = ", ".join(f"{column} = ${column}" for column in new)
                 writer.erase(f"UPDATE {table} SET {values} WHERE {key} = $key", {**new, "key": row["key"]})
 

@@ -2,7 +2,8 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
+from typing import Final
 
 import numpy as np
 import numpy.typing as npt
@@ -12,12 +13,17 @@ from redpop_assets.storage.rows import Reader
 from redpop_assets.storage.warehouse import Warehouse
 
 # Labels of one score scale per community, that of most: scores before and after December 2016 never meet.
-_POSTS = f"""
-WITH scales AS (
+SCALES: Final = """scales AS (
     SELECT subreddit, score_scale FROM core.labels GROUP BY subreddit, score_scale
     QUALIFY row_number() OVER (PARTITION BY subreddit ORDER BY count(*) DESC, score_scale) = 1
-)
-SELECT p.post_id, p.subreddit, p.author, left(p.caption, {LONGEST_CAPTION}) AS caption, p.created_at,
+)"""
+"""The common table expression `scales`: the score scale of each community."""
+
+_POSTS = f"""
+WITH {SCALES}
+SELECT p.post_id, p.subreddit, p.author, p.created_at,
+    CASE WHEN $captions_of IS NULL OR p.subreddit = $captions_of THEN left(p.caption, {LONGEST_CAPTION}) ELSE '' END
+        AS caption,
     d.duplicate_group, l.log_score
 FROM core.posts AS p
 LEFT JOIN core.duplicates AS d USING (post_id)
@@ -27,11 +33,16 @@ WHERE $subreddit IS NULL OR p.subreddit = $subreddit ORDER BY p.post_id
 """
 _SUBSCRIBERS = """
 SELECT
-    CASE WHEN isfinite(TRY_CAST(s.json->>'subreddit_subscribers' AS DOUBLE))
-        THEN TRY_CAST(s.json->>'subreddit_subscribers' AS DOUBLE) END AS subscribers,
-    s.discovered_at
-FROM core.posts AS p LEFT JOIN raw.submissions AS s USING (post_id)
-WHERE p.subreddit = $subreddit ORDER BY p.post_id
+    CASE WHEN isfinite(members) THEN members END AS subscribers,
+    discovered_at
+FROM (
+    -- The JSON is read where it may matter: it is almost all that the warehouse holds.
+    SELECT p.post_id, s.discovered_at,
+        CASE WHEN $since IS NULL OR greatest(s.discovered_at, p.created_at + INTERVAL 1 SECOND) >= $since
+            THEN TRY_CAST(s.json->>'subreddit_subscribers' AS DOUBLE) END AS members
+    FROM core.posts AS p LEFT JOIN raw.submissions AS s USING (post_id)
+    WHERE p.subreddit = $subreddit
+) ORDER BY post_id
 """
 
 
@@ -60,15 +71,23 @@ class History:
     log_score: npt.NDArray[np.float64]
 
     @classmethod
-    def read(cls, warehouse: Reader | Warehouse, subreddit: str | None, *, matured_after: timedelta) -> "History":
-        """The posts of a subreddit; None for those of all of them.
+    def read(
+        cls,
+        warehouse: Reader | Warehouse,
+        subreddit: str | None,
+        *,
+        matured_after: timedelta,
+        captions_of: str | None = None,
+    ) -> "History":
+        """The posts of a subreddit; None for those of all of them. Memory grows with them, by some 300 bytes each.
 
         Args:
             warehouse: with core.posts, core.labels and core.duplicates.
             subreddit: in lower case.
             matured_after: age at which a label is final, of `LabelRule`; not the age at which it is first read.
+            captions_of: the subreddit whose captions are read, those of others are empty; None for all.
         """
-        rows = warehouse.query(_POSTS, {"subreddit": subreddit})
+        rows = warehouse.query(_POSTS, {"subreddit": subreddit, "captions_of": captions_of})
         created_at = rows.column("created_at").to_numpy().astype("datetime64[s]")
         return cls(
             post_ids=rows.column("post_id").to_pylist(),
@@ -101,13 +120,18 @@ class History:
 
 
 def read_subscribers(
-    warehouse: Reader | Warehouse, subreddit: str
+    warehouse: Reader | Warehouse, subreddit: str, since: datetime | None = None
 ) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.datetime64]]:
     """Members of the community when each of its posts was first seen, and when that was, in the order of post ids.
+
+    Args:
+        warehouse: where they are.
+        subreddit: in lower case.
+        since: numbers that were known before count as unknown; None to read all.
 
     Returns:
         (n,) float64, NaN where unknown; (n,) datetime64[s], UTC.
     """
-    rows = warehouse.query(_SUBSCRIBERS, {"subreddit": subreddit})
+    rows = warehouse.query(_SUBSCRIBERS, {"subreddit": subreddit, "since": since})
     seen_at = rows.column("discovered_at").to_numpy().astype("datetime64[s]")
     return rows.column("subscribers").to_numpy().astype(np.float64), seen_at

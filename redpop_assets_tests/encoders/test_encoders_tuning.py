@@ -188,12 +188,21 @@ def test_a_choice_is_measured_used_and_remembered(tmp_path):
     assert file.name.startswith("image-")
 
     again = Encoder()
-    assert tuned(again, folder, due=1) == (choice, 0)
+    assert tuned(again, folder) == (choice, 0)
     assert again.measured == 0
     assert (again.engine.choice, again.engine.batch_size) == (choice, choice.batch_size)
     numbers = Sample()()
     here, there = (each.engine.run(lambda part: (torch.from_numpy(part),), numbers)[0] for each in (encoder, again))
     np.testing.assert_array_equal(here, there)
+
+
+def test_for_few_items_no_network_is_converted_whatever_is_remembered(tmp_path):
+    """A title that comes in the night would cost seconds of compiling for milliseconds of computing."""
+    tuned(Encoder(), tmp_path)
+    encoder = Encoder()
+    forward = encoder.engine._forward
+    assert tuned(encoder, tmp_path, due=LEAST_ITEMS - 1) == (None, 0)
+    assert encoder.engine._forward is forward
 
 
 def test_an_encoder_that_was_tuned_finds_its_own_choice(tmp_path):

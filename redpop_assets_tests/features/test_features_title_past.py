@@ -7,6 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from redpop_assets.features import title_past
+from redpop_assets.features.past import checked_posts
 from redpop_assets.features.title_past import COLUMNS, HALF_LIFE_WEEKS, PENALTY, SHRINKAGE, title_past_features
 from redpop_assets.storage.schema import load_schema
 
@@ -169,6 +170,23 @@ def test_some_posts_get_what_they_get_among_all(rng):
     whole, some = features_of(posts), features_of(posts, due)
     for name in COLUMNS:
         assert some[name].tobytes() == whole[name][due].tobytes(), name
+
+
+def test_weeks_without_a_score_fade_alike_whichever_posts_are_wanted(rng):
+    """To the last bit of a double, which float32 hides as a rule."""
+    rows = [
+        post if number < 600 else (*post[:3], None, post[4]) for number, post in enumerate(a_year(rng, lambda _: 0))
+    ]
+    created = np.array([row[1] for row in rows], dtype="datetime64[s]")
+    score = np.array([np.nan if row[3] is None else row[3] for row in rows])
+    posts = checked_posts([row[0] for row in rows], created, created + np.timedelta64(MATURITY, "s"), score)
+    vectors = VECTORS[[row[4] for row in rows]]
+
+    def found(wanted):
+        return title_past._of_titles(vectors, posts, score - 3, wanted)["title_expected"]
+
+    last = np.arange(len(rows)) >= len(rows) - 200
+    assert found(last).tobytes() == found(np.ones(len(rows), dtype=np.bool_))[last].tobytes()
 
 
 def test_without_vectors_words_are_left():

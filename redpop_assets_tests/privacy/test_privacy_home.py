@@ -46,7 +46,7 @@ def test_no_file_of_a_home_has_the_name(tmp_path, caplog, capfd):
     assert report.posts + report.broken == 2 * len(SHAPES) * len(MENTIONS)  # a text is no number, and told as broken
     assert report.posts > len(SHAPES) * len(MENTIONS)
     assert report.broken_samples
-    refresh_posts(warehouse, "pics", allow_over_18=False, chunk_size=100, progress=logging.info)
+    refresh_posts(warehouse, "pics", allow_over_18=False, progress=logging.info)
     assert warehouse.scalar("SELECT count(*) FROM core.posts") >= len(SHAPES) * len(MENTIONS)
     warehouse.publish()
     for form in ("parquet", "redcaps"):

@@ -85,7 +85,7 @@ def community(tmp_path_factory):
     path.write_text("\n".join(lines), encoding="utf-8")
     warehouse = blank_warehouse(folder / "home")
     report = import_archive(path, "pics", warehouse, AuthorKey(bytes(32)))
-    refresh_posts(warehouse, "pics", allow_over_18=False, chunk_size=1000, progress=lambda _: None)
+    refresh_posts(warehouse, "pics", allow_over_18=False, progress=lambda _: None)
     refresh_labels(warehouse, "pics", RULE)
     return warehouse, report
 

@@ -133,7 +133,7 @@ def test_each_post_has_two_readings_once_it_is_followed_and_those_missed_first_c
     assert all(ages[post.id][-1] >= RULE.age / HOUR for post in followed)
     assert sum(len(ages[post.id]) == 2 for post in followed) >= len(followed) - 1
     # And all of them are labels, none of which counts as known before it could be.
-    refresh_posts(warehouse, "pics", allow_over_18=False, chunk_size=256, progress=lambda _: None)
+    refresh_posts(warehouse, "pics", allow_over_18=False, progress=lambda _: None)
     refresh_labels(warehouse, "pics", RULE)
     labels = warehouse.query("SELECT post_id, source, age_at_label_hours AS age FROM core.labels").to_pylist()
     assert {row["source"] for row in labels} == {ARCTIC_SHIFT}

@@ -1,6 +1,8 @@
 """A home that an older version wrote is opened by this one: nothing is lost, and nothing sets it apart afterwards."""
 
 import hashlib
+from dataclasses import replace
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -8,7 +10,10 @@ import duckdb
 import pytest
 
 from redpop_assets.errors import WarehouseError
+from redpop_assets.features.family import Encoders, Networks
+from redpop_assets.features.registry import STEPS
 from redpop_assets.predictors.registry import load_predictor, predictor_class
+from redpop_assets.refresh.features import Scope, refresh_step
 from redpop_assets.resources import open_warehouse
 from redpop_assets.settings import load_settings
 from redpop_assets.storage.images import ImageStore
@@ -188,6 +193,37 @@ def test_labels_and_what_was_learnt_from_say_where_their_scores_were_read(wareho
     learnt = warehouse.query("SELECT post_id, label_source, age_at_label_hours FROM models.training_set").to_pylist()
     assert learnt
     assert all((row["label_source"], row["age_at_label_hours"]) == ages[row["post_id"]] for row in learnt)
+
+
+def test_its_features_of_posts_are_all_due_once(home, warehouse):
+    """It kept nothing of what they were made from."""
+    scope = Scope(
+        subreddit="pics",
+        warehouse=warehouse,
+        images=ImageStore(home / "images"),
+        encoders=Encoders("", ""),
+        networks=Networks("cpu", None),
+        matured_after=timedelta(days=9),
+        chunk_size=256,
+        progress=lambda _: None,
+        warn=lambda _: None,
+    )
+    families = [family for step in ("author", "post_history", "seen") for family in STEPS[step]]
+    asked = []
+
+    def refreshed():
+        for family in families:
+            counted = replace(family, compute=lambda s, e, own=family: (asked.append(len(s)), own.compute(s, e))[1])
+            refresh_step([counted], scope)
+
+    refreshed()
+    posts = warehouse.scalar("SELECT count(*) FROM core.posts WHERE subreddit = 'pics'")
+    assert asked == [posts] * len(families)
+    for family in families:
+        rows = f"SELECT count(*) FROM {family.filled_table} SEMI JOIN core.posts USING (post_id, subreddit)"
+        assert warehouse.scalar(f"{rows} WHERE subreddit = 'pics'") == posts > 0
+    refreshed()
+    assert len(asked) == len(families)
 
 
 def test_it_may_go_on_with_an_archive_of_the_same_reddit_and_with_no_other(home, only):

@@ -39,6 +39,10 @@ SELECT 'core', 'anomalies', count(*), max(found_at) FROM core.anomalies
 UNION ALL
 SELECT 'features', 'encoders', count(*), max(first_used_at) FROM features.encoders
 UNION ALL
+SELECT 'features', 'known_posts', count(*), NULL FROM features.known_posts
+UNION ALL
+SELECT 'features', 'made_posts', count(*), NULL FROM features.made_posts
+UNION ALL
 SELECT 'features', 'image_embeddings', count(*), NULL FROM features.image_embeddings
 UNION ALL
 SELECT 'features', 'caption_embeddings', count(*), NULL FROM features.caption_embeddings

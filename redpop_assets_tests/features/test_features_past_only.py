@@ -1,0 +1,154 @@
+"""What all families that look at other posts have in common, whatever they say of them: rows know the past alone.
+
+`redpop_assets.storage.made_posts` computes no row anew before the moment at which something different acts.
+"""
+
+from datetime import timedelta
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from redpop_assets.features import novelty, title_past
+from redpop_assets.features.family import Encoders, Networks, Subjects, Timeline
+from redpop_assets.features.registry import FAMILIES
+from redpop_assets.storage.history import History
+
+pytestmark = pytest.mark.integration
+
+AGE = timedelta(days=9)
+HALF_DAY = 43_200
+PAST = [family for family in FAMILIES if family.past != "nothing"]
+RNG = np.random.default_rng(0)
+VECTORS = {"image": RNG.normal(size=(5, 3)).astype(np.float32), "caption": RNG.normal(size=(5, 4)).astype(np.float32)}
+
+
+@pytest.fixture(autouse=True)
+def few_posts_are_enough(monkeypatch):
+    """So that what learns from many posts does so from those that an example has."""
+    monkeypatch.setattr(title_past, "LEAST_LEARNT_FROM", 1)
+    monkeypatch.setattr(novelty, "MOST_POSTS", 4)
+    monkeypatch.setattr(novelty, "_BLOCK", 3)
+    monkeypatch.setattr(novelty, "_REACH", 5)
+
+
+# Coarse times and few names, so that equal seconds, authors, pictures and vectors are common.
+POST = st.fixed_dictionaries(
+    {
+        "subreddit": st.sampled_from(["pics", "pics", "cats"]),
+        "created": st.integers(0, 80).map(lambda number: number * HALF_DAY),
+        "author": st.sampled_from([None, "a", "b"]),
+        "caption": st.lists(st.sampled_from(["lake", "old", "cat", "[OC]"]), max_size=4).map(" ".join),
+        "score": st.sampled_from([None, 0.0, 1.5, 4.0]),
+        "group": st.sampled_from([None, "x", "y"]),
+        "image": st.sampled_from([None, 0, 1, 2]),
+        "vector": st.sampled_from([None, 0, 1, 2]),
+        "members": st.sampled_from([None, 100, 200]),
+    }
+)
+POSTS = st.dictionaries(st.integers(0, 60).map(lambda number: f"p{number:02}"), POST, max_size=25)
+
+
+class Told(Subjects):
+    def __init__(self, timeline):
+        super().__init__(Networks("cpu", None))
+        self._timeline = timeline
+
+    def __len__(self):
+        return int(self._timeline.due.sum())
+
+    @property
+    def timeline(self):
+        return self._timeline
+
+
+def history(posts):
+    created = np.array([post["created"] for post in posts.values()], dtype="datetime64[s]")
+    return History(
+        post_ids=list(posts),
+        subreddits=[post["subreddit"] for post in posts.values()],
+        authors=[post["author"] for post in posts.values()],
+        captions=[post["caption"] for post in posts.values()],
+        groups=[post["group"] for post in posts.values()],
+        created_at=created,
+        matured_at=created + np.timedelta64(AGE),
+        log_score=np.array([post["score"] for post in posts.values()], dtype=np.float64),
+    )
+
+
+def timeline_of(posts, due=None):
+    posts = dict(sorted(posts.items()))
+    own = {post_id: post for post_id, post in posts.items() if post["subreddit"] == "pics"}
+    here = history(own)
+
+    def vectors(kind, key):
+        width = VECTORS[kind].shape[1]
+        rows = [np.full(width, np.nan) if p[key] is None else VECTORS[kind][p[key]] for p in own.values()]
+        return np.array(rows, dtype=np.float32).reshape(-1, width)
+
+    return Timeline(
+        everybody=history(posts),
+        here=here,
+        subreddit="pics",
+        due=np.array([due is None or post in due for post in own], dtype=np.bool_),
+        subscribers=np.array([post["members"] for post in own.values()], dtype=np.float64),
+        subscribers_seen_at=here.created_at + np.timedelta64(300, "s"),
+        image_vectors=vectors("image", "image"),
+        caption_vectors=vectors("caption", "vector"),
+    )
+
+
+def rows_of(family, posts, due=None):
+    """Post id -> what the family says of it, as bytes; -0 is 0."""
+    timeline = timeline_of(posts, due)
+    features = family.compute(Told(timeline), Encoders("one", "one"))
+    wanted = [post for post, is_due in zip(timeline.here.post_ids, timeline.due, strict=True) if is_due]
+    columns = [np.asarray(values) + 0.0 for values in features.values()]
+    assert all(len(values) == len(wanted) for values in columns)
+    return {post: b"".join(values[row].tobytes() for values in columns) for row, post in enumerate(wanted)}
+
+
+def acts_from(before, after):
+    """The first moment at which something that came, went or changed acts."""
+    moments = [np.inf]
+    for post_id in before.keys() | after.keys():
+        sides = [posts[post_id] for posts in (before, after) if post_id in posts]
+        if len(sides) == 1 or sides[0] != sides[1]:
+            only_score = len(sides) == 2 and {**sides[0], "score": None} == {**sides[1], "score": None}
+            moments += [side["created"] + only_score * AGE.total_seconds() for side in sides]
+    return min(moments)
+
+
+@pytest.mark.parametrize("family", PAST, ids=lambda family: family.name)
+def test_rows_before_the_first_moment_at_which_anything_different_acts_stay_as_they_are(family):
+    @settings(max_examples=40)
+    @given(POSTS, POSTS, st.data())
+    def check(before, others, data):
+        changed = data.draw(st.sets(st.sampled_from(sorted(others))) if others else st.just(set()))
+        gone = data.draw(st.sets(st.sampled_from(sorted(before)), max_size=2) if before else st.just(set()))
+        scores = data.draw(st.sets(st.sampled_from(sorted(before))) if before else st.just(set()))
+        after = {
+            **{name: {**post, "score": 2.5} if name in scores else post for name, post in before.items()},
+            **{name: others[name] for name in changed},
+        }
+        after = {name: post for name, post in after.items() if name not in gone}
+        moment = acts_from(before, after)
+        old, new = rows_of(family, before), rows_of(family, after)
+        for post_id in old.keys() & new.keys():
+            if after[post_id]["created"] < moment and before[post_id]["created"] < moment:
+                assert old[post_id] == new[post_id], post_id
+
+    check()
+
+
+@pytest.mark.parametrize("family", PAST, ids=lambda family: family.name)
+def test_what_is_due_comes_out_as_if_all_were(family):
+    @settings(max_examples=40)
+    @given(POSTS, st.data())
+    def check(posts, data):
+        due = data.draw(st.sets(st.sampled_from(sorted(posts))) if posts else st.just(set()))
+        whole, some = rows_of(family, posts), rows_of(family, posts, due)
+        assert some == {post_id: row for post_id, row in whole.items() if post_id in due}
+
+    check()
