@@ -17,7 +17,7 @@ from redpop_assets.features.family import Encoders, Family
 from redpop_assets.features.registry import BLOCKS
 from redpop_assets.predictors.dataset import BLOCK_NAMES, EMBEDDINGS, Block, Dataset
 from redpop_assets.storage.rows import Reader
-from redpop_assets.storage.schema import Column, load_schema
+from redpop_assets.storage.schema import Column, Schema, load_schema
 from redpop_assets.storage.warehouse import Warehouse
 
 _POSTS = "SELECT post_id, created_at, caption, author FROM core.posts AS p WHERE {where} ORDER BY post_id"
@@ -131,6 +131,66 @@ def join_of(family: Family) -> str:
     """SQL from `core.posts AS p` to the rows of a family, alias `f`."""
     pictures = "JOIN core.primary_images AS i USING (post_id) " if family.needs_picture else ""
     return f"{pictures}JOIN {family.table} AS f USING ({', '.join(family.keys)})"
+
+
+def hashed_posts(
+    schema: Schema, looks: Sequence[tuple[Encoders, Sequence[str]]], where: str
+) -> tuple[str, dict[str, str]]:
+    """SQL that tells by one hash per post whether anything changed that a look at it shows.
+
+    A look is what a dataset of some blocks has of a post: its own columns in core.posts, and its rows in these blocks,
+    vectors included. Each block is read once, whatever number of looks shares it; nothing leaves the engine but hashes.
+    They are comparable between sessions of one release of DuckDB.
+
+    Args:
+        schema: of the warehouse.
+        looks: networks, and names of blocks.
+        where: condition for `core.posts AS p`.
+
+    Returns:
+        What follows the word WITH: the last table is `looks (look, post_id, subreddit, hash)`, look being the number of
+        one from 0. And its parameters, besides those of `where`.
+    """
+    numbers: dict[tuple[str, tuple[tuple[str, str], ...]], int] = {}
+    parts = [
+        "posts AS MATERIALIZED (SELECT p.post_id, p.subreddit, hash(p.created_at, p.caption, p.author) AS hash "
+        f"FROM core.posts AS p WHERE {where})"
+    ]
+    params: dict[str, str] = {}
+    found = []
+    for look, (encoders, blocks) in enumerate(looks):
+        joins, hashes = "", "p.hash"
+        for block in blocks:
+            family = BLOCKS[block]
+            key = block, tuple(family.named(encoders).items())
+            if key not in numbers:
+                number = numbers[key] = len(numbers)
+                sql, own = _hashed_rows(schema, family, encoders, number)
+                params |= own
+                parts.append(f"block_{number} AS MATERIALIZED ({sql})")
+            number = numbers[key]
+            joins += f" LEFT JOIN block_{number} USING (post_id)"
+            hashes += f", block_{number}.hash"
+        found.append(f"SELECT {look} AS look, p.post_id, p.subreddit, hash({hashes}) AS hash FROM posts AS p{joins}")
+    return ", ".join([*parts, f"looks AS ({' UNION ALL '.join(found)})"]), params
+
+
+def _hashed_rows(schema: Schema, family: Family, encoders: Encoders, number: int) -> tuple[str, dict[str, str]]:
+    """SQL for the hash of the inputs of a family, per post of `posts` that has them, and its parameters."""
+    current = family.named(encoders)
+    if "code_version" in schema[family.table].column_names:
+        current["code_version"] = family.version
+    keys = ", ".join(family.keys)
+    columns = ", ".join(column.name for column in block_columns(family.name))
+    chosen = " AND ".join(f"{column} = ${column}_{number}" for column in current) or "TRUE"
+    # Hashed before they are joined: vectors would be copied, and that costs more than to hash them.
+    rows = f"SELECT {keys}, hash({columns}) AS hash FROM {family.table} WHERE {chosen}"
+    own = "JOIN core.posts USING (post_id) " if "caption_sha256" in family.keys else ""
+    picture = "JOIN core.primary_images AS i USING (post_id) " if family.needs_picture else ""
+    return (
+        f"SELECT p.post_id, f.hash FROM posts AS p {own}{picture}JOIN ({rows}) AS f USING ({keys})",
+        {f"{column}_{number}": value for column, value in current.items()},
+    )
 
 
 def dataset_digest(data: Dataset) -> str:
