@@ -37,9 +37,19 @@ class Reader:
         self._conn = conn
         self.schema = schema
 
-    def query(self, sql: str, params: Params = None) -> pa.Table:
-        """All rows of a statement. `params` is a dict for `$name` or a list for `?` placeholders."""
-        return self._execute(sql, params).to_arrow_table()
+    def query(self, sql: str, params: Params = None, **given: pa.Table) -> pa.Table:
+        """All rows of a statement. `params` is a dict for `$name` or a list for `?` placeholders.
+
+        Keywords are tables that the statement may name, for long lists: as parameters they would be converted value by
+        value.
+        """
+        for name, rows in given.items():
+            self._conn.register(name, rows)
+        try:
+            return self._execute(sql, params).to_arrow_table()
+        finally:
+            for name in given:
+                self._conn.unregister(name)
 
     def scalar(self, sql: str, params: Params = None) -> Any:
         """First column of the first row, as a Python value; None when there is no row."""

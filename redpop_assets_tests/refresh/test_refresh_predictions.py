@@ -253,7 +253,7 @@ def test_communities_without_news_cost_one_opening_among_them(ready, models, fil
 
 
 @pytest.mark.parametrize("seed", range(3))
-def test_whatever_changes_the_rows_are_those_of_a_computation_from_nothing(ready, models, train, encoders, seed):
+def test_whatever_changes_the_rows_are_those_of_a_computation_from_nothing(ready, models, seed):
     random = np.random.default_rng(seed)
     changes = [
         "UPDATE features.caption_features SET words = words + 1 WHERE {}",
