@@ -205,7 +205,7 @@ def _columns(warehouse: Warehouse, subreddit: str, block: str, encoders: Encoder
         number = asked.index(column)
         known, of_values = values[2 * number : 2 * number + 2]
         share = 1.0 - known / posts if posts else None
-        found[column.name] = _Column((*facts, there, of_values), {"posts": known, "missing_share": share})
+        found[column.name] = _Column((*facts, of_values), {"posts": known, "missing_share": share})
     return found
 
 

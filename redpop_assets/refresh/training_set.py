@@ -200,7 +200,7 @@ def _inputs(
 
 
 def _made_from(reader: Reader, subreddit: str, asked: str) -> str:
-    """Digest of what a training set is asked to be made from, and of the one that is stored: it may have been changed."""
+    """Digest of what a training set is asked to be made from, and of the stored one, which may have been changed."""
     return digest(asked, *reader.query(_STORED, {"subreddit": subreddit}).to_pylist()[0].values())
 
 

@@ -213,9 +213,7 @@ def test_the_set_of_an_older_home_is_built_once_more_and_keeps_its_snapshot(read
     learn_from(ready)
 
 
-def test_predictors_that_are_not_in_use_lose_their_state_though_nothing_else_changed(
-    ready, encoders, learn_from, models
-):
+def test_predictors_that_are_not_in_use_lose_their_state_all_the_same(ready, encoders, learn_from, models):
     refresh_predictor("subreddit_median", "pics", ready, models, encoders, seed=7)
     learn_from(ready, predictors=("metadata_boosting",))
     assert not ready.scalar("SELECT count(*) FROM models.predictors")
