@@ -347,8 +347,8 @@ def rank_correlations(
     start = 0
     for times in drawn_clusters(clusters[labelled], resamples, seed, cells=cells):
         for group in groups:
-            for number, correlation in group.correlations(times):
-                values[number, start : start + len(times)] = correlation
+            for number, drawn in group.correlations(times):
+                values[number, start : start + len(times)] = drawn
         start += len(times)
     for number, correlation in enumerate(found):
         defined = values[number][np.isfinite(values[number])]

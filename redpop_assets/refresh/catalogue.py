@@ -118,7 +118,7 @@ def _measure(
             feature = row["feature"]
             if feature in kept:
                 row |= {column: kept[feature][column] for column in _MEASURED}
-            row |= columns[feature].counts | {"inputs": made_from[feature]}
+            row |= {**columns[feature].counts, "inputs": made_from[feature]}
         rows += ranked_in_block(found)
     return rows
 
@@ -138,7 +138,7 @@ def _measure_block(
     # Another run may take posts away meanwhile.
     there = labelled.filter(pc.is_in(labelled.column("post_id"), pa.array(data.post_ids, pa.string())))
     clusters, groups = (author_clusters(there.column(column).to_pylist()) for column in ("cluster", "duplicate_group"))
-    return feature_catalogue(
+    rows: list[dict[str, Any]] = feature_catalogue(
         subreddit,
         data.blocks,
         there.column("log_score").to_numpy(),
@@ -150,6 +150,7 @@ def _measure_block(
         seed=seed,
         leave_out=kept,
     ).to_pylist()
+    return rows
 
 
 @dataclass(frozen=True)

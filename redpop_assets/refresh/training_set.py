@@ -155,7 +155,7 @@ def refresh_training_set(
         )
         # An empty set has no row to tell its snapshot by, and costs nothing.
         is_new = stored is None or not reader.scalar(_COUNT, scope) or stored != _made_from(reader, subreddit, asked)
-        stored_set = None if is_new else tuple(reader.query(sql, scope) for sql in (_ROWS, _COLUMNS))
+        stored_set = None if is_new else (reader.query(_ROWS, scope), reader.query(_COLUMNS, scope))
         others = {**scope, "predictors": list(predictors)}
         unused = reader.scalar(f"SELECT count(*) FROM ({_OTHERS})", others)
     built = (
