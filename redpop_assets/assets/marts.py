@@ -72,7 +72,8 @@ def mart_assets(tables: TableAssets) -> list[dg.AssetsDefinition]:
 def predictions(work: Work) -> Mapping[str, Metadata]:
     """What every trained predictor expects of every post, those too young to have a label included.
 
-    One row per post and predictor; computed again for a subreddit when its model or its features changed.
+    One row per post and predictor; a model is asked again about a post of which it sees something new. Percentiles and
+    intervals are renewed when labels changed.
     """
     from redpop_assets.refresh.predictions import refresh_predictions
 

@@ -370,9 +370,8 @@ class TableAssets:
 
 def _report(reader: "Reader", table: str, subreddit: str | None) -> tuple[Metadata, str]:
     """Row counts of a table, or of its partition, and a digest of the rows."""
-    counts: dict[str, int] = {"dagster/row_count": reader.scalar(f"SELECT count(*) FROM {table}")}
     if subreddit is None:
-        return counts, reader.fingerprint(table)
-    rows, params = partition_filter(table), {"subreddit": subreddit}
-    counts["dagster/partition_row_count"] = reader.scalar(f"SELECT count(*) FROM {table} WHERE {rows}", params)
-    return counts, reader.fingerprint(table, rows, params)
+        rows, _, version = reader.counted(table)
+        return {"dagster/row_count": rows}, version
+    rows, own, version = reader.counted(table, partition_filter(table), {"subreddit": subreddit})
+    return {"dagster/row_count": rows, "dagster/partition_row_count": own}, version

@@ -4,24 +4,25 @@ The one place that both training and prediction go through, so that a column can
 """
 
 import hashlib
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import nullcontext
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from redpop_assets.captions import LONGEST_CAPTION
 from redpop_assets.features.family import Encoders, Family
 from redpop_assets.features.registry import BLOCKS
 from redpop_assets.predictors.dataset import BLOCK_NAMES, EMBEDDINGS, Block, Dataset
 from redpop_assets.storage.rows import Reader
-from redpop_assets.storage.schema import Column, load_schema
+from redpop_assets.storage.schema import Column, Schema, load_schema
 from redpop_assets.storage.warehouse import Warehouse
 
 _POSTS = "SELECT post_id, created_at, caption, author FROM core.posts AS p WHERE {where} ORDER BY post_id"
-_CHOSEN = "p.post_id IN (SELECT unnest($post_ids::VARCHAR[]))"
+_CHOSEN = "p.post_id IN (SELECT post_id FROM chosen_posts)"
 
 
 OF_PICTURES = frozenset(name for name, family in BLOCKS.items() if family.needs_picture)
@@ -61,9 +62,11 @@ def make_block(
             parts.append(values)
             width = values.shape[1]
             names.extend(f"{column.name}_{position:0{len(str(width))}d}" for position in range(width))
-    values = np.concatenate(parts, axis=1)
-    present = np.ones(len(values), dtype=np.bool_) if present is None else present
-    values[~present] = np.nan
+    present = np.ones(len(parts[0]), dtype=np.bool_) if present is None else present
+    whole = bool(present.all())
+    values = parts[0] if len(parts) == 1 and whole else np.concatenate(parts, axis=1)
+    if not whole:
+        values[~present] = np.nan
     return Block(values, tuple(names), present)
 
 
@@ -83,26 +86,11 @@ def read_dataset(
     """
     with nullcontext(warehouse) if isinstance(warehouse, Reader) else warehouse.read() as reader:
         only = [] if chosen is None else [_CHOSEN]
-        params = {"subreddit": subreddit} | ({} if chosen is None else {"post_ids": list(chosen)})
-        posts = reader.query(_POSTS.format(where=" AND ".join(["p.subreddit = $subreddit", *only])), params)
-        encoded = reader.query("SELECT encoder, modality, dimension FROM features.encoders").to_pylist()
-        rows = {block: _rows(reader, BLOCKS[block], encoders, only, params) for block in blocks}
-    widths = {(row["modality"], row["encoder"]): row["dimension"] for row in encoded}
-    post_ids = posts.column("post_id").to_pylist()
-    position = {post_id: index for index, post_id in enumerate(post_ids)}
-    read = {}
-    for block, table in rows.items():
-        at = np.array([position[post_id] for post_id in table.column("post_id").to_pylist()], dtype=np.int64)
-        present = np.zeros(len(post_ids), dtype=np.bool_)
-        present[at] = True
-        width = widths.get((block, getattr(encoders, block)), 0) if block in EMBEDDINGS else None
-        features = {}
-        for column in block_columns(block):
-            found = _matrix(table.column(column.name), width)
-            full = np.full((len(post_ids), *found.shape[1:]), np.nan, dtype=np.float32)
-            full[at] = found
-            features[column.name] = full
-        read[block] = make_block(block, features, present)
+        params = {"subreddit": subreddit}
+        given = {} if chosen is None else {"chosen_posts": pa.table({"post_id": pa.array(chosen, pa.string())})}
+        posts = reader.query(_POSTS.format(where=" AND ".join(["p.subreddit = $subreddit", *only])), params, **given)
+        post_ids = posts.column("post_id").to_pylist()
+        read = dict(_read_blocks(reader, subreddit, post_ids, encoders, blocks, only, given))
     return Dataset(
         subreddit=subreddit,
         post_ids=tuple(post_ids),
@@ -113,17 +101,96 @@ def read_dataset(
     )
 
 
-def _rows(reader: Reader, family: Family, encoders: Encoders, only: list[str], params: Mapping[str, Any]) -> pa.Table:
+def read_blocks(
+    reader: Reader, subreddit: str, post_ids: Sequence[str], encoders: Encoders, blocks: Iterable[str]
+) -> Iterator[tuple[str, Block]]:
+    """Blocks of some posts of a subreddit, one after the other, so that no more than one has to be in memory.
+
+    Args:
+        reader: open warehouse.
+        subreddit: in lower case.
+        post_ids: n posts that there are; the rows of a block are in their order.
+        encoders: networks whose rows count.
+        blocks: names, as in `BLOCKS`.
+    """
+    given = {"chosen_posts": pa.table({"post_id": pa.array(post_ids, pa.string())})}
+    return _read_blocks(reader, subreddit, post_ids, encoders, blocks, [_CHOSEN], given)
+
+
+def _read_blocks(
+    reader: Reader,
+    subreddit: str,
+    post_ids: Sequence[str],
+    encoders: Encoders,
+    blocks: Iterable[str],
+    only: list[str],
+    given: Mapping[str, pa.Table],
+) -> Iterator[tuple[str, Block]]:
+    """`given` are the tables that the conditions `only` name."""
+    encoded = reader.query("SELECT encoder, modality, dimension FROM features.encoders").to_pylist()
+    widths = {(row["modality"], row["encoder"]): row["dimension"] for row in encoded}
+    ids = pa.array(post_ids, pa.string())
+    for block in blocks:
+        table = _rows(reader, BLOCKS[block], encoders, only, {"subreddit": subreddit}, given)
+        at = pc.index_in(table.column("post_id"), ids).to_numpy().astype(np.int64)
+        present = np.zeros(len(post_ids), dtype=np.bool_)
+        present[at] = True
+        width = widths.get((block, getattr(encoders, block)), 0) if block in EMBEDDINGS else None
+        features = {}
+        for column in block_columns(block):
+            found = _matrix(table.column(column.name), width)
+            full = np.full((len(post_ids), *found.shape[1:]), np.nan, dtype=np.float32)
+            full[at] = found
+            features[column.name] = full
+        del table
+        yield block, make_block(block, features, present)
+
+
+def _rows(
+    reader: Reader,
+    family: Family,
+    encoders: Encoders,
+    only: list[str],
+    params: Mapping[str, Any],
+    given: Mapping[str, pa.Table],
+) -> pa.Table:
     """The post ids and inputs of a family, of the posts that have them."""
-    names = family.named(encoders)
-    conditions = ["p.subreddit = $subreddit", *only, *(f"f.{column} = ${column}" for column in names)]
-    params = {**params, **names}
-    if "code_version" in reader.schema[family.table].column_names:
-        conditions.append("f.code_version = $version")
-        params["version"] = family.version
+    condition, current = _current(reader.schema, family, encoders)
     columns = ", ".join(f"f.{column.name}" for column in block_columns(family.name))
+    conditions = " AND ".join(["p.subreddit = $subreddit", *only, condition])
     return reader.query(
-        f"SELECT p.post_id, {columns} FROM core.posts AS p {join_of(family)} WHERE {' AND '.join(conditions)}", params
+        f"SELECT p.post_id, {columns} FROM core.posts AS p {join_of(family)} WHERE {conditions}",
+        {**params, **current},
+        **given,
+    )
+
+
+def _current(schema: Schema, family: Family, encoders: Encoders) -> tuple[str, dict[str, str]]:
+    """Condition for the rows of a family, alias `f`, that the present networks and code made, and its parameters."""
+    current = family.named(encoders)
+    if "code_version" in schema[family.table].column_names:
+        current["code_version"] = family.version
+    return " AND ".join(f"f.{column} = ${column}" for column in current) or "TRUE", current
+
+
+def features_of_posts(
+    schema: Schema, family: Family, encoders: Encoders, subreddit: str, columns: str
+) -> tuple[str, dict[str, str]]:
+    """A query over the posts of a community that have a family, and its parameters.
+
+    Args:
+        schema: of the warehouse.
+        family: whose rows are alias `f`.
+        encoders: networks whose rows count.
+        subreddit: in lower case.
+        columns: what is selected, of `f`, of `core.posts AS p` and of `models.training_set AS t`, NULL where the post
+            is not in it.
+    """
+    condition, current = _current(schema, family, encoders)
+    return (
+        f"SELECT {columns} FROM core.posts AS p {join_of(family)} LEFT JOIN models.training_set AS t "
+        f"ON t.post_id = p.post_id AND t.subreddit = $subreddit WHERE p.subreddit = $subreddit AND {condition}",
+        {"subreddit": subreddit, **current},
     )
 
 
@@ -133,15 +200,88 @@ def join_of(family: Family) -> str:
     return f"{pictures}JOIN {family.table} AS f USING ({', '.join(family.keys)})"
 
 
+def hashed_posts(
+    schema: Schema, looks: Sequence[tuple[Encoders, Sequence[str]]], where: str
+) -> tuple[str, dict[str, str]]:
+    """SQL that tells by one hash per post whether anything changed that a look at it shows.
+
+    A look is what a dataset of some blocks has of a post: its own columns in core.posts, and its rows in these blocks,
+    vectors included. Each block is read once, whatever number of looks shares it; nothing leaves the engine but hashes.
+    They are comparable between sessions of one release of DuckDB.
+
+    Args:
+        schema: of the warehouse.
+        looks: networks, and names of blocks.
+        where: condition for `core.posts AS p`.
+
+    Returns:
+        What follows the word WITH: the last table is `looks (look, post_id, subreddit, hash)`, look being the number of
+        one from 0. And its parameters, besides those of `where`.
+    """
+    numbers: dict[tuple[str, tuple[tuple[str, str], ...]], int] = {}
+    parts = [
+        "posts AS MATERIALIZED (SELECT p.post_id, p.subreddit, hash(p.created_at, p.caption, p.author) AS hash "
+        f"FROM core.posts AS p WHERE {where})"
+    ]
+    params: dict[str, str] = {}
+    found = []
+    for look, (encoders, blocks) in enumerate(looks):
+        joins, hashes = "", "p.hash"
+        for block in blocks:
+            family = BLOCKS[block]
+            key = block, tuple(family.named(encoders).items())
+            if key not in numbers:
+                number = numbers[key] = len(numbers)
+                sql, own = _hashed_rows(schema, family, encoders, number)
+                params |= own
+                parts.append(f"block_{number} AS MATERIALIZED ({sql})")
+            number = numbers[key]
+            joins += f" LEFT JOIN block_{number} USING (post_id)"
+            hashes += f", block_{number}.hash"
+        found.append(f"SELECT {look} AS look, p.post_id, p.subreddit, hash({hashes}) AS hash FROM posts AS p{joins}")
+    return ", ".join([*parts, f"looks AS ({' UNION ALL '.join(found)})"]), params
+
+
+def _hashed_rows(schema: Schema, family: Family, encoders: Encoders, number: int) -> tuple[str, dict[str, str]]:
+    """SQL for the hash of the inputs of a family, per post of `posts` that has them, and its parameters."""
+    condition, current = _current(schema, family, encoders)
+    for column in current:
+        condition = condition.replace(f"${column}", f"${column}_{number}")
+    keys = ", ".join(family.keys)
+    columns = ", ".join(column.name for column in block_columns(family.name))
+    # Hashed before they are joined: vectors would be copied, and that costs more than to hash them.
+    rows = f"SELECT {keys}, hash({columns}) AS hash FROM {family.table} AS f WHERE {condition}"
+    own = "JOIN core.posts USING (post_id) " if "caption_sha256" in family.keys else ""
+    picture = "JOIN core.primary_images AS i USING (post_id) " if family.needs_picture else ""
+    return (
+        f"SELECT p.post_id, f.hash FROM posts AS p {own}{picture}JOIN ({rows}) AS f USING ({keys})",
+        {f"{column}_{number}": value for column, value in current.items()},
+    )
+
+
 def dataset_digest(data: Dataset) -> str:
     """SHA-256 over ids, times, captions, authors, columns, values and labels of a dataset, hexadecimal."""
+    return _digest_of(_begun(data), sorted(data.blocks.items()), data)
+
+
+def block_digests(data: Dataset, blocks: Iterable[tuple[str, Block]]) -> Iterator[str]:
+    """For each block in turn, what `dataset_digest` is of a dataset of its posts and labels with that block alone."""
+    begun = _begun(data)
+    for block in blocks:
+        yield _digest_of(begun.copy(), [block], data)
+
+
+def _begun(data: Dataset) -> "hashlib._Hash":
     digest = hashlib.sha256("\0".join((data.subreddit, *data.post_ids)).encode())
     digest.update(repr((data.captions, data.authors)).encode())
     digest.update(data.created_at.tobytes())
-    for name in sorted(data.blocks):
-        block = data.blocks[name]
+    return digest
+
+
+def _digest_of(digest: "hashlib._Hash", blocks: Iterable[tuple[str, Block]], data: Dataset) -> str:
+    for name, block in blocks:
         digest.update("\0".join((name, *block.columns)).encode())
-        digest.update(np.ascontiguousarray(block.values).tobytes())
+        digest.update(np.ascontiguousarray(block.values).ravel().data)
     if data.log_score is not None:
         digest.update(data.log_score.tobytes())
     return digest.hexdigest()

@@ -62,7 +62,8 @@ _PREDICTIONS = f"""
 SELECT p.post_id, p.predictor, p.expected_log_score, {", ".join(_INTERVALS)}
 FROM models.predictors AS m
 JOIN marts.predictions AS p USING (subreddit, predictor, digest)
-WHERE m.subreddit = $subreddit AND p.post_id IN (SELECT unnest($posts)) ORDER BY p.predictor, p.post_id
+SEMI JOIN models.training_set AS t ON t.post_id = p.post_id AND t.subreddit = m.subreddit
+WHERE m.subreddit = $subreddit ORDER BY p.predictor, p.post_id
 """
 _TESTED = """
 SELECT m.predictor, t.subreddit, t.log_score, p.expected_log_score
@@ -83,6 +84,7 @@ _WIDE: Final[Mapping[str, tuple[str, str]]] = {
     "pr_auc": ("top_quarter", "pr_auc"),
 }
 _BOUNDED = ("spearman", "pair_accuracy")
+_ALL_OF_THEM = ""  # the community of macro means and pooled values
 
 
 @dataclass(frozen=True)
@@ -97,6 +99,9 @@ class Leaderboard:
 
 def refresh_leaderboard(warehouse: Warehouse, *, seed: int, progress: Callable[[str], None]) -> Leaderboard:
     """Measure and compare the predictors of every subreddit in which anything changed, and store all three tables.
+
+    What is measured grows with the test posts of the subreddit; the rows of the others are not written again. Means
+    over subreddits, and pooled values, are made of all of them.
 
     Args:
         warehouse: with models.predictors, models.training_set and marts.predictions.
@@ -114,14 +119,14 @@ def refresh_leaderboard(warehouse: Warehouse, *, seed: int, progress: Callable[[
         state["left_out_posts"] = left_out.get(state["subreddit"], 0)
         states.setdefault(state["subreddit"], {})[state["predictor"]] = state
     found: dict[str, list[dict[str, Any]]] = {name: [] for name in TABLES}
-    measured = 0
+    measured: list[str] = []
     for subreddit, members in states.items():
         known = {name: [row for row in rows if row["subreddit"] == subreddit] for name, rows in stored.items()}
         made_from = {name: _made_from(state, judged.get((subreddit, name)), seed) for name, state in members.items()}
         if why := _what_changed(made_from, {row["predictor"]: row for row in known["rows"]}):
             states_now = [{**state, **made_from[name].columns} for name, state in members.items()]
             known = _measure(warehouse, subreddit, states_now, seed)
-            measured += 1
+            measured.append(subreddit)
             progress(f"r/{subreddit} is measured because {why}")
         for name, rows in known.items():
             found[name] += rows
@@ -133,11 +138,14 @@ def refresh_leaderboard(warehouse: Warehouse, *, seed: int, progress: Callable[[
         sizes[row["subreddit"]] = max(sizes.get(row["subreddit"], 0), row["test_posts"])
     found["metrics"] += [*macro_metrics(found["metrics"], sizes), *_pooled(warehouse)]
     found["comparisons"] += macro_comparisons(found["comparisons"], sizes)
+    changed = {"subreddits": [*measured, *gone, _ALL_OF_THEM]}
     with warehouse.write() as writer:
         for name, rows in found.items():
             empty = writer.query(f"SELECT * FROM {TABLES[name]} LIMIT 0")
-            writer.replace(TABLES[name], pa.Table.from_pylist(rows, schema=empty.schema), "TRUE")
-    return Leaderboard(**_stored(warehouse), measured=measured)
+            new = [row for row in rows if row["subreddit"] in changed["subreddits"]]
+            table = pa.Table.from_pylist(new, schema=empty.schema)
+            writer.replace(TABLES[name], table, "list_contains($subreddits, subreddit)", changed)
+    return Leaderboard(**_stored(warehouse), measured=len(measured))
 
 
 def _stored(warehouse: Warehouse) -> dict[str, list[dict[str, Any]]]:
@@ -256,7 +264,7 @@ def read_posts(warehouse: Warehouse, subreddit: str) -> tuple[npt.NDArray[np.str
 def _read(warehouse: Warehouse, subreddit: str, predictors: Sequence[str]) -> tuple[Posts, dict[str, Expectation]]:
     """The labelled posts of a subreddit, and what each of the trained predictors says of them."""
     post_ids, posts = read_posts(warehouse, subreddit)
-    predictions = warehouse.query(_PREDICTIONS, {"subreddit": subreddit, "posts": post_ids.tolist()})
+    predictions = warehouse.query(_PREDICTIONS, {"subreddit": subreddit})
     row = np.searchsorted(post_ids, predictions.column("post_id").to_numpy(zero_copy_only=False).astype(np.str_))
     said_by = predictions.column("predictor").to_numpy(zero_copy_only=False).astype(np.str_)
     columns = {}

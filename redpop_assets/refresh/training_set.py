@@ -2,21 +2,24 @@
 
 import hashlib
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import astuple, dataclass, replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
+from redpop_assets import versions
 from redpop_assets.errors import NotTrainable
 from redpop_assets.evaluation.splits import time_split
 from redpop_assets.features.family import Encoders
 from redpop_assets.features.registry import BLOCKS
-from redpop_assets.predictors.dataset import BLOCK_NAMES, Dataset
-from redpop_assets.refresh.blocks import block_columns, dataset_digest, read_dataset
+from redpop_assets.predictors.dataset import BLOCK_NAMES, Block, Dataset
+from redpop_assets.refresh.blocks import block_columns, block_digests, hashed_posts, read_blocks, read_dataset
+from redpop_assets.refresh.snapshot import digest
+from redpop_assets.storage.rows import Reader
 from redpop_assets.storage.warehouse import Warehouse
 
 # Labels of one score scale only, that of most labels: scores before and after December 2016 never meet.
@@ -47,6 +50,24 @@ FROM newest AS p
 LEFT JOIN core.duplicates AS d USING (post_id)
 ORDER BY p.post_id
 """
+# What it is built from, as the number and the sum of hashes of rows; the parts of the split follow from it.
+_MADE_OF = f"""
+WITH labelled AS MATERIALIZED ({_LABELLED}), {{looks}}
+SELECT
+    (SELECT count(*) || '-' || coalesce(sum(hash(l)::HUGEINT), 0) FROM labelled AS l),
+    (SELECT count(*) || '-' || coalesce(sum(hash(l.post_id, l.hash)::HUGEINT), 0) FROM looks AS l)
+"""
+_STORED = """
+SELECT
+    (SELECT count(*) || '-' || coalesce(sum(hash(t)::HUGEINT), 0)
+    FROM models.training_set AS t WHERE subreddit = $subreddit),
+    (SELECT count(*) || '-' || coalesce(sum(hash(block, column_name, source_table, known_at, present_rows)::HUGEINT), 0)
+    FROM models.training_columns WHERE subreddit = $subreddit)
+"""
+_COUNT = "SELECT count(*) FROM models.training_set WHERE subreddit = $subreddit"
+_ROWS = "FROM models.training_set WHERE subreddit = $subreddit ORDER BY post_id"
+_COLUMNS = "SELECT * EXCLUDE made_from FROM models.training_columns WHERE subreddit = $subreddit ORDER BY ALL"
+_OTHERS = "FROM models.predictors WHERE subreddit = $subreddit AND NOT list_contains($predictors, predictor)"
 # Those that would be in it otherwise: where only the newest posts are, none from before the oldest of them.
 _LEFT_OUT = """
 SELECT count(*) FROM core.doubtful_labels
@@ -114,34 +135,85 @@ def refresh_training_set(
 ) -> TrainingSet:
     """Build the training set of a community and store it; rows that come out equal are left alone.
 
-    Its snapshot is a digest of all features of its posts, so it is built each time: that reads them all, block by
-    block, and grows with the labelled posts up to `most`. Predictors other than these lose their state: they would be
-    compared on posts that they never saw.
+    Whether anything changed is told by hashes of all labels and features of its posts, made inside DuckDB: some 0.5 s a
+    gigabyte. Only then it is built, which reads the features block by block, and grows with the labelled posts up to
+    `most`. Predictors other than these lose their state: they would be compared on posts that they never saw.
 
     Args:
         warehouse, subreddit, encoders, matured_after, test_share, validation_share, most, leave_out_anomalies: as for
             `build_training_set`.
         predictors: names of those in use.
     """
-    built = build_training_set(
-        warehouse,
-        subreddit,
-        encoders,
-        matured_after=matured_after,
-        test_share=test_share,
-        validation_share=validation_share,
-        most=most,
-        leave_out_anomalies=leave_out_anomalies,
-    )
     scope = {"subreddit": subreddit}
-    with warehouse.write() as writer:
-        for table, rows in (("models.training_set", built.rows), ("models.training_columns", built.columns)):
-            writer.replace(table, rows, "subreddit = $subreddit", scope)
-        writer.execute(
-            "DELETE FROM models.predictors WHERE subreddit = $subreddit AND NOT list_contains($predictors, predictor)",
-            {**scope, "predictors": list(predictors)},
+    settings = (versions.TRAINING_SET, test_share, validation_share, most, leave_out_anomalies)
+    with warehouse.read() as reader:
+        inputs = _inputs(reader, subreddit, encoders, most=most, leave_out_anomalies=leave_out_anomalies)
+        left_out = _left_out(reader, subreddit, leave_out_anomalies, None)
+        asked = digest(inputs, left_out, encoders, matured_after, settings)
+        stored = reader.scalar(
+            "SELECT any_value(made_from) FROM models.training_columns WHERE subreddit = $subreddit", scope
         )
+        # An empty set has no row to tell its snapshot by, and costs nothing.
+        is_new = stored is None or not reader.scalar(_COUNT, scope) or stored != _made_from(reader, subreddit, asked)
+        stored_set = None if is_new else (reader.query(_ROWS, scope), reader.query(_COLUMNS, scope))
+        others = {**scope, "predictors": list(predictors)}
+        unused = reader.scalar(f"SELECT count(*) FROM ({_OTHERS})", others)
+    built = (
+        build_training_set(
+            warehouse,
+            subreddit,
+            encoders,
+            matured_after=matured_after,
+            test_share=test_share,
+            validation_share=validation_share,
+            most=most,
+            leave_out_anomalies=leave_out_anomalies,
+        )
+        if stored_set is None
+        else _of_stored(*stored_set, matured_after)
+    )
+    if stored_set is None or unused:
+        with warehouse.write() as writer:
+            if stored_set is None:
+                columns = built.columns.append_column("made_from", pa.nulls(built.columns.num_rows, pa.string()))
+                for table, found in (("models.training_set", built.rows), ("models.training_columns", columns)):
+                    writer.replace(table, found, "subreddit = $subreddit", scope)
+                made_from = {**scope, "made_from": _made_from(writer, subreddit, asked)}
+                writer.execute(
+                    "UPDATE models.training_columns SET made_from = $made_from WHERE subreddit = $subreddit", made_from
+                )
+            writer.execute(f"DELETE {_OTHERS}", others)
     return built
+
+
+def _inputs(
+    reader: Reader, subreddit: str, encoders: Encoders, *, most: int, leave_out_anomalies: bool
+) -> tuple[object, ...]:
+    """Hashes of the labels of a community, and of all features of the posts that have them."""
+    chosen = "p.post_id IN (SELECT post_id FROM labelled)"
+    looks, params = hashed_posts(reader.schema, [(encoders, BLOCK_NAMES)], chosen)
+    scope = {"subreddit": subreddit, "leave_out_anomalies": leave_out_anomalies, "most": most}
+    hashes = reader.query(_MADE_OF.format(looks=looks), {**scope, **params}).to_pylist()[0]
+    widths = reader.query("SELECT encoder, modality, dimension FROM features.encoders ORDER BY ALL").to_pylist()
+    columns = [(block, *(column.name for column in block_columns(block))) for block in BLOCK_NAMES]
+    return (*hashes.values(), widths, columns)
+
+
+def _made_from(reader: Reader, subreddit: str, asked: str) -> str:
+    """Digest of what a training set is asked to be made from, and of the stored one, which may have been changed."""
+    return digest(asked, *reader.query(_STORED, {"subreddit": subreddit}).to_pylist()[0].values())
+
+
+def _left_out(reader: Reader | Warehouse, subreddit: str, leave_out_anomalies: bool, oldest: datetime | None) -> int:
+    params = {"subreddit": subreddit, "leave_out_anomalies": leave_out_anomalies, "oldest": oldest}
+    found: int = reader.scalar(_LEFT_OUT, params)
+    return found
+
+
+def _of_stored(rows: pa.Table, columns: pa.Table, matured_after: timedelta) -> TrainingSet:
+    """A set that is stored, as it was built."""
+    snapshot, left_out = (rows.column(name)[0].as_py() for name in ("snapshot", "left_out_posts"))
+    return TrainingSet(rows, columns, snapshot, _labels(rows, matured_after), left_out)
 
 
 def build_training_set(
@@ -185,19 +257,25 @@ def build_training_set(
     except NotTrainable:
         # No past to learn from yet: the predictors then find no validation part and say so.
         split = np.full(len(post_ids), "train")
-    digests, columns = [], []
-    with warehouse.read():
-        for block in BLOCK_NAMES:  # one at a time: all of them together may be larger than memory
-            data = _read_labelled(warehouse, subreddit, encoders, [block], labelled)
-            digests.append(dataset_digest(data))
-            columns += _column_rows(subreddit, block, int(data.blocks[block].present.sum()))
+    columns: list[dict[str, Any]] = []
+
+    def counted(blocks: Iterable[tuple[str, Block]]) -> Iterator[tuple[str, Block]]:
+        for name, block in blocks:
+            columns.extend(_column_rows(subreddit, name, int(block.present.sum())))
+            yield name, block
+
+    with warehouse.read() as reader:
+        data = _read_labelled(reader, subreddit, encoders, [], labelled)
+        # One at a time: all of them together may be larger than memory.
+        blocks = read_blocks(reader, subreddit, data.post_ids, encoders, BLOCK_NAMES)
+        digests = list(block_digests(data, counted(blocks)))
     snapshot = _content(digests, encoders, labelled, split)
     n = len(post_ids)
     rows = labelled.append_column("subreddit", pa.array([subreddit] * n, pa.string()))
     rows = rows.append_column("split", pa.array(split.tolist(), pa.string()))
     rows = rows.append_column("snapshot", pa.array([snapshot] * n, pa.string()))
     oldest = min(labelled.column("created_at").to_pylist()) if n == most else None
-    left_out = warehouse.scalar(_LEFT_OUT, {**scope, "oldest": oldest})
+    left_out = _left_out(warehouse, subreddit, leave_out_anomalies, oldest)
     rows = rows.append_column("left_out_posts", pa.array([left_out] * n, pa.int32()))
     kinds = _labels(labelled, matured_after)
     return TrainingSet(rows, pa.Table.from_pylist(columns), snapshot, kinds, left_out)
@@ -211,7 +289,7 @@ def _labels(labelled: pa.Table, matured_after: timedelta) -> Counter[tuple[str, 
 
 
 def _read_labelled(
-    warehouse: Warehouse, subreddit: str, encoders: Encoders, blocks: Iterable[str], labelled: pa.Table
+    warehouse: Reader | Warehouse, subreddit: str, encoders: Encoders, blocks: Iterable[str], labelled: pa.Table
 ) -> Dataset:
     """Some blocks of the posts of a table with post_id and log_score, ordered by post id, and these labels."""
     data = read_dataset(warehouse, subreddit, encoders, blocks, labelled.column("post_id").to_pylist())

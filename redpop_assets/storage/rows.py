@@ -15,6 +15,8 @@ from redpop_assets.storage.schema import Schema, Table
 
 Params = Mapping[str, Any] | Sequence[Any] | None
 
+_LONG = ("FLOAT[", "BLOB")  # types of vectors, and of what is still in space
+
 
 @dataclass(frozen=True)
 class Merged:
@@ -37,9 +39,19 @@ class Reader:
         self._conn = conn
         self.schema = schema
 
-    def query(self, sql: str, params: Params = None) -> pa.Table:
-        """All rows of a statement. `params` is a dict for `$name` or a list for `?` placeholders."""
-        return self._execute(sql, params).to_arrow_table()
+    def query(self, sql: str, params: Params = None, **given: pa.Table) -> pa.Table:
+        """All rows of a statement. `params` is a dict for `$name` or a list for `?` placeholders.
+
+        Keywords are tables that the statement may name, for long lists: as parameters they would be converted value by
+        value.
+        """
+        for name, rows in given.items():
+            self._conn.register(name, rows)
+        try:
+            return self._execute(sql, params).to_arrow_table()
+        finally:
+            for name in given:
+                self._conn.unregister(name)
 
     def scalar(self, sql: str, params: Params = None) -> Any:
         """First column of the first row, as a Python value; None when there is no row."""
@@ -49,20 +61,26 @@ class Reader:
     def fingerprint(self, table: str, where: str = "TRUE", params: Params = None) -> str:
         """Digest of the rows of `table` that satisfy `where`, whatever their order: equal rows, equal digest.
 
-        Count and sum of the 64-bit hashes of whole rows; comparable between sessions of one DuckDB release.
+        Count and sum of the 64-bit hashes of rows; comparable between sessions of one DuckDB release. Of rows that are
+        keyed by a version of code, vectors are left out: they follow from the key, and are most of the bytes.
         """
-        _table(self.schema, table)
-        rows, total = self._execute(
-            f"SELECT count(*), coalesce(sum(hash(redpop_row)::HUGEINT), 0) FROM {table} AS redpop_row WHERE {where}",
+        return self.counted(table, where, params)[2]
+
+    def counted(self, table: str, where: str = "TRUE", params: Params = None) -> tuple[int, int, str]:
+        """Rows of `table`, those of them that satisfy `where`, and the `fingerprint` of these, from one scan."""
+        hashed = _hashed(_table(self.schema, table))
+        everything, rows, total = self._execute(
+            f"SELECT (SELECT count(*) FROM {table}), count(*), coalesce(sum({hashed}::HUGEINT), 0) "
+            f"FROM {table} AS redpop_row WHERE {where}",
             params,
         ).fetchall()[0]
-        return f"{rows}-{total:x}"
+        return everything, rows, f"{rows}-{total:x}"
 
     def fingerprints(self, table: str, subreddits: Sequence[str]) -> dict[str, tuple[int, str]]:
         """Number of the rows of each of some communities, and the digest that `fingerprint` has of them."""
-        _table(self.schema, table)
+        hashed = _hashed(_table(self.schema, table))
         found = self._execute(
-            f"SELECT subreddit, count(*), sum(hash(redpop_row)::HUGEINT) FROM {table} AS redpop_row "
+            f"SELECT subreddit, count(*), sum({hashed}::HUGEINT) FROM {table} AS redpop_row "
             "WHERE list_contains($subreddits, subreddit) GROUP BY subreddit",
             {"subreddits": list(subreddits)},
         ).fetchall()
@@ -179,3 +197,12 @@ def _table(schema: Schema, name: str) -> Table:
     if name not in schema:
         raise WarehouseError(f"There is no table {name}. The tables: {', '.join(schema)}.")
     return schema[name]
+
+
+def _hashed(table: Table) -> str:
+    """SQL for the hash of a row of a table with alias `redpop_row`."""
+    if "code_version" in table.key:
+        kept = [column.name for column in table.columns if not column.type.startswith(_LONG)]
+        if len(kept) < len(table.columns):
+            return f"hash({', '.join(kept)})"
+    return "hash(redpop_row)"

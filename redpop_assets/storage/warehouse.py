@@ -28,6 +28,9 @@ from redpop_assets.storage.upkeep import Definitions, transaction
 
 _log = logging.getLogger(__name__)
 
+_COPYING = "512MB"
+"""What DuckDB may hold of a file that it copies. It takes all that the machine has if it is let, and is no quicker."""
+
 
 @dataclass(frozen=True)
 class Published:
@@ -256,12 +259,20 @@ class Warehouse:
 
 
 def _rebuild(conn: duckdb.DuckDBPyConnection, target: Path) -> None:
-    """Write all that the connected file holds into a new one, from its rows alone; the old one is not written again."""
+    """Write all that the connected file holds into a new one, from its rows alone; the old one is not written again.
+
+    Takes memory for `_COPYING`, however large the file is, and time in proportion to it: what is free cannot be found
+    otherwise.
+    """
     conn.execute("CHECKPOINT; PRAGMA disable_checkpoint_on_shutdown")
     (name,) = conn.execute("SELECT current_database()").fetchall()[0]
-    conn.execute(f"ATTACH '{_quoted(target)}' AS rebuilt")
-    conn.execute(f'COPY FROM DATABASE "{name}" TO rebuilt')
-    conn.execute("CHECKPOINT rebuilt; DETACH rebuilt")
+    conn.execute(f"SET memory_limit = '{_COPYING}'")
+    try:
+        conn.execute(f"ATTACH '{_quoted(target)}' AS rebuilt")
+        conn.execute(f'COPY FROM DATABASE "{name}" TO rebuilt')
+        conn.execute("CHECKPOINT rebuilt; DETACH rebuilt")
+    finally:
+        conn.execute("RESET memory_limit")
 
 
 def _quoted(path: Path) -> str:

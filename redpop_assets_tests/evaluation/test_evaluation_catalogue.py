@@ -7,6 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
+from redpop_assets.evaluation import catalogue as evaluation
 from redpop_assets.evaluation.bootstrap import interval, spearman_of
 from redpop_assets.evaluation.catalogue import (
     SUSPICIOUS,
@@ -210,6 +211,74 @@ def test_intervals_are_those_of_the_bootstrap_of_one_feature(case):
     assert (found.low is None) == (expected is None)
     if expected is not None:
         assert (found.low, found.high) == pytest.approx((expected.low, expected.high), abs=1e-4)
+
+
+@pytest.mark.parametrize("correlation", [0.0, 0.4, 0.9])
+@pytest.mark.parametrize("kind", ["continuous", "rounded", "yes or no"])
+def test_from_many_posts_on_intervals_are_those_of_ranks_taken_anew(correlation, kind, monkeypatch):
+    random = np.random.default_rng(11)
+    n, prolific = 5_200, 300
+    clusters = np.minimum(random.pareto(1.0, n) * 20, 8_000).astype(np.int64) + prolific * (np.arange(n) % 2)
+    author = random.normal(size=clusters.max() + 1)[clusters]
+    truth = np.round(author + random.normal(size=n), 1)  # scores have ties
+    feature = correlation * truth + np.sqrt(1 - correlation**2) * random.normal(size=n) + 0.3 * author
+    feature = {"continuous": feature, "rounded": np.round(feature), "yes or no": (feature > 1).astype(float)}[kind]
+    feature[random.random(n) < 0.02] = np.nan
+    (linear,) = rank_correlations([feature], truth, clusters, resamples=400, seed=3)
+    monkeypatch.setattr(evaluation, "LINEAR_FROM", n)
+    (exact,) = rank_correlations([feature], truth, clusters, resamples=400, seed=3)
+    assert linear.spearman == exact.spearman
+    half = (exact.high - exact.low) / 2
+    moved = max(abs(linear.low - exact.low), abs(linear.high - exact.high))
+    assert moved < 0.15 * half
+
+
+def test_perfect_and_unknown_features_of_many_posts_need_no_special_care():
+    n = 6_000
+    truth, few = np.arange(n) % 100.0, np.full(n, np.nan)
+    few[:40] = np.arange(40)
+    same, opposite, some, constant = rank_correlations(
+        [truth, -truth, few, np.ones(n)], truth, np.arange(n) // 3, resamples=50
+    )
+    assert (same.spearman, same.low, same.high) == pytest.approx((1, 1, 1))
+    assert (opposite.spearman, opposite.low, opposite.high) == pytest.approx((-1, -1, -1))
+    assert (some.low, some.high) == pytest.approx((1, 1), abs=1e-3)
+    assert constant is None
+
+
+@settings(deadline=None, max_examples=25)
+@given(st.integers(0, 10**6), st.booleans(), st.integers(1, 9), st.integers(5, 60))
+def test_ridge_by_sums_of_products_is_the_ridge_of_the_posts_themselves(seed, shared, k, n):
+    random = np.random.default_rng(seed)
+    vectors = (random.normal(size=(n, k)) * 10.0 ** random.integers(-3, 4, k) + random.normal(size=k)).astype(
+        np.float32
+    )
+    vectors[:, random.random(k) < 0.2] = 7.0
+    truth, clusters = random.normal(size=n), random.integers(0, 30, n)
+    groups = random.integers(0, n, n) if shared else None
+    found = out_of_fold(vectors, truth, clusters, groups=groups, seed=seed)
+    labels, cluster = np.unique(clusters, return_inverse=True)
+    if len(labels) < 5:
+        assert found is None
+        return
+    fold = (np.random.default_rng(seed).permutation(len(labels)) % 5)[cluster]
+    expected = np.zeros(n)
+    for part in range(5):
+        held = fold == part
+        fitted = ~held if groups is None else ~held & ~np.isin(groups, groups[held])
+        if not fitted.any():
+            continue
+        known = vectors[fitted].astype(np.float64)
+        varied = known.std(axis=0) > 1e-6
+        mean, deviation = known.mean(axis=0)[varied], known.std(axis=0)[varied]
+        known = (known[:, varied] - mean) / deviation
+        if not varied.any():
+            continue
+        penalty = varied.sum() * 9.0 * np.eye(varied.sum())
+        centred = truth[fitted] - truth[fitted].mean()
+        weights = np.linalg.solve(known.T @ known + penalty, known.T @ centred)
+        expected[held] = (vectors[held][:, varied].astype(np.float64) - mean) / deviation @ weights
+    assert found == pytest.approx(expected, rel=1e-6, abs=1e-9)
 
 
 def test_intervals_cover_the_truth_with_authors_that_resemble_themselves():

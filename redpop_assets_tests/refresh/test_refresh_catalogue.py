@@ -6,6 +6,7 @@ from datetime import timedelta
 import numpy as np
 import pytest
 
+from redpop_assets.evaluation import catalogue as evaluation
 from redpop_assets.evaluation.catalogue import out_of_fold
 from redpop_assets.features.registry import BLOCKS
 from redpop_assets.pages.catalogue import catalogue_by_subreddit
@@ -92,6 +93,43 @@ def test_only_the_community_that_changed_is_measured_again(filled, encoders, lea
     monkeypatch.setattr("redpop_assets.versions.CATALOGUE", "another")
     assert refresh(filled, encoders, seed=1, progress=said.append)[1] == 2
     assert said[-1].endswith("because the code, the seed or the definitions changed")
+
+
+def test_only_the_columns_that_changed_are_measured_again(filled, encoders, learn_from, monkeypatch):
+    refresh(filled, encoders)
+    with filled.write() as writer:
+        writer.execute("UPDATE features.caption_features SET words = words + 1 WHERE caption_sha256 > '8'")
+        writer.execute("DELETE FROM features.seen_before WHERE post_id LIKE '%7' AND subreddit = 'aww'")
+        # Of a post without a label: it is counted and no more.
+        unlabelled = "SELECT min(post_id) FROM core.posts ANTI JOIN models.training_set USING (post_id)"
+        assert writer.execute(f"DELETE FROM features.post_flags WHERE post_id = ({unlabelled})") == 1
+    for subreddit in ("pics", "aww"):
+        learn_from(filled, subreddit, matured_after=FINAL_AGE, test_share=0.15)
+    looked = []
+    correlate = evaluation.rank_correlations
+
+    def counted(features, *given, **options):
+        looked.append(sum(not np.isnan(feature).all() for feature in features))
+        return correlate(features, *given, **options)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(evaluation, "rank_correlations", counted)
+        after, measured = refresh(filled, encoders)
+    assert measured == 2
+    assert looked == [1, len(load_schema()["features.seen_before"].features), 1]  # aww, aww, pics
+    with filled.write() as writer:
+        writer.execute("DELETE FROM marts.feature_catalogue")
+    assert refresh(filled, encoders)[0] == after
+
+
+def test_rows_of_an_older_home_are_measured_once(filled, encoders):
+    rows, _ = refresh(filled, encoders)
+    with filled.write() as writer:
+        writer.execute("ALTER TABLE marts.feature_catalogue DROP COLUMN inputs")
+        writer.execute("UPDATE marts.feature_catalogue SET metrics_version = '1-0-abc', spearman = 0.1")
+        writer.execute("UPDATE main.warehouse_state SET ddl_digest = ''")
+    assert refresh(filled, encoders) == (rows, 2)
+    assert refresh(filled, encoders) == (rows, 0)
 
 
 def test_words_are_renewed_without_measuring_and_facts_are_measured(filled, encoders):

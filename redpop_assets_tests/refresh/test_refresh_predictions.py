@@ -172,8 +172,110 @@ def test_other_inputs_are_predicted_again(ready, models, change, expected):
         assert writer.execute(change) > 0
     computed, _ = predict_all(ready, models)
     assert computed == expected
-    assert len({(row["predictor"], row["inputs"]) for row in rows_of(ready)}) == 2
+    assert len({(row["predictor"], row["calibration"]) for row in rows_of(ready)}) == 2
     assert predict_all(ready, models)[0] == 0
+
+
+def from_nothing(warehouse, models):
+    with warehouse.write() as writer:
+        writer.execute("DELETE FROM marts.predictions")
+    predict_all(warehouse, models)
+    return rows_of(warehouse)
+
+
+ONE_POST = {
+    "a number of its caption": "UPDATE features.caption_features SET words = words + 1 WHERE caption_sha256 = $caption",
+    "its author": "UPDATE core.posts SET author = 'somebody' WHERE post_id = $post",
+    "its time": "UPDATE core.posts SET created_at = created_at + INTERVAL 1 MINUTE WHERE post_id = $post",
+    "a number of its author": "UPDATE features.author_features SET past_posts = 99 WHERE post_id = $post",
+    "its flags are gone": "DELETE FROM features.post_flags WHERE post_id = $post",
+    "a vector of its time": "UPDATE features.timestamp_features SET hour_onehot = "
+    "list_transform(hour_onehot, x -> x + 1)::FLOAT[24] WHERE post_id = $post",
+}
+
+
+@pytest.mark.parametrize("change", ONE_POST.values(), ids=ONE_POST)
+def test_a_model_is_asked_only_about_the_post_of_which_it_sees_something_new(ready, models, change):
+    predict_all(ready, models)
+    caption = ready.scalar("SELECT caption_sha256 FROM core.posts WHERE post_id = 'pi00017'")
+    given = {name: value for name, value in (("post", "pi00017"), ("caption", caption)) if f"${name}" in change}
+    with ready.write() as writer:
+        assert writer.execute(change, given) == 1
+    having = "SELECT count(*) FROM core.posts WHERE caption_sha256 = $caption"
+    posts = ready.scalar(having, {"caption": caption}) if "caption" in given else 1
+    everybody_sees = change.startswith("UPDATE core.posts")
+    computed, said = predict_all(ready, models)
+    assert computed == posts * (len(NAMES) if everybody_sees else 1)
+    assert said[0] == f"metadata_boosting predicted {posts} of {posts} posts of r/pics"
+    after = rows_of(ready)
+    assert after == from_nothing(ready, models)
+
+
+def test_where_only_labels_changed_no_model_is_asked(ready, models, monkeypatch):
+    predict_all(ready, models)
+    with ready.write() as writer:
+        writer.execute("UPDATE models.training_set SET log_score = log_score / 2 WHERE post_id < 'pi00100'")
+        writer.execute("DELETE FROM models.training_set WHERE post_id < 'pi00005'")
+    with monkeypatch.context() as patched:
+        patched.setattr("redpop_assets.refresh.predictions.load_predictor", lambda *_: pytest.fail("asked"))
+        patched.setattr("redpop_assets.refresh.predictions.read_dataset", lambda *_: pytest.fail("read"))
+        patched.setattr("redpop_assets.refresh.predictions.RENEWED_AT_ONCE", 100)
+        computed, said = predict_all(ready, models)
+    assert computed == 480
+    assert said[2] == "metadata_boosting: 240 percentiles and intervals of r/pics renewed"
+    renewed = rows_of(ready)
+    assert {row["split"] for row in renewed if row["post_id"] < "pi00005"} == {"unlabelled"}
+    assert renewed == from_nothing(ready, models)
+
+
+def test_rows_of_an_older_home_are_made_anew_once(ready, models):
+    predict_all(ready, models)
+    rows = rows_of(ready)
+    with ready.write() as writer:
+        writer.execute("ALTER TABLE marts.predictions DROP COLUMN calibration")
+        writer.execute("UPDATE marts.predictions SET inputs = '0123456789abcdef'")
+        writer.execute("UPDATE main.warehouse_state SET ddl_digest = ''")
+    assert predict_all(ready, models)[0] == 480
+    assert rows_of(ready) == rows
+    assert predict_all(ready, models)[0] == 0
+
+
+def test_communities_without_news_cost_one_opening_among_them(ready, models, fill, encoders, train, monkeypatch):
+    for number, subreddit in enumerate(("earthporn", "aww")):
+        fill(ready, subreddit, seed=5 + number)
+        train(ready, models, encoders, subreddit)
+    predict_all(ready, models)
+    opened = []
+    connect = ready._file.connect
+    monkeypatch.setattr(ready._file, "connect", lambda **given: opened.append(given) or connect(**given))
+    assert predict_all(ready, models) == (0, [])
+    assert opened == [{"read_only": True}]
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_whatever_changes_the_rows_are_those_of_a_computation_from_nothing(ready, models, seed):
+    random = np.random.default_rng(seed)
+    changes = [
+        "UPDATE features.caption_features SET words = words + 1 WHERE {}",
+        "UPDATE core.posts SET author = NULL WHERE {}",
+        "DELETE FROM features.author_features WHERE {}",
+        "DELETE FROM core.posts WHERE {}",
+        "UPDATE models.training_set SET log_score = log_score + 0.5 WHERE {}",
+        "DELETE FROM models.training_set WHERE {}",
+        "DELETE FROM marts.predictions WHERE {}",
+        "UPDATE models.validation_predictions SET expected_log_score = expected_log_score + 0.1 WHERE {}",
+        "UPDATE core.posts SET post_id = post_id || 'x' WHERE {}",
+    ]
+    for _ in range(3):
+        predict_all(ready, models)
+        with ready.write() as writer:
+            for change in random.choice(changes, 3, replace=False):
+                key = "caption_sha256" if "caption_features" in change else "post_id"
+                writer.execute(change.format(f"hash({key} || '{random.integers(99)}') % 12 = 0"))
+    predict_all(ready, models)
+    found = rows_of(ready)
+    assert found == from_nothing(ready, models)
+    assert predict_all(ready, models) == (0, [])
 
 
 def test_another_code_version_predicts_again(ready, models, monkeypatch):

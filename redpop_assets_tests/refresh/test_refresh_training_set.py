@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from redpop_assets.features.family import Encoders
+from redpop_assets.refresh import training_set
 from redpop_assets.refresh.predictors import refresh_predictor
 from redpop_assets.refresh.training_set import build_training_set, read_parts
 
@@ -154,6 +155,68 @@ def test_the_snapshot_changes_with_what_the_training_sees(filled, encoders, chan
     with filled.write() as writer:
         assert writer.execute(change) >= 1
     assert (build(filled, encoders).snapshot != before) is other
+
+
+CHANGES = [
+    "UPDATE core.labels SET log_score = 9 WHERE post_id = 'pi00001'",
+    "UPDATE core.labels SET source = 'arctic_shift', age_at_label_hours = 36",
+    "UPDATE core.labels SET score_scale = 'before_2016_12' WHERE post_id < 'pi00020'",
+    "UPDATE core.posts SET author = 'somebody' WHERE post_id = 'pi00001'",
+    "UPDATE core.posts SET caption = caption || '!' WHERE post_id = 'pi00001'",
+    "UPDATE core.duplicates SET duplicate_group = 'pi00001' WHERE post_id = 'pi00002'",
+    "DELETE FROM core.posts WHERE post_id = 'pi00003'",
+    "DELETE FROM features.image_embeddings",
+    "UPDATE features.caption_embeddings SET embedding = list_reverse(embedding) WHERE caption_sha256 < '2'",
+    "UPDATE features.timestamp_features SET hour_onehot = list_transform(hour_onehot, x -> 1 - x)::FLOAT[24]",
+    # What is stored is no longer what was built.
+    "DELETE FROM models.training_set WHERE post_id = 'pi00001'",
+    "UPDATE models.training_set SET split = 'train'",
+    "UPDATE models.training_columns SET present_rows = 1",
+    "DELETE FROM models.training_set",
+]
+
+
+@pytest.mark.parametrize("change", CHANGES)
+def test_no_change_goes_unnoticed_and_without_one_nothing_is_built(ready, encoders, learn_from, monkeypatch, change):
+    with ready.write() as writer:
+        assert writer.execute(change) >= 1
+    built = build(ready, encoders)
+    found = learn_from(ready)
+    kept = "SELECT * EXCLUDE made_from FROM models.training_columns ORDER BY ALL"
+    stored = [ready.query(sql).to_pylist() for sql in ("FROM models.training_set ORDER BY post_id", kept)]
+    assert found.snapshot == built.snapshot
+    names = built.rows.column_names
+    assert [{name: row[name] for name in names} for row in stored[0]] == built.rows.to_pylist()
+    assert sorted(map(str, stored[1])) == sorted(str(dict(row)) for row in built.columns.to_pylist())
+    ready.publish()
+    monkeypatch.setattr(training_set, "build_training_set", lambda *_, **__: pytest.fail("built again"))
+    again = learn_from(ready)
+    assert (again.snapshot, again.sizes, again.labels, again.left_out, again.mixed) == (
+        *(found.snapshot, found.sizes, found.labels, found.left_out, found.mixed),
+    )
+    assert not ready.publish().changed
+
+
+@pytest.mark.parametrize("changes", [{"test_share": 0.3}, {"most": 100}, {"matured_after": 2 * WEEK}])
+def test_other_settings_build_it_again(ready, encoders, learn_from, changes):
+    assert learn_from(ready, **changes).snapshot == build(ready, encoders, **changes).snapshot
+
+
+def test_the_set_of_an_older_home_is_built_once_more_and_keeps_its_snapshot(ready, learn_from, monkeypatch):
+    before = ready.query("FROM models.training_set ORDER BY post_id")
+    with ready.write() as writer:
+        writer.execute("ALTER TABLE models.training_columns DROP COLUMN made_from")
+        writer.execute("UPDATE main.warehouse_state SET ddl_digest = ''")
+    learn_from(ready)
+    assert ready.query("FROM models.training_set ORDER BY post_id") == before
+    monkeypatch.setattr(training_set, "build_training_set", lambda *_, **__: pytest.fail("built again"))
+    learn_from(ready)
+
+
+def test_predictors_that_are_not_in_use_lose_their_state_all_the_same(ready, encoders, learn_from, models):
+    refresh_predictor("subreddit_median", "pics", ready, models, encoders, seed=7)
+    learn_from(ready, predictors=("metadata_boosting",))
+    assert not ready.scalar("SELECT count(*) FROM models.predictors")
 
 
 def test_the_snapshot_knows_split_and_encoders(filled, encoders):

@@ -169,3 +169,27 @@ def test_execute_says_how_many_rows_it_changed(warehouse):
         assert writer.execute("UPDATE core.readings SET score = ? WHERE hour = 1", [4]) == 1
         assert writer.execute("DELETE FROM core.readings") == 2
         assert writer.execute("SELECT 1") == 0
+
+
+def test_the_fingerprint_of_content_follows_from_its_keys_and_needs_no_vectors(tmp_path):
+    warehouse = Warehouse(tmp_path / "home", source="test", lock_timeout=5)
+    captions = ["a" * 64, "b" * 64]
+    rows = {"caption_sha256": captions, "encoder": ["net"] * 2, "code_version": ["1", "1"]}
+    vectors = pa.table({**rows, "embedding": pa.array([[1.0, 2.0], [3.0, 4.0]], pa.list_(pa.float32()))})
+    warehouse.merge("features.caption_embeddings", vectors)
+
+    def after(change):
+        with warehouse.write() as writer:
+            assert writer.execute(f"UPDATE features.caption_embeddings SET {change}") == 2
+            return writer.counted("features.caption_embeddings", "caption_sha256 < 'b'")
+
+    first = after("embedding = [1.0]")
+    assert first[:2] == (2, 1)
+    assert first == after("embedding = [2.0]")
+    assert first != after("code_version = '2'")
+    assert first != after("code_version = '1', encoder = 'other'")
+    assert first == after("encoder = 'net'")
+    # Of posts every value counts: their rows are written anew when others change.
+    of_posts = [table for table, known in warehouse.schema.items() if "post_id" in known.key and not known.is_view]
+    assert of_posts
+    assert not any("code_version" in warehouse.schema[table].key for table in of_posts)

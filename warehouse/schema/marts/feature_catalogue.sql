@@ -20,7 +20,8 @@ CREATE TABLE IF NOT EXISTS marts.feature_catalogue (
     leakage VARCHAR NOT NULL,
     suspicious_above DOUBLE,
     snapshot VARCHAR,
-    metrics_version VARCHAR
+    metrics_version VARCHAR,
+    inputs VARCHAR
 );
 COMMENT ON TABLE marts.feature_catalogue IS 'Every feature in every subreddit: what it is, for how many posts it is known, and how it goes with the score by itself. As of the last training set. | key: subreddit, block, feature';
 COMMENT ON COLUMN marts.feature_catalogue.subreddit IS 'Community in lower case.';
@@ -45,3 +46,4 @@ COMMENT ON COLUMN marts.feature_catalogue.leakage IS 'none, suspicious (it goes 
 COMMENT ON COLUMN marts.feature_catalogue.suspicious_above IS 'Size of a correlation that no single honest feature has: 0.5, or more if there are so few authors that chance reaches it.';
 COMMENT ON COLUMN marts.feature_catalogue.snapshot IS 'Snapshot of models.training_set it was measured on.';
 COMMENT ON COLUMN marts.feature_catalogue.metrics_version IS 'Version of the measurement, seed of the bootstrap and digest of the definitions of all features.';
+COMMENT ON COLUMN marts.feature_catalogue.inputs IS 'Digest of the values, labels and clusters that were measured: where it is the same, the numbers are kept. NULL in rows made before it was kept.';
