@@ -147,8 +147,9 @@ def test_one_community_that_fails_does_not_stop_the_others(start):
     """The second one does not exist at this Reddit."""
     deployment = start().using(REDPOP_SUBREDDITS="missing_one,pics")
     with deployment.environment() as settings:
-        missing, pics = materialize(settings, settings.partitions, select="group:raw")
-    assert (missing.subreddit, pics.subreddit) == ("missing_one", "pics")
+        missing, pics, together = materialize(settings, settings.partitions, select="group:raw")
+    assert (missing.subreddit, pics.subreddit, together.subreddit) == ("missing_one", "pics", None)
+    assert together.failures == ()
     assert len(missing.failures) == 1
     assert re.fullmatch(r"harvest: r/missing_one does not exist\. Take missing_one out of .*", str(missing.failures[0]))
     assert pics.failures == ()
@@ -185,7 +186,11 @@ def test_what_communities_share_is_known_after_one_run_of_all(deploy):
         published = deployment.home / "redpop.duckdb"
         with deployment.environment() as settings:
             first = materialize(settings, settings.partitions, select=UP_TO_THE_PAST)
-            assert [(outcome.subreddit, outcome.failures) for outcome in first] == [("pics", ()), ("earthporn", ())]
+            assert [(outcome.subreddit, outcome.failures) for outcome in first] == [
+                ("pics", ()),
+                ("earthporn", ()),
+                (None, ()),
+            ]
             materialize(settings, ["pics"], select='key:"marts/published_warehouse"')
             before, bytes_before = contents(deployment), published.read_bytes()
             materialize(settings, settings.partitions, select=UP_TO_THE_PAST)
