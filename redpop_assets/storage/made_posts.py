@@ -87,8 +87,8 @@ WHERE n.post_id IS NULL OR o.post_id IS NULL OR n.subreddit <> o.subreddit OR {_
 """
 # Moments are whole seconds, as families see them.
 _ACTS = """
-SELECT subreddit, fact, min(date_trunc('second', created_at) + CASE fact WHEN 'score' THEN $matured_after
-    ELSE INTERVAL 0 SECOND END) AS acts_from
+SELECT subreddit, fact, min(date_trunc('second', created_at + CASE fact WHEN 'score' THEN $matured_after
+    ELSE INTERVAL 0 SECOND END)) AS acts_from
 FROM (
     SELECT subreddit, created_at, unnest(facts) AS fact FROM different_posts
     UNION ALL
@@ -105,9 +105,9 @@ FROM (
 ) AS c
 WHERE m.table_name = c.table_name AND m.subreddit = c.subreddit
 """
-_FORGOTTEN = f"""
+_ERASED = f"""
 SELECT subreddit, 'post' AS fact, min(date_trunc('day', created_at)) AS acts_from
-FROM {KNOWN} WHERE post_id IN (SELECT unnest($ids)) GROUP BY ALL
+FROM {KNOWN} WHERE {{chosen}} GROUP BY ALL
 """
 
 
@@ -297,15 +297,18 @@ class Claim:
 
 def forget_known(writer: Writer, ids: Collection[str]) -> None:
     """Before posts are erased: rows that knew of them are due, by the day, which names no post."""
-    writer.execute(_DUE_FROM.format(acts=_FORGOTTEN), {"ids": list(ids)})
+    chosen = "post_id IN (SELECT unnest($ids))"
+    writer.execute(_DUE_FROM.format(acts=_ERASED.format(chosen=chosen)), {"ids": list(ids)})
 
 
 def distrust_known(writer: Writer, condition: str = "TRUE", params: Mapping[str, Any] | None = None) -> None:
     """Before the authors of some posts are erased: no hash of what is known of these posts is kept.
 
-    They count as new when they are looked at next.
+    Rows that knew of them are due at once: a post may be gone, too, before anybody looks again.
 
     Args:
         condition: SQL for the posts, rows of core.posts.
     """
-    writer.erase(f"DELETE FROM {KNOWN} WHERE post_id IN (SELECT post_id FROM core.posts WHERE {condition})", params)
+    chosen = f"post_id IN (SELECT post_id FROM core.posts WHERE {condition})"
+    writer.execute(_DUE_FROM.format(acts=_ERASED.format(chosen=chosen)), params)
+    writer.erase(f"DELETE FROM {KNOWN} WHERE {chosen}", params)

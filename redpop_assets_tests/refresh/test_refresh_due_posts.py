@@ -475,7 +475,18 @@ def nameless(warehouse, world, post):
     world.change(post, author=None)
 
 
-@pytest.mark.parametrize("erase", [forgotten, closed, nameless])
+def closed_and_forgotten(warehouse, world, post):
+    closed(warehouse, world, post)
+    forgotten(warehouse, world, post)
+
+
+def closed_and_rejected(warehouse, world, post):
+    closed(warehouse, world, post)
+    del world.posts[post.id]
+    world.store(warehouse)
+
+
+@pytest.mark.parametrize("erase", [forgotten, closed, nameless, closed_and_forgotten, closed_and_rejected])
 def test_what_is_erased_leaves_no_trace_and_what_knew_of_it_is_made_again(warehouse, world, tmp_path, erase):
     ours = [p for p in world.posts.values() if p.subreddit == "pics" and p.author and p.picture is None]
     post = min(ours, key=lambda post: (post.created_at, post.id))
