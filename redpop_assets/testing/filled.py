@@ -1,13 +1,13 @@
 """Communities that are filled without a graph or a network: rows of every table that predictors learn from."""
 
 import hashlib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
 
-from redpop_assets.features.family import Encoders
+from redpop_assets.features.family import Encoders, Family
 from redpop_assets.features.registry import BLOCKS
 from redpop_assets.storage.arrow import arrow_table
 from redpop_assets.storage.warehouse import Warehouse
@@ -29,7 +29,11 @@ _FILLERS: Mapping[str, Callable[[int], Any]] = {
 }
 """What columns hold that are neither keys nor numbers to learn from."""
 
-_WIDTH = {("image", "embedding"): 6, ("environment", "image_mean"): 6, ("emotions", "probabilities"): 4}
+_WIDTHS = {
+    "features.image_embeddings.embedding": 6,
+    "features.environments.image_mean": 6,
+    "features.caption_emotions.probabilities": 4,
+}
 _OTHER_WIDTH = 5  # of vectors by the caption encoder
 
 
@@ -120,8 +124,7 @@ def fill_community(
     }
     pictures = sorted({digest for digest, there in zip(image_sha256, stored, strict=True) if there})
     for block, family in BLOCKS.items():
-        definition = warehouse.schema[family.table]
-        if definition.is_view or (not images and family.needs_picture):
+        if warehouse.schema[family.table].is_view or (not images and family.needs_picture):
             continue
         shown = [number for number in range(posts) if stored[number]]
         subjects: dict[str, list[str]] = {
@@ -133,19 +136,7 @@ def fill_community(
                 "image_sha256": [image_sha256[number] for number in shown],
             },
         }[family.grain]
-        n = len(next(iter(subjects.values())))
-        same = {"subreddit": subreddit, "code_version": family.version, **family.named(ENCODERS)}
-        columns: dict[str, Any] = dict(subjects)
-        for column in definition.columns:
-            if column.name in same:
-                columns[column.name] = [same[column.name]] * n
-            elif column.type.startswith("FLOAT"):
-                fixed = column.type.removeprefix("FLOAT").strip("[]")
-                width = int(fixed or _WIDTH.get((block, column.name), _OTHER_WIDTH))
-                shape = (n,) if column.type == "FLOAT" else (n, width)
-                columns[column.name] = rng.normal(size=shape).astype(np.float32)
-            elif column.name not in columns and not column.nullable:
-                columns[column.name] = _FILLERS[column.name](n)
+        columns = noise(warehouse, family, subjects, ENCODERS, rng, subreddit=subreddit)
         if block == "text":
             columns["words"] = words
         tables[family.table] = columns
@@ -159,7 +150,7 @@ def fill_community(
                 row = {
                     "encoder": encoder,
                     "modality": table,
-                    "dimension": _WIDTH.get((table, "embedding"), _OTHER_WIDTH),
+                    "dimension": _WIDTHS.get(f"features.{table}_embeddings.embedding", _OTHER_WIDTH),
                     "provenance": encoder.rpartition("/")[2],
                     "weights_sha256": "0" * 64,
                     "library": "none",
@@ -171,3 +162,41 @@ def fill_community(
                     arrow_table({k: np.array([v]) if k == "first_used_at" else [v] for k, v in row.items()}),
                 )
     return ids
+
+
+def noise(
+    warehouse: Warehouse,
+    family: Family,
+    subjects: Mapping[str, Sequence[str]],
+    encoders: Encoders,
+    rng: np.random.Generator,
+    *,
+    subreddit: str = "",
+    widths: Mapping[str, int] = _WIDTHS,
+) -> dict[str, Any]:
+    """The columns of a family's table, as if it had been computed: normally distributed numbers for each subject.
+
+    Args:
+        warehouse: for the shape of its tables.
+        family: whose; no view.
+        subjects: column of the key -> n values.
+        encoders: whose outputs they count as.
+        rng: of the noise.
+        subreddit: of the subjects, where the table has it.
+        widths: `table.column` -> length of a vector that the table leaves open; 5 for those that are not named.
+    """
+    definition = warehouse.schema[family.filled_table]
+    n = len(next(iter(subjects.values())))
+    same = {"subreddit": subreddit, "code_version": family.version, **family.named(encoders)}
+    columns: dict[str, Any] = dict(subjects)
+    for column in definition.columns:
+        if column.name in same:
+            columns[column.name] = [same[column.name]] * n
+        elif column.type.startswith("FLOAT"):
+            fixed = column.type.removeprefix("FLOAT").strip("[]")
+            width = int(fixed or widths.get(f"{definition.name}.{column.name}", _OTHER_WIDTH))
+            shape = (n,) if column.type == "FLOAT" else (n, width)
+            columns[column.name] = rng.normal(size=shape).astype(np.float32)
+        elif column.name not in columns and not column.nullable:
+            columns[column.name] = _FILLERS[column.name](n)
+    return columns
