@@ -160,7 +160,8 @@ def test_asset_keys_are_tables_of_the_warehouse(graph):
     assert keys - others <= set(schema)
     # What has no asset of its own: the mark of the source, the placeholders (learnt by the download), the encoders
     # (filled by both embeddings), what rows of posts were made from (by all features of posts), the profiles (by the
-    # checks) and the state of the predictors, with what they expected of held-out posts (by each of them). Optional families have one where the settings name them.
+    # checks) and the state of the predictors, with what they expected of held-out posts (by each of them). Optional
+    # families have one where the settings name them.
     tables = {name for name, table in schema.items() if not table.is_view}
     known = {
         "raw.source",
