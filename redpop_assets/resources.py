@@ -1,7 +1,7 @@
 """The domain objects of a deployment, made from its settings. What they do is in storage/, sources/ and encoders/."""
 
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -57,7 +57,7 @@ class Clients:
             CredentialsMissing: the source is Reddit, and REDDIT_CLIENT_ID, REDDIT_CLIENT_SECRET or REDDIT_USER_AGENT is
                 not set.
         """
-        kinds: dict[str, Callable[[], RedditClient | ArcticShiftClient]]
+        kinds: dict[str, Callable[[], AbstractContextManager[RedditClient | ArcticShiftClient]]]
         kinds = {REDDIT: self._reddit, ARCTIC_SHIFT: self._arctic_shift}
         make = kinds[self._settings.source_name.kind]
         if self._sharing is None:

@@ -114,7 +114,8 @@ def report_import(settings: Settings, subreddits: Sequence[str], file: str) -> N
             context.log_event(event)  # type: ignore[arg-type]  # it takes checks as well, whatever its types say
             if event.blocking and not event.passed:
                 table = event.asset_key.to_user_string()
-                failed.append(Failure(table, f"check {event.check_name} failed for r/{event.partition}"))
+                of = "" if event.partition is None else f" for r/{event.partition}"
+                failed.append(Failure(table, f"check {event.check_name} failed{of}"))
 
     @dg.job(name="import_posts", logger_defs={"terminal": terminal_logger})
     def tell_all() -> None:

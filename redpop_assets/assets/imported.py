@@ -3,7 +3,7 @@
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 import dagster as dg
 from dagster._core.definitions.asset_checks.asset_check_evaluation import (
@@ -13,15 +13,18 @@ from dagster._core.definitions.asset_checks.asset_check_evaluation import (
 from redpop_assets import versions
 from redpop_assets.assets.raw import TABLES, forget_what_is_gone, no_stray_files
 from redpop_assets.assets.tables import asset_key
-from redpop_assets.checks import FileCheck, TableCheck, checks_of, offences_of, verdict
+from redpop_assets.checks import FileCheck, TableCheck, checks_of, count_offences, offences_of, verdict
+from redpop_assets.partitions import is_of_all
 from redpop_assets.settings import Settings
 
 if TYPE_CHECKING:
     from redpop_assets.storage.images import ImageStore
     from redpop_assets.storage.warehouse import Warehouse
 
-Targets = Mapping[str, Mapping[str, AssetCheckEvaluationTargetMaterializationData]]
-"""Table -> community -> the event that told of it: a check says which one it judges."""
+FORGOTTEN: Final = "raw.tombstones"
+
+Targets = Mapping[str, Mapping[str | None, AssetCheckEvaluationTargetMaterializationData]]
+"""Table -> community, None for all -> the event that told of it: a check says which one it judges."""
 
 
 @dataclass(frozen=True)
@@ -29,12 +32,12 @@ class ImportEvents:
     """What Dagster is told of the raw tables after an import, of all communities at once.
 
     Attributes:
-        tables: how each table is now, for each community.
-        offences: table -> each rule, and the offences against it by community.
+        tables: how each table is now, for each community, or for all of them together.
+        offences: table -> each rule, and the offences against it by community; None stands for all of them together.
     """
 
     tables: list[dg.AssetMaterialization]
-    offences: Mapping[str, Sequence[tuple[TableCheck | FileCheck, Mapping[str, int]]]]
+    offences: Mapping[str, Sequence[tuple[TableCheck | FileCheck, Mapping[str | None, int]]]]
 
     def checks(self, targets: Targets) -> Iterator[dg.AssetCheckEvaluation]:
         """The verdicts, of the events that told of the tables."""
@@ -52,20 +55,17 @@ def import_events(
     What is gone from Reddit is forgotten first, as by `tombstones`. The cost grows with the rows of these communities,
     and no query is asked for each of them unless something is wrong.
     """
-    done = forget_what_is_gone(warehouse, images, *subreddits)
-    strays = no_stray_files()
+    done = forget_what_is_gone(warehouse, images, *dict.fromkeys((*settings.partitions, *subreddits)))
     told: list[dg.AssetMaterialization] = []
-    offences: dict[str, list[tuple[TableCheck | FileCheck, Mapping[str, int]]]] = {}
+    offences: dict[str, list[tuple[TableCheck | FileCheck, Mapping[str | None, int]]]] = {}
     with warehouse.read() as reader:
-        for table in (*TABLES, "raw.tombstones"):
+        for table in TABLES:
             count = reader.scalar(f"SELECT count(*) FROM {table}")
             own = (
                 reader.fingerprints(table, subreddits)
                 if "subreddit" in warehouse.schema[table].column_names
                 else dict.fromkeys(subreddits, (count, reader.fingerprint(table)))
             )
-            said: dict[str, int] = done if table == "raw.tombstones" else {}
-            code_version = versions.FORGETTING if table == "raw.tombstones" else versions.HARVEST
             told += [
                 dg.AssetMaterialization(
                     asset_key(table),
@@ -74,17 +74,32 @@ def import_events(
                         "dagster/row_count": count,
                         "dagster/partition_row_count": rows,
                         "imported_file": file,
-                        **said,
                     },
-                    tags={"dagster/data_version": digest, "dagster/code_version": code_version},
+                    tags={"dagster/data_version": digest, "dagster/code_version": versions.HARVEST},
                 )
                 for name, (rows, digest) in own.items()
             ]
             offences[table] = [
-                (rule, offences_of(reader, rule, table, subreddits, settings))
+                (rule, dict(offences_of(reader, rule, table, subreddits, settings).items()))
                 for rule in checks_of(warehouse.schema[table])
             ]
-    offences["raw.tombstones"].append((strays, dict.fromkeys(subreddits, strays.offences(warehouse, images))))
+        count = reader.scalar(f"SELECT count(*) FROM {FORGOTTEN}")
+        told.append(
+            dg.AssetMaterialization(
+                asset_key(FORGOTTEN),
+                metadata={"dagster/row_count": count, "imported_file": file, **done},
+                tags={
+                    "dagster/data_version": reader.fingerprint(FORGOTTEN),
+                    "dagster/code_version": versions.FORGETTING,
+                },
+            )
+        )
+        offences[FORGOTTEN] = [
+            (rule, {None: count_offences(reader, rule, "TRUE", None, settings)})
+            for rule in checks_of(warehouse.schema[FORGOTTEN])
+        ]
+    strays = no_stray_files()
+    offences[FORGOTTEN].append((strays, {None: strays.offences(warehouse, images)}))
     return ImportEvents(told, offences)
 
 
@@ -92,7 +107,7 @@ def _evaluation(
     table: str,
     rule: TableCheck | FileCheck,
     offences: int,
-    subreddit: str,
+    subreddit: str | None,
     target: AssetCheckEvaluationTargetMaterializationData,
 ) -> dg.AssetCheckEvaluation:
     found = verdict(table, rule, offences)
@@ -110,11 +125,18 @@ def _evaluation(
 
 def materializations_told(
     context: dg.OpExecutionContext, table: str, subreddits: Sequence[str]
-) -> dict[str, AssetCheckEvaluationTargetMaterializationData]:
-    """The last event that told of each of some communities of a table."""
-    found = context.instance.event_log_storage.get_latest_storage_id_by_partition(
-        asset_key(table), dg.DagsterEventType.ASSET_MATERIALIZATION, set(subreddits)
-    )
+) -> dict[str | None, AssetCheckEvaluationTargetMaterializationData]:
+    """The last event that told of each of some communities of a table, or of all of them together (None)."""
+    found: dict[str | None, int] = {}
+    if is_of_all(asset_key(table)):
+        (latest,) = context.instance.fetch_materializations(asset_key(table), limit=1).records
+        found[None] = latest.storage_id
+    else:
+        found.update(
+            context.instance.event_log_storage.get_latest_storage_id_by_partition(
+                asset_key(table), dg.DagsterEventType.ASSET_MATERIALIZATION, set(subreddits)
+            ).items()
+        )
     now = time.time()
     return {
         name: AssetCheckEvaluationTargetMaterializationData(run_id=context.run_id, storage_id=storage_id, timestamp=now)

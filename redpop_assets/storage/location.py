@@ -34,7 +34,10 @@ def parse_location(text: str) -> str:
     text = text.strip()
     scheme = _SCHEME.match(text)
     if not text or scheme is None:
-        return str(Path(text).expanduser().absolute()) if text else ""
+        try:
+            return str(Path(text).expanduser().absolute()) if text else ""
+        except (RuntimeError, FileNotFoundError) as error:  # no such user; a working directory that was removed
+            raise ValueError(f"{text!r} leads nowhere ({error}): name a folder from the root on") from error
     name = scheme[1].lower()
     if name == "file":
         parts = urlsplit(text)

@@ -213,7 +213,7 @@ def test_many_communities_are_told_in_one_run(redpop, tmp_path):
         assert "Next: `redpop materialize --no-harvest` computes" in answer.output
     with DagsterInstance.from_config(str(tmp_path / "home" / ".dagster")) as instance:
         assert len(instance.get_runs()) == 2
-        for table_name in ("submissions", "observations", "tombstones"):
+        for table_name in ("submissions", "observations"):
             key = AssetKey(["raw", table_name])
             assert instance.get_materialized_partitions(key) == set(names)
             found = instance.fetch_materializations(key, limit=100).records
@@ -223,6 +223,17 @@ def test_many_communities_are_told_in_one_run(redpop, tmp_path):
             check = AssetCheckKey(key, "unique_keys")
             verdicts = instance.event_log_storage.get_asset_check_partition_info([check])
             assert {verdict.partition_key for verdict in verdicts if verdict.is_current} == set(names)
+        # What is about all communities is told once.
+        forgotten = AssetKey(["raw", "tombstones"])
+        told = instance.fetch_materializations(forgotten, limit=100).records
+        assert [record.partition_key for record in told] == [None, None]
+        summary = instance.event_log_storage.get_asset_check_summary_records(
+            [AssetCheckKey(forgotten, "no_trace_of_forgotten_posts")]
+        )
+        (record,) = summary.values()
+        evaluation = record.last_check_execution_record.evaluation
+        assert evaluation.passed
+        assert evaluation.target_materialization_data.storage_id == told[0].storage_id
 
 
 @pytest.mark.parametrize(
