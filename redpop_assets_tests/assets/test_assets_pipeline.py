@@ -49,7 +49,7 @@ METADATA = {
     "raw/imports": COUNTS,
     "raw/communities": COUNTS | {"new_answers"},
     "raw/community_sizes": COUNTS | {"new_days"},
-    "raw/tombstones": COUNTS | {"posts_forgotten", "files_removed", "posts_anonymised"},
+    "raw/tombstones": {"dagster/row_count", "posts_forgotten", "files_removed", "posts_anonymised"},
     "core/posts": COUNTS | {"rows_computed"},
     "core/rejected_posts": COUNTS | {"reasons"},
     "core/image_fetches": COUNTS | {"urls_fetched", "urls_rechecked", "urls_reused", "urls_gone", "urls_without_image"},
