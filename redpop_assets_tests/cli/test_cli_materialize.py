@@ -50,5 +50,5 @@ class TestOnAPipeline:
         copied = pipeline.deployment.copy(tmp_path / "home")
         answer = here(copied, "materialize", "--select", "group:marts", "-r", "r/Pics")
         assert answer.code == 0, answer.output
-        assert "r/pics: up to date" in answer.output
+        assert "what is made of all communities: up to date" in answer.output
         assert "redpop leaderboard" in answer.output
