@@ -30,8 +30,10 @@ import urllib.request
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from pathlib import Path
 from typing import Any
+from unittest import mock
 
 import dagster as dg
 from measured import command, cpu_seconds, own_process
@@ -40,6 +42,7 @@ from redpop_assets import markdown
 from redpop_assets.definitions import build_defs
 from redpop_assets.demo.sandbox import advance_clock, sandbox_process
 from redpop_assets.instance import dagster_environment, open_instance
+from redpop_assets.runs import materialize
 from redpop_assets.settings import Settings, load_settings
 from redpop_assets.testing.deployments import Deployment, sandbox_variables
 
@@ -139,7 +142,7 @@ def requested(settings: Settings, what: str) -> list[dict[str, Any]]:
     defs = build_defs(settings)
     repository = defs.get_repository_def()
     cron = {NIGHT: settings.nightly_cron, HOUR: settings.discovery_cron}[what]
-    found = []
+    found: list[tuple[str | None, dg.RunRequest]] = []
     with open_instance(settings) as instance:
         for schedule in repository.schedule_defs:
             if schedule.cron_schedule == cron:
@@ -202,12 +205,12 @@ def load(folder: Path, communities: int, screenshots: Path | None) -> Iterator[t
         yield "until the web server answers", ready
         for what, query in (("the lineage", _LINEAGE), ("an asset", _ASSET)):
             for turn in ("", ", again"):
-                yield f"GraphQL: {what}{turn}", timed(lambda query=query: asked(url, query), spent)
+                yield f"GraphQL: {what}{turn}", timed(partial(asked, url, query), spent)
         if shutil.which("chromium"):
             pages = {"lineage": "/asset-groups", "asset": "/assets/core/posts?view=partitions"}
             for what, path in pages.items():
                 picture = (screenshots or folder) / f"{what}-{communities}.png"
-                yield f"Chromium: {what}", timed(lambda path=path, to=picture: shot(url + path, to), spent)
+                yield f"Chromium: {what}", timed(partial(shot, url + path, picture), spent)
 
 
 def post(subreddit: str) -> str:
@@ -229,8 +232,6 @@ def post(subreddit: str) -> str:
 
 def first_step(settings: Settings) -> None:
     """Begin as `redpop materialize --no-harvest`, say what it took until the first step starts, and end there."""
-    from redpop_assets.runs import materialize
-
     began, handle = time.perf_counter(), dg.DagsterInstance.handle_new_event
 
     def stop(instance: dg.DagsterInstance, event: Any, **more: Any) -> None:
@@ -239,8 +240,8 @@ def first_step(settings: Settings) -> None:
             os._exit(0)
         handle(instance, event, **more)
 
-    dg.DagsterInstance.handle_new_event = stop  # type: ignore[method-assign]  # the process ends with it
-    materialize(settings, settings.partitions, harvest=False)
+    with mock.patch.object(dg.DagsterInstance, "handle_new_event", stop):
+        materialize(settings, settings.partitions, harvest=False)
 
 
 @contextmanager
@@ -325,23 +326,24 @@ def _free_port() -> int:
 def report(found: dict[int, dict[str, dict[str, float]]]) -> None:
     """Print a line for each thing, with how many times as much as for the fewest communities it took."""
     counts = sorted(found)
-    headers = ["CPU s (s by the clock)", *map(str, counts), *(["×"] if len(counts) > 1 else [])]
-    rows = []
-    for what in found[counts[-1]]:
-        costs = [found[count].get(what) for count in counts]
-        cells = [f"{cost['cpu']:.1f} ({cost['seconds']:.1f})" if cost else "–" for cost in costs]
-        ratio = [f"{costs[-1]['cpu'] / max(costs[0]['cpu'], 0.01):.1f}"] if len(counts) > 1 and costs[0] else ["–"]
-        rows.append([what, *cells, *(ratio if len(counts) > 1 else [])])
+    few, many = found[counts[0]], found[counts[-1]]
+    several = len(counts) > 1
+    headers = ["CPU s (s by the clock)", *map(str, counts), *["×"] * several]
+    rows = [
+        [
+            what,
+            *(f"{found[count][what]['cpu']:.1f} ({found[count][what]['seconds']:.1f})" for count in counts),
+            *[f"{cost['cpu'] / max(few[what]['cpu'], 0.01):.1f}"] * several,
+        ]
+        for what, cost in many.items()
+    ]
     print(f"{markdown.table(headers, rows)}\n")
-    for what in found[counts[-1]]:
+    for what, cost in many.items():
         aim = AIMS.get(what.partition(", ")[0])
-        if aim and len(counts) > 1:
-            few, many = (found[count][what]["cpu"] for count in (counts[0], counts[-1]))
-            ratio_aim = " (target < 12)" if what.startswith(NIGHT) else ""
-            print(
-                f"* {what}: {counts[-1]} / {counts[0]} = {many / few:.1f}{ratio_aim}, {many:.0f} CPU s "
-                f"(target < {aim:.0f})"
-            )
+        if aim and several:
+            ratio = f"{counts[-1]} / {counts[0]} = {cost['cpu'] / few[what]['cpu']:.1f}"
+            most = " (target < 12)" if what.startswith(NIGHT) else ""
+            print(f"* {what}: {ratio}{most}, {cost['cpu']:.0f} CPU s (target < {aim:.0f})")
 
 
 def main() -> None:
