@@ -41,7 +41,7 @@ from measured import command, cpu_seconds, own_process
 from redpop_assets import markdown
 from redpop_assets.definitions import build_defs
 from redpop_assets.demo.sandbox import advance_clock, sandbox_process
-from redpop_assets.instance import dagster_environment, open_instance
+from redpop_assets.instance import dagster_environment, events_at_once, open_instance
 from redpop_assets.runs import materialize
 from redpop_assets.settings import Settings, load_settings
 from redpop_assets.testing.deployments import Deployment, sandbox_variables
@@ -189,7 +189,7 @@ def run(request: dict[str, Any]) -> bool:
 
 
 def load(folder: Path, communities: int, screenshots: Path | None) -> Iterator[tuple[str, dict[str, float]]]:
-    """What it takes to show so many communities, of which one post each is stored, and to begin with them."""
+    """What it takes to show so many communities, all of whose tables were made once, and to begin with them."""
     home = folder / f"load-{communities}"
     home.mkdir(parents=True)
     deployed = deployment(home, "http://127.0.0.1:9", communities, ())
@@ -197,10 +197,10 @@ def load(folder: Path, communities: int, screenshots: Path | None) -> Iterator[t
     with deployed.environment() as settings:
         (home / "posts.ndjson").write_text("\n".join(map(post, settings.partitions)))
         dagster = dagster_environment(settings)
+        record_all(settings)
     script = "from redpop_assets.definitions import defs; defs().get_repository_def().load_all_definitions()"
     yield "loading the definitions", command([sys.executable, "-c", script], environment)[1]
     yield "importing a post of each", command([*REDPOP, "import", str(home / "posts.ndjson")], environment)[1]
-    yield "until the first step", own_process(__file__, "--first-step", environment=environment)[0]
     with webserver(dagster, folder / "webserver.log") as (url, ready, spent):
         yield "until the web server answers", ready
         for what, query in (("the lineage", _LINEAGE), ("an asset", _ASSET)):
@@ -211,6 +211,16 @@ def load(folder: Path, communities: int, screenshots: Path | None) -> Iterator[t
             for what, path in pages.items():
                 picture = (screenshots or folder) / f"{what}-{communities}.png"
                 yield f"Chromium: {what}", timed(partial(shot, url + path, picture), spent)
+    yield "until the first step", own_process(__file__, "--first-step", environment=environment)[0]
+
+
+def record_all(settings: Settings) -> None:
+    """Tell Dagster that every table was made for every community, as in a deployment that has had its first night."""
+    graph = build_defs(settings).resolve_asset_graph()
+    with open_instance(settings) as instance, events_at_once(instance):
+        for key in graph.materializable_asset_keys:
+            for partition in settings.partitions if graph.get(key).is_partitioned else (None,):
+                instance.report_runless_asset_event(dg.AssetMaterialization(key, partition=partition))
 
 
 def post(subreddit: str) -> str:
