@@ -125,9 +125,10 @@ def driven(deployed: Deployment, what: str) -> tuple[str, dict[str, float]]:
     took = {"cpu": 0.0, "seconds": 0.0}
     with deployed.environment() as settings:
         environment = dagster_environment(settings)
+    at = datetime.now(UTC).isoformat()  # one and the same tick, however long its runs take
     done: set[str] = set()
     while True:
-        requests, _ = own_process(__file__, "--requests", what, environment=environment)
+        requests, _ = own_process(__file__, "--requests", what, "--at", at, environment=environment)
         due = [request for request in requests if request["run_key"] not in done]
         if not due:
             return "", took
@@ -137,8 +138,8 @@ def driven(deployed: Deployment, what: str) -> tuple[str, dict[str, float]]:
             took = {name: took[name] + run[name] for name in took}
 
 
-def requested(settings: Settings, what: str) -> list[dict[str, Any]]:
-    """What the schedule of a night, or of an hour, and all sensors but those of conditions request at the moment."""
+def requested(settings: Settings, what: str, at: datetime) -> list[dict[str, Any]]:
+    """What the schedule of a night, or of an hour, requests for a tick, and all sensors but those of conditions now."""
     defs = build_defs(settings)
     repository = defs.get_repository_def()
     cron = {NIGHT: settings.nightly_cron, HOUR: settings.discovery_cron}[what]
@@ -146,7 +147,6 @@ def requested(settings: Settings, what: str) -> list[dict[str, Any]]:
     with open_instance(settings) as instance:
         for schedule in repository.schedule_defs:
             if schedule.cron_schedule == cron:
-                at = datetime.now(UTC).replace(minute=0, second=0, microsecond=0)
                 tick = schedule.evaluate_tick(
                     dg.build_schedule_context(instance=instance, scheduled_execution_time=at, repository_def=repository)
                 )
@@ -365,12 +365,12 @@ def main() -> None:
     parser.add_argument("--predictors", nargs="+", default=[], help="default: all")
     parser.add_argument("--load", action="store_true", help="loading and showing them instead")
     parser.add_argument("--screenshots", type=Path, help="folder that keeps the pictures of --load")
-    for name in ("--requests", "--run"):
+    for name in ("--requests", "--at", "--run"):
         parser.add_argument(name, help=argparse.SUPPRESS)
     parser.add_argument("--first-step", action="store_true", help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.requests:
-        print(json.dumps(requested(load_settings(), options.requests)))
+        print(json.dumps(requested(load_settings(), options.requests, datetime.fromisoformat(options.at))))
     elif options.run:
         print(json.dumps(run(json.loads(options.run))))
     elif options.first_step:
