@@ -30,8 +30,10 @@ import urllib.request
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from pathlib import Path
 from typing import Any
+from unittest import mock
 
 import dagster as dg
 from measured import command, cpu_seconds, own_process
@@ -39,7 +41,8 @@ from measured import command, cpu_seconds, own_process
 from redpop_assets import markdown
 from redpop_assets.definitions import build_defs
 from redpop_assets.demo.sandbox import advance_clock, sandbox_process
-from redpop_assets.instance import dagster_environment, open_instance
+from redpop_assets.instance import dagster_environment, events_at_once, open_instance
+from redpop_assets.runs import materialize
 from redpop_assets.settings import Settings, load_settings
 from redpop_assets.testing.deployments import Deployment, sandbox_variables
 
@@ -122,9 +125,10 @@ def driven(deployed: Deployment, what: str) -> tuple[str, dict[str, float]]:
     took = {"cpu": 0.0, "seconds": 0.0}
     with deployed.environment() as settings:
         environment = dagster_environment(settings)
+    at = datetime.now(UTC).isoformat()  # one and the same tick, however long its runs take
     done: set[str] = set()
     while True:
-        requests, _ = own_process(__file__, "--requests", what, environment=environment)
+        requests, _ = own_process(__file__, "--requests", what, "--at", at, environment=environment)
         due = [request for request in requests if request["run_key"] not in done]
         if not due:
             return "", took
@@ -134,16 +138,15 @@ def driven(deployed: Deployment, what: str) -> tuple[str, dict[str, float]]:
             took = {name: took[name] + run[name] for name in took}
 
 
-def requested(settings: Settings, what: str) -> list[dict[str, Any]]:
-    """What the schedule of a night, or of an hour, and all sensors but those of conditions request at the moment."""
+def requested(settings: Settings, what: str, at: datetime) -> list[dict[str, Any]]:
+    """What the schedule of a night, or of an hour, requests for a tick, and all sensors but those of conditions now."""
     defs = build_defs(settings)
     repository = defs.get_repository_def()
     cron = {NIGHT: settings.nightly_cron, HOUR: settings.discovery_cron}[what]
-    found = []
+    found: list[tuple[str | None, dg.RunRequest]] = []
     with open_instance(settings) as instance:
         for schedule in repository.schedule_defs:
             if schedule.cron_schedule == cron:
-                at = datetime.now(UTC).replace(minute=0, second=0, microsecond=0)
                 tick = schedule.evaluate_tick(
                     dg.build_schedule_context(instance=instance, scheduled_execution_time=at, repository_def=repository)
                 )
@@ -186,7 +189,7 @@ def run(request: dict[str, Any]) -> bool:
 
 
 def load(folder: Path, communities: int, screenshots: Path | None) -> Iterator[tuple[str, dict[str, float]]]:
-    """What it takes to show so many communities, of which one post each is stored, and to begin with them."""
+    """What it takes to show so many communities, all of whose tables were made once, and to begin with them."""
     home = folder / f"load-{communities}"
     home.mkdir(parents=True)
     deployed = deployment(home, "http://127.0.0.1:9", communities, ())
@@ -194,20 +197,30 @@ def load(folder: Path, communities: int, screenshots: Path | None) -> Iterator[t
     with deployed.environment() as settings:
         (home / "posts.ndjson").write_text("\n".join(map(post, settings.partitions)))
         dagster = dagster_environment(settings)
+        record_all(settings)
     script = "from redpop_assets.definitions import defs; defs().get_repository_def().load_all_definitions()"
     yield "loading the definitions", command([sys.executable, "-c", script], environment)[1]
     yield "importing a post of each", command([*REDPOP, "import", str(home / "posts.ndjson")], environment)[1]
-    yield "until the first step", own_process(__file__, "--first-step", environment=environment)[0]
     with webserver(dagster, folder / "webserver.log") as (url, ready, spent):
         yield "until the web server answers", ready
         for what, query in (("the lineage", _LINEAGE), ("an asset", _ASSET)):
             for turn in ("", ", again"):
-                yield f"GraphQL: {what}{turn}", timed(lambda query=query: asked(url, query), spent)
+                yield f"GraphQL: {what}{turn}", timed(partial(asked, url, query), spent)
         if shutil.which("chromium"):
             pages = {"lineage": "/asset-groups", "asset": "/assets/core/posts?view=partitions"}
             for what, path in pages.items():
                 picture = (screenshots or folder) / f"{what}-{communities}.png"
-                yield f"Chromium: {what}", timed(lambda path=path, to=picture: shot(url + path, to), spent)
+                yield f"Chromium: {what}", timed(partial(shot, url + path, picture), spent)
+    yield "until the first step", own_process(__file__, "--first-step", environment=environment)[0]
+
+
+def record_all(settings: Settings) -> None:
+    """Tell Dagster that every table was made for every community, as in a deployment that has had its first night."""
+    graph = build_defs(settings).resolve_asset_graph()
+    with open_instance(settings) as instance, events_at_once(instance):
+        for key in graph.materializable_asset_keys:
+            for partition in settings.partitions if graph.get(key).is_partitioned else (None,):
+                instance.report_runless_asset_event(dg.AssetMaterialization(key, partition=partition))
 
 
 def post(subreddit: str) -> str:
@@ -229,8 +242,6 @@ def post(subreddit: str) -> str:
 
 def first_step(settings: Settings) -> None:
     """Begin as `redpop materialize --no-harvest`, say what it took until the first step starts, and end there."""
-    from redpop_assets.runs import materialize
-
     began, handle = time.perf_counter(), dg.DagsterInstance.handle_new_event
 
     def stop(instance: dg.DagsterInstance, event: Any, **more: Any) -> None:
@@ -239,8 +250,8 @@ def first_step(settings: Settings) -> None:
             os._exit(0)
         handle(instance, event, **more)
 
-    dg.DagsterInstance.handle_new_event = stop  # type: ignore[method-assign]  # the process ends with it
-    materialize(settings, settings.partitions, harvest=False)
+    with mock.patch.object(dg.DagsterInstance, "handle_new_event", stop):
+        materialize(settings, settings.partitions, harvest=False)
 
 
 @contextmanager
@@ -325,23 +336,24 @@ def _free_port() -> int:
 def report(found: dict[int, dict[str, dict[str, float]]]) -> None:
     """Print a line for each thing, with how many times as much as for the fewest communities it took."""
     counts = sorted(found)
-    headers = ["CPU s (s by the clock)", *map(str, counts), *(["×"] if len(counts) > 1 else [])]
-    rows = []
-    for what in found[counts[-1]]:
-        costs = [found[count].get(what) for count in counts]
-        cells = [f"{cost['cpu']:.1f} ({cost['seconds']:.1f})" if cost else "–" for cost in costs]
-        ratio = [f"{costs[-1]['cpu'] / max(costs[0]['cpu'], 0.01):.1f}"] if len(counts) > 1 and costs[0] else ["–"]
-        rows.append([what, *cells, *(ratio if len(counts) > 1 else [])])
+    few, many = found[counts[0]], found[counts[-1]]
+    several = len(counts) > 1
+    headers = ["CPU s (s by the clock)", *map(str, counts), *["×"] * several]
+    rows = [
+        [
+            what,
+            *(f"{found[count][what]['cpu']:.1f} ({found[count][what]['seconds']:.1f})" for count in counts),
+            *[f"{cost['cpu'] / max(few[what]['cpu'], 0.01):.1f}"] * several,
+        ]
+        for what, cost in many.items()
+    ]
     print(f"{markdown.table(headers, rows)}\n")
-    for what in found[counts[-1]]:
+    for what, cost in many.items():
         aim = AIMS.get(what.partition(", ")[0])
-        if aim and len(counts) > 1:
-            few, many = (found[count][what]["cpu"] for count in (counts[0], counts[-1]))
-            ratio_aim = " (target < 12)" if what.startswith(NIGHT) else ""
-            print(
-                f"* {what}: {counts[-1]} / {counts[0]} = {many / few:.1f}{ratio_aim}, {many:.0f} CPU s "
-                f"(target < {aim:.0f})"
-            )
+        if aim and several:
+            ratio = f"{counts[-1]} / {counts[0]} = {cost['cpu'] / few[what]['cpu']:.1f}"
+            most = " (target < 12)" if what.startswith(NIGHT) else ""
+            print(f"* {what}: {ratio}{most}, {cost['cpu']:.0f} CPU s (target < {aim:.0f})")
 
 
 def main() -> None:
@@ -353,12 +365,12 @@ def main() -> None:
     parser.add_argument("--predictors", nargs="+", default=[], help="default: all")
     parser.add_argument("--load", action="store_true", help="loading and showing them instead")
     parser.add_argument("--screenshots", type=Path, help="folder that keeps the pictures of --load")
-    for name in ("--requests", "--run"):
+    for name in ("--requests", "--at", "--run"):
         parser.add_argument(name, help=argparse.SUPPRESS)
     parser.add_argument("--first-step", action="store_true", help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.requests:
-        print(json.dumps(requested(load_settings(), options.requests)))
+        print(json.dumps(requested(load_settings(), options.requests, datetime.fromisoformat(options.at))))
     elif options.run:
         print(json.dumps(run(json.loads(options.run))))
     elif options.first_step:

@@ -3,6 +3,7 @@
 import importlib
 import json
 import sys
+from datetime import UTC, datetime
 
 import dagster as dg
 import pytest
@@ -96,6 +97,18 @@ def test_growth_is_told_as_ratios_to_the_smallest_size(program):
     assert said[0] == "* +100 at 200,000 / at 10,000 = 3.00 (target < 2)"
     assert said[1] == "* first load per post at 200,000 / at 10,000 = 0.15"
     assert said[2] == "* first load at 200,000: peak 0.90 GB (clean), 9 s"
+
+
+def test_a_tick_requests_the_same_runs_however_often_it_is_asked(program, tmp_path):
+    nights = program("nights")
+    deployed = nights.deployment(tmp_path / "home", "http://127.0.0.1:9", 2, ())
+    at = datetime(2026, 6, 2, 3, tzinfo=UTC)
+    with deployed.environment() as settings:
+        for what in (nights.NIGHT, nights.HOUR):
+            first, again = (nights.requested(settings, what, at) for _ in range(2))
+            assert first
+            assert {request["run_key"] for request in first} == {request["run_key"] for request in again}
+            assert all(settings.source == request["tags"]["redpop/source"] for request in first)
 
 
 def test_nights_are_told_beside_their_aims(program, capsys):
