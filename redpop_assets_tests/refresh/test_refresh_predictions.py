@@ -249,7 +249,7 @@ def test_communities_without_news_cost_one_opening_among_them(ready, models, fil
     connect = ready._file.connect
     monkeypatch.setattr(ready._file, "connect", lambda **given: opened.append(given) or connect(**given))
     assert predict_all(ready, models) == (0, [])
-    assert opened == [{"read_only": True}]
+    assert opened == [{"read_only": True, "alone": False}]
 
 
 @pytest.mark.parametrize("seed", range(3))
