@@ -8,6 +8,7 @@ from pathlib import Path
 
 import dagster as dg
 import pytest
+import requests
 
 from redpop_assets import nights
 from redpop_assets.automation import DISCOVER, NIGHT, REFRESH, TOGETHER
@@ -82,13 +83,14 @@ def test_a_night_brings_everything_up_to_date_but_what_cannot_be_read(deployment
 
 def test_a_harvest_of_all_logs_in_once_and_can_be_of_some(deployment, monkeypatch):
     logins = []
-    post = __import__("requests").Session.request
+    request = requests.Session.request
 
     def counting(self, method, url, **kwargs):
-        logins.append(url) if TOKEN_PATH in url else None
-        return post(self, method, url, **kwargs)
+        if TOKEN_PATH in url:
+            logins.append(url)
+        return request(self, method, url, **kwargs)
 
-    monkeypatch.setattr("requests.Session.request", counting)
+    monkeypatch.setattr(requests.Session, "request", counting)
     done, runs = execute(deployment, DISCOVER)
     assert not done.success
     assert len(logins) == 1
@@ -180,7 +182,7 @@ def test_where_nothing_changed_features_and_models_are_not_looked_at(deployment,
     everybody = {"pics", "earthporn"}
     assert night() == everybody
     assert night() == set()
-    # The score of one author's post in one community is a feature in the others.
+    # What changed in one community may be a feature in the others.
     with deployment.warehouse.write() as writer:
         assert writer.execute("UPDATE core.posts SET flair = 'changed' WHERE subreddit = 'pics'") > 0
     assert night() == everybody
