@@ -61,11 +61,6 @@ def import_events(
     with warehouse.read() as reader:
         for table in TABLES:
             count = reader.scalar(f"SELECT count(*) FROM {table}")
-            own = (
-                reader.fingerprints(table, subreddits)
-                if "subreddit" in warehouse.schema[table].column_names
-                else dict.fromkeys(subreddits, (count, reader.fingerprint(table)))
-            )
             told += [
                 dg.AssetMaterialization(
                     asset_key(table),
@@ -77,7 +72,7 @@ def import_events(
                     },
                     tags={"dagster/data_version": digest, "dagster/code_version": versions.HARVEST},
                 )
-                for name, (rows, digest) in own.items()
+                for name, (rows, digest) in reader.fingerprints(table, subreddits).items()
             ]
             offences[table] = [
                 (rule, dict(offences_of(reader, rule, table, subreddits, settings).items()))
