@@ -4,6 +4,7 @@ Opening the file, merging and committing take a tenth of a second or more, whate
 is what it computed since the last write. So chunks grow until one takes some seconds.
 """
 
+import math
 import time
 from collections.abc import Callable, Iterator
 from typing import Final
@@ -40,7 +41,7 @@ def chunks_by_seconds(
 
 
 class Progress:
-    """Tells how many of some things are done, about once a second, and when all are.
+    """Tells how many of some things are done: at once when the first are, then about once a second, and when all are.
 
     Args:
         tell: what takes the message.
@@ -61,7 +62,7 @@ class Progress:
     ) -> None:
         self._tell, self._total, self._things = tell, total, things
         self._seconds, self._clock = seconds, clock
-        self._told = clock()
+        self._told = -math.inf
 
     def at(self, done: int) -> None:
         """So many are done."""
