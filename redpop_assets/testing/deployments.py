@@ -191,7 +191,11 @@ class Deployment:
 
 
 def sandbox_variables(home: Path, url: str, **more: str) -> dict[str, str]:
-    """The variables of a deployment on the sandbox at `url`; keywords add to them or take their place."""
+    """The variables of a deployment on the sandbox at `url`; keywords add to them or take their place.
+
+    Its encoder of pictures is small and untrained: what a picture shows is asked of real weights in the tests of encoders,
+    and in the home that many tests share.
+    """
     return {
         "REDPOP_HOME": str(home),
         "REDPOP_SOURCE": "sandbox",
@@ -200,7 +204,7 @@ def sandbox_variables(home: Path, url: str, **more: str) -> dict[str, str]:
         "REDPOP_OAUTH_URL": url,
         "REDPOP_IMAGE_HOSTS_ALLOWED": url.removeprefix("http://"),
         "REDPOP_IMAGE_CONCURRENCY_PER_HOST": "8",
-        "REDPOP_IMAGE_ENCODER": "timm:tf_efficientnet_lite0/bundled",
+        "REDPOP_IMAGE_ENCODER": "timm:test_vit/random",
         "REDPOP_CAPTION_ENCODER": "sentence_transformers:all-MiniLM-L6-v2/bundled",
         "REDPOP_DEVICE": "cpu",
         "REDPOP_PREDICTORS": ",".join(PREDICTORS),

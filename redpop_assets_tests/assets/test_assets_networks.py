@@ -19,7 +19,7 @@ CLASSIFIER = "timm:tf_efficientnet_lite0/bundled"
 @pytest.fixture
 def filled(deploy, fill):
     """A deployment with sixty posts whose pictures nobody has classified or judged."""
-    deployment = deploy(NOWHERE)
+    deployment = deploy(NOWHERE, REDPOP_IMAGE_ENCODER=CLASSIFIER)
     fill(deployment.warehouse, posts=60)
     with deployment.warehouse.write() as writer:
         columns = {
