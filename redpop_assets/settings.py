@@ -24,6 +24,7 @@ from redpop_assets.sources.reddit.plan import DEFAULT_PLAN, HarvestPlan, Harvest
 from redpop_assets.sources.services import ARCTIC_SHIFT, REDDIT, SERVICES, SourceName
 from redpop_assets.spellings import parse_community
 from redpop_assets.storage.location import parse_location
+from redpop_assets.storage.postgres import Postgres, parse_postgres
 
 REDDIT_URL = "https://www.reddit.com"
 OAUTH_URL = "https://oauth.reddit.com"
@@ -68,6 +69,11 @@ class Settings(BaseSettings):
         description="Where the files of pictures, models and figures are: empty for the home directory, another "
         "folder, or object storage as s3://bucket/prefix (also gs:// and az://), with the key in the variables of its "
         "service, such as AWS_ACCESS_KEY_ID and AWS_ENDPOINT_URL.",
+    )
+    dagster_storage: SecretStr = Field(
+        SecretStr(""),
+        description="Where Dagster keeps runs, events, schedules and limits: empty for files in the home directory, or "
+        "a Postgres that several machines share, as postgresql://user:password@host/database.",
     )
     source: str = Field(
         REDDIT,
@@ -324,6 +330,11 @@ class Settings(BaseSettings):
     def _know_location(cls, location: str) -> str:
         return parse_location(location)
 
+    @field_validator("dagster_storage")
+    @classmethod
+    def _know_history(cls, url: SecretStr) -> SecretStr:
+        return SecretStr(parse_postgres(url.get_secret_value())) if url.get_secret_value().strip() else SecretStr("")
+
     @field_validator("harvest_plan", "harvest_plans", "observation_ages", mode="before")
     @classmethod
     def _parse_plans(cls, value: object, info: ValidationInfo) -> object:
@@ -458,6 +469,17 @@ class Settings(BaseSettings):
 
         found = {**dotenv_values(".env", interpolate=False), **os.environ}
         return {name: value for name in _OF_STORE if (value := found.get(name))}
+
+    @property
+    def history(self) -> Postgres | None:
+        """Where Dagster's run history is; None for files in the home."""
+        url = self.dagster_storage.get_secret_value()
+        return Postgres(url) if url else None
+
+    @property
+    def shared_postgres(self) -> Postgres | None:
+        """Where the machines of the deployment keep what they share besides rows and files; None for one machine."""
+        return self.history
 
     @property
     def source_name(self) -> SourceName:

@@ -40,6 +40,7 @@ def examine(settings: Settings) -> Iterator[Finding]:
         ("labels", _labels),
         ("warehouse", _warehouse),
         ("pictures, models, figures", place_of_files),
+        ("run history", run_history),
         *(("image encoder", partial(_encoder, name)) for name in settings.image_encoders),
         *(("caption encoder", partial(_encoder, name)) for name in settings.caption_encoders),
         ("names in captions", _entities),
@@ -145,6 +146,26 @@ def place_of_files(settings: Settings) -> str:
             f"{'REDPOP_STORE' if settings.store else 'REDPOP_HOME'}"
         )
     return str(folder)
+
+
+def run_history(settings: Settings) -> str:
+    """Where Dagster keeps runs, events, schedules and limits.
+
+    Raises:
+        RedPopError: the Postgres of the settings cannot be opened, or lets nobody make tables.
+    """
+    history = settings.history
+    if history is None:
+        return f"{settings.home / '.dagster'}, for this machine"
+    with history.session(patience=_PATIENCE, statement=_PATIENCE) as connection, connection.cursor() as cursor:
+        cursor.execute("SELECT has_schema_privilege('public', 'CREATE'), current_setting('server_version')")
+        allowed, version = cursor.fetchone()
+    if not allowed:
+        raise RedPopError(
+            f"{history.where} lets this user make no tables: GRANT CREATE ON SCHEMA public TO it, or name the owner of "
+            "the database in REDPOP_DAGSTER_STORAGE"
+        )
+    return f"{history.where} (Postgres {version}), for all machines that name it"
 
 
 def _entities(settings: Settings) -> str:
