@@ -25,6 +25,7 @@ from redpop_assets.sources.services import ARCTIC_SHIFT, REDDIT, SERVICES, Sourc
 from redpop_assets.spellings import parse_community
 from redpop_assets.storage.location import parse_location
 from redpop_assets.storage.postgres import Postgres, parse_postgres
+from redpop_assets.storage.shared_text import Memory, SharedText, text_at
 
 REDDIT_URL = "https://www.reddit.com"
 OAUTH_URL = "https://oauth.reddit.com"
@@ -555,9 +556,24 @@ class Settings(BaseSettings):
         return user_state_path("redpop") if self.source_name.is_real else self.home
 
     @property
-    def arctic_shift_pace(self) -> Path:
-        """The file by which the processes of the machine keep one pace towards Arctic Shift."""
-        return self.budget_folder / "arctic_shift.pace"
+    def budget_memory(self) -> Memory:
+        """Where request budget and pace are kept: with all machines, or else in the folder."""
+        return self.shared_postgres or self.budget_folder
+
+    @property
+    def home_memory(self) -> Memory:
+        """Where is kept what the home remembers of its key for Reddit: with all machines, or else in the home."""
+        return self.shared_postgres or self.home
+
+    @property
+    def tuning_memory(self) -> Memory:
+        """Where is kept how processors run networks fastest: with all machines, or else in a folder of the home."""
+        return self.shared_postgres or self.home / "tuning"
+
+    @property
+    def arctic_shift_pace(self) -> SharedText:
+        """That by which all processes keep one pace towards Arctic Shift."""
+        return text_at(self.budget_memory, "arctic_shift.pace")
 
     @property
     def arctic_shift_look_back(self) -> timedelta:
