@@ -26,6 +26,7 @@ from redpop_assets.spellings import parse_community
 from redpop_assets.storage.location import parse_location
 from redpop_assets.storage.postgres import Postgres, parse_postgres
 from redpop_assets.storage.shared_text import Memory, SharedText, text_at
+from redpop_assets.webhooks import Receiver, parse_receivers
 
 REDDIT_URL = "https://www.reddit.com"
 OAUTH_URL = "https://oauth.reddit.com"
@@ -268,6 +269,14 @@ class Settings(BaseSettings):
         description="Steps of a run of the UI that run at the same time, each in a process of its own; "
         "0 for one after the other in the process of the run, which costs least.",
     )
+    webhook_url: SecretStr = Field(
+        SecretStr(""),
+        description="Addresses that are told of failed nights and harvests, stale communities, drift and new "
+        "champions, separated by commas: webhooks of Slack, Mattermost or Discord, or what else takes JSON.",
+    )
+    stale_hours: Hours = Field(
+        48.0, gt=0, description="A community that was not harvested for so long is told to the webhooks (hours)."
+    )
     nightly_cron: str = Field("0 3 * * *", description="When everything is refreshed (UTC).")
     discovery_cron: str = Field("15 * * * *", description="When what is due is read from Reddit (UTC).")
 
@@ -335,6 +344,12 @@ class Settings(BaseSettings):
     @classmethod
     def _know_history(cls, url: SecretStr) -> SecretStr:
         return SecretStr(parse_postgres(url.get_secret_value())) if url.get_secret_value().strip() else SecretStr("")
+
+    @field_validator("webhook_url")
+    @classmethod
+    def _know_receivers(cls, urls: SecretStr) -> SecretStr:
+        parse_receivers(urls.get_secret_value())
+        return urls
 
     @field_validator("harvest_plan", "harvest_plans", "observation_ages", mode="before")
     @classmethod
@@ -470,6 +485,11 @@ class Settings(BaseSettings):
 
         found = {**dotenv_values(".env", interpolate=False), **os.environ}
         return {name: value for name in _OF_STORE if (value := found.get(name))}
+
+    @property
+    def webhooks(self) -> tuple[Receiver, ...]:
+        """Who is told of what happens."""
+        return parse_receivers(self.webhook_url.get_secret_value())
 
     @property
     def history(self) -> Postgres | None:
