@@ -3,11 +3,12 @@
 What an asset does belongs into assets/; here stands only when it is asked to.
 """
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import dagster as dg
 
+from redpop_assets.checks import LOOKS_AS_BEFORE
 from redpop_assets.errors import SettingsError
 from redpop_assets.partitions import TOGETHER as TABLES_OF_ALL
 from redpop_assets.resources import logins_of
@@ -172,13 +173,35 @@ def build_schedules(settings: Settings) -> list[dg.ScheduleDefinition]:
     return [nightly_refresh, hourly_discovery]
 
 
-def build_sensors() -> list[dg.SensorDefinition]:
-    """What evaluates the conditions; Dagster's own sensor is stopped by default."""
-    return [
-        dg.AutomationConditionSensorDefinition(
-            "automation",
-            target=dg.AssetSelection.all(),
-            default_status=dg.DefaultSensorStatus.RUNNING,
-            description="Requests what has new inputs.",
-        ),
-    ]
+def build_sensors(settings: Settings) -> list[dg.SensorDefinition]:
+    """What evaluates the conditions, as Dagster's own sensor is stopped by default; and what tells people, if set."""
+    conditions = dg.AutomationConditionSensorDefinition(
+        "automation",
+        target=dg.AssetSelection.all(),
+        default_status=dg.DefaultSensorStatus.RUNNING,
+        description="Requests what has new inputs.",
+    )
+    return [conditions, _announcements(settings)] if settings.webhooks else [conditions]
+
+
+def _announcements(settings: Settings) -> dg.SensorDefinition:
+    @dg.sensor(minimum_interval_seconds=60, default_status=dg.DefaultSensorStatus.RUNNING)
+    def announcements(context: dg.SensorEvaluationContext) -> dg.SkipReason:
+        """Tell the webhooks of failed nights and harvests, stale communities, drift and new champions, once each."""
+        from redpop_assets.announcements import Told, Watch, news
+
+        graph = context.repository_def.asset_graph if context.repository_def else None
+        checks = sorted(graph.asset_check_keys) if graph else []
+        watch = Watch(
+            rounds={NIGHT: "night_failed", DISCOVER: "harvest_failed"},
+            communities=settings.partitions,
+            stale_after=timedelta(hours=settings.stale_hours),
+            drift_checks=[check for check in checks if check.name == LOOKS_AS_BEFORE],
+        )
+        now, told = datetime.now(UTC), Told(context.cursor)
+        found = news(context.instance, watch, now)
+        taken = told.tell(settings.webhooks, found, now)
+        context.update_cursor(told.cursor(now))
+        return dg.SkipReason(f"{taken} told" if taken else "Nothing new to tell.")
+
+    return announcements

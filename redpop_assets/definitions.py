@@ -33,7 +33,7 @@ def build_defs(settings: Settings) -> dg.Definitions:
         ],
         jobs=[*build_jobs(), *build_rounds(settings, lambda: platform)],
         schedules=build_schedules(settings),
-        sensors=build_sensors(),
+        sensors=build_sensors(settings),
         resources=build_resources(settings),
         loggers={"terminal": terminal_logger},
         executor=build_executor(settings),

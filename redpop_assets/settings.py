@@ -24,6 +24,9 @@ from redpop_assets.sources.reddit.plan import DEFAULT_PLAN, HarvestPlan, Harvest
 from redpop_assets.sources.services import ARCTIC_SHIFT, REDDIT, SERVICES, SourceName
 from redpop_assets.spellings import parse_community
 from redpop_assets.storage.location import parse_location
+from redpop_assets.storage.postgres import Postgres, parse_postgres
+from redpop_assets.storage.shared_text import Memory, SharedText, text_at
+from redpop_assets.webhooks import Receiver, parse_receivers
 
 REDDIT_URL = "https://www.reddit.com"
 OAUTH_URL = "https://oauth.reddit.com"
@@ -68,6 +71,11 @@ class Settings(BaseSettings):
         description="Where the files of pictures, models and figures are: empty for the home directory, another "
         "folder, or object storage as s3://bucket/prefix (also gs:// and az://), with the key in the variables of its "
         "service, such as AWS_ACCESS_KEY_ID and AWS_ENDPOINT_URL.",
+    )
+    dagster_storage: SecretStr = Field(
+        SecretStr(""),
+        description="Where Dagster keeps runs, events, schedules and limits: empty for files in the home directory, or "
+        "a Postgres that several machines share, as postgresql://user:password@host/database.",
     )
     source: str = Field(
         REDDIT,
@@ -261,6 +269,14 @@ class Settings(BaseSettings):
         description="Steps of a run of the UI that run at the same time, each in a process of its own; "
         "0 for one after the other in the process of the run, which costs least.",
     )
+    webhook_url: SecretStr = Field(
+        SecretStr(""),
+        description="Addresses that are told of failed nights and harvests, stale communities, drift and new "
+        "champions, separated by commas: webhooks of Slack, Mattermost or Discord, or what else takes JSON.",
+    )
+    stale_hours: Hours = Field(
+        48.0, gt=0, description="A community that was not harvested for so long is told to the webhooks (hours)."
+    )
     nightly_cron: str = Field("0 3 * * *", description="When everything is refreshed (UTC).")
     discovery_cron: str = Field("15 * * * *", description="When what is due is read from Reddit (UTC).")
 
@@ -323,6 +339,17 @@ class Settings(BaseSettings):
     @classmethod
     def _know_location(cls, location: str) -> str:
         return parse_location(location)
+
+    @field_validator("dagster_storage")
+    @classmethod
+    def _know_history(cls, url: SecretStr) -> SecretStr:
+        return SecretStr(parse_postgres(url.get_secret_value())) if url.get_secret_value().strip() else SecretStr("")
+
+    @field_validator("webhook_url")
+    @classmethod
+    def _know_receivers(cls, urls: SecretStr) -> SecretStr:
+        parse_receivers(urls.get_secret_value())
+        return urls
 
     @field_validator("harvest_plan", "harvest_plans", "observation_ages", mode="before")
     @classmethod
@@ -460,6 +487,22 @@ class Settings(BaseSettings):
         return {name: value for name in _OF_STORE if (value := found.get(name))}
 
     @property
+    def webhooks(self) -> tuple[Receiver, ...]:
+        """Who is told of what happens."""
+        return parse_receivers(self.webhook_url.get_secret_value())
+
+    @property
+    def history(self) -> Postgres | None:
+        """Where Dagster's run history is; None for files in the home."""
+        url = self.dagster_storage.get_secret_value()
+        return Postgres(url) if url else None
+
+    @property
+    def shared_postgres(self) -> Postgres | None:
+        """Where the machines of the deployment keep what they share besides rows and files; None for one machine."""
+        return self.history
+
+    @property
     def source_name(self) -> SourceName:
         """The service that posts come from, and the Reddit whose posts they are."""
         return SourceName.parse(self.source)
@@ -533,9 +576,24 @@ class Settings(BaseSettings):
         return user_state_path("redpop") if self.source_name.is_real else self.home
 
     @property
-    def arctic_shift_pace(self) -> Path:
-        """The file by which the processes of the machine keep one pace towards Arctic Shift."""
-        return self.budget_folder / "arctic_shift.pace"
+    def budget_memory(self) -> Memory:
+        """Where request budget and pace are kept: with all machines, or else in the folder."""
+        return self.shared_postgres or self.budget_folder
+
+    @property
+    def home_memory(self) -> Memory:
+        """Where is kept what the home remembers of its key for Reddit: with all machines, or else in the home."""
+        return self.shared_postgres or self.home
+
+    @property
+    def tuning_memory(self) -> Memory:
+        """Where is kept how processors run networks fastest: with all machines, or else in a folder of the home."""
+        return self.shared_postgres or self.home / "tuning"
+
+    @property
+    def arctic_shift_pace(self) -> SharedText:
+        """That by which all processes keep one pace towards Arctic Shift."""
+        return text_at(self.budget_memory, "arctic_shift.pace")
 
     @property
     def arctic_shift_look_back(self) -> timedelta:

@@ -15,6 +15,7 @@ from redpop_assets.cli.exports import export
 from redpop_assets.cli.failures import Commands
 from redpop_assets.cli.leaderboard import leaderboard
 from redpop_assets.cli.materialize import materialize
+from redpop_assets.cli.move import move
 from redpop_assets.cli.people import forget, new_author_key
 from redpop_assets.cli.predict import predict
 from redpop_assets.cli.sql import sql
@@ -48,6 +49,7 @@ app.command()(accept_drift)
 app.command()(leaderboard)
 app.command()(sql)
 app.command()(doctor)
+app.command()(move)
 app.command()(dev)
 app.add_typer(sandbox.app, name="sandbox")
 app.add_typer(images.app, name="images")

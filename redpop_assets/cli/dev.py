@@ -1,7 +1,7 @@
 """`redpop dev`: the UI of Dagster, with everything that refreshes itself."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
@@ -14,6 +14,10 @@ def dev(
     demo: Annotated[bool, typer.Option("--demo", help="On the demo's home, with its sandbox running beside.")] = False,
     port: Annotated[int, typer.Option(help="Port of the UI.", min=1, max=65535)] = 3000,
     sandbox_port: Port = SANDBOX_PORT,
+    only: Annotated[
+        Literal["webserver", "daemon"] | None,
+        typer.Option("--only", help="One half alone: the UI, or schedules, sensors and runs; for services."),
+    ] = None,
 ) -> None:
     """Open the Dagster UI with schedules and sensors running; stop it with Ctrl-C."""
     from redpop_assets.demo.sandbox import sandbox_process
@@ -24,9 +28,21 @@ def dev(
     settings = demo_settings(sandbox_port) if demo else load_settings()
     environment = dagster_environment(settings)
     workspace = Path(environment["DAGSTER_HOME"]) / "workspace.yaml"
-    command = [program("dagster"), "dev", "-w", str(workspace), "-p", str(port), "--log-level", "warning"]
+    command = _command(only, str(workspace), str(port))
+    if only == "daemon":
+        raise typer.Exit(foreground(command, environment))
     say(f"Home {quoted(str(settings.home))}. The UI: http://localhost:{port}")
     if demo:
         with sandbox_process(sandbox_port, state=settings.home / "sandbox", subreddits=settings.subreddits):
             raise typer.Exit(foreground(command, environment))
     raise typer.Exit(foreground(command, environment))
+
+
+def _command(only: str | None, workspace: str, port: str) -> list[str]:
+    """The program of Dagster that does it."""
+    quiet = ["--log-level", "warning"]
+    if only == "webserver":
+        return [program("dagster-webserver"), "-w", workspace, "-p", port, *quiet]
+    if only == "daemon":
+        return [program("dagster-daemon"), "run", "-w", workspace, *quiet]
+    return [program("dagster"), "dev", "-w", workspace, "-p", port, *quiet]

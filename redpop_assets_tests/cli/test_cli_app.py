@@ -24,6 +24,7 @@ COMMANDS = (
     "accept-drift",
     "sql",
     "doctor",
+    "move",
     "dev",
     "sandbox",
 )
