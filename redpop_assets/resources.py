@@ -167,9 +167,17 @@ def logins_of(settings: Settings) -> Logins:
 
 def open_warehouse(settings: Settings) -> "Warehouse":
     """The warehouse of a deployment."""
+    from redpop_assets.storage.lake_address import lake_address
     from redpop_assets.storage.warehouse import Warehouse
 
-    return Warehouse(settings.home, source=settings.source_name.reddit, lock_timeout=settings.lock_timeout_seconds)
+    return Warehouse(
+        settings.home,
+        source=settings.source_name.reddit,
+        lock_timeout=settings.lock_timeout_seconds,
+        lake=lake_address(
+            settings.warehouse.get_secret_value(), settings.store, settings.home, settings.store_variables
+        ),
+    )
 
 
 def open_images(settings: Settings) -> "ImageStore":

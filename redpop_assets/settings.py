@@ -23,6 +23,7 @@ from redpop_assets.shown import visible
 from redpop_assets.sources.reddit.plan import DEFAULT_PLAN, HarvestPlan, HarvestPlans, Maturation, ObservationAges
 from redpop_assets.sources.services import ARCTIC_SHIFT, REDDIT, SERVICES, SourceName
 from redpop_assets.spellings import parse_community
+from redpop_assets.storage.lake_address import parse_warehouse
 from redpop_assets.storage.location import parse_location
 
 REDDIT_URL = "https://www.reddit.com"
@@ -68,6 +69,12 @@ class Settings(BaseSettings):
         description="Where the files of pictures, models and figures are: empty for the home directory, another "
         "folder, or object storage as s3://bucket/prefix (also gs:// and az://), with the key in the variables of its "
         "service, such as AWS_ACCESS_KEY_ID and AWS_ENDPOINT_URL.",
+    )
+    warehouse: SecretStr = Field(
+        SecretStr(""),
+        description="Where the pipeline's own warehouse is: empty for a DuckDB file in the home directory, or "
+        "ducklake:postgres:<libpq connection string> for a lake that several machines share, with its files in the "
+        "folder lake of REDPOP_STORE. It needs packages: pip install 'redpop[cluster]'.",
     )
     source: str = Field(
         REDDIT,
@@ -323,6 +330,11 @@ class Settings(BaseSettings):
     @classmethod
     def _know_location(cls, location: str) -> str:
         return parse_location(location)
+
+    @field_validator("warehouse")
+    @classmethod
+    def _know_warehouse(cls, text: SecretStr) -> SecretStr:
+        return SecretStr(parse_warehouse(text.get_secret_value()))
 
     @field_validator("harvest_plan", "harvest_plans", "observation_ages", mode="before")
     @classmethod
