@@ -31,7 +31,7 @@ class Pair:
 
 @pytest.fixture(scope="module")
 def pair(deploy: Any, new_postgres: Callable[[], str], tmp_path_factory: pytest.TempPathFactory) -> Iterator[Pair]:
-    world = World(seed=11, subreddits=("pics",), posts_per_subreddit=150, history=timedelta(days=100))
+    world = World(seed=11, subreddits=("pics",), posts_per_subreddit=190, history=timedelta(days=120))
     with running(world, Clock(world.epoch), secret=SECRET, budget=100_000) as url:
         file = deploy(
             url,

@@ -88,6 +88,10 @@ class Form(ABC):
     def publish(self) -> Published:
         """Replace the published file by a copy of what is there now, at once or not at all."""
 
+    def is_current(self, conn: duckdb.DuckDBPyConnection) -> bool:
+        """Whether the warehouse has the present definitions. Raises `WarehouseError` when it is of another source."""
+        return self.definitions.is_current(conn)
+
     @contextmanager
     def current(self, *, read_only: bool, alone: bool = False) -> Iterator[duckdb.DuckDBPyConnection]:
         """Connect to a warehouse that has the present definitions; older code's is brought up to date first.
@@ -96,7 +100,7 @@ class Form(ABC):
             WarehouseError: as `connect` and `bring_up_to_date`, or it was filled from another source.
         """
         with self.connect(read_only=read_only, alone=alone) as conn:
-            current = self.definitions.is_current(conn)
+            current = self.is_current(conn)
             if current:
                 yield conn
         if not current:

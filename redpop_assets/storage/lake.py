@@ -8,6 +8,7 @@ belongs in `redpop_assets.storage.lake_upkeep`.
 import hashlib
 import json
 import logging
+import re
 import threading
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext, suppress
@@ -24,7 +25,7 @@ from redpop_assets.storage.forms import Form, Published, Uses
 from redpop_assets.storage.lake_address import METADATA, LakeAddress
 from redpop_assets.storage.lake_connection import NAME, connections_to
 from redpop_assets.storage.lake_sql import LakeWriter, in_lake
-from redpop_assets.storage.lake_upkeep import compact, erase_for_good
+from redpop_assets.storage.lake_upkeep import compact, erase_for_good, schema_version, tables_with_files
 from redpop_assets.storage.live_file import file_config
 from redpop_assets.storage.names_in_sql import give_functions
 from redpop_assets.storage.postgres import Held
@@ -33,6 +34,8 @@ from redpop_assets.storage.staging import held_folder, sweep
 from redpop_assets.storage.upkeep import Definitions, transaction
 
 _log = logging.getLogger(__name__)
+
+_OF_CATALOGUE: Final = re.compile(r"Unable to connect to Postgres|server closed the connection|terminating connection")
 
 LOCK: Final = "warehouse"
 """Name of the lock of Postgres that a writer holds."""
@@ -56,6 +59,7 @@ class Lake(Form):
         self._uses = Uses()
         self._held = threading.local()
         self._exists = False
+        self._verified: int | None = None
 
     def exists(self) -> bool:
         """Whether the database has a lake whose tables are all there."""
@@ -94,10 +98,27 @@ class Lake(Form):
                 conn.execute("BEGIN TRANSACTION" if alone else "BEGIN TRANSACTION READ ONLY")
             try:
                 yield conn
+            except duckdb.Error as error:
+                if _OF_CATALOGUE.search(str(error)) is None:
+                    raise
+                raise WarehouseError(
+                    f"{self.definitions.place} does not answer any more ({' '.join(str(error).split())}). See that its "
+                    "Postgres runs, and try again: nothing of an unfinished write is left."
+                ) from None
             finally:
                 if read_only:
                     with suppress(duckdb.Error):
                         conn.execute("ROLLBACK")
+
+    def is_current(self, conn: duckdb.DuckDBPyConnection) -> bool:
+        """See `Form.is_current`; looked at again when tables have changed, and until somebody has filled it."""
+        version = schema_version(conn)
+        if version == self._verified:
+            return True
+        state = self.definitions.checked_state(conn)
+        if state.is_current and state.source is not None:
+            self._verified = version
+        return state.is_current
 
     @contextmanager
     def transaction(self, conn: duckdb.DuckDBPyConnection) -> Iterator[None]:
@@ -171,8 +192,9 @@ class Lake(Form):
                 "DELETE FROM published.main.warehouse_migrations; "
                 f"INSERT INTO published.main.warehouse_migrations BY NAME FROM {NAME}.main.warehouse_migrations"
             )
+            filled = tables_with_files(lake)
             for table in self._as_file.schema.values():
-                if not table.is_view:
+                if table.name in filled:
                     columns = ", ".join(f'"{each.name}"::{each.type} AS "{each.name}"' for each in table.columns)
                     lake.execute(
                         f"INSERT INTO published.{table.name} BY NAME SELECT {columns} FROM {NAME}.{table.name}"

@@ -120,6 +120,20 @@ def erase_for_good(conn: duckdb.DuckDBPyConnection, catalogue: Any, *, patience:
             cursor.execute(f"VACUUM (FULL, ANALYZE) {METADATA}.{name}")
 
 
+def schema_version(conn: duckdb.DuckDBPyConnection) -> int:
+    """A number that changes with every change of tables and views, in the snapshot that a connection reads."""
+    newest = f"SELECT schema_version FROM {METADATA}.ducklake_snapshot ORDER BY snapshot_id DESC LIMIT 1"
+    return int(conn.execute(f"FROM postgres_query('{CATALOGUE}', '{newest}')").fetchall()[0][0])
+
+
+def tables_with_files(conn: duckdb.DuckDBPyConnection) -> set[str]:
+    """Tables that may have rows, in the snapshot that a connection reads."""
+    found = conn.execute(
+        f"SELECT schema_name || '.' || table_name FROM postgres_query('{CATALOGUE}', $1) WHERE files > 0", [_FILES]
+    )
+    return {name for (name,) in found.fetchall()}
+
+
 def _files(catalogue: Any) -> list[tuple[str, str, int, int]]:
     """Schema, table, number of files, and number of files that say what was deleted from them."""
     with catalogue.cursor() as cursor:

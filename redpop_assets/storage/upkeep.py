@@ -81,13 +81,17 @@ class Definitions:
 
     def is_current(self, conn: duckdb.DuckDBPyConnection) -> bool:
         """Whether the warehouse has the present definitions. Raises `WarehouseError` when it is of another source."""
+        return self.checked_state(conn).is_current
+
+    def checked_state(self, conn: duckdb.DuckDBPyConnection) -> State:
+        """What the warehouse says of itself. Raises `WarehouseError` when it is none, or of another source."""
         state = self.state(conn)
         if state.source not in (None, self.source):
             raise WarehouseError(
                 f"{self.place} was filled by {state.source}, not by {self.source}: set REDPOP_HOME to another "
                 f"directory, or REDPOP_SOURCE={state.source} (or another service that has the posts of {state.source})."
             )
-        return state.is_current
+        return state
 
     def erasures_pending(self, conn: duckdb.DuckDBPyConnection) -> bool:
         """Whether what was erased may still lie in bytes that no row needs."""
