@@ -80,6 +80,7 @@ class Lake(Form):
             if not self.exists():
                 with self._connections.use() as conn:
                     self.definitions.create(conn)
+                self._exists = True
 
     def kept(self) -> AbstractContextManager[None]:
         """Nothing: connections are kept anyway."""
@@ -91,24 +92,30 @@ class Lake(Form):
         with self._uses.one(self.definitions.place, read_only=read_only), ExitStack() as stack:
             if not read_only:
                 self._held.lock = stack.enter_context(self._lock())
-            open_one = self._connections.alone(memory=COPYING) if alone else self._connections.use()
-            conn = stack.enter_context(open_one)
+            stack.enter_context(self._explained())
+            conn = stack.enter_context(self._connections.alone(memory=COPYING) if alone else self._connections.use())
             if read_only:
                 # Who reads alone copies: what is written then is another database.
                 conn.execute("BEGIN TRANSACTION" if alone else "BEGIN TRANSACTION READ ONLY")
             try:
                 yield conn
-            except duckdb.Error as error:
-                if _OF_CATALOGUE.search(str(error)) is None:
-                    raise
-                raise WarehouseError(
-                    f"{self.definitions.place} does not answer any more ({' '.join(str(error).split())}). See that its "
-                    "Postgres runs, and try again: nothing of an unfinished write is left."
-                ) from None
             finally:
                 if read_only:
                     with suppress(duckdb.Error):
                         conn.execute("ROLLBACK")
+
+    @contextmanager
+    def _explained(self) -> Iterator[None]:
+        """A block in which DuckDB's words for a server that is gone become a WarehouseError."""
+        try:
+            yield
+        except duckdb.Error as error:
+            if _OF_CATALOGUE.search(str(error)) is None:
+                raise
+            raise WarehouseError(
+                f"{self.definitions.place} does not answer any more ({' '.join(str(error).split())}). See that its "
+                "Postgres runs, and try again: nothing of an unfinished write is left."
+            ) from None
 
     def is_current(self, conn: duckdb.DuckDBPyConnection) -> bool:
         """See `Form.is_current`; looked at again when tables have changed, and until somebody has filled it."""
@@ -133,7 +140,7 @@ class Lake(Form):
 
     def bring_up_to_date(self) -> None:
         """Apply the migrations that the lake has not been through, if any, and the SQL files, in one transaction."""
-        with self.connect(read_only=False) as conn:
+        with self.connect(read_only=False, alone=True) as conn:
             if self.definitions.is_current(conn):
                 return  # another process was first
             due = self.definitions.pending(conn)
