@@ -1,23 +1,32 @@
 """The Dagster instance of a home directory: run history, logs and limits in `<home>/.dagster`, for whoever starts runs.
 
 The only place that knows `DAGSTER_HOME`. Programs of Dagster find their instance by that variable, so it stands in the
-environment of those that are started; this process opens its instance by its folder and changes no variable.
+environment of those that are started; this process opens its instance by its folder and changes no variable. Where the
+settings name a Postgres, run history and limits are there, for all machines that name it, and the rest stays at home.
 """
 
 import json
 import os
 import re
-import socket
+from collections.abc import Mapping
 from contextlib import AbstractContextManager, nullcontext
 from importlib import resources
+from importlib.util import find_spec
 from pathlib import Path
+from typing import Any
 
 import dagster as dg
+from dagster._core.instance import InstanceRef
 
+from redpop_assets.errors import SettingsError
 from redpop_assets.run_history import EventLog
 from redpop_assets.settings import Settings
 
 _OF_COMMANDS = "commands.yaml"
+_HISTORY_URL = "REDPOP_DAGSTER_URL"
+"""The variable by which programs of Dagster learn of the Postgres: the password stands in it, and so in no file."""
+
+_STORAGES = re.compile(r"^(?:#.*\n)?(?:(?:run|event_log|schedule)_storage:\n(?: .*\n)+)+", re.MULTILINE)
 _CAPTURE = re.compile(r"^compute_logs:\n(?: .*\n)+", re.MULTILINE)
 _NO_CAPTURE = """\
 compute_logs:
@@ -39,6 +48,8 @@ def prepare_instance(settings: Settings) -> Path:
     instance = re.sub(
         "warehouse/.dagster(.*)", lambda rest: json.dumps(f"{folder}{rest[1]}", ensure_ascii=False), template
     )
+    if settings.history is not None:
+        instance = _STORAGES.sub(f"{json.dumps(_storage({'env': _HISTORY_URL}))[1:-1]}\n", instance)
     (folder / "dagster.yaml").write_text(instance, encoding="utf-8")
     (folder / _OF_COMMANDS).write_text(_CAPTURE.sub(_NO_CAPTURE, instance), encoding="utf-8")
     (folder / "workspace.yaml").write_text(_template("workspace.yaml"), encoding="utf-8")
@@ -46,8 +57,19 @@ def prepare_instance(settings: Settings) -> Path:
 
 
 def open_instance(settings: Settings) -> dg.DagsterInstance:
-    """The instance of a deployment, for this process; close it by `with`."""
-    return dg.DagsterInstance.from_config(str(prepare_instance(settings)), _OF_COMMANDS)
+    """The instance of a deployment, for this process; close it by `with`.
+
+    Raises:
+        SettingsError: the run history is in a Postgres, and what that takes is not installed.
+        WarehouseError: that Postgres cannot be opened.
+    """
+    folder = str(prepare_instance(settings))
+    history = settings.history
+    if history is None:
+        return dg.DagsterInstance.from_config(folder, _OF_COMMANDS)
+    _require_cluster()
+    overrides = _storage(history.url)
+    return dg.DagsterInstance.from_ref(InstanceRef.from_dir(folder, config_filename=_OF_COMMANDS, overrides=overrides))
 
 
 def dagster_environment(settings: Settings) -> dict[str, str]:
@@ -56,24 +78,16 @@ def dagster_environment(settings: Settings) -> dict[str, str]:
     Besides that of this process it holds the settings that no `.env` may change, secrets included, and the place of the
     instance. Every process that the program starts inherits it, and reads the settings there when it loads
     `redpop_assets.definitions`.
+
+    Raises:
+        SettingsError, WarehouseError: as `open_instance`.
     """
-    return {**os.environ, **settings.handed_over(), "DAGSTER_HOME": str(prepare_instance(settings))}
-
-
-def tags_of_this_process() -> dict[str, str]:
-    """Tags that tell whose run it is."""
-    return {"redpop/host": socket.gethostname(), "redpop/pid": str(os.getpid())}
-
-
-def end_dead_runs(instance: dg.DagsterInstance) -> None:
-    """Give back what runs hold whose process was killed: their place in a pool, for which the next run would wait."""
-    unfinished = dg.RunsFilter(statuses=[dg.DagsterRunStatus.STARTED], tags={"redpop/host": socket.gethostname()})
-    for run in instance.get_runs(unfinished):
-        pid = int(run.tags["redpop/pid"])
-        # In a container every process may have the same id; and this process has not begun a run.
-        if pid == os.getpid() or not _is_running(pid):
-            instance.report_run_failed(run, "The process of this run was killed.")
-            instance.event_log_storage.free_concurrency_slots_for_run(run.run_id)
+    environment = {**os.environ, **settings.handed_over(), "DAGSTER_HOME": str(prepare_instance(settings))}
+    if settings.history is not None:
+        _require_cluster()
+        with settings.history.session():  # what is wrong is said once, not by every program that is started
+            environment[_HISTORY_URL] = settings.history.url
+    return environment
 
 
 def events_at_once(instance: dg.DagsterInstance) -> AbstractContextManager[None]:
@@ -82,14 +96,20 @@ def events_at_once(instance: dg.DagsterInstance) -> AbstractContextManager[None]
     return storage.at_once() if isinstance(storage, EventLog) else nullcontext()
 
 
-def _is_running(pid: int) -> bool:
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    except PermissionError:
-        return True  # of another user
-    return True
+def _storage(url: object) -> Mapping[str, Any]:
+    """How `dagster.yaml` names a run history in a Postgres."""
+    config = {"postgres_url": url}
+    return {
+        "storage": {"custom": {"module": "redpop_assets.shared_history", "class": "SharedHistory", "config": config}}
+    }
+
+
+def _require_cluster() -> None:
+    if find_spec("dagster_postgres") is None:
+        raise SettingsError(
+            "REDPOP_DAGSTER_STORAGE names a Postgres, and what that takes is not installed: "
+            "pip install 'redpop[cluster]'"
+        )
 
 
 def _template(name: str) -> str:

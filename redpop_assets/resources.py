@@ -80,7 +80,7 @@ class Clients:
             reddit_url=settings.reddit_url,
             oauth_url=settings.oauth_url,
             timeout=settings.reddit_timeout_seconds,
-            budget=RequestBudget.of(settings.reddit_client_id, settings.oauth_url, settings.budget_folder),
+            budget=RequestBudget.of(settings.reddit_client_id, settings.oauth_url, settings.budget_memory),
         )
 
     def _arctic_shift(self) -> "ArcticShiftClient":
@@ -150,9 +150,7 @@ class SourceResource:
 
     def _key(self) -> "AuthorKey":
         """Made by the first harvest: who only asks whether a source answers leaves no file."""
-        from redpop_assets.privacy.author_key import AuthorKey
-
-        return AuthorKey.load_or_create(self.settings.home / "author.key")
+        return author_key(self.settings)
 
 
 def open_source(settings: Settings) -> SourceResource:
@@ -162,21 +160,32 @@ def open_source(settings: Settings) -> SourceResource:
 
 def logins_of(settings: Settings) -> Logins:
     """What the home of a deployment remembers of its key for Reddit."""
-    return Logins(settings.home, settings.reddit_client_id, settings.reddit_client_secret.get_secret_value())
+    return Logins(settings.home_memory, settings.reddit_client_id, settings.reddit_client_secret.get_secret_value())
+
+
+def author_key(settings: Settings) -> "AuthorKey":
+    """The key of a deployment that hides author names, made where there is none.
+
+    Raises:
+        SettingsError: it cannot be read or made; or this home has another one than the machines that it shares with.
+        WarehouseError: the Postgres that has it cannot be opened.
+    """
+    from redpop_assets.privacy.author_key import AuthorKey
+    from redpop_assets.storage.shared_key import shared_author_key
+
+    path, shared = settings.home / "author.key", settings.shared_postgres
+    return AuthorKey.load_or_create(path) if shared is None else shared_author_key(shared, path)
 
 
 def open_warehouse(settings: Settings) -> "Warehouse":
     """The warehouse of a deployment."""
-    from redpop_assets.storage.lake_address import lake_address
     from redpop_assets.storage.warehouse import Warehouse
 
     return Warehouse(
         settings.home,
         source=settings.source_name.reddit,
         lock_timeout=settings.lock_timeout_seconds,
-        lake=lake_address(
-            settings.warehouse.get_secret_value(), settings.store, settings.home, settings.store_variables
-        ),
+        lake=settings.lake,
     )
 
 

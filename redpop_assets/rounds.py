@@ -11,9 +11,9 @@ from typing import Any
 import dagster as dg
 
 from redpop_assets.automation import REFRESH, TOGETHER
-from redpop_assets.instance import end_dead_runs, tags_of_this_process
 from redpop_assets.phases import Part, in_phases
 from redpop_assets.resources import open_warehouse
+from redpop_assets.run_owners import end_dead_runs, owning
 from redpop_assets.settings import Settings
 
 PHASE, MADE_FROM = "redpop/phase", "redpop/made_from"
@@ -153,14 +153,15 @@ def execute(
         KeyboardInterrupt: it was interrupted; the run is recorded as failed.
     """
     end_dead_runs(instance)
-    result = defs.resolve_job_def(TOGETHER if subreddit is None else REFRESH).execute_in_process(
-        instance=instance,
-        partition_key=subreddit,
-        asset_selection=list(keys),
-        run_config={"loggers": {"terminal": {}}, **(config or {})},
-        raise_on_error=False,
-        tags={**tags_of_this_process(), **tags},
-    )
+    with owning(instance) as owner:
+        result = defs.resolve_job_def(TOGETHER if subreddit is None else REFRESH).execute_in_process(
+            instance=instance,
+            partition_key=subreddit,
+            asset_selection=list(keys),
+            run_config={"loggers": {"terminal": {}}, **(config or {})},
+            raise_on_error=False,
+            tags={**owner, **tags},
+        )
     raise_if_interrupted(result.all_events)
     return result
 

@@ -13,9 +13,10 @@ from redpop_assets.assets.tables import asset_key
 from redpop_assets.automation import ANALYSE, KEPT_FRESH, ON_DEMAND
 from redpop_assets.definitions import build_defs
 from redpop_assets.errors import RedPopError, SettingsError
-from redpop_assets.instance import end_dead_runs, events_at_once, open_instance, tags_of_this_process
+from redpop_assets.instance import events_at_once, open_instance
 from redpop_assets.resources import open_images, open_warehouse
 from redpop_assets.rounds import Failure, RunOutcome, execute, failures_of, go_round, made_from, raise_if_interrupted
+from redpop_assets.run_owners import end_dead_runs, owning
 from redpop_assets.settings import Settings
 from redpop_assets.terminal import terminal_logger
 
@@ -69,13 +70,14 @@ def analyse(settings: Settings, *, subreddit: str, predictor: str, only: Sequenc
     ops = {key.to_python_identifier(): asked for key in keys}
     with open_instance(settings) as instance:
         end_dead_runs(instance)
-        result = defs.resolve_job_def(ANALYSE).execute_in_process(
-            instance=instance,
-            asset_selection=keys,
-            run_config={"loggers": {"terminal": {}}, "ops": ops},
-            raise_on_error=False,
-            tags={**tags_of_this_process(), "redpop/source": settings.source},
-        )
+        with owning(instance) as owner:
+            result = defs.resolve_job_def(ANALYSE).execute_in_process(
+                instance=instance,
+                asset_selection=keys,
+                run_config={"loggers": {"terminal": {}}, "ops": ops},
+                raise_on_error=False,
+                tags={**owner, "redpop/source": settings.source},
+            )
         raise_if_interrupted(result.all_events)
         failures = failures_of(result.all_events)
         if result.get_asset_materialization_events():
@@ -121,12 +123,12 @@ def report_import(settings: Settings, subreddits: Sequence[str], file: str) -> N
     def tell_all() -> None:
         checks(tables())
 
-    with open_instance(settings) as instance, events_at_once(instance):
+    with open_instance(settings) as instance, events_at_once(instance), owning(instance) as owner:
         result = tell_all.execute_in_process(
             instance=instance,
             run_config={"loggers": {"terminal": {}}},
             raise_on_error=False,
-            tags={**tags_of_this_process(), "redpop/source": settings.source, "redpop/import": file},
+            tags={**owner, "redpop/source": settings.source, "redpop/import": file},
         )
     raise_if_interrupted(result.all_events)
     failed += failures_of(result.all_events)

@@ -23,8 +23,10 @@ from redpop_assets.shown import visible
 from redpop_assets.sources.reddit.plan import DEFAULT_PLAN, HarvestPlan, HarvestPlans, Maturation, ObservationAges
 from redpop_assets.sources.services import ARCTIC_SHIFT, REDDIT, SERVICES, SourceName
 from redpop_assets.spellings import parse_community
-from redpop_assets.storage.lake_address import parse_warehouse
+from redpop_assets.storage.lake_address import LakeAddress, lake_address, parse_warehouse
 from redpop_assets.storage.location import parse_location
+from redpop_assets.storage.postgres import Postgres, parse_postgres
+from redpop_assets.storage.shared_text import Memory, SharedText, text_at
 
 REDDIT_URL = "https://www.reddit.com"
 OAUTH_URL = "https://oauth.reddit.com"
@@ -75,6 +77,11 @@ class Settings(BaseSettings):
         description="Where the pipeline's own warehouse is: empty for a DuckDB file in the home directory, or "
         "ducklake:postgres:<libpq connection string> for a lake that several machines share, with its files in the "
         "folder lake of REDPOP_STORE. It needs packages: pip install 'redpop[cluster]'.",
+    )
+    dagster_storage: SecretStr = Field(
+        SecretStr(""),
+        description="Where Dagster keeps runs, events, schedules and limits: empty for files in the home directory, or "
+        "a Postgres that several machines share, as postgresql://user:password@host/database.",
     )
     source: str = Field(
         REDDIT,
@@ -336,6 +343,11 @@ class Settings(BaseSettings):
     def _know_warehouse(cls, text: SecretStr) -> SecretStr:
         return SecretStr(parse_warehouse(text.get_secret_value()))
 
+    @field_validator("dagster_storage")
+    @classmethod
+    def _know_history(cls, url: SecretStr) -> SecretStr:
+        return SecretStr(parse_postgres(url.get_secret_value())) if url.get_secret_value().strip() else SecretStr("")
+
     @field_validator("harvest_plan", "harvest_plans", "observation_ages", mode="before")
     @classmethod
     def _parse_plans(cls, value: object, info: ValidationInfo) -> object:
@@ -414,6 +426,14 @@ class Settings(BaseSettings):
         return self
 
     @model_validator(mode="after")
+    def _keep_the_files_of_a_lake(self) -> Self:
+        try:
+            _ = self.lake
+        except SettingsError as error:
+            raise ValueError(str(error)) from error
+        return self
+
+    @model_validator(mode="after")
     def _plan_for_known_communities(self) -> Self:
         if unknown := sorted(set(self.harvest_plans.plans) - set(self.partitions)):
             raise ValueError(
@@ -470,6 +490,23 @@ class Settings(BaseSettings):
 
         found = {**dotenv_values(".env", interpolate=False), **os.environ}
         return {name: value for name in _OF_STORE if (value := found.get(name))}
+
+    @property
+    def history(self) -> Postgres | None:
+        """Where Dagster's run history is; None for files in the home."""
+        url = self.dagster_storage.get_secret_value()
+        return Postgres(url) if url else None
+
+    @property
+    def shared_postgres(self) -> Postgres | None:
+        """Where the machines of the deployment keep what they share besides rows and files; None for one machine."""
+        lake = self.lake
+        return self.history or (lake.postgres if lake else None)
+
+    @property
+    def lake(self) -> LakeAddress | None:
+        """Where the pipeline's warehouse is, if it is a lake; None for the file of the home."""
+        return lake_address(self.warehouse.get_secret_value(), self.store, self.home, self.store_variables)
 
     @property
     def source_name(self) -> SourceName:
@@ -545,9 +582,24 @@ class Settings(BaseSettings):
         return user_state_path("redpop") if self.source_name.is_real else self.home
 
     @property
-    def arctic_shift_pace(self) -> Path:
-        """The file by which the processes of the machine keep one pace towards Arctic Shift."""
-        return self.budget_folder / "arctic_shift.pace"
+    def budget_memory(self) -> Memory:
+        """Where request budget and pace are kept: with all machines, or else in the folder."""
+        return self.shared_postgres or self.budget_folder
+
+    @property
+    def home_memory(self) -> Memory:
+        """Where is kept what the home remembers of its key for Reddit: with all machines, or else in the home."""
+        return self.shared_postgres or self.home
+
+    @property
+    def tuning_memory(self) -> Memory:
+        """Where is kept how processors run networks fastest: with all machines, or else in a folder of the home."""
+        return self.shared_postgres or self.home / "tuning"
+
+    @property
+    def arctic_shift_pace(self) -> SharedText:
+        """That by which all processes keep one pace towards Arctic Shift."""
+        return text_at(self.budget_memory, "arctic_shift.pace")
 
     @property
     def arctic_shift_look_back(self) -> timedelta:

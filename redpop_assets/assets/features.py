@@ -85,7 +85,7 @@ def _encoding(settings: Settings) -> "Encoding":
         images=settings.image_encoders,
         captions=settings.caption_encoders,
         grids=settings.image_grids,
-        tuning=None if settings.reproducible else settings.home / "tuning",
+        tuning=None if settings.reproducible else settings.tuning_memory,
     )
 
 

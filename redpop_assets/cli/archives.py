@@ -51,8 +51,7 @@ def import_posts(
     Interrupted, it goes on where it stopped; importing a file again adds nothing. A file that cannot be read does not
     hold back the others.
     """
-    from redpop_assets.privacy.author_key import AuthorKey
-    from redpop_assets.resources import open_warehouse
+    from redpop_assets.resources import author_key, open_warehouse
     from redpop_assets.runs import report_import
     from redpop_assets.settings import load_settings
     from redpop_assets.sources.archives.columns import told
@@ -84,7 +83,7 @@ def import_posts(
                         file,
                         communities,
                         open_warehouse(settings),
-                        AuthorKey.load_or_create(settings.home / "author.key"),
+                        author_key(settings),
                         observed_at=read_at,
                         progress=progress,
                         limit=limit,

@@ -40,6 +40,7 @@ def examine(settings: Settings) -> Iterator[Finding]:
         ("labels", _labels),
         ("warehouse", _warehouse),
         ("pictures, models, figures", place_of_files),
+        ("run history", run_history),
         *(("image encoder", partial(_encoder, name)) for name in settings.image_encoders),
         *(("caption encoder", partial(_encoder, name)) for name in settings.caption_encoders),
         ("names in captions", _entities),
@@ -86,7 +87,8 @@ def request_budget(settings: Settings) -> str:
     """
     from redpop_assets.sources.reddit.budget import RequestBudget
 
-    folder = settings.budget_folder
+    memory = settings.budget_memory
+    folder = settings.budget_folder if isinstance(memory, Path) else settings.home
     existing = next(path for path in (folder, *folder.absolute().parents) if path.exists())
     if not (existing.is_dir() and os.access(existing, os.W_OK | os.X_OK)):
         raise RedPopError(
@@ -96,25 +98,26 @@ def request_budget(settings: Settings) -> str:
     if settings.source_name.kind != REDDIT:
         return (
             f"{settings.arctic_shift_requests_per_second:g} requests per second of all processes, kept in "
-            f"{settings.arctic_shift_pace}"
+            f"{settings.arctic_shift_pace.where}"
         )
-    budget = RequestBudget.of(settings.reddit_client_id, settings.oauth_url, folder)
+    budget = RequestBudget.of(settings.reddit_client_id, settings.oauth_url, memory)
     ledger = budget.state()
     if ledger.limit is None:
-        return f"not known yet; all processes of this machine will share it in {folder}"
+        return f"not known yet; all processes will share it in {budget.where}"
     resets_at = datetime.fromtimestamp(ledger.resets_at, UTC)
     held = max(0.0, ledger.held_until - time.time())
     return (
         f"{max(0, ledger.remaining)} of {ledger.limit} requests left until {resets_at:%H:%M:%S} UTC, "
         f"{len(ledger.in_flight)} under way"
         + (f", Reddit asks to wait {held:.0f} s more" if held else "")
-        + f"; shared in {budget.file}"
+        + f"; shared in {budget.where}"
     )
 
 
 def _warehouse(settings: Settings) -> str:
     warehouse = open_warehouse(settings)
-    place = warehouse.place if settings.warehouse.get_secret_value() else settings.home
+    lake = settings.lake
+    place = f"{lake.where} with its files at {lake.files}" if lake else settings.home
     if not warehouse.exists():
         return f"none at {place} yet; `redpop materialize` makes it"
     posts = warehouse.scalar("SELECT count(*) FROM core.posts")
@@ -146,6 +149,26 @@ def place_of_files(settings: Settings) -> str:
             f"{'REDPOP_STORE' if settings.store else 'REDPOP_HOME'}"
         )
     return str(folder)
+
+
+def run_history(settings: Settings) -> str:
+    """Where Dagster keeps runs, events, schedules and limits.
+
+    Raises:
+        RedPopError: the Postgres of the settings cannot be opened, or lets nobody make tables.
+    """
+    history = settings.history
+    if history is None:
+        return f"{settings.home / '.dagster'}, for this machine"
+    with history.session(patience=_PATIENCE, statement=_PATIENCE) as connection, connection.cursor() as cursor:
+        cursor.execute("SELECT has_schema_privilege('public', 'CREATE'), current_setting('server_version')")
+        allowed, version = cursor.fetchone()
+    if not allowed:
+        raise RedPopError(
+            f"{history.where} lets this user make no tables: GRANT CREATE ON SCHEMA public TO it, or name the owner of "
+            "the database in REDPOP_DAGSTER_STORAGE"
+        )
+    return f"{history.where} (Postgres {version}), for all machines that name it"
 
 
 def _entities(settings: Settings) -> str:

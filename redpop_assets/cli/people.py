@@ -22,8 +22,7 @@ def forget(
     yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask first.")] = False,
 ) -> None:
     """Erase posts from every table and file, for ever; only tombstones stay, so that nothing stores them again."""
-    from redpop_assets.privacy.author_key import AuthorKey
-    from redpop_assets.resources import open_images, open_warehouse
+    from redpop_assets.resources import author_key, open_images, open_warehouse
     from redpop_assets.settings import load_settings
     from redpop_assets.storage import forgetting
 
@@ -44,7 +43,7 @@ def forget(
     digests: list[str] = []
     found: list[str] = []
     if name:
-        digests = AuthorKey.load_or_create(settings.home / "author.key").digests(name)
+        digests = author_key(settings).digests(name)
         found = sorted({post_id for digest in digests for post_id in forgetting.posts_of(warehouse, digest)})
         say(f"u/{quoted(name)}: {len(found)} posts, crossposts of theirs included.")
         reasons |= dict.fromkeys(found, "author_by_request")
@@ -104,6 +103,7 @@ def new_author_key(
     from redpop_assets.resources import open_warehouse
     from redpop_assets.settings import load_settings
     from redpop_assets.storage.forgetting import unlink_authors
+    from redpop_assets.storage.shared_key import renew_author_key
 
     settings = load_settings()
     path = settings.home / "author.key"
@@ -114,6 +114,9 @@ def new_author_key(
         warehouse = open_warehouse(settings)
         authors = unlink_authors(warehouse)
         warehouse.publish()
-    path.unlink(missing_ok=True)
-    AuthorKey.load_or_create(path)
+    if shared := settings.shared_postgres:
+        renew_author_key(shared, path)
+    else:
+        path.unlink(missing_ok=True)
+        AuthorKey.load_or_create(path)
     say(f"{quoted(str(path))} is new, and {authors} stored hashes cannot be computed from names any more, by no key.")

@@ -40,11 +40,10 @@ def predict(
     from redpop_assets.cli.pages import forecast as page
     from redpop_assets.cli.pages.titles import comparisons_json, print_comparisons
     from redpop_assets.images.decode import ImageRejected, open_rgb
-    from redpop_assets.privacy.author_key import AuthorKey
     from redpop_assets.refresh.draft import answers
     from redpop_assets.refresh.new_post import NewPost
     from redpop_assets.refresh.titles import compare_titles
-    from redpop_assets.resources import judges_of, open_models, open_warehouse
+    from redpop_assets.resources import author_key, judges_of, open_models, open_warehouse
     from redpop_assets.settings import load_settings
 
     settings = load_settings()
@@ -63,7 +62,7 @@ def predict(
     digest = None
     if author.strip():
         name = parse_account(author)
-        digest = AuthorKey.load_or_create(settings.home / "author.key").digest(name)
+        digest = author_key(settings).digest(name)
         if not published_rows(settings, f"SELECT 1 FROM core.posts WHERE author = '{digest}' LIMIT 1"):
             warn(f"No stored post is by u/{name}, who counts as somebody unknown here. Is the name spelt as on Reddit?")
     post = NewPost(

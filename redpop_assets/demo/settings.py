@@ -22,6 +22,7 @@ def demo_settings(port: int, home: str = HOME, **more: object) -> Settings:
         **{
             "home": home,
             "store": "",
+            "dagster_storage": "",
             "budget_dir": str(Path(home).absolute() / "budget"),
             "source": "sandbox",
             "subreddits": SUBREDDITS,

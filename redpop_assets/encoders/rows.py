@@ -10,7 +10,6 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import closing, contextmanager
 from dataclasses import asdict, dataclass
-from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
@@ -28,6 +27,7 @@ from redpop_assets.encoders.tuning import tune
 from redpop_assets.errors import RedPopError, StoreError
 from redpop_assets.storage.arrow import arrow_table, utc_now
 from redpop_assets.storage.images import ImageStore, ReadAhead
+from redpop_assets.storage.shared_text import Memory
 from redpop_assets.storage.warehouse import Warehouse
 
 IMAGE_EMBEDDINGS = "features.image_embeddings"
@@ -144,7 +144,7 @@ def caption_chunks(encoder: TextNetwork, rows: pa.Table, *, chunk_size: int = 40
     yield from _in_chunks(encoder.engine, batches(), encoded, chunk_size=chunk_size, batch_size=size)
 
 
-def tune_images(encoder: ImageNetwork, store: ImageStore, rows: pa.Table, folder: Path | None) -> Choice | None:
+def tune_images(encoder: ImageNetwork, store: ImageStore, rows: pa.Table, folder: Memory | None) -> Choice | None:
     """Have the encoder run the fastest faithful way for the pictures that are due; see `tuning.tune`.
 
     Args:
@@ -164,7 +164,7 @@ def tune_images(encoder: ImageNetwork, store: ImageStore, rows: pa.Table, folder
     return tune(encoder, sample, due=rows.num_rows, folder=folder)
 
 
-def tune_captions(encoder: TextNetwork, rows: pa.Table, folder: Path | None) -> Choice | None:
+def tune_captions(encoder: TextNetwork, rows: pa.Table, folder: Memory | None) -> Choice | None:
     """Have the encoder run the fastest faithful way for the captions that are due; as `tune_images`."""
 
     def sample() -> Tokens:

@@ -11,15 +11,15 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import asdict
 from importlib.metadata import PackageNotFoundError, version
-from pathlib import Path
 from typing import Any, Final, Protocol, TypeVar, get_args
-from uuid import uuid4
 
 import numpy as np
 import numpy.typing as npt
 
 from redpop_assets.encoders.base import Backend, Choice, Precision, Provenance
 from redpop_assets.encoders.engine import Engine, Forward, Way
+from redpop_assets.errors import WarehouseError
+from redpop_assets.storage.shared_text import Memory, SharedText, text_at
 
 LEAST_COSINE: Final = 0.999
 """Smallest cosine with the vector of float32 that a faster way may give."""
@@ -57,7 +57,7 @@ def tune(
     sample: Callable[[], Sample | None],
     *,
     due: int,
-    folder: Path | None,
+    folder: Memory | None,
     seconds: float = SECONDS,
 ) -> Choice | None:
     """Have an encoder run the fastest faithful way, and return it; None if the encoder stays as it is.
@@ -66,15 +66,16 @@ def tune(
         encoder: What to tune.
         sample: Gives items to measure with, None if there are none; called only if nothing is remembered.
         due: Number of items about to be encoded; see `LEAST_ITEMS`.
-        folder: Where choices are remembered, per encoder, weights, processor and versions; None to leave it.
+        folder: Where choices are remembered, per encoder, weights, processor and versions: a folder, or what machines
+            share; None to leave it.
         seconds: As `SECONDS`.
     """
     if folder is None or due < LEAST_ITEMS:
         return None
     engine = encoder.engine
     subject = _subject(encoder)
-    path = folder / f"{encoder.provenance.modality}-{_digest(subject)[:32]}.json"
-    remembered = _recall(path, subject)
+    note = text_at(folder, f"{encoder.provenance.modality}-{_digest(subject)[:32]}.json")
+    remembered = _recall(note, subject)
     if remembered is not None:
         engine.use(remembered)
         return remembered
@@ -93,7 +94,7 @@ def tune(
     )
     _log.info("%s runs in %s, %s", encoder.provenance.encoder, choice.backend, choice)
     engine.use(choice, built[Way(choice.backend, choice.precision)])
-    _remember(path, subject, choice)
+    _remember(note, subject, choice)
     return choice
 
 
@@ -191,21 +192,21 @@ def _digest(subject: dict[str, Any]) -> str:
     return hashlib.sha256(json.dumps(subject, sort_keys=True).encode()).hexdigest()
 
 
-def _recall(path: Path, subject: dict[str, Any]) -> Choice | None:
-    """The choice in a file; None if there is none, or if it is about something else or is damaged."""
+def _recall(note: SharedText, subject: dict[str, Any]) -> Choice | None:
+    """The choice in a note; None if there is none, or if it is about something else or is damaged."""
     try:
-        content = json.loads(path.read_text(encoding="utf-8"))
+        content = json.loads(note.read() or "{}")
         choice = Choice(**content["choice"])
         known = choice.backend in get_args(Backend) and choice.precision in get_args(Precision)
         numbers = type(choice.batch_size) is int and choice.batch_size > 0
         faithful = float(choice.min_cosine) >= LEAST_COSINE and float(choice.items_per_second) > 0
         return choice if known and numbers and faithful and content["subject"] == subject else None
-    except (OSError, ValueError, TypeError, KeyError):
+    except (OSError, WarehouseError, ValueError, TypeError, KeyError):
         return None
 
 
-def _remember(path: Path, subject: dict[str, Any], choice: Choice) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.{uuid4().hex}")
-    temporary.write_text(json.dumps({"subject": subject, "choice": asdict(choice)}, indent=2) + "\n", encoding="utf-8")
-    temporary.replace(path)
+def _remember(note: SharedText, subject: dict[str, Any], choice: Choice) -> None:
+    try:
+        note.write(json.dumps({"subject": subject, "choice": asdict(choice)}, indent=2) + "\n")
+    except WarehouseError as error:
+        _log.warning("How a network runs fastest is not remembered: %s", error)

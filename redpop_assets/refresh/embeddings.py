@@ -8,7 +8,6 @@ from collections import Counter
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pyarrow as pa
@@ -28,6 +27,7 @@ from redpop_assets.refresh.features import (
     without_unreadable,
 )
 from redpop_assets.refresh.partition import partition_filter
+from redpop_assets.storage.shared_text import Memory
 
 if TYPE_CHECKING:
     from redpop_assets.encoders.base import Choice
@@ -57,13 +57,13 @@ class Encoding:
         images: encoders of pictures, by name.
         captions: encoders of captions.
         grids: whether the spatial grids of the image encoders are kept.
-        tuning: folder that remembers how each encoder runs fastest; None to run them all in torch and float32.
+        tuning: what remembers how each encoder runs fastest; None to run them all in torch and float32.
     """
 
     images: Sequence[str]
     captions: Sequence[str]
     grids: bool
-    tuning: Path | None
+    tuning: Memory | None
 
 
 def refresh_images(scope: Scope, encoding: Encoding) -> Mapping[str, Metadata]:

@@ -8,8 +8,9 @@ import logging
 import os
 import re
 import socket
+import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import timedelta
@@ -29,6 +30,10 @@ _EXAMPLE: Final = "write a URL like postgresql://redpop:PASSWORD@db.example.org/
 _NAME_BYTES: Final = 63  # of `application_name`; the server cuts off what is longer
 _LOOK_AGAIN: Final = timedelta(milliseconds=500)  # how long one attempt waits at the server, deaf to Ctrl-C
 _SAY_AFTER_SECONDS: Final = 2.0
+_RENEWAL: Final = timedelta(seconds=10)
+
+LOST_SECONDS: Final = 30
+"""So long a living process may be without its sign of life: three times what it takes to look."""
 
 # A machine that vanished lets go of its locks within a minute, and one whose server vanished learns of it.
 _ALIVE: Final = {"keepalives_idle": 30, "keepalives_interval": 10, "keepalives_count": 3}
@@ -172,6 +177,68 @@ class Postgres:
             held = Held(self, connection, lock_key(name))
             held._take(timeout, what or f"The lock {name!r}")
             yield held  # closing the connection lets go
+
+    @contextmanager
+    def sign_of_life(self, name: str) -> Iterator[None]:
+        """Hold a lock that nobody else asks for, so that all machines see whether this process lives; see `held`.
+
+        A lost connection, which takes the lock with it, does not end the block: a thread notices and takes it anew. A
+        living process so is without it for `LOST_SECONDS` at most, if the server can be reached.
+
+        Raises:
+            SettingsError: as `connect`.
+            WarehouseError: there was no way into the database at the beginning.
+        """
+        first = self._living(name)
+        ended = threading.Event()
+        keeper = threading.Thread(target=self._keep, args=(name, first, ended), name="redpop-alive", daemon=True)
+        keeper.start()
+        try:
+            yield
+        finally:
+            ended.set()
+            keeper.join()
+
+    def held(self, names: Iterable[str]) -> set[str]:
+        """Those of some locks that anybody holds now."""
+        keys = {lock_key(name): name for name in names}
+        with self.session() as connection, connection.cursor() as cursor:
+            cursor.execute(
+                "SELECT (classid::bigint << 32) | objid::bigint FROM pg_locks WHERE locktype = 'advisory' AND granted "
+                "AND objsubid = 1 AND database = (SELECT oid FROM pg_database WHERE datname = current_database())"
+            )
+            return {keys[key] for (key,) in cursor.fetchall() if key in keys}
+
+    def _living(self, name: str) -> Any:
+        """A connection with a lock that is free, or was held by one that this process lost."""
+        connection = self.connect(statement=_RENEWAL)
+        try:
+            with self.explained(), connection.cursor() as cursor:
+                cursor.execute("SELECT pg_try_advisory_lock(%s)", [lock_key(name)])
+        except WarehouseError:
+            connection.close()
+            raise
+        return connection
+
+    def _keep(self, name: str, connection: Any, ended: threading.Event) -> None:
+        """Look after a sign of life until it is not needed any more."""
+        lost = False
+        while not ended.wait(_RENEWAL.total_seconds()):
+            try:
+                if lost:
+                    connection = self._living(name)
+                    log.info("The connection to %s is there again.", self.where)
+                    lost = False
+                else:
+                    with self.explained(), connection.cursor() as cursor:
+                        # Once more does no harm, and a lock may still be that of a connection that was lost.
+                        cursor.execute("SELECT pg_try_advisory_lock(%s)", [lock_key(name)])
+            except WarehouseError as error:
+                if not lost:
+                    log.warning("%s Other machines may take what goes on here for dead until it is back.", error)
+                    connection.close()
+                lost = True
+        connection.close()
 
     def holders(self, name: str) -> list[str]:
         """Who holds a lock now: `redpop/<host>/<pid>`, or what else the connection is called."""

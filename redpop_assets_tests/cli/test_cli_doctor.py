@@ -70,6 +70,21 @@ def test_doctor_says_that_a_label_age_is_beyond_what_the_archive_gives(redpop, s
     assert answer.code == 1
 
 
+def test_doctor_tries_the_history_that_machines_share_and_shows_no_password(redpop, postgres):
+    secret = postgres.split(":")[2].partition("@")[0]
+    said = " ".join(redpop("doctor", REDPOP_DAGSTER_STORAGE=postgres).output.split())
+    place = f"postgresql://redpop@127.0.0.1:{postgres.rpartition(':')[2]}"
+    assert f"ok run history: {place} (Postgres " in said
+    wrong = postgres.replace(secret, f"{secret}-wrong")
+    answer = redpop("doctor", REDPOP_DAGSTER_STORAGE=wrong)
+    assert f"missing run history: {place} cannot be opened" in " ".join(answer.output.split())
+    assert secret not in said + answer.output
+    refused = redpop("doctor", REDPOP_DAGSTER_STORAGE=f"mysql://redpop:{secret}@h/d")
+    assert "REDPOP_DAGSTER_STORAGE: this is no URL of a Postgres: write a URL like postgresql://" in refused.output
+    assert secret not in refused.output
+    assert "ok run history:" in redpop("doctor").output
+
+
 @pytest.mark.end_to_end
 class TestOnAPipeline:
     def test_doctor_finds_nothing_missing(self, here, pipeline):

@@ -23,6 +23,7 @@ from redpop_assets.sources.arctic_shift.pace import Pace
 from redpop_assets.sources.arctic_shift.service import Service, created, given_up, is_named
 from redpop_assets.sources.typed import moment
 from redpop_assets.sources.values import parse_post_id
+from redpop_assets.storage.shared_text import SharedText
 
 log = logging.getLogger(__name__)
 
@@ -92,7 +93,7 @@ class ArcticShiftClient:
         user_agent: names this program and whoever runs it.
         requests_per_second: sent at most, by all who share the `pace_file`. The service welcomes "a couple".
         timeout: longest silence of the service (seconds).
-        pace_file: lets processes of this machine keep one pace together; None for this client alone.
+        pace_file: lets processes, or machines, keep one pace together; None for this client alone.
         page_size: posts asked for at once, 1 to 100; None leaves it to the service, which gives 100 to 1,000.
         clock: Unix seconds of this machine, by which the pace is kept.
         sleep: pauses the caller (seconds).
@@ -108,7 +109,7 @@ class ArcticShiftClient:
         user_agent: str,
         requests_per_second: float = 1.0,
         timeout: float = 30.0,
-        pace_file: Path | None = None,
+        pace_file: Path | SharedText | None = None,
         page_size: int | None = None,
         clock: Callable[[], float] = time.time,
         sleep: Callable[[float], None] = time.sleep,

@@ -13,7 +13,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from redpop_assets.sources.shared_file import SharedFile
+from redpop_assets.sources.shared_value import SharedValue
+from redpop_assets.storage.shared_text import SharedText
 
 log = logging.getLogger(__name__)
 
@@ -39,7 +40,7 @@ class Pace:
 
     Args:
         requests_per_second: positive.
-        file: shared with other processes, made when needed; None paces this process alone.
+        file: shared with other processes or machines, made when needed; None paces this process alone.
         clock: Unix seconds.
         sleep: pauses the caller (seconds).
 
@@ -50,7 +51,7 @@ class Pace:
     def __init__(
         self,
         requests_per_second: float,
-        file: Path | None = None,
+        file: Path | SharedText | None = None,
         *,
         clock: Callable[[], float] = time.time,
         sleep: Callable[[float], None] = time.sleep,
@@ -59,7 +60,7 @@ class Pace:
         self._interval = 1 / requests_per_second
         self._clock = clock
         self._sleep = sleep
-        self._shared = SharedFile(
+        self._shared = SharedValue(
             file,
             _Next(),
             self._parse,
@@ -70,7 +71,7 @@ class Pace:
 
     @property
     def file(self) -> Path | None:
-        """The file, or None while this process paces itself alone."""
+        """The file; None while this process paces itself alone, and where it is none."""
         return self._shared.file
 
     def wait(self) -> None:

@@ -21,7 +21,8 @@ from urllib.parse import urlsplit
 from uuid import uuid4
 
 from redpop_assets.sources.headers import number
-from redpop_assets.sources.shared_file import SharedFile
+from redpop_assets.sources.shared_value import SharedValue
+from redpop_assets.storage.shared_text import Memory, SharedText, text_at
 
 log = logging.getLogger(__name__)
 
@@ -171,7 +172,7 @@ class RequestBudget:
     """Lets requests through as long as Reddit's rate limit allows, together with all who share the ledger.
 
     Args:
-        file: the ledger, made when needed; None keeps it in this process alone.
+        file: the ledger, made when needed: a file, or a text that machines share; None keeps it in this process alone.
         clock: Unix seconds.
         sleep: pauses the caller (seconds).
 
@@ -181,7 +182,7 @@ class RequestBudget:
 
     def __init__(
         self,
-        file: Path | None = None,
+        file: Path | SharedText | None = None,
         *,
         clock: Callable[[], float] = time.time,
         sleep: Callable[[float], None] = time.sleep,
@@ -189,7 +190,7 @@ class RequestBudget:
         self.seconds_waited = 0.0
         self._clock = clock
         self._sleep = sleep
-        self._shared = SharedFile(
+        self._shared = SharedValue(
             file,
             Ledger(),
             Ledger.parse,
@@ -199,15 +200,20 @@ class RequestBudget:
         )
 
     @classmethod
-    def of(cls, client_id: str, oauth_url: str, folder: Path) -> Self:
-        """The budget of an app at an API, kept in a folder that its processes share. The file name hides the id."""
+    def of(cls, client_id: str, oauth_url: str, memory: Memory) -> Self:
+        """The budget of an app at an API, kept where its processes share it. The name of the text hides the id."""
         name = hashlib.sha256(f"{client_id.strip()} {urlsplit(oauth_url).netloc}".encode()).hexdigest()[:16]
-        return cls(folder / f"reddit-budget-{name}.json")
+        return cls(text_at(memory, f"reddit-budget-{name}.json"))
 
     @property
     def file(self) -> Path | None:
-        """The ledger, or None while this process counts for itself."""
+        """The file of the ledger; None while this process counts for itself, and where it is none."""
         return self._shared.file
+
+    @property
+    def where(self) -> str:
+        """Where the ledger is, for people."""
+        return self._shared.where
 
     @property
     def remaining(self) -> int | None:

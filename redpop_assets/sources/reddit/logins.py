@@ -8,15 +8,15 @@ it knows the key by a digest. Without it, or where it cannot be written, every l
 import hashlib
 import json
 import logging
-import os
 from contextlib import suppress
 from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Final, Self
 
-from redpop_assets.errors import CredentialsRefused
+from redpop_assets.errors import CredentialsRefused, WarehouseError
 from redpop_assets.sources.services import WAYS_ON
+from redpop_assets.storage.shared_text import Memory, text_at
 
 FILE: Final = "login.json"
 """Name of the memory in the home."""
@@ -85,20 +85,22 @@ class Logins:
     """The memory of a home.
 
     Args:
-        home: its folder.
+        memory: where it is: the folder of the home, or what machines share.
         client_id, client_secret: the key that is used now; another one is not remembered.
     """
 
-    def __init__(self, home: Path, client_id: str, client_secret: str) -> None:
-        self._file = home / FILE
+    def __init__(self, memory: Memory, client_id: str, client_secret: str) -> None:
+        self._memory = memory
+        self._text = text_at(memory, FILE)
         secret = f"{client_id.strip()}\0{client_secret.strip()}".encode()
         self._key = hashlib.blake2b(secret, digest_size=8, person=b"redpop").hexdigest()
 
     def last(self) -> Login:
         """What is remembered of the key; nothing if it is another one, or the file is not there or damaged."""
-        with suppress(OSError, ValueError, KeyError, TypeError, AttributeError):
-            found = Login.parse(self._file.read_text(encoding="utf-8"))
-            if found.key == self._key:
+        with suppress(OSError, WarehouseError, ValueError, KeyError, TypeError, AttributeError):
+            text = self._text.read()
+            found = None if text is None else Login.parse(text)
+            if found is not None and found.key == self._key:
                 return found
         return Login(self._key)
 
@@ -114,12 +116,9 @@ class Logins:
         return CredentialsRefused(login.told())
 
     def _write(self, login: Login) -> None:
-        if not self._file.parent.is_dir():
+        if isinstance(self._memory, Path) and not self._memory.is_dir():
             return  # asking whether a key works makes no home
-        text = json.dumps(asdict(login), default=datetime.isoformat)
-        beside = self._file.with_name(f".{FILE}.{os.getpid()}")
         try:
-            beside.write_text(text, encoding="utf-8")
-            beside.replace(self._file)
-        except OSError as error:
-            _log.warning("%s cannot be written (%s): logins are not remembered.", self._file, error)
+            self._text.write(json.dumps(asdict(login), default=datetime.isoformat))
+        except (OSError, WarehouseError) as error:
+            _log.warning("%s cannot be written (%s): logins are not remembered.", self._text.where, error)
