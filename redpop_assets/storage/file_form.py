@@ -15,7 +15,7 @@ from redpop_assets.storage import durable
 from redpop_assets.storage.forms import Form, Published
 from redpop_assets.storage.live_file import LiveFile, prepare
 from redpop_assets.storage.names_in_sql import give_functions
-from redpop_assets.storage.rows import Writer
+from redpop_assets.storage.rows import Reader, Writer
 from redpop_assets.storage.schema import Schema
 from redpop_assets.storage.staging import held_folder, sweep
 from redpop_assets.storage.upkeep import Definitions
@@ -63,6 +63,10 @@ class FileForm(Form):
         """Wait for the file and connect; see `LiveFile.connect`."""
         with self._file.connect(read_only=read_only, alone=alone) as conn:
             yield conn
+
+    def reader(self, conn: duckdb.DuckDBPyConnection, schema: Schema) -> Reader:
+        """The usual one."""
+        return Reader(conn, schema)
 
     def writer(self, conn: duckdb.DuckDBPyConnection, schema: Schema) -> Writer:
         """The usual one."""

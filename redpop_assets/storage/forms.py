@@ -14,7 +14,7 @@ from pathlib import Path
 import duckdb
 
 from redpop_assets.errors import WarehouseError, is_interruption
-from redpop_assets.storage.rows import Writer
+from redpop_assets.storage.rows import Reader, Writer
 from redpop_assets.storage.schema import Schema
 from redpop_assets.storage.staging import Swept
 from redpop_assets.storage.upkeep import Definitions, transaction
@@ -71,6 +71,10 @@ class Form(ABC):
     def transaction(self, conn: duckdb.DuckDBPyConnection) -> AbstractContextManager[None]:
         """A block that is committed at its end, and rolled back on an exception."""
         return transaction(conn)
+
+    @abstractmethod
+    def reader(self, conn: duckdb.DuckDBPyConnection, schema: Schema) -> Reader:
+        """How rows are read through a connection of this form."""
 
     @abstractmethod
     def writer(self, conn: duckdb.DuckDBPyConnection, schema: Schema) -> Writer:

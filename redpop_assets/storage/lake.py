@@ -24,7 +24,7 @@ from redpop_assets.storage.file_form import COPYING, put_published, sql_text
 from redpop_assets.storage.forms import Form, Published, Uses
 from redpop_assets.storage.lake_address import METADATA, LakeAddress
 from redpop_assets.storage.lake_connection import NAME, connections_to
-from redpop_assets.storage.lake_sql import LakeWriter, in_lake
+from redpop_assets.storage.lake_sql import LakeReader, LakeWriter, in_lake, lengths_of
 from redpop_assets.storage.lake_upkeep import compact, erase_for_good, schema_version, tables_with_files
 from redpop_assets.storage.live_file import file_config
 from redpop_assets.storage.names_in_sql import give_functions
@@ -58,6 +58,7 @@ class Lake(Form):
         self._connections = connections_to(address, published.parent / "live")
         self._uses = Uses()
         self._held = threading.local()
+        self._lengths = lengths_of(definitions.schema)
         self._exists = False
         self._verified: int | None = None
 
@@ -134,9 +135,13 @@ class Lake(Form):
             yield
             self._held.lock.verify()
 
+    def reader(self, conn: duckdb.DuckDBPyConnection, schema: Schema) -> LakeReader:
+        """One that gives rows as a file has them."""
+        return LakeReader(conn, schema, self._lengths)
+
     def writer(self, conn: duckdb.DuckDBPyConnection, schema: Schema) -> LakeWriter:
         """One that says things as DuckLake takes them."""
-        return LakeWriter(conn, schema)
+        return LakeWriter(conn, schema, self._lengths)
 
     def bring_up_to_date(self) -> None:
         """Apply the migrations that the lake has not been through, if any, and the SQL files, in one transaction."""

@@ -5,11 +5,14 @@ what it did. So arrays are lists there, whose length is checked when they are wr
 """
 
 import re
+from collections.abc import Mapping
+from contextlib import suppress
 
+import duckdb
 import pyarrow as pa
 
-from redpop_assets.storage.rows import Merged, Writer
-from redpop_assets.storage.schema import Column, Table
+from redpop_assets.storage.rows import Merged, Params, Reader, Writer
+from redpop_assets.storage.schema import Column, Schema, Table
 
 _TEXT = r"'(?:[^']|'')*'"
 _NUMBERS = "U?(?:TINYINT|SMALLINT|INTEGER|BIGINT|HUGEINT)|FLOAT|DOUBLE|BOOLEAN|VARCHAR|TIMESTAMP|DATE"
@@ -26,7 +29,38 @@ def in_lake(sql: str) -> str:
     return said
 
 
-class LakeWriter(Writer):
+def lengths_of(schema: Schema) -> dict[str, int]:
+    """Length by name of the columns that are arrays of one fixed size in every table that has them."""
+    types: dict[str, set[str]] = {}
+    for table in schema.values():
+        for column in table.columns:
+            types.setdefault(column.name, set()).add(column.type)
+    found = {name: _LENGTH.search(next(iter(kinds))) for name, kinds in types.items() if len(kinds) == 1}
+    return {name: int(match[1]) for name, match in found.items() if match}
+
+
+class LakeReader(Reader):
+    """SQL on an open connection to a lake; columns that are arrays of a fixed size come out as such.
+
+    A result does not say which column of which table it was: its name tells. Without a row nothing else tells a length.
+    """
+
+    def __init__(self, conn: duckdb.DuckDBPyConnection, schema: Schema, lengths: Mapping[str, int]) -> None:
+        super().__init__(conn, schema)
+        self._lengths = lengths
+
+    def query(self, sql: str, params: Params = None, **given: pa.Table) -> pa.Table:
+        """All rows of a statement; see `Reader.query`."""
+        rows = super().query(sql, params, **given)
+        for index, field in enumerate(rows.schema):
+            if field.name in self._lengths and pa.types.is_list(field.type):
+                array = pa.list_(field.type.value_type, self._lengths[field.name])
+                with suppress(pa.ArrowInvalid):  # something else of that name
+                    rows = rows.set_column(index, field.name, rows.column(index).cast(array))
+        return rows
+
+
+class LakeWriter(LakeReader, Writer):
     """SQL inside one transaction of a lake. Nobody else writes meanwhile, so a key that is new stays new."""
 
     def _fitting(self, column: Column, values: pa.ChunkedArray, wanted: pa.DataType) -> pa.ChunkedArray:

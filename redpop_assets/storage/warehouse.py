@@ -78,7 +78,7 @@ class Warehouse:
         if not self.exists():
             raise self._missing()
         with self._form.current(read_only=True) as conn:
-            yield Reader(conn, self.schema)
+            yield self._form.reader(conn, self.schema)
 
     @contextmanager
     def write(self) -> Iterator[Writer]:

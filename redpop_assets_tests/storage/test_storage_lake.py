@@ -178,6 +178,13 @@ def test_arrays_have_their_length_and_are_arrays_again_when_published(vectors):
         wrong = pa.table({"id": ["c"], "v": [v], "w": pa.array([w], pa.list_(pa.int32()))})
         with pytest.raises(WarehouseError, match=r"in column [vw], which does not fit (FLOAT\[2\]|INTEGER\[3\])"):
             vectors.append("features.vectors", wrong)
+    for where in ("TRUE", "id = 'nobody'"):  # also where no row tells the length
+        found = vectors.query(f"SELECT id, v, w, v AS other FROM features.vectors WHERE {where} ORDER BY id")
+        assert found.schema.field("v").type == pa.list_(pa.float32(), 2)
+        assert found.schema.field("w").type == pa.list_(pa.int32(), 3)
+        assert found.schema.field("other").type == pa.list_(pa.float32())
+        assert found.column("w").to_pylist() == ([[1, 2, 3], None] if where == "TRUE" else [])
+    assert vectors.query("SELECT [1.5::FLOAT] AS v, list(id) AS w FROM features.vectors WHERE false").num_rows == 1
     fingerprint = vectors.fingerprint("features.vectors")
     vectors.publish()
     with duckdb.connect(vectors.published, read_only=True) as conn:
