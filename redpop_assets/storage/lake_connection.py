@@ -146,19 +146,23 @@ class LakeConnections:
                 self._kept = None
 
     def _open(self, **config: str) -> duckdb.DuckDBPyConnection:
+        self.spill.parent.mkdir(parents=True, exist_ok=True)
         self._remove_spills()
         string, password = self.address.postgres.libpq
         conn = duckdb.connect(":memory:", config={**file_config(self.spill), **config})
         try:
             for extension in (*_EXTENSIONS, *(["httpfs"] if is_remote(self.address.files) else [])):
                 conn.execute(f"LOAD {sql_text(str(_extension(extension)))}")
-            conn.execute(f"CREATE SECRET catalogue (TYPE postgres, PASSWORD {sql_text(password)})")
+            secret = ""
+            if password:  # without one libpq looks for it, in PGPASSWORD or ~/.pgpass
+                conn.execute(f"CREATE SECRET catalogue (TYPE postgres, PASSWORD {sql_text(password)})")
+                secret = "META_SECRET 'catalogue', "
             if is_remote(self.address.files):
                 conn.execute(_storage_secret(self.address))
             folder = self._folder()
             conn.execute(
                 f"ATTACH {sql_text(f'ducklake:postgres:{string}')} AS {NAME} (DATA_PATH {sql_text(folder)}, "
-                f"OVERRIDE_DATA_PATH true, METADATA_SCHEMA '{METADATA}', META_SECRET 'catalogue', "
+                f"OVERRIDE_DATA_PATH true, METADATA_SCHEMA '{METADATA}', {secret}"
                 "DATA_INLINING_ROW_LIMIT 0)"
             )
         except duckdb.Error as error:
