@@ -181,7 +181,12 @@ def open_warehouse(settings: Settings) -> "Warehouse":
     """The warehouse of a deployment."""
     from redpop_assets.storage.warehouse import Warehouse
 
-    return Warehouse(settings.home, source=settings.source_name.reddit, lock_timeout=settings.lock_timeout_seconds)
+    return Warehouse(
+        settings.home,
+        source=settings.source_name.reddit,
+        lock_timeout=settings.lock_timeout_seconds,
+        lake=settings.lake,
+    )
 
 
 def open_images(settings: Settings) -> "ImageStore":

@@ -23,6 +23,7 @@ from redpop_assets.shown import visible
 from redpop_assets.sources.reddit.plan import DEFAULT_PLAN, HarvestPlan, HarvestPlans, Maturation, ObservationAges
 from redpop_assets.sources.services import ARCTIC_SHIFT, REDDIT, SERVICES, SourceName
 from redpop_assets.spellings import parse_community
+from redpop_assets.storage.lake_address import LakeAddress, lake_address, parse_warehouse
 from redpop_assets.storage.location import parse_location
 from redpop_assets.storage.postgres import Postgres, parse_postgres
 from redpop_assets.storage.shared_text import Memory, SharedText, text_at
@@ -71,6 +72,12 @@ class Settings(BaseSettings):
         description="Where the files of pictures, models and figures are: empty for the home directory, another "
         "folder, or object storage as s3://bucket/prefix (also gs:// and az://), with the key in the variables of its "
         "service, such as AWS_ACCESS_KEY_ID and AWS_ENDPOINT_URL.",
+    )
+    warehouse: SecretStr = Field(
+        SecretStr(""),
+        description="Where the pipeline's own warehouse is: empty for a DuckDB file in the home directory, or "
+        "ducklake:postgres:<libpq connection string> for a lake that several machines share, with its files in the "
+        "folder lake of REDPOP_STORE. It needs packages: pip install 'redpop[cluster]'.",
     )
     dagster_storage: SecretStr = Field(
         SecretStr(""),
@@ -340,6 +347,11 @@ class Settings(BaseSettings):
     def _know_location(cls, location: str) -> str:
         return parse_location(location)
 
+    @field_validator("warehouse")
+    @classmethod
+    def _know_warehouse(cls, text: SecretStr) -> SecretStr:
+        return SecretStr(parse_warehouse(text.get_secret_value()))
+
     @field_validator("dagster_storage")
     @classmethod
     def _know_history(cls, url: SecretStr) -> SecretStr:
@@ -429,6 +441,14 @@ class Settings(BaseSettings):
         return self
 
     @model_validator(mode="after")
+    def _keep_the_files_of_a_lake(self) -> Self:
+        try:
+            _ = self.lake
+        except SettingsError as error:
+            raise ValueError(str(error)) from error
+        return self
+
+    @model_validator(mode="after")
     def _plan_for_known_communities(self) -> Self:
         if unknown := sorted(set(self.harvest_plans.plans) - set(self.partitions)):
             raise ValueError(
@@ -500,7 +520,13 @@ class Settings(BaseSettings):
     @property
     def shared_postgres(self) -> Postgres | None:
         """Where the machines of the deployment keep what they share besides rows and files; None for one machine."""
-        return self.history
+        lake = self.lake
+        return self.history or (lake.postgres if lake else None)
+
+    @property
+    def lake(self) -> LakeAddress | None:
+        """Where the pipeline's warehouse is, if it is a lake; None for the file of the home."""
+        return lake_address(self.warehouse.get_secret_value(), self.store, self.home, self.store_variables)
 
     @property
     def source_name(self) -> SourceName:

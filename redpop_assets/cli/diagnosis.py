@@ -116,10 +116,12 @@ def request_budget(settings: Settings) -> str:
 
 def _warehouse(settings: Settings) -> str:
     warehouse = open_warehouse(settings)
-    if not warehouse.live.exists():
-        return f"none at {settings.home} yet; `redpop materialize` makes it"
+    lake = settings.lake
+    place = f"{lake.where} with its files at {lake.files}" if lake else settings.home
+    if not warehouse.exists():
+        return f"none at {place} yet; `redpop materialize` makes it"
     posts = warehouse.scalar("SELECT count(*) FROM core.posts")
-    return f"{settings.home}, {posts} posts of source {settings.source}"
+    return f"{place}, {posts} posts of source {settings.source}"
 
 
 def place_of_files(settings: Settings) -> str:

@@ -85,7 +85,7 @@ def _run_until_done(settings: Settings, report: Report, say: Callable[[str], Non
 
 def _let_pauses_pass(warehouse: Warehouse, passed: timedelta) -> None:
     """Let the world's time pass for image hosts as well: when they are asked again goes by the machine's clock."""
-    if not warehouse.live.exists():
+    if not warehouse.exists():
         return
     with warehouse.write() as writer:
         writer.execute("UPDATE core.image_fetches SET next_attempt_at = next_attempt_at - $passed", {"passed": passed})

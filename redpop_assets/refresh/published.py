@@ -1,7 +1,8 @@
 """Brings the file that people open up to date, and the model files with it."""
 
+from redpop_assets.storage.forms import Published
 from redpop_assets.storage.models import ModelStore
-from redpop_assets.storage.warehouse import Published, Warehouse
+from redpop_assets.storage.warehouse import Warehouse
 
 _IN_USE = "SELECT subreddit, predictor, digest FROM models.predictors WHERE digest IS NOT NULL"
 

@@ -21,7 +21,8 @@ from uuid import uuid4
 
 import duckdb
 
-from redpop_assets.errors import WarehouseError, WarehouseLocked, is_interruption
+from redpop_assets.errors import WarehouseError, WarehouseLocked
+from redpop_assets.storage.forms import Uses
 
 _log = logging.getLogger(__name__)
 
@@ -73,7 +74,7 @@ class LiveFile:
         self.path = path
         self.instead = instead
         self.lock_timeout = lock_timeout
-        self._thread = threading.local()
+        self._uses = Uses()
         self._lock = threading.Lock()
         self._keepers = 0
         self._kept: _Kept | None = None
@@ -110,28 +111,17 @@ class LiveFile:
             WarehouseError: it cannot be opened, or is open in this thread already.
             KeyboardInterrupt: DuckDB was interrupted.
         """
-        held = getattr(self._thread, "held", None)
-        if held == "write" or (held == "read" and not read_only):
-            raise WarehouseError(
-                f"{self.path} is already open in this thread ({held}), which would wait for itself: use the object "
-                f"that the {held}() block yields, or end the block first."
-            )
-        conn, kept = self._wait_for_connection(read_only=read_only, alone=alone)
-        self._thread.held = "read" if read_only else "write"
-        try:
-            prepare(conn)
-            if not read_only:
-                self._remove_spills()
-            yield conn
-        except RuntimeError as error:
-            if is_interruption(error):
-                raise KeyboardInterrupt from error
-            raise
-        finally:
-            self._thread.held = held
-            conn.close()
-            if kept is not None:
-                self._release(kept, read_only=read_only)
+        with self._uses.one(str(self.path), read_only=read_only):
+            conn, kept = self._wait_for_connection(read_only=read_only, alone=alone)
+            try:
+                prepare(conn)
+                if not read_only:
+                    self._remove_spills()
+                yield conn
+            finally:
+                conn.close()
+                if kept is not None:
+                    self._release(kept, read_only=read_only)
 
     def _wait_for_connection(self, *, read_only: bool, alone: bool) -> tuple[duckdb.DuckDBPyConnection, _Kept | None]:
         """A connection, and the kept one that it is a cursor of, if it is one."""
@@ -276,11 +266,16 @@ class LiveFile:
 
     def config(self) -> dict[str, str | bool | int | float | list[str]]:
         """Settings of every connection to the file or to a copy beside it."""
-        return {
-            "autoinstall_known_extensions": "false",
-            "storage_compatibility_version": _STORAGE_VERSION,  # of new files; existing ones keep theirs
-            "temp_directory": str(self._spill),
-        }
+        return file_config(self._spill)
+
+
+def file_config(spill: Path) -> dict[str, str | bool | int | float | list[str]]:
+    """Settings of connections to files that this code writes; `spill` takes what does not fit into memory."""
+    return {
+        "autoinstall_known_extensions": "false",
+        "storage_compatibility_version": _STORAGE_VERSION,  # of new files; existing ones keep theirs
+        "temp_directory": str(spill),
+    }
 
 
 class _Waiting:

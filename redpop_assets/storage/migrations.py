@@ -28,7 +28,7 @@ which of them a warehouse has been through.
 
 import hashlib
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from functools import cache
@@ -96,42 +96,43 @@ def load_migrations(folder: Path | None = None) -> tuple[Migration, ...]:
     return migrations
 
 
-def pending(conn: duckdb.DuckDBPyConnection, migrations: Sequence[Migration], file: Path) -> tuple[Migration, ...]:
-    """Those that the warehouse behind a connection has not been through, in order. `file` is how errors call it.
+def pending(conn: duckdb.DuckDBPyConnection, migrations: Sequence[Migration], place: str) -> tuple[Migration, ...]:
+    """Those that the warehouse behind a connection has not been through, in order. `place` is how errors call it.
 
     Raises `WarehouseError` when the warehouse has been through one that is not among these, which is so when newer code
     wrote it.
     """
     known: list[tuple[int, str, str, datetime | None]] = []
     if conn.execute(
-        "SELECT 1 FROM duckdb_tables() WHERE schema_name = 'main' AND table_name = 'warehouse_migrations'"
+        "SELECT 1 FROM duckdb_tables() "
+        "WHERE database_name = current_database() AND schema_name = 'main' AND table_name = 'warehouse_migrations'"
     ).fetchone():
         known = conn.execute(
             "SELECT version, name, sha256, applied_at FROM main.warehouse_migrations ORDER BY version"
         ).fetchall()
     if len(known) > len(migrations):
         raise WarehouseError(
-            f"{file} was written by a newer RedPop: it is at version {len(known)}, and this one knows "
+            f"{place} was written by a newer RedPop: it is at version {len(known)}, and this one knows "
             f"{len(migrations)}. Install the newer one again, or set REDPOP_HOME to another directory."
         )
     for migration, (version, name, sha256, applied_at) in zip(migrations, known, strict=False):
         # A file created by the newest code has run nothing, so only the names have to agree.
         if (migration.version, migration.name) != (version, name) or (applied_at and migration.sha256 != sha256):
             raise WarehouseError(
-                f"{file} has been through a migration {version:04}_{name} that is not the {migration} of this RedPop. "
+                f"{place} has been through a migration {version:04}_{name} that is not the {migration} of this RedPop. "
                 "Use the version of RedPop that wrote it, or restore a backup from before."
             )
     return tuple(migrations[len(known) :])
 
 
-def apply(conn: duckdb.DuckDBPyConnection, migration: Migration) -> None:
-    """Run it, statement by statement, and note that it has been. Views have to be gone.
+def apply(conn: duckdb.DuckDBPyConnection, migration: Migration, dialect: Callable[[str], str]) -> None:
+    """Run it, statement by statement, as `dialect` says it, and note that it has been. Views have to be gone.
 
     Raises `WarehouseError` when a statement fails; what the ones before did stays.
     """
     conn.execute(_DDL)
     try:
-        conn.execute(migration.sql)
+        conn.execute(dialect(migration.sql))
     except duckdb.Error as error:
         raise WarehouseError(f"Migration {migration} failed: {error}") from error
     _record(conn, migration, utc_now())

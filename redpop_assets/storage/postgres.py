@@ -85,6 +85,20 @@ class Postgres:
         url = URL.create("postgresql+psycopg2", user, password, host, int(port) if port else None, database, parts)
         return url.render_as_string(hide_password=False)
 
+    @property
+    def libpq(self) -> tuple[str, str]:
+        """The string by which libpq opens it, less the password, under the name of this process; and the password.
+
+        Raises:
+            SettingsError: the driver is not installed, or the string is none of libpq.
+        """
+        parts = self._parts()
+        password = parts.pop("password", "")
+        from psycopg2.extensions import make_dsn
+
+        alive = {name: str(value) for name, value in _ALIVE.items()}
+        return str(make_dsn(**{**parts, **alive, "application_name": _process_name()})), password
+
     def connect(self, *, patience: timedelta = timedelta(seconds=10), statement: timedelta | None = None) -> Any:
         """A connection of psycopg2 that the caller closes; each statement is a transaction of its own.
 

@@ -11,7 +11,7 @@ import duckdb
 import pyarrow as pa
 
 from redpop_assets.errors import WarehouseError
-from redpop_assets.storage.schema import Schema, Table
+from redpop_assets.storage.schema import Column, Schema, Table
 
 Params = Mapping[str, Any] | Sequence[Any] | None
 
@@ -120,8 +120,7 @@ class Writer(Reader):
         definition = _table(self.schema, table)
         values = [name for name in definition.column_names if name not in definition.key]
         differs = " OR ".join(f't."{name}" IS DISTINCT FROM s."{name}"' for name in values)
-        update = f"WHEN MATCHED AND ({differs}) THEN UPDATE BY NAME" if values else ""
-        return self._merge_into(definition, rows, update, keep="DESC")
+        return self._merge_into(definition, rows, differs, keep="DESC")
 
     def append(self, table: str, rows: pa.Table) -> int:
         """Insert the rows whose key is new, leave all others alone, and return the number inserted.
@@ -146,7 +145,7 @@ class Writer(Reader):
             self._conn.unregister("redpop_keys")
         return Merged(merged.inserted, merged.updated, deleted)
 
-    def _merge_into(self, table: Table, rows: pa.Table, update: str, *, keep: str) -> Merged:
+    def _merge_into(self, table: Table, rows: pa.Table, differs: str, *, keep: str) -> Merged:
         if not table.key:
             raise WarehouseError(f"{table.name} has no key: add '| key: …' to the table comment of its SQL file.")
         order = pa.array(range(rows.num_rows), pa.int64())
@@ -154,15 +153,23 @@ class Writer(Reader):
         columns = ", ".join(f'"{name}"' for name in table.column_names)
         key = ", ".join(f'"{name}"' for name in table.key)
         same_key = " AND ".join(f't."{name}" = s."{name}"' for name in table.key)
+        source = (
+            f"SELECT {columns} FROM redpop_rows"
+            f" QUALIFY row_number() OVER (PARTITION BY {key} ORDER BY redpop_order {keep}) = 1"
+        )
         self._conn.register("redpop_rows", checked)
         try:
-            actions = self._conn.execute(
-                f"MERGE INTO {table.name} AS t USING (SELECT {columns} FROM redpop_rows"
-                f" QUALIFY row_number() OVER (PARTITION BY {key} ORDER BY redpop_order {keep}) = 1) AS s"
-                f" ON ({same_key}) {update} WHEN NOT MATCHED THEN INSERT BY NAME RETURNING merge_action"
-            ).to_arrow_table()
+            return self._merge_rows(table, source, same_key, differs)
         finally:
             self._conn.unregister("redpop_rows")
+
+    def _merge_rows(self, table: Table, source: str, same_key: str, differs: str) -> Merged:
+        """Insert the rows of `source` (s) whose key `table` (t) lacks; update those that differ, if that is asked."""
+        update = f"WHEN MATCHED AND ({differs}) THEN UPDATE BY NAME" if differs else ""
+        actions = self._conn.execute(
+            f"MERGE INTO {table.name} AS t USING ({source}) AS s ON ({same_key}) {update} "
+            "WHEN NOT MATCHED THEN INSERT BY NAME RETURNING merge_action"
+        ).to_arrow_table()
         done = actions.column("merge_action").to_pylist()
         return Merged(inserted=done.count("INSERT"), updated=done.count("UPDATE"))
 
@@ -184,13 +191,17 @@ class Writer(Reader):
                 )
             wanted_type = types.field(column.name).type
             try:
-                arrays.append(values.cast(wanted_type))
+                arrays.append(self._fitting(column, values, wanted_type))
             except (pa.ArrowInvalid, pa.ArrowNotImplementedError) as error:
                 raise WarehouseError(
                     f"A write to {table.name} has {values.type} in column {column.name}, which does not fit "
                     f"{column.type}: {error}"
                 ) from error
         return pa.Table.from_arrays(arrays, names=list(wanted))
+
+    def _fitting(self, column: Column, values: pa.ChunkedArray, wanted: pa.DataType) -> pa.ChunkedArray:  # noqa: ARG002
+        """The values of a column in the type in which it is stored; what does not fit raises an error of Arrow."""
+        return values.cast(wanted)
 
 
 def _table(schema: Schema, name: str) -> Table:

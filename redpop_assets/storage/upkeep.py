@@ -1,15 +1,14 @@
-"""What a warehouse file says of itself, and how it gets the tables, columns, views and comments that the code has.
+"""What a warehouse says of itself, and how it gets the tables, columns, views and comments that the code has.
 
 What those are belongs in `redpop_assets.storage.schema`; how data follow when tables change their shape, in
 `redpop_assets.storage.migrations`.
 """
 
 import hashlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from functools import cached_property
-from pathlib import Path
 
 import duckdb
 
@@ -38,13 +37,28 @@ class State:
     source: str | None
 
 
+def as_written(sql: str) -> str:
+    """The dialect of a DuckDB file, in which the SQL files are written."""
+    return sql
+
+
 @dataclass(frozen=True)
 class Definitions:
-    """The tables that a warehouse has, and the migrations that take older ones there. `file` is how errors call it."""
+    """The tables that a warehouse has, and the migrations that take older ones there.
+
+    Attributes:
+        schema: the tables.
+        migrations: those that this code knows.
+        source: the Reddit whose posts the warehouse may have.
+        place: how errors call the warehouse.
+        dialect: how the SQL of files, or a type in it, is said to the database.
+    """
 
     schema: Schema
     migrations: tuple[Migration, ...]
-    file: Path
+    source: str
+    place: str
+    dialect: Callable[[str], str] = as_written
 
     @cached_property
     def digest(self) -> str:
@@ -53,27 +67,49 @@ class Definitions:
         return hashlib.sha256("\0".join(parts).encode()).hexdigest()
 
     def state(self, conn: duckdb.DuckDBPyConnection) -> State:
-        """What the file says. Raises `WarehouseError` when it is no warehouse."""
+        """What the warehouse says of itself. Raises `WarehouseError` when it is none."""
         try:
             digest, source = conn.execute(
                 "SELECT (SELECT ddl_digest FROM main.warehouse_state), (SELECT source FROM raw.source)"
             ).fetchall()[0]
         except duckdb.CatalogException as error:
             raise WarehouseError(
-                f"{self.file} is a DuckDB file but no warehouse of RedPop: move it away, or set REDPOP_HOME to another "
-                "directory."
+                f"{self.place} is a DuckDB file but no warehouse of RedPop: move it away, or set REDPOP_HOME to "
+                "another directory."
             ) from error
         return State(bool(digest == self.digest), source)
 
+    def is_current(self, conn: duckdb.DuckDBPyConnection) -> bool:
+        """Whether the warehouse has the present definitions. Raises `WarehouseError` when it is of another source."""
+        return self.checked_state(conn).is_current
+
+    def checked_state(self, conn: duckdb.DuckDBPyConnection) -> State:
+        """What the warehouse says of itself. Raises `WarehouseError` when it is none, or of another source."""
+        state = self.state(conn)
+        if state.source not in (None, self.source):
+            raise WarehouseError(
+                f"{self.place} was filled by {state.source}, not by {self.source}: set REDPOP_HOME to another "
+                f"directory, or REDPOP_SOURCE={state.source} (or another service that has the posts of {state.source})."
+            )
+        return state
+
+    def erasures_pending(self, conn: duckdb.DuckDBPyConnection) -> bool:
+        """Whether what was erased may still lie in bytes that no row needs."""
+        return bool(conn.execute("SELECT erasures_pending FROM main.warehouse_state").fetchall()[0][0])
+
+    def erasures_finished(self, conn: duckdb.DuckDBPyConnection) -> None:
+        """Note that nothing of it is left."""
+        conn.execute("UPDATE main.warehouse_state SET erasures_pending = FALSE")
+
     def create(self, conn: duckdb.DuckDBPyConnection) -> None:
-        """Fill an empty file; it needs none of the migrations."""
+        """Fill an empty database; it needs none of the migrations."""
         with transaction(conn):
             self._apply(conn)
             record_as_new(conn, self.migrations)
 
     def pending(self, conn: duckdb.DuckDBPyConnection) -> tuple[Migration, ...]:
-        """The migrations that the file still needs. Raises `WarehouseError` when newer code wrote it."""
-        return pending(conn, self.migrations, self.file)
+        """The migrations that the warehouse still needs. Raises `WarehouseError` when newer code wrote it."""
+        return pending(conn, self.migrations, self.place)
 
     def migrate(self, conn: duckdb.DuckDBPyConnection) -> None:
         """Run the migrations that the file, a copy, still needs, and renew its definitions.
@@ -81,10 +117,14 @@ class Definitions:
         Raises `WarehouseError` when one fails or leads to other columns than those of the SQL files; the copy is then
         good for nothing.
         """
-        self._drop_views(conn)
-        for migration in self.pending(conn):
-            apply(conn, migration)
+        self._run_migrations(conn)
         self.renew(conn)
+
+    def migrate_at_once(self, conn: duckdb.DuckDBPyConnection) -> None:
+        """As `migrate`, for a database where one transaction can hold all of it: what fails leaves nothing behind."""
+        with transaction(conn):
+            self._run_migrations(conn)
+            self._apply(conn)
 
     def renew(self, conn: duckdb.DuckDBPyConnection) -> None:
         """Create what is missing, comment everything, renew all views, and note the digest, in one transaction.
@@ -93,6 +133,11 @@ class Definitions:
         """
         with transaction(conn):
             self._apply(conn)
+
+    def _run_migrations(self, conn: duckdb.DuckDBPyConnection) -> None:
+        self._drop_views(conn)
+        for migration in self.pending(conn):
+            apply(conn, migration, self.dialect)
 
     def _apply(self, conn: duckdb.DuckDBPyConnection) -> None:
         for layer in LAYERS:
@@ -113,7 +158,8 @@ class Definitions:
     def _drop_views(self, conn: duckdb.DuckDBPyConnection) -> None:
         """Views hold no data: without them tables can be altered, and views renamed."""
         for layer, view in conn.execute(
-            "SELECT schema_name, view_name FROM duckdb_views() WHERE list_contains($layers, schema_name)",
+            "SELECT schema_name, view_name FROM duckdb_views() "
+            "WHERE database_name = current_database() AND list_contains($layers, schema_name)",
             {"layers": list(LAYERS)},
         ).fetchall():
             conn.execute(f'DROP VIEW IF EXISTS {layer}."{view}"')
@@ -123,23 +169,25 @@ class Definitions:
         existing = {
             name
             for (name,) in conn.execute(
-                "SELECT column_name FROM duckdb_columns() WHERE schema_name || '.' || table_name = ?", [table.name]
+                "SELECT column_name FROM duckdb_columns() "
+                "WHERE database_name = current_database() AND schema_name || '.' || table_name = ?",
+                [table.name],
             ).fetchall()
         }
         for column in table.columns if existing else ():
             if column.nullable and column.name not in existing:
-                conn.execute(f'ALTER TABLE {table.name} ADD COLUMN "{column.name}" {column.type}')
+                conn.execute(f'ALTER TABLE {table.name} ADD COLUMN "{column.name}" {self.dialect(column.type)}')
 
     def _execute_ddl(self, conn: duckdb.DuckDBPyConnection, table: Table) -> None:
         try:
-            conn.execute(table.ddl)
+            conn.execute(self.dialect(table.ddl))
         except duckdb.Error as error:
             # A comment on a column that the existing table lacks is the usual reason; that error would name no remedy.
             conn.rollback()
             conn.begin()
             self._require_columns(conn, [table])
             raise WarehouseError(
-                f"The SQL file of {table.name} does not fit {self.file}: {error}. {_REMEDY}"
+                f"The SQL file of {table.name} does not fit {self.place}: {error}. {_REMEDY}"
             ) from error
 
     def _require_columns(self, conn: duckdb.DuckDBPyConnection, tables: Sequence[Table]) -> None:
@@ -147,11 +195,11 @@ class Definitions:
         existing: dict[str, dict[str, tuple[str, bool]]] = {}
         for name, column, type_, nullable in conn.execute(
             "SELECT schema_name || '.' || table_name, column_name, data_type, is_nullable FROM duckdb_columns()"
-            " WHERE NOT internal"
+            " WHERE NOT internal AND database_name = current_database()"
         ).fetchall():
             existing.setdefault(name, {})[column] = (type_, nullable)
         for table in tables:
-            wanted = {column.name: (column.type, column.nullable) for column in table.columns}
+            wanted = {column.name: (self.dialect(column.type), column.nullable) for column in table.columns}
             actual = existing.get(table.name, wanted)
             differences = [
                 f"{name} is {_spelled(actual.get(name))} in the file and {_spelled(wanted.get(name))} in the SQL"
@@ -160,7 +208,7 @@ class Definitions:
             ]
             if differences:
                 raise WarehouseError(
-                    f"{table.name} in {self.file} has other columns than its SQL file: {'; '.join(differences)}. "
+                    f"{table.name} in {self.place} has other columns than its SQL file: {'; '.join(differences)}. "
                     f"{_REMEDY}"
                 )
 

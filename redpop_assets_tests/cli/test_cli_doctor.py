@@ -94,3 +94,28 @@ class TestOnAPipeline:
             assert f"ok {topic}:" in answer.output
         assert pipeline.deployment.variables["REDDIT_CLIENT_SECRET"] not in answer.output
         assert re.search(r"REDDIT_CLIENT_SECRET\W+set ", answer.output)
+
+
+def test_doctor_tries_the_lake_and_shows_no_password(redpop, postgres, tmp_path):
+    where = postgres.partition("@")[2]
+    lake = {"REDPOP_HOME": str(tmp_path / "home"), "REDPOP_WAREHOUSE": f"ducklake:postgres:{postgres}"}
+    password = postgres.rpartition("@")[0].rpartition(":")[2]
+    answer = redpop("doctor", **lake)
+    said = "".join(answer.output.split())
+    assert f"okwarehouse:noneatducklake:postgresql://redpop@{where}withitsfilesat{tmp_path}/home/lakeyet" in said
+    assert "REDPOP_WAREHOUSE" in said
+    wrong = redpop("doctor", **{**lake, "REDPOP_WAREHOUSE": lake["REDPOP_WAREHOUSE"].replace(password, "wrong-one")})
+    said = "".join(wrong.output.split())
+    assert wrong.code == 1
+    assert f"missingwarehouse:postgresql://redpop@{where}cannotbeopened" in said
+    assert password not in answer.output + wrong.output
+    assert "wrong-one" not in wrong.output
+
+
+def test_a_warehouse_that_is_none_is_a_sentence_without_what_was_written(redpop):
+    answer = redpop("doctor", REDPOP_WAREHOUSE="mysql://me:geheim@db/redpop")
+    assert answer.code != 0
+    assert "REDPOP_WAREHOUSE: this names no warehouse" in " ".join(answer.output.split())
+    assert "geheim" not in answer.output
+    answer = redpop("doctor", REDPOP_WAREHOUSE="ducklake:postgres:dbname=redpop", REDPOP_STORE="gs://bucket/redpop")
+    assert "DuckDB cannot keep its files at gs://bucket/redpop" in " ".join(answer.output.split())

@@ -8,8 +8,10 @@ from pathlib import Path
 
 import pytest
 
+from redpop_assets.storage.lake_address import lake_address
 from redpop_assets.storage.schema import load_schema
 from redpop_assets.storage.warehouse import Warehouse
+from redpop_assets_tests.storage.forms import Place
 
 SOURCE = """
 CREATE TABLE IF NOT EXISTS raw.source (source VARCHAR NOT NULL, since TIMESTAMP NOT NULL);
@@ -45,8 +47,22 @@ def schema_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture
-def warehouse(tmp_path: Path, schema_folder: Path) -> Warehouse:
-    return Warehouse(tmp_path / "home", source="reddit", lock_timeout=60, schema=load_schema(schema_folder))
+def form(request: pytest.FixtureRequest) -> str:
+    """The form of `warehouse`: a file, or what `both_forms` asks for."""
+    return getattr(request, "param", "file")
+
+
+@pytest.fixture
+def place(form: str, tmp_path: Path, request: pytest.FixtureRequest) -> Place:
+    home = tmp_path / "home"
+    if form == "file":
+        return Place(home, None)
+    return Place(home, lake_address(f"ducklake:postgres:{request.getfixturevalue('postgres')}", "", home, {}))
+
+
+@pytest.fixture
+def warehouse(place: Place, schema_folder: Path) -> Warehouse:
+    return place.open(schema=load_schema(schema_folder))
 
 
 PRELUDE = """
@@ -54,9 +70,12 @@ import os, signal, sys, time
 from pathlib import Path
 import pyarrow as pa
 from redpop_assets.storage import durable
+from redpop_assets.storage.lake_address import lake_address
 from redpop_assets.storage.schema import load_schema
 from redpop_assets.storage.warehouse import Warehouse
-warehouse = Warehouse(Path(sys.argv[1]), source="reddit", lock_timeout=60, schema=load_schema(Path(sys.argv[2])))
+home = Path(sys.argv[1])
+lake = lake_address(os.environ.get("LAKE", ""), "", home, {})
+warehouse = Warehouse(home, source="reddit", lock_timeout=60, lake=lake, schema=load_schema(Path(sys.argv[2])))
 def rows(*posts):
     n = len(posts)
     return pa.table({
@@ -67,9 +86,12 @@ def rows(*posts):
 
 
 @pytest.fixture
-def other_process(warehouse: Warehouse, schema_folder: Path) -> Iterator[Callable[..., subprocess.Popen[str]]]:
+def other_process(
+    warehouse: Warehouse, place: Place, schema_folder: Path
+) -> Iterator[Callable[..., subprocess.Popen[str]]]:
     """Start real processes on the same warehouse; each prints what it wants to tell and ends with the test."""
     started: list[subprocess.Popen[str]] = []
+    lake = {"LAKE": f"ducklake:postgres:{place.lake.postgres.dsn}"} if place.lake else {}
 
     def start(script: str, *arguments: object) -> subprocess.Popen[str]:
         home = warehouse.published.parent
@@ -77,7 +99,7 @@ def other_process(warehouse: Warehouse, schema_folder: Path) -> Iterator[Callabl
             [sys.executable, "-c", PRELUDE + script, str(home), str(schema_folder), *map(str, arguments)],
             stdout=subprocess.PIPE,
             text=True,
-            env={**os.environ, "PYTHONUNBUFFERED": "1"},
+            env={**os.environ, **lake, "PYTHONUNBUFFERED": "1"},
         )
         started.append(process)
         return process

@@ -9,10 +9,10 @@ from hypothesis import strategies as st
 from redpop_assets.errors import WarehouseError
 from redpop_assets.storage.rows import Merged
 from redpop_assets.storage.schema import load_schema
-from redpop_assets.storage.warehouse import Warehouse
+from redpop_assets_tests.storage.forms import both_forms
 from redpop_assets_tests.storage.readings import TYPES, table
 
-pytestmark = pytest.mark.integration
+pytestmark = [pytest.mark.integration, both_forms]
 
 
 def by_key(rows: pa.Table) -> dict:
@@ -124,7 +124,7 @@ def test_columns_are_matched_by_name_and_widened_types_fit(warehouse):
     assert warehouse.merge("core.readings", wide) == Merged(0, 0)
 
 
-def test_an_unknown_table_and_a_table_without_key_are_named(warehouse, tmp_path, schema_folder):
+def test_an_unknown_table_and_a_table_without_key_are_named(warehouse, place, tmp_path, schema_folder):
     for call in (warehouse.merge, warehouse.append):
         with pytest.raises(WarehouseError, match=r"no table core\.nothing.*core\.readings"):
             call("core.nothing", table({}))
@@ -132,7 +132,7 @@ def test_an_unknown_table_and_a_table_without_key_are_named(warehouse, tmp_path,
     (tmp_path / "raw").mkdir()
     (tmp_path / "core" / "loose.sql").write_text("CREATE TABLE IF NOT EXISTS core.loose (a INTEGER)")
     (tmp_path / "raw" / "source.sql").write_text((schema_folder / "raw" / "source.sql").read_text())
-    loose = Warehouse(tmp_path / "other", source="reddit", schema=load_schema(tmp_path))
+    loose = place.open(schema=load_schema(tmp_path))
     with pytest.raises(WarehouseError, match=r"core\.loose has no key"):
         loose.append("core.loose", pa.table({"a": [1]}))
 
@@ -171,8 +171,8 @@ def test_execute_says_how_many_rows_it_changed(warehouse):
         assert writer.execute("SELECT 1") == 0
 
 
-def test_the_fingerprint_of_content_follows_from_its_keys_and_needs_no_vectors(tmp_path):
-    warehouse = Warehouse(tmp_path / "home", source="test", lock_timeout=5)
+def test_the_fingerprint_of_content_follows_from_its_keys_and_needs_no_vectors(place):
+    warehouse = place.open(source="test", lock_timeout=5)
     captions = ["a" * 64, "b" * 64]
     rows = {"caption_sha256": captions, "encoder": ["net"] * 2, "code_version": ["1", "1"]}
     vectors = pa.table({**rows, "embedding": pa.array([[1.0, 2.0], [3.0, 4.0]], pa.list_(pa.float32()))})

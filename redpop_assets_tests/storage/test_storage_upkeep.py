@@ -7,9 +7,15 @@ import pytest
 from redpop_assets.errors import WarehouseError
 from redpop_assets.storage.schema import load_schema
 from redpop_assets.storage.warehouse import Warehouse
+from redpop_assets_tests.storage.forms import both_forms
 from redpop_assets_tests.storage.readings import table
 
 pytestmark = pytest.mark.integration
+
+
+def bytes_of(warehouse: Warehouse) -> bytes:
+    """What the warehouse is, where it is a file."""
+    return warehouse.live.read_bytes() if warehouse.live.exists() else b""
 
 
 def changed(folder: Path, target: Path, name: str, old: str, new: str) -> Path:
@@ -23,6 +29,7 @@ def changed(folder: Path, target: Path, name: str, old: str, new: str) -> Path:
     return target
 
 
+@both_forms
 @pytest.mark.parametrize(
     ("old", "new", "message"),
     [
@@ -37,27 +44,30 @@ def changed(folder: Path, target: Path, name: str, old: str, new: str) -> Path:
         ("score", "points", "score is INTEGER in the file and missing in the SQL"),
     ],
 )
-def test_a_table_with_other_columns_than_its_file_is_named(warehouse, schema_folder, tmp_path, old, new, message):
+def test_a_table_with_other_columns_than_its_file_is_named(
+    warehouse, place, schema_folder, tmp_path, old, new, message
+):
     warehouse.append("core.readings", table({}))
-    before = warehouse.live.read_bytes()
+    before = bytes_of(warehouse)
     schema = load_schema(changed(schema_folder, tmp_path / "schema", "core/readings", old, new))
-    newer = Warehouse(warehouse.published.parent, source="reddit", schema=schema)
+    newer = place.open(schema=schema)
     for call in (lambda: newer.scalar("SELECT 1"), lambda: newer.write().__enter__(), newer.publish):
         with pytest.raises(WarehouseError, match=rf"core\.readings .*{message}.*add the migration"):
             call()
-    assert warehouse.live.read_bytes() == before
+    assert bytes_of(warehouse) == before
     assert warehouse.scalar("SELECT count(*) FROM core.readings") == 1
 
 
+@both_forms
 @pytest.mark.parametrize("first", ["read", "write"])
-def test_a_new_column_that_may_be_null_is_added(warehouse, schema_folder, tmp_path, first):
+def test_a_new_column_that_may_be_null_is_added(warehouse, place, schema_folder, tmp_path, first):
     warehouse.append("core.readings", table({}))
     folder = changed(
         schema_folder, tmp_path / "schema", "core/readings", "score INTEGER,", "score INTEGER, flair VARCHAR,"
     )
     file = folder / "core" / "readings.sql"
     file.write_text(file.read_text() + "COMMENT ON COLUMN core.readings.flair IS 'New.';")
-    newer = Warehouse(warehouse.published.parent, source="reddit", schema=load_schema(folder))
+    newer = place.open(schema=load_schema(folder))
     if first == "write":
         with newer.write():
             pass
@@ -66,34 +76,36 @@ def test_a_new_column_that_may_be_null_is_added(warehouse, schema_folder, tmp_pa
     assert newer.scalar(comment) == "New."
 
 
+@both_forms
 @pytest.mark.parametrize("first", ["read", "write"])
-def test_changed_comments_and_views_are_applied_once(warehouse, schema_folder, tmp_path, first):
+def test_changed_comments_and_views_are_applied_once(warehouse, place, schema_folder, tmp_path, first):
     warehouse.append("core.readings", table({"hour": 5}))
     folder = changed(schema_folder, tmp_path / "schema", "marts/latest", "max(hour) AS hour", "min(hour) AS first_hour")
     changed(folder, folder, "core/readings", "A score.", "The score.")
     (folder / "marts" / "all.sql").write_text("CREATE OR REPLACE VIEW marts.all AS FROM marts.latest")
-    newer = Warehouse(warehouse.published.parent, source="reddit", schema=load_schema(folder))
+    newer = place.open(schema=load_schema(folder))
     if first == "write":
         with newer.write():
             pass
     comment = "SELECT comment FROM duckdb_columns() WHERE table_name = 'readings' AND column_name = 'score'"
     assert newer.scalar(comment) == "The score."
     assert newer.query("FROM marts.all").to_pylist() == [{"post": "a", "first_hour": 5}]
-    content = newer.live.read_bytes()
+    content = bytes_of(newer)
     newer.scalar("SELECT 1")
     with newer.write():
         pass
-    assert newer.live.read_bytes() == content
+    assert bytes_of(newer) == content
     # Whoever still runs the older definitions gets them back: a view that is gone from the files is gone here too.
     assert warehouse.query("SELECT hour FROM marts.latest").to_pylist() == [{"hour": 5}]
     assert warehouse.scalar("SELECT count(*) FROM duckdb_views() WHERE view_name = 'all'") == 0
 
 
-def test_a_new_table_appears_in_an_old_file(warehouse, schema_folder, tmp_path):
+@both_forms
+def test_a_new_table_appears_in_an_old_warehouse(warehouse, place, schema_folder, tmp_path):
     warehouse.append("core.readings", table({}))
     folder = changed(schema_folder, tmp_path / "schema", "core/readings", "A score.", "A score.")
     (folder / "core" / "extra.sql").write_text("CREATE TABLE IF NOT EXISTS core.extra (a INTEGER)")
-    newer = Warehouse(warehouse.published.parent, source="reddit", schema=load_schema(folder))
+    newer = place.open(schema=load_schema(folder))
     assert newer.scalar("SELECT count(*) FROM core.extra") == 0
     assert newer.scalar("SELECT count(*) FROM core.readings") == 1
 

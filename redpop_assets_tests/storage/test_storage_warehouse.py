@@ -5,12 +5,13 @@ import pytest
 
 from redpop_assets.errors import WarehouseError
 from redpop_assets.storage.schema import load_schema
-from redpop_assets.storage.warehouse import Warehouse
+from redpop_assets_tests.storage.forms import both_forms
 from redpop_assets_tests.storage.readings import table
 
 pytestmark = pytest.mark.integration
 
 
+@both_forms
 def test_batches_leave_the_file_free(warehouse):
     warehouse.append("core.readings", table(*({"hour": hour} for hour in range(10))))
     sizes = []
@@ -21,6 +22,7 @@ def test_batches_leave_the_file_free(warehouse):
     assert list(warehouse.batches("FROM core.readings WHERE false", size=4)) == []
 
 
+@both_forms
 @pytest.mark.parametrize("failure", [ValueError, KeyboardInterrupt, GeneratorExit])
 def test_a_failing_block_leaves_no_row_and_no_lock(warehouse, failure):
     warehouse.append("core.readings", table({}))
@@ -29,10 +31,10 @@ def test_a_failing_block_leaves_no_row_and_no_lock(warehouse, failure):
         writer.execute("DELETE FROM core.readings WHERE hour = 0")
         raise failure
     assert warehouse.query("SELECT hour FROM core.readings").to_pylist() == [{"hour": 0}]
-    with duckdb.connect(warehouse.live) as conn:
-        assert conn.execute("SELECT count(*) FROM core.readings").fetchone() == (1,)
+    assert warehouse.append("core.readings", table({"hour": 2})) == 1
 
 
+@both_forms
 def test_failing_sql_rolls_the_whole_block_back(warehouse):
     warehouse.append("core.readings", table({}))
     with pytest.raises(duckdb.Error), warehouse.write() as writer:  # noqa: PT012
@@ -41,6 +43,7 @@ def test_failing_sql_rolls_the_whole_block_back(warehouse):
     assert warehouse.scalar("SELECT count(*) FROM core.readings") == 1
 
 
+@both_forms
 def test_a_block_that_would_wait_for_itself_is_told_so(warehouse):
     with warehouse.write():
         for call in (
@@ -57,11 +60,11 @@ def test_a_block_that_would_wait_for_itself_is_told_so(warehouse):
     assert warehouse.append("core.readings", table({})) == 1
 
 
-def test_threads_of_one_process_take_turns(warehouse, schema_folder):
-    home = warehouse.published.parent
+@both_forms
+def test_threads_of_one_process_take_turns(warehouse, place, schema_folder):
 
     def work(number: int) -> None:
-        mine = Warehouse(home, source="reddit", lock_timeout=60, schema=load_schema(schema_folder))
+        mine = place.open(schema=load_schema(schema_folder))
         for hour in range(4):
             mine.append("core.readings", table({"post": "same", "hour": hour}, {"post": str(number), "hour": hour}))
             mine.scalar("SELECT count(*) FROM core.readings")
@@ -75,16 +78,17 @@ def test_threads_of_one_process_take_turns(warehouse, schema_folder):
     assert [(row["post"], row["n"]) for row in counts] == [("0", 4), ("1", 4), ("2", 4), ("same", 4)]
 
 
+@both_forms
 def test_reading_what_does_not_exist_says_what_to_run(warehouse):
     for call in (lambda: warehouse.query("SELECT 1"), warehouse.publish):
         with pytest.raises(WarehouseError, match="redpop materialize"):
             call()
-    assert not warehouse.live.exists()
+    assert not warehouse.exists()
 
 
-def test_one_warehouse_takes_one_source(warehouse, schema_folder):
-    home = warehouse.published.parent
-    other = Warehouse(home, source="sandbox", schema=load_schema(schema_folder))
+@both_forms
+def test_one_warehouse_takes_one_source(warehouse, place, schema_folder):
+    other = place.open(source="sandbox", schema=load_schema(schema_folder))
     with pytest.raises(RuntimeError, match="before the first commit"), warehouse.write():
         raise RuntimeError("before the first commit")
     assert warehouse.query("FROM raw.source").num_rows == 0

@@ -242,7 +242,7 @@ class _Pass:
 
     def go_on_from(self, warehouse: Warehouse) -> None:
         """Take over what an interrupted run has done, if the file still begins with the bytes that it read."""
-        if not warehouse.live.exists():
+        if not warehouse.exists():
             return
         rows = warehouse.query(
             _INTERRUPTED,

@@ -111,7 +111,7 @@ class ArcticShiftHarvest:
         self._give_up = give_up
         self._requests = requests
         self._requests_before = client.requests_made
-        if not warehouse.live.exists():
+        if not warehouse.exists():
             with warehouse.write():
                 pass
 

@@ -197,7 +197,7 @@ class Harvest:
         self._key = key
         self._requests = requests
         self._requests_before = client.requests_made
-        if not warehouse.live.exists():
+        if not warehouse.exists():
             with warehouse.write():
                 pass
 
