@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 from collections.abc import Callable, Mapping
 from datetime import timedelta
 from pathlib import Path
@@ -28,6 +29,8 @@ from redpop_assets.storage.location import parse_location
 REDDIT_URL = "https://www.reddit.com"
 OAUTH_URL = "https://oauth.reddit.com"
 ARCTIC_SHIFT_URL = "https://arctic-shift.photon-reddit.com"
+
+_RAY_HOST = re.compile(r"[A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\]")
 
 HANDED_OVER = "REDPOP_SETTINGS"
 """Settings of one process for another that it starts: see `Settings.handed_over`.
@@ -261,6 +264,40 @@ class Settings(BaseSettings):
         description="Steps of a run of the UI that run at the same time, each in a process of its own; "
         "0 for one after the other in the process of the run, which costs least.",
     )
+    compute: Literal["local", "ray"] = Field(
+        "local",
+        description="Where pictures are fetched and networks run over pictures and captions: local, in the process of "
+        "the step, or ray, by actors of a Ray cluster (pip install 'redpop[cluster]').",
+    )
+    ray_address: str = Field(
+        "",
+        description="Head of the Ray cluster, host:port, or auto for the one that runs on this machine; empty: "
+        "RAY_ADDRESS, and without that a cluster on this machine that ends with the run.",
+    )
+    ray_networks: int = Field(
+        0,
+        ge=0,
+        le=10_000,
+        description="Actors that hold networks; 0 for one per GPU (or share of one), without GPUs as many as the "
+        "processors of the cluster allow.",
+    )
+    ray_cpus: int = Field(
+        4, ge=1, le=1024, description="Processors of an actor that holds networks; no more than a machine has."
+    )
+    ray_gpus: float = Field(
+        1.0,
+        ge=0,
+        le=64,
+        description="GPUs of such an actor, where the cluster has any: 1, a share such as 0.5, or several; 0 to leave "
+        "them alone.",
+    )
+    ray_fetchers: int = Field(
+        4,
+        ge=1,
+        le=1000,
+        description="Actors that fetch pictures, each with the limits of a download for itself; a host is asked by one "
+        "of them.",
+    )
     nightly_cron: str = Field("0 3 * * *", description="When everything is refreshed (UTC).")
     discovery_cron: str = Field("15 * * * *", description="When what is due is read from Reddit (UTC).")
 
@@ -323,6 +360,21 @@ class Settings(BaseSettings):
     @classmethod
     def _know_location(cls, location: str) -> str:
         return parse_location(location)
+
+    @field_validator("ray_address")
+    @classmethod
+    def _know_address(cls, address: str) -> str:
+        try:
+            return parse_address(address)
+        except SettingsError as error:
+            raise ValueError(str(error)) from error
+
+    @field_validator("ray_gpus")
+    @classmethod
+    def _share_gpus_evenly(cls, gpus: float) -> float:
+        if gpus > 1 and gpus != int(gpus):
+            raise ValueError(f"{gpus:g} GPUs cannot be had: write a share of one, such as 0.5, or a whole number")
+        return gpus
 
     @field_validator("harvest_plan", "harvest_plans", "observation_ages", mode="before")
     @classmethod
@@ -460,6 +512,20 @@ class Settings(BaseSettings):
         return {name: value for name in _OF_STORE if (value := found.get(name))}
 
     @property
+    def cluster_address(self) -> str:
+        """Head of the Ray cluster; empty for one of our own.
+
+        Raises:
+            SettingsError: RAY_ADDRESS, which is read where the setting is empty, is no address.
+        """
+        if self.ray_address:
+            return self.ray_address
+        try:
+            return parse_address(os.environ.get("RAY_ADDRESS", ""))
+        except SettingsError as error:
+            raise SettingsError(f"RAY_ADDRESS: {error}") from error
+
+    @property
     def source_name(self) -> SourceName:
         """The service that posts come from, and the Reddit whose posts they are."""
         return SourceName.parse(self.source)
@@ -567,6 +633,28 @@ class Settings(BaseSettings):
             "REDDIT_USER_AGENT": self.reddit_user_agent,
         }
         return tuple(name for name, value in values.items() if not value)
+
+
+def parse_address(text: str) -> str:
+    """An address of a Ray cluster as it is kept; empty for none (`local`, or nothing).
+
+    Raises:
+        SettingsError: it is no address, or one of Ray's client, which Ray Data does not work with.
+    """
+    text = text.strip()
+    if text in ("", "local"):
+        return ""
+    if text.startswith("ray://"):
+        raise SettingsError(
+            f"{text!r} is of Ray's client, which Ray Data does not work with: run RedPop on a machine of the cluster "
+            "and name its head, such as 10.0.0.5:6379, or auto"
+        )
+    host, _, port = text.rpartition(":")
+    if text != "auto" and not (
+        _RAY_HOST.fullmatch(host) and port.isascii() and port.isdigit() and 0 < int(port) < 65536
+    ):
+        raise SettingsError(f"{text!r} is no address of a Ray cluster: write host:port, such as 10.0.0.5:6379, or auto")
+    return text
 
 
 def _label_rule(chosen: Mapping[str, Any]) -> LabelRule:
