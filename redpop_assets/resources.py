@@ -242,11 +242,7 @@ def judges_of(settings: Settings, warehouse: "Warehouse") -> "Judges":
 
 
 def engine_of(settings: Settings) -> "AbstractContextManager[Engine]":
-    """A block in which pictures are fetched and networks run as the settings say; a cluster of its own ends with it.
-
-    Raises:
-        SettingsError: RAY_ADDRESS is no address.
-    """
+    """A block in which pictures are fetched and networks run as the settings say; a cluster of its own ends with it."""
     if settings.compute == "local":
         from redpop_assets.refresh.engine import Local
 
@@ -254,7 +250,7 @@ def engine_of(settings: Settings) -> "AbstractContextManager[Engine]":
     from redpop_assets.cluster.engine import OnRay, Shares
     from redpop_assets.cluster.session import Session
 
-    session = Session(settings.cluster_address)
+    session = Session(settings.ray_address)
     shares = Shares(settings.ray_networks, settings.ray_cpus, settings.ray_gpus, settings.ray_fetchers)
 
     @contextmanager

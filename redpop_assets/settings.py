@@ -271,6 +271,7 @@ class Settings(BaseSettings):
     )
     ray_address: str = Field(
         "",
+        validate_default=True,
         description="Head of the Ray cluster, host:port, or auto for the one that runs on this machine; empty: "
         "RAY_ADDRESS, and without that a cluster on this machine that ends with the run.",
     )
@@ -364,10 +365,7 @@ class Settings(BaseSettings):
     @field_validator("ray_address")
     @classmethod
     def _know_address(cls, address: str) -> str:
-        try:
-            return parse_address(address)
-        except SettingsError as error:
-            raise ValueError(str(error)) from error
+        return _parse_address(address or os.environ.get("RAY_ADDRESS", ""))
 
     @field_validator("ray_gpus")
     @classmethod
@@ -512,20 +510,6 @@ class Settings(BaseSettings):
         return {name: value for name in _OF_STORE if (value := found.get(name))}
 
     @property
-    def cluster_address(self) -> str:
-        """Head of the Ray cluster; empty for one of our own.
-
-        Raises:
-            SettingsError: RAY_ADDRESS, which is read where the setting is empty, is no address.
-        """
-        if self.ray_address:
-            return self.ray_address
-        try:
-            return parse_address(os.environ.get("RAY_ADDRESS", ""))
-        except SettingsError as error:
-            raise SettingsError(f"RAY_ADDRESS: {error}") from error
-
-    @property
     def source_name(self) -> SourceName:
         """The service that posts come from, and the Reddit whose posts they are."""
         return SourceName.parse(self.source)
@@ -635,25 +619,25 @@ class Settings(BaseSettings):
         return tuple(name for name, value in values.items() if not value)
 
 
-def parse_address(text: str) -> str:
+def _parse_address(text: str) -> str:
     """An address of a Ray cluster as it is kept; empty for none (`local`, or nothing).
 
     Raises:
-        SettingsError: it is no address, or one of Ray's client, which Ray Data does not work with.
+        ValueError: it is no address, or one of Ray's client, which Ray Data does not work with.
     """
     text = text.strip()
     if text in ("", "local"):
         return ""
     if text.startswith("ray://"):
-        raise SettingsError(
+        raise ValueError(
             f"{text!r} is of Ray's client, which Ray Data does not work with: run RedPop on a machine of the cluster "
-            "and name its head, such as 10.0.0.5:6379, or auto"
+            "and name its head in REDPOP_RAY_ADDRESS or RAY_ADDRESS, such as 10.0.0.5:6379, or auto"
         )
     host, _, port = text.rpartition(":")
     if text != "auto" and not (
         _RAY_HOST.fullmatch(host) and port.isascii() and port.isdigit() and 0 < int(port) < 65536
     ):
-        raise SettingsError(f"{text!r} is no address of a Ray cluster: write host:port, such as 10.0.0.5:6379, or auto")
+        raise ValueError(f"{text!r} is no head of a Ray cluster: write host:port, such as 10.0.0.5:6379, or auto")
     return text
 
 

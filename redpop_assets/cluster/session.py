@@ -11,18 +11,23 @@ from __future__ import annotations
 
 import logging
 import os
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 from redpop_assets.errors import RedPopError, SettingsError
+
+T = TypeVar("T")
 
 _OBJECTS: Final = 200_000_000
 """Bytes of memory that a local cluster shares: work lists and notes go through it, pictures and vectors do not."""
 
 _STARTS: Final = 3
 
-_ONE_MACHINE = "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER"
-"""With 0, Ray listens on the loopback alone, as it does everywhere but on Linux."""
+_SAID: Final = {"RAY_USAGE_STATS_ENABLED": "0"}
+_ON_THE_LOOPBACK: Final = {"RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0"}
+"""What Ray has everywhere but on Linux: one machine, whose ports nobody else reaches."""
 
 
 @dataclass(frozen=True)
@@ -61,25 +66,15 @@ class Session:
             SettingsError: ray is not installed, or there is no cluster at the address.
             RedPopError: a cluster does not start on this machine.
         """
-        # Read when ray is imported, here and in what it starts.
-        os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
-        if not self._address:
-            os.environ.setdefault(_ONE_MACHINE, "0")
-        ray = _ray()
-        if ray.is_initialized():
-            return
-        quiet: dict[str, Any] = {"log_to_driver": False, "logging_level": logging.CRITICAL}
-        if self._address:
-            try:
-                ray.init(address=self._address, **quiet)
-            except Exception as error:
-                raise SettingsError(
-                    f"There is no Ray cluster at {self._address} that lets this machine in ({last_line(error)}): start "
-                    "one by `ray start --head --port=6379`, correct REDPOP_RAY_ADDRESS or RAY_ADDRESS, or leave both "
-                    "empty for one on this machine. See docs/operate.md."
-                ) from error
-        else:
-            _start_local(ray, quiet)
+        with _said_to_ray(_SAID if self._address else {**_SAID, **_ON_THE_LOOPBACK}):
+            ray = _ray()
+            if ray.is_initialized():
+                return
+            quiet: dict[str, Any] = {"log_to_driver": False, "logging_level": logging.CRITICAL}
+            if self._address:
+                _connect(ray, self._address, quiet)
+            else:
+                _start_local(ray, quiet)
         self._ours = True
 
     def room(self) -> Room:
@@ -88,6 +83,39 @@ class Session:
         alive = [node["Resources"] for node in _ray().nodes() if node["Alive"]]
         cpus = [int(resources.get("CPU", 0)) for resources in alive]
         return Room(len(alive), sum(cpus), int(sum(node.get("GPU", 0) for node in alive)), max(cpus))
+
+    @property
+    def where(self) -> str:
+        """How people name the cluster."""
+        return f"at {self._address}" if self._address else "on this machine, for the time of a run"
+
+    def each_machine(self, question: Callable[..., T], *given: Any) -> list[tuple[str, T]]:
+        """The address of each machine, and what a function returns there.
+
+        Raises:
+            RedPopError: a machine cannot call it.
+        """
+        self.start()
+        ray = _ray()
+        from ray.exceptions import RayError
+        from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
+
+        task = ray.remote(num_cpus=0)(question)
+        answers = []
+        for node in ray.nodes():
+            if node["Alive"]:
+                there = NodeAffinitySchedulingStrategy(node["NodeID"], soft=False)
+                answers.append((node["NodeManagerAddress"], task.options(scheduling_strategy=there).remote(*given)))
+        found = []
+        for machine, answer in answers:
+            try:
+                found.append((machine, ray.get(answer)))
+            except RayError as error:
+                raise RedPopError(
+                    f"{machine} of the Ray cluster cannot run this ({last_line(error)}): install the same redpop "
+                    "there, with its extra cluster, in the Python of its `ray start`"
+                ) from error
+        return found
 
     def data(self) -> Any:
         """Ray Data, set to hand on each result as soon as it is there, and to say nothing."""
@@ -119,6 +147,30 @@ def _ray() -> Any:
             "'redpop[cluster]', or set REDPOP_COMPUTE=local."
         ) from error
     return ray
+
+
+@contextmanager
+def _said_to_ray(variables: Mapping[str, str]) -> Iterator[None]:
+    """Ray reads these in the environment when it is imported and when it starts; what a person has set there holds."""
+    new = variables.keys() - os.environ.keys()
+    os.environ.update({name: variables[name] for name in new})
+    try:
+        yield
+    finally:
+        for name in new:
+            os.environ.pop(name, None)
+
+
+def _connect(ray: Any, address: str, quiet: dict[str, Any]) -> None:
+    try:
+        ray.init(address=address, **quiet)
+    except Exception as error:
+        raise SettingsError(
+            f"There is no Ray cluster at {address} that lets this machine in ({last_line(error)}): start one by "
+            "`ray start --head --port=6379`, give this machine its token (RAY_AUTH_MODE=token, RAY_AUTH_TOKEN), "
+            "correct REDPOP_RAY_ADDRESS or RAY_ADDRESS, or leave both empty for one on this machine. See "
+            "docs/operate.md."
+        ) from error
 
 
 def _start_local(ray: Any, quiet: dict[str, Any]) -> None:

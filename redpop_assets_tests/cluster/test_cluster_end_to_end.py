@@ -3,6 +3,9 @@
 import io
 import os
 import signal
+import socket
+import subprocess
+import sys
 import threading
 import time
 from collections import Counter
@@ -20,6 +23,7 @@ from PIL import Image
 from redpop_assets.cluster.engine import Fetching, OnRay, Shares
 from redpop_assets.cluster.pipeline import Actors, results
 from redpop_assets.cluster.session import Session
+from redpop_assets.cluster.trial import try_out
 from redpop_assets.encoders.judges import Judges
 from redpop_assets.errors import RedPopError, WeightsUnavailable
 from redpop_assets.features.family import Encoders, Networks
@@ -28,6 +32,7 @@ from redpop_assets.images.fetch import FetchPolicy
 from redpop_assets.refresh.embeddings import Encoding, refresh_captions, refresh_images
 from redpop_assets.refresh.engine import Local, Running
 from redpop_assets.refresh.features import Scope
+from redpop_assets.storage.files import Folder
 from redpop_assets.storage.images import ImageStore
 from redpop_assets.storage.shards import Shards
 from redpop_assets.testing.warehouses import blank_warehouse
@@ -262,3 +267,61 @@ def test_a_part_that_kills_its_process_each_time_fails_the_run_with_a_sentence(t
     with pytest.raises(RedPopError, match=r"given up after 3 processes had died of it\..* the next run goes on"):
         next(found)
     assert not list((tmp_path / "runs").glob("*"))
+
+
+def test_each_machine_is_tried_before_anything_depends_on_it(tmp_path, session):
+    said = try_out(session, Folder(tmp_path / "images"))
+    assert said.startswith("Ray on this machine, for the time of a run: 1 machine, ")
+    assert said.endswith(f"each sees {tmp_path / 'runs'}")
+
+
+@pytest.fixture
+def two_machines():
+    """A head and a worker of `ray start`, as on two machines: addresses of their own on the loopback, and a token."""
+    said = {"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": "0123456789abcdef" * 3, "RAY_USAGE_STATS_ENABLED": "0"}
+    outer = {name: value for name, value in os.environ.items() if not name.startswith("RAY_")}
+    environment = {**outer, **said, "PYTHONPATH": str(Path(__file__).resolve().parents[2])}
+    small = ["--num-cpus=1", "--num-gpus=0", "--object-store-memory=80000000", "--disable-usage-stats", "--block"]
+    with socket.socket() as free, socket.socket() as other:
+        free.bind(("127.0.0.2", 0))
+        other.bind(("127.0.0.3", 0))
+        port, agent = free.getsockname()[1], other.getsockname()[1]
+    address = f"127.0.0.2:{port}"
+    machines = (
+        ["--head", f"--port={port}", "--node-ip-address=127.0.0.2", "--include-dashboard=false"],
+        [f"--address={address}", "--node-ip-address=127.0.0.3", f"--dashboard-agent-listen-port={agent}"],
+    )
+    started = []
+    try:
+        for options in machines:
+            command = [sys.executable, "-m", "ray.scripts.scripts", "start", *options, *small]
+            out = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
+            started.append(subprocess.Popen(command, env=environment, **out))
+            wait_for(port)
+        yield {**environment, "RAY_ADDRESS": address}
+    finally:
+        for process in reversed(started):
+            process.terminate()
+        for process in started:
+            process.wait(60)
+
+
+def wait_for(port: int) -> None:
+    """Until somebody listens there."""
+    deadline = time.monotonic() + 120
+    while time.monotonic() < deadline:
+        with socket.socket() as probe:
+            if probe.connect_ex(("127.0.0.2", port)) == 0:
+                return
+        time.sleep(0.2)
+    raise AssertionError(f"nobody listens at {port}")
+
+
+def test_two_machines_share_the_work_of_a_run_that_knows_the_address(tmp_path, two_machines):
+    command = [sys.executable, "-m", "redpop_assets_tests.cluster.work", str(tmp_path / "images")]
+    ran = subprocess.run(command, env=two_machines, capture_output=True, text=True, timeout=300)
+    assert ran.returncode == 0, ran.stderr
+    told = ran.stdout.splitlines()
+    assert f"at {two_machines['RAY_ADDRESS']}: 2 machines, 2 processors, 0 GPUs" in told[-2]
+    done, machines = told[-1].split()
+    assert (done, machines) == ("a,b,c,d,e,f", "2")

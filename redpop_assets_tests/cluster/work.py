@@ -2,15 +2,22 @@
 
 import os
 import signal
+import sys
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 import pyarrow as pa
 
-from redpop_assets.cluster.pipeline import Result, Work
+from redpop_assets.cluster.pipeline import Actors, Result, Work, results
+from redpop_assets.cluster.session import Session
+from redpop_assets.cluster.trial import try_out
 from redpop_assets.errors import WeightsUnavailable
 from redpop_assets.refresh.engine import Running
+from redpop_assets.settings import load_settings
+from redpop_assets.storage.files import Folder
+from redpop_assets.storage.shards import Shards
 
 
 class OfOneProcess:
@@ -63,10 +70,27 @@ class WhereItRan:
     key: str = "url"
 
     def __call__(self, rows: pa.Table) -> Iterator[Result]:
-        import time
-
         import ray
 
         time.sleep(1)  # so that one actor cannot do all parts
         node = ray.get_runtime_context().get_node_id()
         yield Result({"urls": rows}, tuple(rows.column("url").to_pylist()), {"node": node})
+
+
+def on_two_machines(images: Path) -> None:
+    """What a process does that is told the address of a cluster by its environment; it prints what came of it."""
+    session = Session(load_settings().ray_address)
+    place = Folder(images)
+    deadline = time.monotonic() + 120
+    while session.room().machines < 2 and time.monotonic() < deadline:
+        time.sleep(0.2)
+    print(try_out(session, place))  # noqa: T201
+    parts = [pa.table({"url": [url]}) for url in "abcdef"]
+    found = list(results(session, WhereItRan(), parts, Actors(2, 1), Shards(place)))
+    session.close()
+    done = ",".join(sorted(url for result in found for url in result.done))
+    print(done, len({result.said["node"] for result in found}))  # noqa: T201
+
+
+if __name__ == "__main__":
+    on_two_machines(Path(sys.argv[1]))
