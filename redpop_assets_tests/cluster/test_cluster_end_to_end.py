@@ -276,7 +276,7 @@ def test_each_machine_is_tried_before_anything_depends_on_it(tmp_path, session):
 
 
 @pytest.fixture
-def two_machines():
+def two_machines(tmp_path):
     """A head and a worker of `ray start`, as on two machines: addresses of their own on the loopback, and a token."""
     said = {"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": "0123456789abcdef" * 3, "RAY_USAGE_STATS_ENABLED": "0"}
     outer = {name: value for name, value in os.environ.items() if not name.startswith("RAY_")}
@@ -293,11 +293,12 @@ def two_machines():
     )
     started = []
     try:
-        for options in machines:
+        for number, options in enumerate(machines):
             command = [sys.executable, "-m", "ray.scripts.scripts", "start", *options, *small]
-            out = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
-            started.append(subprocess.Popen(command, env=environment, **out))
-            wait_for(port)
+            log = tmp_path / f"machine{number}.log"
+            with log.open("w") as file:
+                started.append(subprocess.Popen(command, env=environment, stdout=file, stderr=file))
+            wait_for("will now block", log, started[-1])
         yield {**environment, "RAY_ADDRESS": address}
     finally:
         for process in reversed(started):
@@ -306,15 +307,13 @@ def two_machines():
             process.wait(60)
 
 
-def wait_for(port: int) -> None:
-    """Until somebody listens there."""
-    deadline = time.monotonic() + 120
-    while time.monotonic() < deadline:
-        with socket.socket() as probe:
-            if probe.connect_ex(("127.0.0.2", port)) == 0:
-                return
+def wait_for(words: str, log: Path, process: subprocess.Popen[bytes]) -> None:
+    """Until a process has said so."""
+    deadline = time.monotonic() + 180
+    while words not in log.read_text():
+        assert process.poll() is None, log.read_text()
+        assert time.monotonic() < deadline, log.read_text()
         time.sleep(0.2)
-    raise AssertionError(f"nobody listens at {port}")
 
 
 def test_two_machines_share_the_work_of_a_run_that_knows_the_address(tmp_path, two_machines):
