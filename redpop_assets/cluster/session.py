@@ -11,6 +11,8 @@ from __future__ import annotations
 
 import logging
 import os
+import signal
+import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -66,7 +68,7 @@ class Session:
             SettingsError: ray is not installed, or there is no cluster at the address.
             RedPopError: a cluster does not start on this machine.
         """
-        with _said_to_ray(_SAID if self._address else {**_SAID, **_ON_THE_LOOPBACK}):
+        with _said_to_ray(_SAID if self._address else {**_SAID, **_ON_THE_LOOPBACK}), _own_answer_to_sigterm():
             ray = _ray()
             if ray.is_initialized():
                 return
@@ -159,6 +161,17 @@ def _said_to_ray(variables: Mapping[str, str]) -> Iterator[None]:
     finally:
         for name in new:
             os.environ.pop(name, None)
+
+
+@contextmanager
+def _own_answer_to_sigterm() -> Iterator[None]:
+    """Ray makes SIGTERM an exit of the process at once; how a run of Dagster ends is for Dagster to say."""
+    answer = signal.getsignal(signal.SIGTERM)
+    try:
+        yield
+    finally:
+        if threading.current_thread() is threading.main_thread() and answer is not None:
+            signal.signal(signal.SIGTERM, answer)
 
 
 def _connect(ray: Any, address: str, quiet: dict[str, Any]) -> None:

@@ -109,7 +109,9 @@ def pictures():
 @pytest.fixture(scope="module")
 def session():
     opened = Session("")
+    before = signal.getsignal(signal.SIGTERM)
     opened.start()
+    assert signal.getsignal(signal.SIGTERM) == before  # how a run of Dagster is ended
     yield opened
     opened.close()
 
