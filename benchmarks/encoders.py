@@ -44,6 +44,7 @@ import pyarrow as pa
 from peers import installed
 from PIL import Image
 
+from redpop_assets.encoders.chunks import Chunk, record_encoder
 from redpop_assets.encoders.engine import Engine
 from redpop_assets.encoders.image_network import ImageNetwork
 from redpop_assets.encoders.lanes import Batch, in_lanes, threads_per_pass
@@ -52,10 +53,9 @@ from redpop_assets.encoders.pictures import open_picture
 from redpop_assets.encoders.rows import (
     CAPTION_EMBEDDINGS,
     IMAGE_EMBEDDINGS,
-    Chunk,
     caption_chunks,
     image_chunks,
-    record_encoder,
+    running,
     tune_captions,
     tune_images,
 )
@@ -148,7 +148,7 @@ def written(
     """Seconds until all rows are in a new warehouse, and the vectors it holds then, in `order` of their keys."""
     with tempfile.TemporaryDirectory() as folder:
         warehouse = Warehouse(Path(folder), source="benchmark")
-        record_encoder(warehouse, encoder)
+        record_encoder(warehouse, running(encoder))
         began = time.perf_counter()
         for chunk in chunks():
             with warehouse.write() as writer:

@@ -1,7 +1,7 @@
 """The domain objects of a deployment, made from its settings. What they do is in storage/, sources/ and encoders/."""
 
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, ExitStack, contextmanager
+from contextlib import AbstractContextManager, ExitStack, closing, contextmanager, nullcontext
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from redpop_assets.encoders.judges import Judges
     from redpop_assets.images.fetch import FetchPolicy
     from redpop_assets.privacy.author_key import AuthorKey
+    from redpop_assets.refresh.engine import Engine
     from redpop_assets.sources.arctic_shift.client import ArcticShiftClient
     from redpop_assets.sources.reddit.client import RedditClient
     from redpop_assets.sources.source import Source
@@ -257,6 +258,26 @@ def judges_of(settings: Settings, warehouse: "Warehouse") -> "Judges":
     )
 
 
+def engine_of(settings: Settings) -> "AbstractContextManager[Engine]":
+    """A block in which pictures are fetched and networks run as the settings say; a cluster of its own ends with it."""
+    if settings.compute == "local":
+        from redpop_assets.refresh.engine import Local
+
+        return nullcontext(Local())
+    from redpop_assets.cluster.engine import OnRay, Shares
+    from redpop_assets.cluster.session import Session
+
+    session = Session(settings.ray_address)
+    shares = Shares(settings.ray_networks, settings.ray_cpus, settings.ray_gpus, settings.ray_fetchers)
+
+    @contextmanager
+    def opened() -> Iterator[Engine]:
+        with closing(session):
+            yield OnRay(session, shares)
+
+    return opened()
+
+
 def fetch_policy(settings: Settings) -> "FetchPolicy":
     """The limits of a download, as the settings have them."""
     from redpop_assets.images.decode import StoredForm
@@ -294,6 +315,10 @@ def build_resources(settings: Settings) -> dict[str, dg.ResourceDefinition]:
     def models(_: dg.InitResourceContext) -> "ModelStore":
         return open_models(settings)
 
+    def engine(_: dg.InitResourceContext) -> "Iterator[Engine]":
+        with engine_of(settings) as opened:
+            yield opened
+
     def source(context: dg.InitResourceContext) -> SourceResource:
         return SourceResource(settings, context.resources.warehouse, clients)
 
@@ -301,5 +326,6 @@ def build_resources(settings: Settings) -> dict[str, dg.ResourceDefinition]:
         "warehouse": dg.ResourceDefinition(warehouse),
         "images": dg.ResourceDefinition(images),
         "models": dg.ResourceDefinition(models),
+        "engine": dg.ResourceDefinition(engine),
         "source": dg.ResourceDefinition(source, required_resource_keys={"warehouse"}),
     }

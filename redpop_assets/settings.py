@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 from collections.abc import Callable, Mapping
 from datetime import timedelta
 from pathlib import Path
@@ -32,6 +33,8 @@ from redpop_assets.webhooks import Receiver, parse_receivers
 REDDIT_URL = "https://www.reddit.com"
 OAUTH_URL = "https://oauth.reddit.com"
 ARCTIC_SHIFT_URL = "https://arctic-shift.photon-reddit.com"
+
+_RAY_HOST = re.compile(r"[A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\]")
 
 HANDED_OVER = "REDPOP_SETTINGS"
 """Settings of one process for another that it starts: see `Settings.handed_over`.
@@ -284,6 +287,41 @@ class Settings(BaseSettings):
     stale_hours: Hours = Field(
         48.0, gt=0, description="A community that was not harvested for so long is told to the webhooks (hours)."
     )
+    compute: Literal["local", "ray"] = Field(
+        "local",
+        description="Where pictures are fetched and networks run over pictures and captions: local, in the process of "
+        "the step, or ray, by actors of a Ray cluster (pip install 'redpop[cluster]').",
+    )
+    ray_address: str = Field(
+        "",
+        validate_default=True,
+        description="Head of the Ray cluster, host:port, or auto for the one that runs on this machine; empty: "
+        "RAY_ADDRESS, and without that a cluster on this machine that ends with the run.",
+    )
+    ray_networks: int = Field(
+        0,
+        ge=0,
+        le=10_000,
+        description="Actors that hold networks; 0 for one per GPU (or share of one), without GPUs as many as the "
+        "processors of the cluster allow.",
+    )
+    ray_cpus: int = Field(
+        4, ge=1, le=1024, description="Processors of an actor that holds networks; no more than a machine has."
+    )
+    ray_gpus: float = Field(
+        1.0,
+        ge=0,
+        le=64,
+        description="GPUs of such an actor, where the cluster has any: 1, a share such as 0.5, or several; 0 to leave "
+        "them alone.",
+    )
+    ray_fetchers: int = Field(
+        4,
+        ge=1,
+        le=1000,
+        description="Actors that fetch pictures, each with the limits of a download for itself; a host is asked by one "
+        "of them.",
+    )
     nightly_cron: str = Field("0 3 * * *", description="When everything is refreshed (UTC).")
     discovery_cron: str = Field("15 * * * *", description="When what is due is read from Reddit (UTC).")
 
@@ -362,6 +400,18 @@ class Settings(BaseSettings):
     def _know_receivers(cls, urls: SecretStr) -> SecretStr:
         parse_receivers(urls.get_secret_value())
         return urls
+
+    @field_validator("ray_address")
+    @classmethod
+    def _know_address(cls, address: str) -> str:
+        return _parse_address(address or os.environ.get("RAY_ADDRESS", ""))
+
+    @field_validator("ray_gpus")
+    @classmethod
+    def _share_gpus_evenly(cls, gpus: float) -> float:
+        if gpus > 1 and gpus != int(gpus):
+            raise ValueError(f"{gpus:g} GPUs cannot be had: write a share of one, such as 0.5, or a whole number")
+        return gpus
 
     @field_validator("harvest_plan", "harvest_plans", "observation_ages", mode="before")
     @classmethod
@@ -651,6 +701,28 @@ class Settings(BaseSettings):
             "REDDIT_USER_AGENT": self.reddit_user_agent,
         }
         return tuple(name for name, value in values.items() if not value)
+
+
+def _parse_address(text: str) -> str:
+    """An address of a Ray cluster as it is kept; empty for none (`local`, or nothing).
+
+    Raises:
+        ValueError: it is no address, or one of Ray's client, which Ray Data does not work with.
+    """
+    text = text.strip()
+    if text in ("", "local"):
+        return ""
+    if text.startswith("ray://"):
+        raise ValueError(
+            f"{text!r} is of Ray's client, which Ray Data does not work with: run RedPop on a machine of the cluster "
+            "and name its head in REDPOP_RAY_ADDRESS or RAY_ADDRESS, such as 10.0.0.5:6379, or auto"
+        )
+    host, _, port = text.rpartition(":")
+    if text != "auto" and not (
+        _RAY_HOST.fullmatch(host) and port.isascii() and port.isdigit() and 0 < int(port) < 65536
+    ):
+        raise ValueError(f"{text!r} is no head of a Ray cluster: write host:port, such as 10.0.0.5:6379, or auto")
+    return text
 
 
 def _label_rule(chosen: Mapping[str, Any]) -> LabelRule:

@@ -186,7 +186,10 @@ def test_nothing_but_the_settings_reads_the_environment_and_nothing_changes_it()
         for path in package.rglob("*.py")
         if reading.search(path.read_text(encoding="utf-8")) and path.parts[len(package.parts)] not in ("cli", "testing")
     }
-    assert found == {"settings.py", "definitions.py", "demo/settings.py", "instance.py", "images/decoder.py"}
+    assert found == {
+        *("settings.py", "definitions.py", "demo/settings.py", "instance.py", "images/decoder.py"),
+        "cluster/session.py",  # what Ray is to do is said there, for as long as it starts
+    }
 
 
 def test_settings_do_not_change(load):
@@ -295,3 +298,47 @@ def test_giving_up_before_the_label_age_is_refused(load):
 def test_the_page_of_settings_is_current():
     page = (Path(__file__).resolve().parents[1] / "docs" / "settings.md").read_text(encoding="utf-8")
     assert settings_table.update(page) == page, f"renew it: {settings_table.COMMAND}"
+
+
+@pytest.mark.parametrize("address", ["10.0.0.5:6379", "head.example:6379", "[fd00::1]:6379", "auto"])
+def test_a_cluster_is_named_by_its_head(load, address):
+    assert load(REDPOP_RAY_ADDRESS=f" {address} ").ray_address == address
+    assert load(RAY_ADDRESS=address).ray_address == address
+    assert load(RAY_ADDRESS="other:1", REDPOP_RAY_ADDRESS=address).ray_address == address
+
+
+def test_without_an_address_the_cluster_is_one_of_our_own(load):
+    assert load().ray_address == load(REDPOP_RAY_ADDRESS="local").ray_address == ""
+
+
+@pytest.mark.parametrize(
+    "address", ["10.0.0.5", "head:", ":6379", "head:0", "head:66000", "http://head:8265", "head:x"]
+)
+def test_what_is_no_head_of_a_cluster_is_refused_by_its_name(load, address):
+    with pytest.raises(
+        SettingsError, match=r"REDPOP_RAY_ADDRESS: .* write host:port, such as 10\.0\.0\.5:6379, or auto"
+    ):
+        load(REDPOP_RAY_ADDRESS=address)
+    with pytest.raises(SettingsError, match=r"REDPOP_RAY_ADDRESS: .* write host:port"):
+        load(RAY_ADDRESS=address)
+
+
+def test_the_client_of_ray_is_refused_with_the_way_that_works(load):
+    with pytest.raises(SettingsError, match=r"REDPOP_RAY_ADDRESS: .* run RedPop on a machine of the cluster"):
+        load(REDPOP_RAY_ADDRESS="ray://10.0.0.5:10001")
+
+
+@pytest.mark.parametrize(("gpus", "given"), [("0", 0), ("0.25", 0.25), ("1", 1), ("4", 4)])
+def test_an_actor_has_a_share_of_a_gpu_or_several(load, gpus, given):
+    assert load(REDPOP_RAY_GPUS=gpus).ray_gpus == given
+
+
+def test_one_and_a_half_gpus_cannot_be_had(load):
+    with pytest.raises(SettingsError, match=r"REDPOP_RAY_GPUS: 1\.5 GPUs cannot be had"):
+        load(REDPOP_RAY_GPUS="1.5")
+
+
+@pytest.mark.parametrize("compute", ["spark", "RAY ", ""])
+def test_networks_run_here_or_on_ray(load, compute):
+    with pytest.raises(SettingsError, match="REDPOP_COMPUTE: Input should be 'local' or 'ray'"):
+        load(REDPOP_COMPUTE=compute)

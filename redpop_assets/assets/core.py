@@ -30,7 +30,7 @@ def core_assets(tables: TableAssets) -> list[dg.AssetsDefinition]:
                 together=True,
                 code_versions=dict.fromkeys(("core.image_fetches", "core.images"), versions.DOWNLOAD),
                 deps=dict.fromkeys(("core.image_fetches", "core.images"), ("core.posts",)),
-                resources=("warehouse", "images"),
+                resources=("warehouse", "images", "engine"),
                 # Limits per host are those of one download, and two at a time could ask for the same picture.
                 pool="image_hosts",
             ),
@@ -103,6 +103,7 @@ def download(work: Work) -> Mapping[str, Metadata]:
             recheck=settings.image_recheck,
             chunk_size=settings.chunk_size,
             progress=work.progress,
+            ask=work.engine.fetched,
         )
     failures = work.warehouse.scalar(
         "SELECT count(*) FROM core.image_fetches WHERE status <> 'stored' AND url IN "

@@ -44,7 +44,7 @@ def _plan(step: str, families: Sequence[Family]) -> AssetPlan:
         reads_everybody=everybody,
         descriptions={family.filled_table: family.note for family in families},
         kinds=frozenset({"pytorch"} if on_device else ()),
-        resources=("warehouse", "images"),
+        resources=("warehouse", "images", "engine"),
         pool="gpu" if on_device else None,
     )
 
@@ -75,6 +75,7 @@ def _scope(work: Work) -> "Scope":
         chunk_size=settings.chunk_size,
         progress=work.progress,
         warn=work.warn,
+        engine=work.engine,
     )
 
 

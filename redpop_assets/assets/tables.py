@@ -34,6 +34,7 @@ from redpop_assets.storage.schema import Schema
 
 if TYPE_CHECKING:
     from redpop_assets.refresh.drift import Sample
+    from redpop_assets.refresh.engine import Engine
     from redpop_assets.storage.images import ImageStore
     from redpop_assets.storage.models import ModelStore
     from redpop_assets.storage.rows import Reader
@@ -44,7 +45,7 @@ OWNERS = ["team:redpop"]
 Metadata = Mapping[str, dg.MetadataValue[Any] | float | str | bool]
 """What is said of a table in the UI."""
 
-Resource = Literal["warehouse", "images", "models", "source"]
+Resource = Literal["warehouse", "images", "models", "engine", "source"]
 C = TypeVar("C", bound=dg.Config)
 
 _FRESH_EVERY_DAY = dg.FreshnessPolicy.time_window(fail_window=timedelta(hours=30), warn_window=timedelta(hours=26))
@@ -120,6 +121,12 @@ class Work:
     def models(self) -> "ModelStore":
         """Its model files."""
         found: ModelStore = self._context.resources.models
+        return found
+
+    @property
+    def engine(self) -> "Engine":
+        """Who fetches its pictures and runs its networks."""
+        found: Engine = self._context.resources.engine
         return found
 
     @property

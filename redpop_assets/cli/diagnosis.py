@@ -4,6 +4,7 @@ import os
 import shutil
 import time
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from functools import partial
@@ -13,7 +14,7 @@ from pathlib import Path
 from redpop_assets.encoders.heads import RANDOM
 from redpop_assets.encoders.names import EncoderName
 from redpop_assets.errors import RedPopError
-from redpop_assets.resources import open_source, open_warehouse
+from redpop_assets.resources import open_images, open_source, open_warehouse
 from redpop_assets.settings import Settings
 from redpop_assets.sources.services import ARCTIC_SHIFT, REDDIT
 
@@ -50,6 +51,7 @@ def examine(settings: Settings) -> Iterator[Finding]:
         ("ratings of pictures", lambda settings: _weights(settings.nima[1], "REDPOP_NIMA_WEIGHTS")),
         ("aesthetics", lambda settings: _weights(settings.aesthetic_weights, "REDPOP_AESTHETIC_WEIGHTS")),
         ("device", _device),
+        ("networks and downloads", compute),
         ("disk", _disk),
     ]
     for topic, check in checks:
@@ -209,6 +211,21 @@ def _device(settings: Settings) -> str:
     from redpop_assets.encoders.load import resolve_device
 
     return str(resolve_device(settings.network_device))
+
+
+def compute(settings: Settings) -> str:
+    """Where networks run and pictures are fetched.
+
+    Raises:
+        RedPopError: there is no Ray, or a machine of its cluster cannot do its part.
+    """
+    if settings.compute == "local":
+        return "in the process of a step; to share them among machines, set REDPOP_COMPUTE=ray"
+    from redpop_assets.cluster.session import Session
+    from redpop_assets.cluster.trial import try_out
+
+    with closing(Session(settings.ray_address)) as session:
+        return try_out(session, open_images(settings).place)
 
 
 def _disk(settings: Settings) -> str:

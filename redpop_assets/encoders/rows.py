@@ -6,10 +6,10 @@ The functions here read, decode, encode and build rows at the same time, and go 
 import math
 import time
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import closing, contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
@@ -17,6 +17,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from redpop_assets.encoders.base import CODE_VERSION, Choice, Provenance
+from redpop_assets.encoders.chunks import Chunk, Running, Unreadable
 from redpop_assets.encoders.engine import Engine
 from redpop_assets.encoders.image_network import ImageNetwork, ImageOutputs, Pixels
 from redpop_assets.encoders.lanes import Batch, in_lanes, threads_per_pass
@@ -25,10 +26,8 @@ from redpop_assets.encoders.preprocessing import common_edge
 from redpop_assets.encoders.text_network import Rows, TextNetwork, Tokens, equal_lengths
 from redpop_assets.encoders.tuning import tune
 from redpop_assets.errors import RedPopError, StoreError
-from redpop_assets.storage.arrow import arrow_table, utc_now
 from redpop_assets.storage.images import ImageStore, ReadAhead
 from redpop_assets.storage.shared_text import Memory
-from redpop_assets.storage.warehouse import Warehouse
 
 IMAGE_EMBEDDINGS = "features.image_embeddings"
 IMAGE_CLASSES = "features.image_classes"
@@ -38,35 +37,7 @@ CAPTION_EMBEDDINGS = "features.caption_embeddings"
 _SAMPLED_IMAGES = 32
 _SAMPLED_CAPTIONS = 512
 _WINDOW = 2048  # captions that are tokenised at a time, while the network computes those before
-_MEASURED = ("batch_size", "items_per_second", "min_cosine")
 _LARGEST_HALF = float(np.finfo(np.float16).max)
-
-
-@dataclass(frozen=True)
-class Unreadable:
-    """A picture that could not be encoded: `reason` is a code as in `ImageRejected`, `detail` a sentence."""
-
-    image_sha256: str
-    path: str
-    reason: str
-    detail: str
-
-
-@dataclass(frozen=True)
-class Chunk:
-    """Rows that are ready to be written, in one transaction.
-
-    Attributes:
-        tables: Rows by the name of their table; no table without rows.
-        items: Pictures or captions that were encoded.
-        unreadable: Pictures that were not.
-        device_seconds: Seconds for which the device computed, by encoder.
-    """
-
-    tables: Mapping[str, pa.Table]
-    items: int
-    unreadable: Sequence[Unreadable]
-    device_seconds: Mapping[str, float]
 
 
 def image_chunks(
@@ -139,7 +110,7 @@ def caption_chunks(encoder: TextNetwork, rows: pa.Table, *, chunk_size: int = 40
             vectors = encoder.run(tokens, part)
         took = (time.perf_counter() - began) / encoder.engine.lanes
         table = _embeddings(encoder.provenance, "caption_sha256", own, vectors)
-        return Chunk({CAPTION_EMBEDDINGS: table}, len(own), (), {encoder.name: took})
+        return Chunk({CAPTION_EMBEDDINGS: table}, len(own), (), {encoder.name: took}, [running(encoder)])
 
     yield from _in_chunks(encoder.engine, batches(), encoded, chunk_size=chunk_size, batch_size=size)
 
@@ -174,18 +145,10 @@ def tune_captions(encoder: TextNetwork, rows: pa.Table, folder: Memory | None) -
     return tune(encoder, sample, due=rows.num_rows, folder=folder)
 
 
-def record_encoder(warehouse: Warehouse, encoder: ImageNetwork | TextNetwork) -> None:
-    """Enter an encoder into features.encoders when it first writes a vector; how it runs now, each time."""
-    engine, provenance = encoder.engine, encoder.provenance
-    how = {name: getattr(engine.choice, name, None) for name in _MEASURED} | asdict(engine.way)
-    row = {**asdict(provenance), "first_used_at": utc_now(), **how}
-    with warehouse.write() as writer:
-        writer.append("features.encoders", arrow_table({name: [value] for name, value in row.items()}))
-        writer.execute(
-            f"UPDATE features.encoders SET {', '.join(f'{name} = ${name}' for name in how)} "
-            "WHERE encoder = $encoder AND modality = $modality",
-            {"encoder": provenance.encoder, "modality": provenance.modality, **how},
-        )
+def running(encoder: ImageNetwork | TextNetwork) -> Running:
+    """An encoder as it runs now."""
+    engine = encoder.engine
+    return Running(encoder.provenance, engine.way.backend, engine.way.precision, engine.choice)
 
 
 @dataclass(frozen=True)
@@ -231,7 +194,8 @@ def _encoded_images(encoders: Sequence[ImageNetwork], batch: Sequence[Future[_Pr
         seconds[encoder.name] = (time.perf_counter() - began) / encoder.engine.lanes
         for name, table in _image_tables(encoder.provenance, keys, outputs).items():
             tables.setdefault(name, []).append(table)
-    return Chunk({name: pa.concat_tables(parts) for name, parts in tables.items()}, len(keys), unreadable, seconds)
+    joined = {name: pa.concat_tables(parts) for name, parts in tables.items()}
+    return Chunk(joined, len(keys), unreadable, seconds, [running(encoder) for encoder in encoders])
 
 
 def _image_tables(provenance: Provenance, keys: Sequence[str], outputs: ImageOutputs) -> dict[str, pa.Table]:
@@ -298,6 +262,7 @@ def _together(parts: Sequence[Chunk]) -> Chunk:
         sum(part.items for part in parts),
         [picture for part in parts for picture in part.unreadable],
         dict(seconds),
+        parts[-1].ran,
     )
 
 

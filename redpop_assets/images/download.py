@@ -20,7 +20,7 @@ from redpop_assets.storage.images import ImageStore, StoredImage
 from redpop_assets.storage.staging import sweep
 from redpop_assets.storage.warehouse import Warehouse
 
-_FETCHES = pa.schema(
+FETCHES = pa.schema(
     [
         ("url", pa.string()),
         ("status", pa.string()),
@@ -38,7 +38,9 @@ _FETCHES = pa.schema(
         ("paused_until", pa.timestamp("us")),
     ]
 )
-_IMAGES = pa.schema(
+"""Columns of core.image_fetches, in which URLs are handed on, too."""
+
+IMAGES = pa.schema(
     [
         ("image_sha256", pa.string()),
         ("path", pa.string()),
@@ -54,6 +56,7 @@ _IMAGES = pa.schema(
         ("contrast", pa.float64()),
     ]
 )
+"""Columns of core.images."""
 
 # URLs of posts that were never asked, whose failure may have passed, or whose picture is to be checked again; none of a
 # host that wants to be left alone. New pictures come first, the newest of them before the others. A preview is asked
@@ -114,8 +117,27 @@ class Downloads:
     placeholders: int = 0
 
 
+@dataclass(frozen=True)
+class Asking:
+    """How URLs are asked, the same wherever that is done.
+
+    Attributes:
+        store: gets the files.
+        policy: the limits.
+        placeholders: SHA-256 of files that stand for removed pictures.
+        chunk_size: URLs per chunk.
+        recheck: time after which a stored picture is checked again.
+    """
+
+    store: ImageStore
+    policy: FetchPolicy
+    placeholders: frozenset[str]
+    chunk_size: int
+    recheck: timedelta
+
+
 @dataclass
-class _Chunk:
+class Chunk:
     """Rows of one chunk, whose files are written; `left` counts URLs that do not lead to their old picture any more."""
 
     fetches: list[Row] = field(default_factory=list)
@@ -123,6 +145,45 @@ class _Chunk:
     rechecked: int = 0
     gone: int = 0
     left: int = 0
+
+
+def fetched(due: list[Row], asking: Asking) -> Iterator[Chunk]:
+    """Ask for the URLs; yields `chunk_size` of them at a time, their files durably stored.
+
+    Args:
+        due: rows of core.image_fetches as they are, or as those of a URL that was never asked.
+        asking: how.
+    """
+    store = asking.store
+    waiting = {row["url"]: row for row in due}
+    requests = (Request(row["url"], row["etag"], row["last_modified"]) for row in due)
+    chunk = Chunk()
+    with closing(fetch(requests, asking.policy)) as results, store.batch() as batch:
+        for result in results:
+            before = waiting.pop(result.url)
+            now = datetime.now(UTC)
+            if result.sha256 in asking.placeholders:
+                detail = "The same file is behind many other addresses."
+                result = replace(result, status="failed", reason="placeholder_image", detail=detail, data=None)
+            if before["status"] == "stored":
+                row = _checked(before, result, now, asking.recheck)
+                chunk.rechecked += 1
+                chunk.gone += row["status"] == "gone"
+                chunk.left += row["image_sha256"] != before["image_sha256"]
+            else:
+                row = _tried(before, result, now)
+            chunk.fetches.append(row)
+            if result.data is not None and result.image is not None and result.sha256 != before["image_sha256"]:
+                stored = batch.put(result.data, result.image.extension)
+                chunk.images.append(_image(result.image, row["image_sha256"], stored, now))
+            if len(chunk.fetches) == asking.chunk_size or not waiting:
+                batch.commit()
+                yield chunk
+                chunk = Chunk()
+
+
+Ask = Callable[[list[Row], Asking], Iterator[Chunk]]
+"""What `fetched` does, in this process or elsewhere."""
 
 
 def download_images(
@@ -135,13 +196,14 @@ def download_images(
     recheck: timedelta | None,
     chunk_size: int,
     progress: Callable[[str], None],
+    ask: Ask = fetched,
 ) -> Downloads:
     """Fetch the pictures of a subreddit that are not stored, and check those that were not checked for long.
 
     A picture is asked for once, however many posts, communities and spellings of its URL lead to it. Every chunk is
     written when it is complete, files before rows; a killed run loses at most the chunk in flight.
 
-    Only one process at a time should do this: the limits per host are those of one download.
+    Only one of these may run at a time: the limits per host are those of one download.
 
     Args:
         warehouse: has the posts; gets the rows.
@@ -152,6 +214,7 @@ def download_images(
         recheck: time after which a stored picture is checked; None for never.
         chunk_size: URLs per write.
         progress: told after each chunk.
+        ask: who asks the URLs; by default this process.
     """
     done = Downloads()
     for folder in {warehouse.published.parent, store.place.aside}:
@@ -171,7 +234,8 @@ def download_images(
     while (due := warehouse.query(f"{_DUE} LIMIT {_PAGE}", scope)).num_rows:
         total = fetched + warehouse.scalar(f"SELECT count(*) FROM ({_DUE})", scope)
         asked = _spared(warehouse, due, done)
-        for chunk in _fetched(asked, policy, store, known_placeholders(warehouse), chunk_size, recheck or _NEVER):
+        asking = Asking(store, policy, known_placeholders(warehouse), chunk_size, recheck or _NEVER)
+        for chunk in ask(asked, asking):
             left += chunk.left
             _write(warehouse, store, chunk, done)
             fetched = done.fetched + done.rechecked + done.reused
@@ -202,7 +266,7 @@ def _spared(warehouse: Warehouse, due: pa.Table, done: Downloads) -> list[Row]:
         if row["status"] != "stored" and row["canonical_url"] in elsewhere
     ]
     if reused:
-        warehouse.merge("core.image_fetches", pa.Table.from_pylist(reused, schema=_FETCHES))
+        warehouse.merge("core.image_fetches", pa.Table.from_pylist(reused, schema=FETCHES))
         done.reused += len(reused)
     settled = {row["url"] for row in reused}
     asked: dict[str, Row] = {}
@@ -210,42 +274,6 @@ def _spared(warehouse: Warehouse, due: pa.Table, done: Downloads) -> list[Row]:
         if row["url"] not in settled:
             asked.setdefault(row["canonical_url"], row)
     return list(asked.values())
-
-
-def _fetched(
-    due: list[Row],
-    policy: FetchPolicy,
-    store: ImageStore,
-    placeholders: frozenset[str],
-    chunk_size: int,
-    recheck: timedelta,
-) -> Iterator[_Chunk]:
-    """Ask for the URLs; yields `chunk_size` of them at a time, their files durably stored."""
-    waiting = {row["url"]: row for row in due}
-    requests = (Request(row["url"], row["etag"], row["last_modified"]) for row in due)
-    chunk = _Chunk()
-    with closing(fetch(requests, policy)) as results, store.batch() as batch:
-        for result in results:
-            before = waiting.pop(result.url)
-            now = datetime.now(UTC)
-            if result.sha256 in placeholders:
-                detail = "The same file is behind many other addresses."
-                result = replace(result, status="failed", reason="placeholder_image", detail=detail, data=None)
-            if before["status"] == "stored":
-                row = _checked(before, result, now, recheck)
-                chunk.rechecked += 1
-                chunk.gone += row["status"] == "gone"
-                chunk.left += row["image_sha256"] != before["image_sha256"]
-            else:
-                row = _tried(before, result, now)
-            chunk.fetches.append(row)
-            if result.data is not None and result.image is not None and result.sha256 != before["image_sha256"]:
-                stored = batch.put(result.data, result.image.extension)
-                chunk.images.append(_image(result.image, row["image_sha256"], stored, now))
-            if len(chunk.fetches) == chunk_size or not waiting:
-                batch.commit()
-                yield chunk
-                chunk = _Chunk()
 
 
 def _tried(before: Row, result: FetchResult, now: datetime) -> Row:
@@ -312,7 +340,7 @@ def _pause(result: FetchResult, now: datetime) -> datetime | None:
 
 def _image(info: ImageInfo, image_sha256: str, stored: StoredImage, now: datetime) -> Row:
     return {
-        **{name: value for name, value in asdict(info).items() if name in _IMAGES.names},
+        **{name: value for name, value in asdict(info).items() if name in IMAGES.names},
         "image_sha256": image_sha256,
         "file_sha256": stored.sha256,
         "path": stored.path,
@@ -321,7 +349,7 @@ def _image(info: ImageInfo, image_sha256: str, stored: StoredImage, now: datetim
     }
 
 
-def _write(warehouse: Warehouse, store: ImageStore, chunk: _Chunk, done: Downloads) -> None:
+def _write(warehouse: Warehouse, store: ImageStore, chunk: Chunk, done: Downloads) -> None:
     """Write the rows of a chunk whose files are stored, and delete files that were stored in vain."""
     with warehouse.write() as writer:
         # From here on no other process deletes files. One may have done so before, when no row named them yet.
@@ -329,8 +357,8 @@ def _write(warehouse: Warehouse, store: ImageStore, chunk: _Chunk, done: Downloa
         images = [row for row in chunk.images if row["path"] in there]
         lost = {row["image_sha256"] for row in chunk.images} - {row["image_sha256"] for row in images}
         fetches = [_lost(row) if row["image_sha256"] in lost else row for row in chunk.fetches]
-        done.stored += writer.append("core.images", pa.Table.from_pylist(images, schema=_IMAGES))
-        writer.merge("core.image_fetches", pa.Table.from_pylist(fetches, schema=_FETCHES))
+        done.stored += writer.append("core.images", pa.Table.from_pylist(images, schema=IMAGES))
+        writer.merge("core.image_fetches", pa.Table.from_pylist(fetches, schema=FETCHES))
         # A picture that is stored already, in another form of the settings, stays as it is.
         orphans = unnamed(writer, [row["path"] for row in images])
     remove_orphans(warehouse, store, orphans)

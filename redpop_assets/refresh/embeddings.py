@@ -8,15 +8,18 @@ from collections import Counter
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import pyarrow as pa
 
 from redpop_assets.encoders import heads
 from redpop_assets.encoders.base import CODE_VERSION
+from redpop_assets.encoders.chunks import Chunk, record_encoder
+from redpop_assets.encoders.chunks import Running as Ran
 from redpop_assets.encoders.judges import Judge
+from redpop_assets.errors import RedPopError
 from redpop_assets.features import embeddings, ratings
 from redpop_assets.refresh.chunks import Progress
+from redpop_assets.refresh.engine import Running
 from redpop_assets.refresh.features import (
     Cost,
     Scope,
@@ -28,10 +31,6 @@ from redpop_assets.refresh.features import (
 )
 from redpop_assets.refresh.partition import partition_filter
 from redpop_assets.storage.shared_text import Memory
-
-if TYPE_CHECKING:
-    from redpop_assets.encoders.base import Choice
-    from redpop_assets.encoders.rows import Chunk
 
 IMAGES, CLASSES, GRIDS = (family.table for family in (embeddings.IMAGE, embeddings.CLASSES, embeddings.GRIDS))
 CAPTIONS = embeddings.CAPTION.table
@@ -77,32 +76,21 @@ def refresh_images(scope: Scope, encoding: Encoding) -> Mapping[str, Metadata]:
     Raises:
         WeightsUnavailable: an encoder cannot be loaded.
     """
-    due, encoders, ways = {}, {}, {}
+    due: dict[str, pa.Table] = {}
+    with_grids = [name for name in encoding.images if encoding.grids and name.startswith("timm:")]
     for name in encoding.images:
-        gives = [IMAGES]
-        if encoding.grids and name.startswith("timm:"):
-            gives.append(GRIDS)
-        rows = _due_pictures(scope, gives, name)
-        if not rows.num_rows:
-            continue
-        from redpop_assets.encoders.load import load_image_encoder
-        from redpop_assets.encoders.rows import record_encoder, tune_images
-
-        encoder = load_image_encoder(
-            name, device=scope.networks.device, grids=encoding.grids, probabilities=name.startswith("timm:")
-        )
-        if "grids" not in encoder.outputs and len(gives) > 1:
-            rows = _due_pictures(scope, gives[:1], name)
-        due[name], encoders[name] = rows, encoder
-        ways[name] = tune_images(encoder, scope.images, rows, encoding.tuning)
-        record_encoder(scope.warehouse, encoder)
+        rows = _due_pictures(scope, [IMAGES, GRIDS] if name in with_grids else [IMAGES], name)
+        if rows.num_rows:
+            due[name] = rows
     costs = _Costs()
-    for names, rows in _by_encoders(due):
-        from redpop_assets.encoders.rows import image_chunks
-
-        chosen = [encoders[name] for name in names]
-        costs.write(scope, image_chunks(chosen, scope.images, rows, chunk_size=scope.chunk_size), rows.num_rows)
-    return {IMAGES: {"encoders": ", ".join(encoding.images), **costs.metadata(ways)}, CLASSES: {}, GRIDS: {}}
+    if due:
+        encoders = scope.engine.image_encoders(list(due), _running(scope, encoding))
+        for name in due.keys() & set(with_grids):
+            if not encoders.gives_grids(name):
+                due[name] = _due_pictures(scope, [IMAGES], name)
+        for names, rows in _by_encoders(due):
+            costs.write(scope, encoders.chunks(names, rows, due), rows.num_rows)
+    return {IMAGES: {"encoders": ", ".join(encoding.images), **costs.metadata}, CLASSES: {}, GRIDS: {}}
 
 
 def refresh_captions(scope: Scope, encoding: Encoding) -> Mapping[str, Metadata]:
@@ -114,18 +102,12 @@ def refresh_captions(scope: Scope, encoding: Encoding) -> Mapping[str, Metadata]
     Raises:
         WeightsUnavailable: an encoder cannot be loaded.
     """
-    costs, ways = _Costs(), {}
+    costs = _Costs()
     for name in encoding.captions:
         due = due_content(scope.warehouse, "caption", scope.subreddit, {CAPTIONS: CODE_VERSION}, encoder=name)
         if due.num_rows:
-            from redpop_assets.encoders.load import load_text_encoder
-            from redpop_assets.encoders.rows import caption_chunks, record_encoder, tune_captions
-
-            encoder = load_text_encoder(name, device=scope.networks.device)
-            ways[name] = tune_captions(encoder, due, encoding.tuning)
-            record_encoder(scope.warehouse, encoder)
-            costs.write(scope, caption_chunks(encoder, due, chunk_size=16 * scope.chunk_size), due.num_rows)
-    return {CAPTIONS: {"encoders": ", ".join(encoding.captions), **costs.metadata(ways)}}
+            costs.write(scope, scope.engine.captions(name, due, _running(scope, encoding)), due.num_rows)
+    return {CAPTIONS: {"encoders": ", ".join(encoding.captions), **costs.metadata}}
 
 
 def refresh_scores(scope: Scope) -> Mapping[str, Metadata]:
@@ -157,13 +139,16 @@ class _Costs:
         self._cost = Cost()
         self._unreadable = 0
         self._device_seconds: Counter[str] = Counter()
+        self._ran: dict[str, Ran] = {}
 
-    def write(self, scope: Scope, chunks: "Iterator[Chunk]", due: int) -> None:
-        """Write chunks as they come; what cannot be read is named in the log."""
+    def write(self, scope: Scope, chunks: Iterator[Chunk], due: int) -> None:
+        """Write chunks as they come, and their encoders before; what cannot be read is named in the log."""
         began, done, left_out = time.perf_counter(), 0, 0
         progress = Progress(scope.progress, due, "rows")
         with closing(chunks):  # type: ignore[type-var]  # it is a generator
             for chunk in chunks:
+                for ran in chunk.ran:
+                    self._note(scope, ran)
                 with scope.warehouse.write() as writer:
                     for table, rows in chunk.tables.items():
                         writer.merge(table, rows)
@@ -177,12 +162,24 @@ class _Costs:
         self._unreadable += left_out
         self._cost.seconds += time.perf_counter() - began
 
-    def metadata(self, ways: "Mapping[str, Choice | None]") -> Metadata:
+    def _note(self, scope: Scope, ran: Ran) -> None:
+        name = ran.provenance.encoder
+        if name not in self._ran:
+            record_encoder(scope.warehouse, ran)
+            self._ran[name] = ran
+        elif ran.provenance.weights_sha256 != self._ran[name].provenance.weights_sha256:
+            raise RedPopError(
+                f"{name} has other weights on one machine than on another, so their vectors cannot be compared: give "
+                "all of them the same files."
+            )
+
+    @property
+    def metadata(self) -> Metadata:
         """Rows, seconds, seconds on the device, and how each encoder ran."""
         shown = [
             f"{name}: {way.backend} {way.precision}, {way.batch_size} at a time, cosine {way.min_cosine:.5f}"
-            for name, way in ways.items()
-            if way is not None
+            for name, ran in self._ran.items()
+            if (way := ran.choice) is not None
         ]
         return {
             **self._cost.metadata,
@@ -190,6 +187,10 @@ class _Costs:
             "unreadable": self._unreadable,
             "ways": "; ".join(shown),
         }
+
+
+def _running(scope: Scope, encoding: Encoding) -> Running:
+    return Running(scope.images, scope.networks.device, encoding.grids, encoding.tuning, scope.chunk_size)
 
 
 def _due_pictures(scope: Scope, gives: Collection[str], encoder: str) -> pa.Table:

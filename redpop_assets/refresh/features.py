@@ -38,6 +38,7 @@ from redpop_assets.features.family import (
 from redpop_assets.features.registry import FAMILIES
 from redpop_assets.images.decode import open_rgb
 from redpop_assets.refresh.chunks import Progress, chunks_by_seconds
+from redpop_assets.refresh.engine import Engine, Local
 from redpop_assets.refresh.snapshot import digest
 from redpop_assets.storage.arrow import arrow_table
 from redpop_assets.storage.history import History, read_subscribers
@@ -101,6 +102,7 @@ class Scope:
         chunk_size: rows between two writes.
         progress: told how far it is.
         warn: told what was left out.
+        engine: who runs networks over many pictures or captions.
     """
 
     subreddit: str
@@ -112,6 +114,7 @@ class Scope:
     chunk_size: int
     progress: Callable[[str], None]
     warn: Callable[[str], None]
+    engine: Engine = field(default_factory=Local)
 
 
 @dataclass

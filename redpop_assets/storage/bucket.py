@@ -71,6 +71,10 @@ class Link:
     home: Path
     keeps_versions: bool = field(default=False)
 
+    def __getstate__(self) -> dict[str, object]:
+        """What another process needs of it; threads are its own."""
+        return {name: value for name, value in vars(self).items() if name != "pool"}
+
     @cached_property
     def pool(self) -> ThreadPoolExecutor:
         """Threads that wait for answers."""

@@ -24,7 +24,7 @@ SECRET = "a-secret-of-the-sandbox-that-must-not-be-stored"
 PREDICTORS = ("subreddit_median", "metadata_boosting", "redpop_thesis", "fusion_lightgbm")
 """Those of most deployments here: one of each kind, quick to train."""
 
-_OWN_VARIABLES = ("REDPOP_", "REDDIT_", "DAGSTER_")
+_OWN_VARIABLES = ("REDPOP_", "REDDIT_", "DAGSTER_", "RAY_ADDRESS")
 
 
 @contextmanager

@@ -9,6 +9,7 @@ import pytest
 from PIL import Image
 
 from redpop_assets.encoders.base import CODE_VERSION, Choice, unit_rows
+from redpop_assets.encoders.chunks import record_encoder
 from redpop_assets.encoders.engine import Way
 from redpop_assets.encoders.load import load_image_encoder, load_text_encoder
 from redpop_assets.encoders.rows import (
@@ -18,7 +19,7 @@ from redpop_assets.encoders.rows import (
     IMAGE_GRIDS,
     caption_chunks,
     image_chunks,
-    record_encoder,
+    running,
     tune_captions,
     tune_images,
 )
@@ -278,7 +279,7 @@ def test_closing_early_ends_the_threads_of_captions(bundled_texts, captions):
 
 def test_all_rows_land_in_the_warehouse(warehouse, classifier, grids, bundled_texts, stored, store, captions):
     for encoder in (classifier, grids, bundled_texts):
-        record_encoder(warehouse, encoder)
+        record_encoder(warehouse, running(encoder))
     some = stored[1].slice(14)
     chunks = [*image_chunks([classifier, grids], store, some, chunk_size=4), *caption_chunks(bundled_texts, captions)]
     for chunk in chunks:
@@ -307,7 +308,7 @@ def test_how_an_encoder_runs_is_recorded(warehouse, grids, monkeypatch):
         (found,) = warehouse.query("FROM features.encoders").to_pylist()
         return found
 
-    record_encoder(warehouse, grids)
+    record_encoder(warehouse, running(grids))
     first = row()
     how = ("backend", "precision", "batch_size", "items_per_second", "min_cosine")
     assert [first[name] for name in how] == ["torch", "float32", None, None, None]
@@ -315,9 +316,9 @@ def test_how_an_encoder_runs_is_recorded(warehouse, grids, monkeypatch):
         with monkeypatch.context() as patch:
             patch.setattr(grids.engine, "way", Way(*values[:2]))
             patch.setattr(grids.engine, "choice", Choice(*values, "here"))
-            record_encoder(warehouse, grids)
+            record_encoder(warehouse, running(grids))
         assert tuple(row()[name] for name in how) == values
-    record_encoder(warehouse, grids)
+    record_encoder(warehouse, running(grids))
     assert row() == first  # with the time of its first use
 
 
