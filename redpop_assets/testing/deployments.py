@@ -193,8 +193,8 @@ class Deployment:
 def sandbox_variables(home: Path, url: str, **more: str) -> dict[str, str]:
     """The variables of a deployment on the sandbox at `url`; keywords add to them or take their place.
 
-    Its encoder of pictures is small and untrained: what a picture shows is asked of real weights in the tests of encoders,
-    and in the home that many tests share.
+    Its encoder of pictures is small and untrained: what a picture shows is asked of real weights in the tests of
+    encoders, and in the home that many tests share.
     """
     return {
         "REDPOP_HOME": str(home),
