@@ -15,7 +15,7 @@ from redpop_assets.storage.warehouse import Warehouse
 _GPS = 0x8825  # the part of a file's EXIF data that holds the place
 # By what has befallen a picture: these have to be stored, of those nothing may be kept. Between them are pictures that
 # were there for a while, and animations, which the rules refuse.
-_SOUND = frozenset({None, "wrong-types", "rotated-images"})
+_SOUND = frozenset({None, "wrong-types", "rotated-images", "long-lengths"})
 _NO_PICTURES = frozenset({"html-images", "broken-images", "lying-lengths", "pixel-bombs", "opted-out-images"})
 
 

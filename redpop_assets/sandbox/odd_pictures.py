@@ -10,7 +10,7 @@ from starlette.responses import HTMLResponse, RedirectResponse, Response
 from redpop_assets.sandbox.connections import Raw
 
 REMOVED_PATH = "/i/removed.png"
-PICTURELESS = ("dead-images", "placeholder-images", "html-images", "lying-lengths")
+PICTURELESS = ("dead-images", "placeholder-images", "html-images", "lying-lengths", "long-lengths")
 BOMB_EDGE = 12_000
 PLACE = ((48.0, 51.0, 29.6), (2.0, 17.0, 40.2))
 """Latitude (north) and longitude (east) in rotated pictures: degrees, minutes, seconds."""
@@ -40,9 +40,9 @@ def served_as(trait: str, share: float, paint: Callable[[], bytes], headers: dic
         case "broken-images":
             file = paint()
             return Response(file[: int(len(file) * (0.3 + 0.6 * share))], headers=headers, media_type="image/jpeg")
-        case "lying-lengths":
+        case "lying-lengths" | "long-lengths":
             file = paint()
-            length = (2 * len(file), len(file) // 2, 10**11)[int(share * 3)]
+            length = 2 * len(file) if trait == "long-lengths" else (len(file) // 2, 10**11)[int(share * 2)]
             head = f"HTTP/1.1 200 OK\r\ncontent-type: image/jpeg\r\ncontent-length: {length}\r\n"
             return Raw(f"{head}connection: close\r\n\r\n".encode() + file)
         case "wrong-types":
