@@ -42,6 +42,7 @@ def examine(settings: Settings) -> Iterator[Finding]:
         ("warehouse", _warehouse),
         ("pictures, models, figures", place_of_files),
         ("run history", run_history),
+        ("who is told", _receivers),
         *(("image encoder", partial(_encoder, name)) for name in settings.image_encoders),
         *(("caption encoder", partial(_encoder, name)) for name in settings.caption_encoders),
         ("names in captions", _entities),
@@ -171,6 +172,11 @@ def run_history(settings: Settings) -> str:
             "the database in REDPOP_DAGSTER_STORAGE"
         )
     return f"{history.where} (Postgres {version}), for all machines that name it"
+
+
+def _receivers(settings: Settings) -> str:
+    hosts = ", ".join(receiver.host for receiver in settings.webhooks)
+    return f"{hosts}; not asked now" if hosts else f"nobody; {_SWITCH_ON} REDPOP_WEBHOOK_URL"
 
 
 def _entities(settings: Settings) -> str:

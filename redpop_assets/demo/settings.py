@@ -23,6 +23,7 @@ def demo_settings(port: int, home: str = HOME, **more: object) -> Settings:
             "home": home,
             "store": "",
             "dagster_storage": "",
+            "webhook_url": "",
             "budget_dir": str(Path(home).absolute() / "budget"),
             "source": "sandbox",
             "subreddits": SUBREDDITS,

@@ -82,7 +82,10 @@ def test_doctor_tries_the_history_that_machines_share_and_shows_no_password(redp
     refused = redpop("doctor", REDPOP_DAGSTER_STORAGE=f"mysql://redpop:{secret}@h/d")
     assert "REDPOP_DAGSTER_STORAGE: this is no URL of a Postgres: write a URL like postgresql://" in refused.output
     assert secret not in refused.output
-    assert "ok run history:" in redpop("doctor").output
+    without = redpop("doctor", REDPOP_WEBHOOK_URL="https://hooks.example.org/a-secret")
+    assert "ok run history:" in without.output
+    assert "ok who is told: hooks.example.org;" in without.output
+    assert "a-secret" not in without.output
 
 
 @pytest.mark.end_to_end
