@@ -145,13 +145,17 @@ class Lake(Form):
 
     def bring_up_to_date(self) -> None:
         """Apply the migrations that the lake has not been through, if any, and the SQL files, in one transaction."""
-        with self.connect(read_only=False, alone=True) as conn:
+        with self.connect(read_only=False) as conn:
             if self.definitions.is_current(conn):
                 return  # another process was first
-            due = self.definitions.pending(conn)
-            if not due:
+            if not self.definitions.pending(conn):
                 self.definitions.renew(conn)
                 return
+        # On a connection of its own, which is given the functions that migrations call.
+        with self.connect(read_only=False, alone=True) as conn:
+            if self.definitions.is_current(conn):
+                return
+            due = self.definitions.pending(conn)
             names = ", ".join(map(str, due))
             _log.info("Bringing %s up to date: %s", self.definitions.place, names)
             try:
