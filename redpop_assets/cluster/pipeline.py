@@ -15,7 +15,7 @@ from __future__ import annotations
 import pickle
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Final, Protocol
+from typing import Any, ClassVar, Final, Protocol
 
 import pyarrow as pa
 
@@ -47,7 +47,7 @@ class Result:
 class Work(Protocol):
     """What is done with the rows of a part; it is sent to other processes, and loads there what it needs."""
 
-    key: str
+    key: ClassVar[str]
     """The column that names a row."""
 
     def __call__(self, rows: pa.Table) -> Iterator[Result]:
