@@ -16,8 +16,15 @@ def move(
     store: Annotated[
         str, typer.Option(help="Where pictures, models and figures go, as in REDPOP_STORE; empty: as it is set now.")
     ] = "",
+    warehouse: Annotated[
+        str,
+        typer.Option(
+            help="Where the warehouse goes: ducklake:postgres:…, as in REDPOP_WAREHOUSE, or file, for that of the home; "
+            "empty: as it is set now."
+        ),
+    ] = "",
 ) -> None:
-    """Copy a deployment to another home directory or store, compare what arrived, and say what to set.
+    """Copy a deployment to another home directory, store or warehouse, compare what arrived, and say what to set.
 
     Stop RedPop first.
 
@@ -27,54 +34,75 @@ def move(
     from redpop_assets.settings import load_settings
 
     old = load_settings()
-    new = load_settings(**{name: value for name, value in (("home", home), ("store", store)) if value})
-    if (new.home, new.store) == (old.home, old.store):
+    asked = {"home": home, "store": store, "warehouse": warehouse}
+    new = load_settings(**{name: "" if value == "file" else value for name, value in asked.items() if value})
+    if _places(new) == _places(old):
         raise SettingsError(
-            "Name where it goes: --home DIRECTORY, --store s3://bucket/prefix or another folder, or both; it differs "
-            "from where it is."
+            "Name where it goes: --home DIRECTORY, --store s3://bucket/prefix or another folder, "
+            "--warehouse ducklake:postgres:… or file, or several; it differs from where it is."
         )
-    if new.home != old.home:
-        _move_home(old, new)
+    if old.lake and new.lake and old.lake != new.lake and old.lake.postgres == new.lake.postgres:
+        raise SettingsError(
+            "The rows of a lake lie in the store, and one database has one lake: name another database in --warehouse "
+            "as well, or --warehouse file."
+        )
+    _move_rows(old, new)
     _move_files(old, new)
-    changed = {"REDPOP_HOME": (old.home, new.home), "REDPOP_STORE": (old.store, new.store)}
     say("Everything is there and was compared. Set, in the environment or in .env:")
-    for variable, (before, after) in changed.items():
+    for variable, before, after in (
+        ("REDPOP_HOME", str(old.home), str(new.home)),
+        ("REDPOP_STORE", old.store, new.store),
+        ("REDPOP_WAREHOUSE", _shown(old), _shown(new)),
+    ):
         if before != after:
-            say(f"  {variable}={quoted(str(after))}")
+            say(f"  {variable}={quoted(after)}")
 
 
-def _move_home(old: "Settings", new: "Settings") -> None:
+def _places(settings: "Settings") -> tuple[object, ...]:
+    return settings.home, settings.store, settings.lake
+
+
+def _shown(settings: "Settings") -> str:
+    """REDPOP_WAREHOUSE without its password."""
+    return settings.lake.where if settings.lake else ""
+
+
+def _move_rows(old: "Settings", new: "Settings") -> None:
     """Rows, the author key, and what was measured of this processor."""
     import shutil
 
-    from redpop_assets.privacy.author_key import AuthorKey
-    from redpop_assets.resources import open_warehouse
+    from redpop_assets.resources import author_key, open_warehouse
     from redpop_assets.storage.moving_rows import MARK, MovedTable, move_rows
 
     key, copy = (settings.home / "author.key" for settings in (old, new))
-    if not (old.home / "live" / "redpop.duckdb").exists():
-        raise SettingsError(f"There is no warehouse in {old.home}: set REDPOP_HOME to the directory that has one.")
-    if new.home.is_relative_to(old.home) or old.home.is_relative_to(new.home):
-        raise SettingsError(f"{new.home} and {old.home} lie in each other: name a folder beside.")
-    if copy.exists() and (not key.exists() or copy.read_bytes() != key.read_bytes()):
-        raise SettingsError(
-            f"{new.home} has an author.key of its own, so it is another deployment: name an empty place."
-        )
+    source, target = open_warehouse(old), open_warehouse(new)
+    if not source.exists():
+        raise SettingsError(f"There is no warehouse at {source.place}: set REDPOP_HOME to the directory that has one.")
+    if new.home != old.home:
+        if new.home.is_relative_to(old.home) or old.home.is_relative_to(new.home):
+            raise SettingsError(f"{new.home} and {old.home} lie in each other: name a folder beside.")
+        if copy.exists() and (not key.exists() or copy.read_bytes() != key.read_bytes()):
+            raise SettingsError(
+                f"{new.home} has an author.key of its own, so it is another deployment: name an empty place."
+            )
+        new.home.mkdir(parents=True, exist_ok=True)
+        if key.exists() and not copy.exists():
+            shutil.copyfile(key, copy)
+    author_key(new)  # readable by its owner only, and in the Postgres that machines share, if there is one
 
     def told(table: MovedTable) -> None:
         if table.rows:
             say(f"{table.name}: {table.rows:,} rows{', which were there' if table.kept else ''}")
 
-    moved = move_rows(open_warehouse(old), open_warehouse(new), new.home / MARK, told)
-    if key.exists() and not copy.exists():
-        shutil.copyfile(key, copy)
-        AuthorKey.load_or_create(copy)  # readable by its owner only
-    for name in ("tuning", "login.json"):
-        if (old.home / name).is_dir():
-            shutil.copytree(old.home / name, new.home / name, dirs_exist_ok=True)
-        elif (old.home / name).exists():
-            shutil.copyfile(old.home / name, new.home / name)
-    say(f"{sum(table.rows for table in moved):,} rows of {len(moved)} tables are the same at both places.")
+    if source.place != target.place:
+        moved = move_rows(source, target, new.home / MARK, told)
+        say(f"{sum(table.rows for table in moved):,} rows of {len(moved)} tables are the same at both places.")
+    if new.home != old.home:
+        for name in ("tuning", "login.json"):
+            if (old.home / name).is_dir():
+                shutil.copytree(old.home / name, new.home / name, dirs_exist_ok=True)
+            elif (old.home / name).exists():
+                shutil.copyfile(old.home / name, new.home / name)
 
 
 def _move_files(old: "Settings", new: "Settings") -> None:

@@ -1,8 +1,9 @@
-"""One deployment with its files in a folder, one with them in a bucket: the same tables, and the same forgetting."""
+"""One deployment with everything in its home; one with its rows in a lake on Postgres, its files in a bucket, and its run
+history in Postgres as well, where `redpop move` has carried it: the same tables, and the same forgetting."""
 
 import shutil
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from pathlib import Path
@@ -17,6 +18,7 @@ from redpop_assets.sandbox.clock import Clock
 from redpop_assets.sandbox.server import running
 from redpop_assets.sandbox.world import World
 from redpop_assets.storage.location import open_link
+from redpop_assets.storage.published import open_published
 from redpop_assets.testing.deployments import SECRET, Deployment
 from redpop_assets_tests.fixtures.object_storage import Seaweed
 
@@ -42,7 +44,9 @@ class Pair:
 
 
 @pytest.fixture(scope="module")
-def pair(deploy: Any, seaweed: Seaweed, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Pair]:
+def pair(
+    deploy: Any, seaweed: Seaweed, new_postgres: Callable[[], str], tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Pair]:
     world = World(seed=11, subreddits=("pics",), posts_per_subreddit=150, history=timedelta(days=100))
     bucket = seaweed.bucket()
     with running(world, Clock(world.epoch), secret=SECRET, budget=100_000) as url:
@@ -55,27 +59,35 @@ def pair(deploy: Any, seaweed: Seaweed, tmp_path_factory: pytest.TempPathFactory
         )
         assert local.run("pics", 'key:"raw/submissions"').success
         home = tmp_path_factory.mktemp("remote") / "home"
-        shutil.copytree(local.home, home)  # the same readings, and the same key for authors
-        there = {"REDPOP_HOME": str(home), "REDPOP_STORE": f"s3://{bucket}/redpop", **seaweed.variables()}
-        remote = replace(local, home=home, variables={**local.variables, **there})
-        for deployment in (local, remote):
-            run = deployment.run("pics", 'not key:"raw/submissions"')
-            assert run.success, run.failures
+        places = {
+            "REDPOP_HOME": str(home),
+            "REDPOP_STORE": f"s3://{bucket}/redpop",
+            "REDPOP_WAREHOUSE": f"ducklake:postgres:{new_postgres()}",
+        }
+        options = [word for name in places for word in (f"--{name.removeprefix('REDPOP_').lower()}", places[name])]
+        with local.using(**seaweed.variables()).environment():
+            moved = CliRunner().invoke(app, ["move", *options])
+        assert moved.exit_code == 0, moved.output
+        history = {"REDPOP_DAGSTER_STORAGE": new_postgres()}
+        remote = replace(local, home=home, variables={**local.variables, **places, **history, **seaweed.variables()})
+        rest = 'not key:"raw/submissions"'
+        assert local.run("pics", rest).success
+        with remote.instance() as (_, instance):
+            run = remote.run("pics", rest, instance)
+        assert run.success, run.failures
         yield Pair(local, remote, seaweed, bucket)
 
 
 def digests(deployment: Deployment) -> dict[str, Any]:
-    """Number and digest of the rows of each table, less what is told of clocks."""
+    """Number and digest of the rows of each published table and view, less what is told of clocks."""
     found = {}
-    with deployment.warehouse.read() as reader:
-        for name, table in reader.schema.items():
-            if not table.is_view:
-                columns = ", ".join(f'"{column}"' for column in table.column_names if not column.endswith(CLOCKS))
-                rows = f"(SELECT {columns} FROM {name}) AS r"
-                (row,) = reader.query(
-                    f"SELECT count(*) AS rows, sum(hash(r)::HUGEINT)::VARCHAR AS digest FROM {rows}"
-                ).to_pylist()
-                found[name] = (row["rows"], row["digest"])
+    connection = open_published(deployment.home)
+    for name, table in deployment.warehouse.schema.items():
+        columns = ", ".join(f'"{column}"' for column in table.column_names if not column.endswith(CLOCKS))
+        found[name] = connection.execute(
+            f"SELECT count(*), sum(hash(r)::HUGEINT)::VARCHAR FROM (SELECT {columns} FROM {name}) AS r"
+        ).fetchone()
+    connection.close()
     return found
 
 
@@ -84,19 +96,21 @@ def test_every_table_comes_out_the_same_and_the_files_are_in_the_bucket_alone(pa
     assert {name for name in local if local[name] != remote[name]} == set()
     assert remote["core.images"][0] > 100
     assert remote["models.predictors"][0] == 3
+    assert remote["marts.leaderboard"][0] > 0
     keys = pair.objects()
     paths = {row["path"] for row in pair.remote.rows("SELECT path FROM core.images")}
     assert {key.removeprefix("redpop/images/") for key in keys if key.startswith("redpop/images/")} == paths
-    assert {key.split("/")[1] for key in keys} == {"images", "models"}
-    assert not [name for name in ("images", "models", "figures") if (pair.remote.home / name).exists()]
+    assert {key.split("/")[1] for key in keys} == {"images", "lake", "models"}
+    assert not [name for name in ("images", "models", "figures", "lake") if (pair.remote.home / name).exists()]
+    assert not (pair.remote.home / "live" / "redpop.duckdb").exists()
 
 
 def test_nothing_is_done_again_where_nothing_is_new(pair):
-    before = pair.objects()
+    before = {key for key in pair.objects() if "/lake/" not in key}
     for select in ('key:"core/images"', 'group:"features"', 'group:"models"'):
         run = pair.remote.run("pics", select)
         assert run.success, run.failures
-    assert pair.objects() == before
+    assert {key for key in pair.objects() if "/lake/" not in key} == before
 
 
 def test_predicting_verifying_and_exporting_read_from_the_bucket(pair, tmp_path):
