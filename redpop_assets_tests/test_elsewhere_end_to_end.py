@@ -1,5 +1,7 @@
-"""One deployment with everything in its home; one with its rows in a lake on Postgres, its files in a bucket, and its run
-history in Postgres as well, where `redpop move` has carried it: the same tables, and the same forgetting."""
+"""One deployment at home, and one elsewhere, where `redpop move` has carried it: the same tables, the same forgetting.
+
+Elsewhere is a lake on Postgres for the rows, a bucket for the files, and Postgres for the run history.
+"""
 
 import shutil
 import time

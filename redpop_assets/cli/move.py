@@ -19,8 +19,8 @@ def move(
     warehouse: Annotated[
         str,
         typer.Option(
-            help="Where the warehouse goes: ducklake:postgres:…, as in REDPOP_WAREHOUSE, or file, for that of the home; "
-            "empty: as it is set now."
+            help="Where the warehouse goes: ducklake:postgres:…, as in REDPOP_WAREHOUSE, or file, for that of the "
+            "home; empty: as it is set now."
         ),
     ] = "",
 ) -> None:
