@@ -246,8 +246,8 @@ def test_communities_without_news_cost_one_opening_among_them(ready, models, fil
         train(ready, models, encoders, subreddit)
     predict_all(ready, models)
     opened = []
-    connect = ready._file.connect
-    monkeypatch.setattr(ready._file, "connect", lambda **given: opened.append(given) or connect(**given))
+    connect = ready._form.connect
+    monkeypatch.setattr(ready._form, "connect", lambda **given: opened.append(given) or connect(**given))
     assert predict_all(ready, models) == (0, [])
     assert opened == [{"read_only": True, "alone": False}]
 

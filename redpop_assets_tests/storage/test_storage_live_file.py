@@ -139,7 +139,7 @@ def test_killing_a_writer_after_its_commit_loses_nothing(warehouse, other_proces
     script = """
 with warehouse.write():
     pass
-with warehouse._file.connect(read_only=False) as conn:
+with warehouse._form.connect(read_only=False) as conn:
     conn.execute("INSERT INTO core.readings (post, hour) VALUES ('kept', 0)")
     os.kill(os.getpid(), signal.SIGKILL)
 """

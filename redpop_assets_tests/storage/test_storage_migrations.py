@@ -196,7 +196,7 @@ def test_what_a_new_warehouse_did_not_run_may_be_mended(warehouse):
 
 def test_rows_that_a_killed_writer_left_in_the_log_are_migrated_too(old, upgraded, other_process):
     script = """
-with warehouse._file.connect(read_only=False) as conn:
+with warehouse._form.connect(read_only=False) as conn:
     conn.execute("INSERT INTO core.readings (post, hour, ratio) VALUES ('b', 0, 0.25)")
     os.kill(os.getpid(), signal.SIGKILL)
 """
@@ -207,7 +207,7 @@ with warehouse._file.connect(read_only=False) as conn:
 
 
 UPGRADE = """
-from redpop_assets.storage import upkeep, warehouse
+from redpop_assets.storage import file_form, upkeep
 from redpop_assets.storage.migrations import load_migrations
 newer = Warehouse(
     Path(sys.argv[1]), source="reddit", lock_timeout=120,
@@ -234,10 +234,10 @@ def half(conn, target):
     kill()
 moment = sys.argv[5]
 if moment == "copying":
-    warehouse._rebuild = half
+    file_form._rebuild = half
 elif moment == "migrating":
     original = upkeep.apply
-    upkeep.apply = lambda conn, migration: original(conn, migration) or kill()
+    upkeep.apply = lambda *given: original(*given) or kill()
 elif moment == "migrated":
     durable.sync = kill
 else:
@@ -272,7 +272,7 @@ def test_killing_it_in_the_middle_of_a_statement_loses_nothing(old, upgraded, ch
         UPGRADE
         + """
 original = upkeep.apply
-upkeep.apply = lambda conn, migration: print("begins", migration.version, flush=True) or original(conn, migration)
+upkeep.apply = lambda *given: print("begins", given[1].version, flush=True) or original(*given)
 newer.scalar("SELECT 1")
 """
     )
