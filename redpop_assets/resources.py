@@ -1,7 +1,7 @@
 """The domain objects of a deployment, made from its settings. What they do is in storage/, sources/ and encoders/."""
 
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, ExitStack, closing, contextmanager, nullcontext
+from contextlib import AbstractContextManager, ExitStack, closing, contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -258,24 +258,20 @@ def judges_of(settings: Settings, warehouse: "Warehouse") -> "Judges":
     )
 
 
-def engine_of(settings: Settings) -> "AbstractContextManager[Engine]":
+@contextmanager
+def engine_of(settings: Settings) -> "Iterator[Engine]":
     """A block in which pictures are fetched and networks run as the settings say; a cluster of its own ends with it."""
     if settings.compute == "local":
         from redpop_assets.refresh.engine import Local
 
-        return nullcontext(Local())
+        yield Local()
+        return
     from redpop_assets.cluster.engine import OnRay, Shares
     from redpop_assets.cluster.session import Session
 
-    session = Session(settings.ray_address)
     shares = Shares(settings.ray_networks, settings.ray_cpus, settings.ray_gpus, settings.ray_fetchers)
-
-    @contextmanager
-    def opened() -> Iterator[Engine]:
-        with closing(session):
-            yield OnRay(session, shares)
-
-    return opened()
+    with closing(Session(settings.ray_address)) as session:
+        yield OnRay(session, shares)
 
 
 def fetch_policy(settings: Settings) -> "FetchPolicy":

@@ -15,6 +15,9 @@ from redpop_assets.cluster.session import Session, last_line
 from redpop_assets.errors import SettingsError
 from redpop_assets.images.download import Asking
 from redpop_assets.images.fetch import FetchPolicy
+from redpop_assets.refresh.engine import Local
+from redpop_assets.resources import engine_of
+from redpop_assets.settings import load_settings
 from redpop_assets.storage.bucket import Bucket
 from redpop_assets.storage.images import ImageStore
 from redpop_assets.storage.location import open_files
@@ -86,3 +89,9 @@ def test_without_ray_it_is_said_what_to_install(monkeypatch, tmp_path):
 def test_of_an_error_from_elsewhere_its_end_is_told():
     assert last_line(ValueError("Traceback:\n  File\n\nIt  ran out of memory\n")) == "It ran out of memory"
     assert last_line(ValueError()) == "ValueError"
+
+
+@pytest.mark.parametrize(("compute", "kind"), [("local", Local), ("ray", OnRay)])
+def test_the_settings_choose_who_does_the_work_and_nothing_is_started_for_that(only, tmp_path, compute, kind):
+    with only({"REDPOP_COMPUTE": compute}, tmp_path), engine_of(load_settings()) as engine:
+        assert type(engine) is kind
