@@ -69,7 +69,7 @@ def test_what_cannot_be_moved_is_said(redpop, home, tmp_path):
     here = {"REDPOP_HOME": str(home)}
     assert "Name where it goes: --home DIRECTORY" in redpop("move", **here).output
     assert "lie in each other" in redpop("move", "--home", str(home / "inside"), **here).output
-    assert "There is no warehouse in" in redpop("move", "--home", str(home), REDPOP_HOME=str(tmp_path / "none")).output
+    assert "There is no warehouse at" in redpop("move", "--home", str(home), REDPOP_HOME=str(tmp_path / "none")).output
     other = tmp_path / "other"
     other.mkdir()
     (other / "author.key").write_bytes(bytes(32))
