@@ -115,6 +115,16 @@ def test_nothing_is_done_again_where_nothing_is_new(pair):
     assert {key for key in pair.objects() if "/lake/" not in key} == before
 
 
+def test_rows_come_back_into_a_file(pair, tmp_path):
+    home = tmp_path / "back" / "home"
+    with pair.remote.environment():
+        moved = CliRunner().invoke(app, ["move", "--home", str(home), "--warehouse", "file"])
+    assert moved.exit_code == 0, moved.output
+    assert "REDPOP_WAREHOUSE=" in moved.output
+    back = replace(pair.remote, home=home, variables={**pair.remote.variables, "REDPOP_HOME": str(home)})
+    assert digests(back.using(REDPOP_WAREHOUSE="")) == digests(pair.remote)
+
+
 def test_predicting_verifying_and_exporting_read_from_the_bucket(pair, tmp_path):
     shutil.rmtree(pair.remote.home / "cache")
     asked = (
