@@ -12,6 +12,7 @@ from __future__ import annotations
 import logging
 import os
 import signal
+import socket
 import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -26,6 +27,8 @@ _OBJECTS: Final = 200_000_000
 """Bytes of memory that a local cluster shares: work lists and notes go through it, pictures and vectors do not."""
 
 _STARTS: Final = 3
+_PATIENCE: Final = 10.0
+"""Seconds that the head of a cluster may take to answer at all."""
 
 _SAID: Final = {"RAY_USAGE_STATS_ENABLED": "0"}
 _ON_THE_LOOPBACK: Final = {"RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0"}
@@ -176,6 +179,9 @@ def _own_answer_to_sigterm() -> Iterator[None]:
 
 def _connect(ray: Any, address: str, quiet: dict[str, Any]) -> None:
     try:
+        if address != "auto":  # Ray itself waits for minutes where nobody answers
+            host, _, port = address.rpartition(":")
+            socket.create_connection((host.strip("[]"), int(port)), timeout=_PATIENCE).close()
         ray.init(address=address, **quiet)
     except Exception as error:
         raise SettingsError(

@@ -2,6 +2,7 @@
 
 import pickle
 import sys
+import time
 from collections import defaultdict
 from datetime import timedelta
 
@@ -95,3 +96,11 @@ def test_of_an_error_from_elsewhere_its_end_is_told():
 def test_the_settings_choose_who_does_the_work_and_nothing_is_started_for_that(only, tmp_path, compute, kind):
     with only({"REDPOP_COMPUTE": compute}, tmp_path), engine_of(load_settings()) as engine:
         assert type(engine) is kind
+
+
+def test_an_address_where_nobody_answers_is_said_at_once():
+    pytest.importorskip("ray", reason="there is no Ray: pip install 'redpop[cluster]'")
+    began = time.monotonic()
+    with pytest.raises(SettingsError, match=r"There is no Ray cluster at 127\.0\.0\.1:1 .*refused.*ray start --head"):
+        Session("127.0.0.1:1").start()
+    assert time.monotonic() - began < 60  # of which most is the import of Ray; Ray itself asks for two minutes
