@@ -19,6 +19,8 @@ from dagster._serdes import ConfigurableClassData
 from sqlalchemy import Connection, Engine, create_engine, event, inspect
 from sqlalchemy.pool import QueuePool
 
+from redpop_assets.pools import PatientClaims
+
 _BUSY_SECONDS: Final = 30.0
 _MOST_FILES: Final = 16
 _INDEX: Final = "index"
@@ -117,7 +119,7 @@ def _trust_the_log(connection: Any, _: Any) -> None:
     connection.execute("PRAGMA synchronous = NORMAL")
 
 
-class EventLog(SqliteEventLogStorage):
+class EventLog(PatientClaims, SqliteEventLogStorage):
     """The events of runs, a file for each run, and an index of those about assets."""
 
     def __init__(self, base_dir: str, inst_data: ConfigurableClassData | None = None) -> None:

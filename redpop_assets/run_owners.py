@@ -91,16 +91,20 @@ def owning(instance: dg.DagsterInstance) -> Iterator[dict[str, str]]:
         yield {**mine, SIGN_OF_LIFE: sign}
 
 
-def end_dead_runs(instance: dg.DagsterInstance) -> None:
+def end_dead_runs(instance: dg.DagsterInstance, *, working: bool = False) -> None:
     """Give back what runs hold whose process was killed: their place in a pool, for which the next run would wait.
 
     In a history of this machine that is what the operating system says of the process. In a shared one a process of
     another machine is dead when its sign of life is gone, and stays gone for as long as a living one takes to renew it.
+
+    Args:
+        instance: the history.
+        working: whether this process executes runs at the moment; if not, runs of a process like it are dead.
     """
     unfinished = dg.RunsFilter(statuses=[dg.DagsterRunStatus.STARTED])
     runs = [run for run in instance.get_runs(unfinished) if HOST in run.tags and PID in run.tags]
     shared = _shared(instance)
-    dead = [run for run in runs if _is_dead_here(run.tags, alone=shared is None)]
+    dead = [run for run in runs if _is_dead_here(run.tags, alone=shared is None, working=working)]
     if shared is not None:
         dead += _without_sign(shared, [run for run in runs if run not in dead and _is_elsewhere(run.tags)])
     for run in dead:
@@ -108,20 +112,21 @@ def end_dead_runs(instance: dg.DagsterInstance) -> None:
         instance.event_log_storage.free_concurrency_slots_for_run(run.run_id)
 
 
-def _is_dead_here(tags: Mapping[str, str], *, alone: bool) -> bool:
+def _is_dead_here(tags: Mapping[str, str], *, alone: bool, working: bool) -> bool:
     """Whether the operating system knows that the process of a run is dead.
 
     Args:
         tags: of the run.
         alone: whether every run of the history was executed by this machine.
+        working: whether this process executes runs.
     """
     owner, mine = Process.of(tags), Process.this()
     if owner.is_on(mine):
-        return owner == mine or not owner.is_running()  # this process has not begun a run
+        return (owner == mine and not working) or not owner.is_running()
     if not alone or owner.host != mine.host:
         return False
     # In a container every process may have the same id.
-    return owner.pid == mine.pid or not owner.is_running()
+    return (owner.pid == mine.pid and not working) or not owner.is_running()
 
 
 def _is_elsewhere(tags: Mapping[str, str]) -> bool:

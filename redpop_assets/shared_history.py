@@ -16,6 +16,7 @@ from sqlalchemy import Engine, create_engine
 from sqlalchemy.exc import InternalError
 from sqlalchemy.pool import QueuePool
 
+from redpop_assets.pools import PatientClaims
 from redpop_assets.storage.postgres import Postgres
 
 _MOST_CONNECTIONS: Final = 20  # of a process, while as many of its threads look at the history
@@ -56,7 +57,7 @@ class _Runs(PostgresRunStorage):
         self._engine.dispose()
 
 
-class _Events(PostgresEventLogStorage):
+class _Events(PatientClaims, PostgresEventLogStorage):
     def initialize_concurrency_limit_to_default(self, concurrency_key: str) -> bool:
         """Make a pool known; one that another machine has just made is known.
 

@@ -10,7 +10,7 @@ from datetime import timedelta
 import dagster as dg
 import pytest
 
-from redpop_assets import run_owners
+from redpop_assets import pools, run_owners
 from redpop_assets.errors import WarehouseError
 from redpop_assets.instance import dagster_environment, open_instance, prepare_instance
 from redpop_assets.run_owners import HOST, MACHINE, PID, SIGN_OF_LIFE, STARTED, Process, end_dead_runs, owning
@@ -224,3 +224,29 @@ def test_a_history_that_does_not_answer_is_one_sentence(tmp_path, only, shared_u
             with pytest.raises(WarehouseError, match="cannot be opened") as refused:
                 look(settings)
             assert shared_url.split(":")[2].partition("@")[0] not in str(refused.value)
+
+
+def _waits_without_haste_and_not_for_the_dead(instance):
+    mine = Process.this()
+    dead = begun(instance, {**mine.tags, PID: "4194000"})
+    storage = instance.event_log_storage
+    storage.set_concurrency_slots("reddit", 1)
+    assert storage.claim_concurrency_slot("reddit", dead, "harvest").is_claimed
+    with owning(instance) as tags:
+        waiting = begun(instance, tags)
+        began, used = time.monotonic(), time.process_time()
+        answer = storage.claim_concurrency_slot("reddit", waiting, "harvest")
+        assert not answer.is_claimed
+        assert answer.sleep_interval == 0  # Dagster asks again at once: the pause was here
+        assert time.monotonic() - began >= pools.PAUSE
+        assert time.process_time() - used < pools.PAUSE / 2
+        assert (status(instance, dead), status(instance, waiting)) == (FAILED_RUN, STARTED_RUN)
+        assert storage.claim_concurrency_slot("reddit", waiting, "harvest").is_claimed
+
+
+def test_a_place_is_waited_for_without_haste_and_not_for_the_dead(alone):
+    _waits_without_haste_and_not_for_the_dead(alone)
+
+
+def test_a_place_is_waited_for_in_a_shared_history_as_well(machines):
+    _waits_without_haste_and_not_for_the_dead(machines[0])

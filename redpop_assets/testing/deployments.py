@@ -134,7 +134,8 @@ class Deployment:
     @property
     def warehouse(self) -> Warehouse:
         """The warehouse of the home."""
-        return open_warehouse(self.settings)
+        with self.environment() as settings:  # where the key of an object storage is
+            return open_warehouse(settings)
 
     def rows(self, sql: str, params: Mapping[str, Any] | None = None) -> list[dict[str, Any]]:
         """All rows of a statement."""
