@@ -27,6 +27,7 @@ from redpop_assets.storage.lake_connection import NAME, connections_to
 from redpop_assets.storage.lake_sql import LakeReader, LakeWriter, in_lake, lengths_of
 from redpop_assets.storage.lake_upkeep import compact, erase_for_good, schema_version, tables_with_files
 from redpop_assets.storage.live_file import file_config
+from redpop_assets.storage.location import is_remote
 from redpop_assets.storage.names_in_sql import give_functions
 from redpop_assets.storage.postgres import Held
 from redpop_assets.storage.schema import Schema
@@ -36,6 +37,7 @@ from redpop_assets.storage.upkeep import Definitions, transaction
 _log = logging.getLogger(__name__)
 
 _OF_CATALOGUE: Final = re.compile(r"Unable to connect to Postgres|server closed the connection|terminating connection")
+_OF_FILES: Final = re.compile(r"HTTP|IO Error")
 
 LOCK: Final = "warehouse"
 """Name of the lock of Postgres that a writer holds."""
@@ -107,15 +109,21 @@ class Lake(Form):
 
     @contextmanager
     def _explained(self) -> Iterator[None]:
-        """A block in which DuckDB's words for a server that is gone become a WarehouseError."""
+        """A block in which DuckDB's words for servers that are gone become a WarehouseError."""
         try:
             yield
         except duckdb.Error as error:
-            if _OF_CATALOGUE.search(str(error)) is None:
+            said = " ".join(str(error).split())
+            if _OF_CATALOGUE.search(said):
+                problem, remedy = "does not answer any more", "See that its Postgres runs"
+            elif is_remote(self.address.files) and _OF_FILES.search(said):
+                problem = f"has its files at {self.address.files}, and they cannot be reached"
+                remedy = "See that the object storage runs and lets the key in"
+            else:
                 raise
             raise WarehouseError(
-                f"{self.definitions.place} does not answer any more ({' '.join(str(error).split())}). See that its "
-                "Postgres runs, and try again: nothing of an unfinished write is left."
+                f"{self.definitions.place} {problem} ({said}). {remedy}, and try again: nothing of an unfinished "
+                "write is left."
             ) from None
 
     def is_current(self, conn: duckdb.DuckDBPyConnection) -> bool:

@@ -206,7 +206,7 @@ class LakeConnections:
                 continue
 
 
-_connections: dict[tuple[str, str], LakeConnections] = {}
+_connections: dict[tuple[str, str, tuple[tuple[str, str], ...]], LakeConnections] = {}
 """Those of this process, by lake: whoever asks for a warehouse again shares what is open."""
 
 _opening = threading.Lock()
@@ -217,7 +217,7 @@ def connections_to(address: LakeAddress, spill: Path) -> LakeConnections:
     with _opening:
         if not _connections:
             os.register_at_fork(after_in_child=_leave_to_parent)
-        key = (address.postgres.dsn, address.files)
+        key = (address.postgres.dsn, address.files, tuple(sorted(address.variables.items())))
         return _connections.setdefault(key, LakeConnections(address, spill))
 
 

@@ -507,3 +507,24 @@ def test_the_files_of_a_lake_can_be_in_a_bucket(postgres, seaweed, schema_folder
     keyless = lake_address(f"ducklake:postgres:{postgres}", store, tmp_path / "home", {})
     with pytest.raises(SettingsError, match="AWS_ACCESS_KEY_ID"):
         Warehouse(tmp_path / "home", source="reddit", lake=replace(keyless, files=f"{store}/x")).query("SELECT 1")
+
+
+@pytest.mark.integration
+def test_an_object_storage_that_is_gone_is_named(postgres, seaweed, schema_folder, tmp_path):
+    def lake(**variables):
+        there = seaweed.variables() | variables
+        address = lake_address(f"ducklake:postgres:{postgres}", store, tmp_path / "home", there)
+        return Warehouse(tmp_path / "home", source="reddit", lake=address, schema=load_schema(schema_folder))
+
+    store = f"s3://{seaweed.bucket()}/redpop"
+    rows = table(*({"post": f"p{number}", "hour": number} for number in range(1, 40)))
+    lake().append("core.readings", rows)
+    assert lake().scalar("SELECT count(hour) FROM core.readings") == 39
+    gone = lake(AWS_ENDPOINT_URL="http://127.0.0.1:9")
+    for use in (
+        lambda: gone.query("SELECT post, max(hour) FROM core.readings GROUP BY ALL"),
+        lambda: gone.merge("core.readings", rows),
+    ):
+        with pytest.raises(WarehouseError, match=r"has its files at s3://.*/lake, and they cannot be reached"):
+            use()
+    assert lake().scalar("SELECT count(hour) FROM core.readings") == 39
