@@ -109,7 +109,9 @@ def empty(tmp_path_factory):
 
 @pytest.fixture
 def home(tmp_path, server, empty):
-    return Home(tmp_path, server, empty)
+    home = Home(tmp_path, server, empty)
+    with home.warehouse.kept():
+        yield home
 
 
 def feature_of(home, image_sha256):

@@ -46,7 +46,9 @@ def dump(path, *records):
 
 @pytest.fixture
 def warehouse(tmp_path):
-    return blank_warehouse(tmp_path / "home")
+    warehouse = blank_warehouse(tmp_path / "home")
+    with warehouse.kept():
+        yield warehouse
 
 
 @pytest.fixture

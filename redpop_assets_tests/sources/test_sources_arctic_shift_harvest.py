@@ -62,7 +62,9 @@ def archive():
 
 @pytest.fixture
 def warehouse(tmp_path):
-    return blank_warehouse(tmp_path / "home", source="sandbox")
+    warehouse = blank_warehouse(tmp_path / "home", source="sandbox")
+    with warehouse.kept():
+        yield warehouse
 
 
 def harvest(archive, warehouse, name="pics", *, requests=1000, look_back=90 * DAY, client=None):

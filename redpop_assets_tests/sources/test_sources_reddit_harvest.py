@@ -48,7 +48,9 @@ def naive(moment):
 
 @pytest.fixture
 def warehouse(tmp_path):
-    return blank_warehouse(tmp_path / "home")
+    warehouse = blank_warehouse(tmp_path / "home")
+    with warehouse.kept():
+        yield warehouse
 
 
 @pytest.fixture
