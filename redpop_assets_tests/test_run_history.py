@@ -11,16 +11,23 @@ import pytest
 
 from redpop_assets.run_history import Connections
 
-OF_DAGSTER = "storage: {{sqlite: {{base_dir: {folder}}}}}\ntelemetry: {{enabled: false}}\n"
-OURS = """\
+# What steps print is not captured: threads that run at once would redirect the one standard output of their process.
+_COMMON = """
+compute_logs: {{module: dagster._core.storage.noop_compute_log_manager, class: NoOpComputeLogManager}}
+telemetry: {{enabled: false}}
+"""
+OF_DAGSTER = "storage: {{sqlite: {{base_dir: {folder}}}}}" + _COMMON
+OURS = (
+    """\
 run_storage: {{module: redpop_assets.run_history, class: Runs, config: {{base_dir: {folder}/history}}}}
 event_log_storage: {{module: redpop_assets.run_history, class: EventLog, config: {{base_dir: {folder}/history/runs}}}}
 schedule_storage:
   module: dagster._core.storage.schedules
   class: SqliteScheduleStorage
   config: {{base_dir: {folder}/schedules}}
-telemetry: {{enabled: false}}
 """
+    + _COMMON
+)
 
 
 @dg.asset(check_specs=[dg.AssetCheckSpec("holds", asset="table")])

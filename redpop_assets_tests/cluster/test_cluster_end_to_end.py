@@ -1,5 +1,6 @@
 """Networks and downloads on Ray: the same rows as in one process, whoever dies in between."""
 
+import gc
 import io
 import os
 import signal
@@ -104,6 +105,13 @@ def pictures():
     yield served
     served.gate.set()
     served.server.stop()
+
+
+@pytest.fixture(scope="module", autouse=True)
+def gone():
+    """What Ray leaves of its processes is collected here, where its warnings are expected, and not in another test."""
+    yield
+    gc.collect()
 
 
 @pytest.fixture(scope="module")
