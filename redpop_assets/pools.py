@@ -41,4 +41,5 @@ class PatientClaims(Storage):
             self._next_look = now + LOOK_EVERY
             end_dead_runs(self._instance, working=True)
         time.sleep(PAUSE)
-        return status.with_sleep_interval(0.0)
+        waited: ConcurrencyClaimStatus = status.with_sleep_interval(0.0)
+        return waited

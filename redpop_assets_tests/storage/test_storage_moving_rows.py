@@ -12,6 +12,7 @@ from redpop_assets.storage import moving_rows
 from redpop_assets.storage.moving_rows import move_rows
 from redpop_assets.storage.schema import Schema, load_schema
 from redpop_assets.storage.warehouse import Warehouse
+from redpop_assets_tests.storage.forms import both_forms
 
 
 def readings(count: int, score: int = 1) -> pa.Table:
@@ -42,15 +43,17 @@ def rows_of(warehouse: Warehouse) -> list[list[dict[str, object]]]:
     return [warehouse.query(f"FROM {table} ORDER BY ALL").to_pylist() for table in ("core.readings", "raw.source")]
 
 
+@both_forms
 def test_every_row_arrives_in_pieces_and_is_published(warehouse, target, mark, monkeypatch):
     monkeypatch.setattr(moving_rows, "_MOST_ROWS", 30)
     warehouse.append("core.readings", readings(100))
     with warehouse.write() as writer:
         writer.execute("DELETE FROM core.readings WHERE hour BETWEEN 20 AND 70")
+    warehouse.append("core.readings", readings(103).slice(100))  # few enough for the catalogue of a lake
     before = rows_of(warehouse)
     told = []
     moved = move_rows(warehouse, target, mark, told.append)
-    assert [(table.name, table.rows) for table in moved] == [("raw.source", 1), ("core.readings", 49)]
+    assert [(table.name, table.rows) for table in moved] == [("raw.source", 1), ("core.readings", 52)]
     assert told == moved
     assert rows_of(target) == before == rows_of(warehouse)  # the source keeps its rows, and when it began
     assert target.published.exists()
