@@ -43,7 +43,7 @@ _MODELS = f"""
 SELECT
     m.*,
     (
-        SELECT avg(abs(v.expected_log_score - t.log_score))
+        SELECT avg(abs(v.expected_log_score - t.log_score) ORDER BY post_id)
         FROM {VALIDATION} AS v JOIN models.training_set AS t USING (post_id)
         WHERE v.subreddit = m.subreddit AND v.predictor = m.predictor AND v.digest = m.digest
     ) AS validation_mae
