@@ -143,11 +143,12 @@ def test_two_harvest_at_once_one_is_killed_and_a_post_is_forgotten_while_somebod
                 process.stderr.close()
         (post,) = first.rows("SELECT post_id, caption FROM core.posts WHERE subreddit = 'earthporn' ORDER BY 1 LIMIT 1")
         assert machines.holds(post["caption"], postgres_server)
+        harvested = list(counts)
         with first.environment():
             done = CliRunner().invoke(app, ["forget", post["post_id"], "--yes"])
         assert done.exit_code == 0, done.output
-    assert counts == sorted(counts[:-1]) + counts[-1:] or counts[-1] < max(counts)
-    assert len({*counts}) > 2
+    assert harvested == sorted(harvested)  # a kill takes nothing away that a reader has seen
+    assert len({*harvested}) > 2
 
     # What two wrote, and one of them twice, is there once; both see it, and the forgotten post nobody.
     for machine in (first, second):

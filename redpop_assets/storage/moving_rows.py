@@ -110,7 +110,7 @@ def _pieces(source: Warehouse, table: Table) -> Iterator[pa.Table]:
     columns = ", ".join(f'"{name}"' for name in table.column_names)
     some = source.query(f"SELECT {columns} FROM {table.name} LIMIT {_SAMPLE}")
     size = max(1, min(_MOST_ROWS, _BYTES * some.num_rows // max(1, some.nbytes)))
-    # From row to row and not by ranges: in a lake their numbers have gaps of a trillion.
+    # From row to row and not by ranges: in a lake the numbers of rows may begin anew at 10**18.
     after = -1
     while True:
         rows = source.query(

@@ -49,7 +49,7 @@ def test_every_row_arrives_in_pieces_and_is_published(warehouse, target, mark, m
     warehouse.append("core.readings", readings(100))
     with warehouse.write() as writer:
         writer.execute("DELETE FROM core.readings WHERE hour BETWEEN 20 AND 70")
-    warehouse.append("core.readings", readings(103).slice(100))  # few enough for the catalogue of a lake
+    warehouse.append("core.readings", readings(103).slice(100))
     before = rows_of(warehouse)
     told = []
     moved = move_rows(warehouse, target, mark, told.append)
