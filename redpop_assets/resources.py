@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from redpop_assets.storage.images import ImageStore
     from redpop_assets.storage.location import Kind
     from redpop_assets.storage.models import ModelStore
+    from redpop_assets.storage.rows import Readable
     from redpop_assets.storage.warehouse import Warehouse
 
 
@@ -234,7 +235,7 @@ def deployed_families(settings: Settings) -> tuple[Family, ...]:
     return tuple(family for family in FAMILIES if not family.optional or family.name in settings.optional_families)
 
 
-def judges_of(settings: Settings, warehouse: "Warehouse") -> "Judges":
+def judges_of(settings: Settings, warehouse: "Readable") -> "Judges":
     """The judges of pictures that the settings name weights of."""
     from redpop_assets.encoders.base import Provenance
     from redpop_assets.encoders.judges import Judges

@@ -17,9 +17,8 @@ from redpop_assets.captions import LONGEST_CAPTION
 from redpop_assets.features.family import Encoders, Family
 from redpop_assets.features.registry import BLOCKS
 from redpop_assets.predictors.dataset import BLOCK_NAMES, EMBEDDINGS, Block, Dataset
-from redpop_assets.storage.rows import Reader
+from redpop_assets.storage.rows import Readable, Reader
 from redpop_assets.storage.schema import Column, Schema, load_schema
-from redpop_assets.storage.warehouse import Warehouse
 
 _POSTS = "SELECT post_id, created_at, caption, author FROM core.posts AS p WHERE {where} ORDER BY post_id"
 _CHOSEN = "p.post_id IN (SELECT post_id FROM chosen_posts)"
@@ -71,7 +70,7 @@ def make_block(
 
 
 def read_dataset(
-    warehouse: Reader | Warehouse,
+    warehouse: Reader | Readable,
     subreddit: str,
     encoders: Encoders,
     blocks: Iterable[str] = BLOCK_NAMES,

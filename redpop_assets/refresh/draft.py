@@ -20,7 +20,7 @@ from redpop_assets.predictors.registry import load_predictor
 from redpop_assets.refresh.new_post import NewPost
 from redpop_assets.refresh.predictors import encoders_of, held_out_residuals
 from redpop_assets.storage.models import ModelStore
-from redpop_assets.storage.warehouse import Warehouse
+from redpop_assets.storage.rows import Readable
 
 _TRAINED = """
 SELECT m.*, l.spearman AS test_spearman, l.mae AS test_mae, c.promoted_at AS champion_since
@@ -68,7 +68,7 @@ class Answer:
     forecasts: tuple[Forecast, ...]
 
 
-def forecast(warehouse: Warehouse, models: ModelStore, post: NewPost) -> list[Forecast]:
+def forecast(warehouse: Readable, models: ModelStore, post: NewPost) -> list[Forecast]:
     """Ask every trained predictor of a subreddit about one post: the champion first, then as they rank unseen posts.
 
     Args:
@@ -86,7 +86,7 @@ def forecast(warehouse: Warehouse, models: ModelStore, post: NewPost) -> list[Fo
     return [answer.forecasts[0] for answer in answers(warehouse, models, post)]
 
 
-def answers(warehouse: Warehouse, models: ModelStore, post: NewPost, only: Collection[str] = ()) -> Iterator[Answer]:
+def answers(warehouse: Readable, models: ModelStore, post: NewPost, only: Collection[str] = ()) -> Iterator[Answer]:
     """Ask trained predictors about a draft with any number of titles, in the order of `forecast`, one at a time.
 
     Args:

@@ -44,7 +44,7 @@ from redpop_assets.storage.arrow import arrow_table
 from redpop_assets.storage.history import History, read_subscribers
 from redpop_assets.storage.images import ImageStore
 from redpop_assets.storage.made_posts import Claim, Look, Rows
-from redpop_assets.storage.rows import Reader
+from redpop_assets.storage.rows import Readable, Reader
 from redpop_assets.storage.warehouse import Warehouse
 
 if TYPE_CHECKING:
@@ -399,7 +399,7 @@ def _has_version(family: Family, warehouse: Warehouse) -> bool:
 
 
 def read_timeline(
-    warehouse: Warehouse, subreddit: str, encoders: Encoders, matured_after: timedelta, *, vectors: bool
+    warehouse: Readable, subreddit: str, encoders: Encoders, matured_after: timedelta, *, vectors: bool
 ) -> Timeline:
     """A community's posts in time, all of them wanted, read at one moment.
 

@@ -25,7 +25,7 @@ from redpop_assets.predictors.dataset import Block
 from redpop_assets.refresh.blocks import make_block
 from redpop_assets.refresh.features import read_timeline
 from redpop_assets.storage.history import History
-from redpop_assets.storage.warehouse import Warehouse
+from redpop_assets.storage.rows import Readable
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -59,7 +59,7 @@ class NewPost:
 
     def __init__(
         self,
-        warehouse: Warehouse,
+        warehouse: Readable,
         subreddit: str,
         captions: tuple[str, ...],
         image: Image | None,

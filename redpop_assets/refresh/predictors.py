@@ -22,6 +22,7 @@ from redpop_assets.refresh.snapshot import Snapshot
 from redpop_assets.refresh.training_set import read_parts, training_sets
 from redpop_assets.storage.arrow import arrow_table, utc_now
 from redpop_assets.storage.models import ModelStore
+from redpop_assets.storage.rows import Readable
 from redpop_assets.storage.warehouse import Warehouse
 
 NETWORK_COLUMNS: Mapping[str, str] = {
@@ -163,7 +164,7 @@ def encoders_of(model: Mapping[str, Any]) -> Encoders:
 
 
 def held_out_residuals(
-    warehouse: Warehouse, model: Mapping[str, Any]
+    warehouse: Readable, model: Mapping[str, Any]
 ) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
     """What a model expected of posts that it had not been fitted on, and what came: two (n,) arrays, by post id.
 

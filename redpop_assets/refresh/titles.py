@@ -26,7 +26,7 @@ from redpop_assets.refresh.draft import Answer, Forecast, answers
 from redpop_assets.refresh.new_post import NewPost
 from redpop_assets.refresh.predictors import encoders_of
 from redpop_assets.storage.models import ModelStore
-from redpop_assets.storage.warehouse import Warehouse
+from redpop_assets.storage.rows import Readable
 
 SURE_LEVEL = 90
 """Coverage (percent) of the interval that has to leave out 0 for two titles to be told apart."""
@@ -107,7 +107,7 @@ class Comparison:
 
 
 def compare_titles(
-    warehouse: Warehouse, models: ModelStore, post: NewPost, only: Collection[str] = ()
+    warehouse: Readable, models: ModelStore, post: NewPost, only: Collection[str] = ()
 ) -> Iterator[Comparison]:
     """Compare the titles of a draft by trained predictors, the champion first, then as they rank unseen posts.
 
@@ -159,7 +159,7 @@ def _intervals(learnt: Differences, difference: float, likeness: float) -> dict[
     return found
 
 
-def _worth(warehouse: Warehouse, subreddit: str, answer: Answer, encoder: str | None) -> tuple[Differences | None, str]:
+def _worth(warehouse: Readable, subreddit: str, answer: Answer, encoder: str | None) -> tuple[Differences | None, str]:
     """What the predictor's differences are worth; or None, and why that is not known."""
     if encoder is None:
         return None, "no caption encoder has seen the titles of this community"

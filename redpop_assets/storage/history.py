@@ -9,8 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from redpop_assets.captions import LONGEST_CAPTION
-from redpop_assets.storage.rows import Reader
-from redpop_assets.storage.warehouse import Warehouse
+from redpop_assets.storage.rows import Readable, Reader
 
 # Labels of one score scale per community, that of most: scores before and after December 2016 never meet.
 SCALES: Final = """scales AS (
@@ -73,7 +72,7 @@ class History:
     @classmethod
     def read(
         cls,
-        warehouse: Reader | Warehouse,
+        warehouse: Reader | Readable,
         subreddit: str | None,
         *,
         matured_after: timedelta,
@@ -120,7 +119,7 @@ class History:
 
 
 def read_subscribers(
-    warehouse: Reader | Warehouse, subreddit: str, since: datetime | None = None
+    warehouse: Reader | Readable, subreddit: str, since: datetime | None = None
 ) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.datetime64]]:
     """Members of the community when each of its posts was first seen, and when that was, in the order of post ids.
 

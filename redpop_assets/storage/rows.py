@@ -4,8 +4,9 @@ Who may connect, and when, belongs in `redpop_assets.storage.warehouse`.
 """
 
 from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 import duckdb
 import pyarrow as pa
@@ -89,6 +90,25 @@ class Reader:
 
     def _execute(self, sql: str, params: Params) -> duckdb.DuckDBPyConnection:
         return self._conn.execute(sql, params or None)
+
+
+class Readable(Protocol):
+    """Whoever only reads need not know what it is: the warehouse of the pipeline, or one edition of the published file.
+
+    Attributes:
+        schema: the tables that there are.
+    """
+
+    schema: Schema
+
+    def read(self) -> AbstractContextManager[Reader]:
+        """A block in which everything that is read is of one moment."""
+
+    def query(self, sql: str, params: Params = None) -> pa.Table:
+        """All rows of a statement; see `Reader.query`."""
+
+    def scalar(self, sql: str, params: Params = None) -> Any:
+        """First column of the first row; see `Reader.scalar`."""
 
 
 class Writer(Reader):
