@@ -10,21 +10,21 @@ measured where the truth is known (`benchmarks/title_intervals.py`).
 """
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
 
 from redpop_assets.evaluation.measurement import LEVELS
 from redpop_assets.features.family import Encoders
-from redpop_assets.features.registry import BLOCKS
 from redpop_assets.predictors.base import Predictor
-from redpop_assets.predictors.dataset import Block, Dataset
+from redpop_assets.predictors.dataset import Dataset
 from redpop_assets.predictors.parts.differences import FEWEST, Differences
 from redpop_assets.refresh.blocks import read_dataset
 from redpop_assets.refresh.draft import Answer, Forecast, answers
 from redpop_assets.refresh.new_post import NewPost
 from redpop_assets.refresh.predictors import encoders_of
+from redpop_assets.refresh.sides import mixed
 from redpop_assets.storage.models import ModelStore
 from redpop_assets.storage.rows import Readable
 
@@ -190,36 +190,10 @@ def parts_of_titles(predictor: Predictor, data: Dataset, places: int = PLACES) -
 
 
 def retitled(data: Dataset, posts: _Rows, titles: _Rows) -> Dataset:
-    """Posts with the titles of others, as far as columns tell: those that follow from the title alone are exchanged.
-
-    What follows from picture and title together stays that of the post.
+    """Posts with the titles of others; what follows from picture and title together stays that of the post.
 
     Args:
         data: n posts.
         posts, titles: (m,) row numbers.
     """
-    blocks = {}
-    for name, block in data.blocks.items():
-        of_title = np.array(
-            [
-                BLOCKS[name].is_of("caption", column) and not BLOCKS[name].is_of("picture", column)
-                for column in block.columns
-            ],
-            dtype=np.bool_,
-        )
-        if of_title.all():
-            blocks[name] = block.take(titles)
-            continue
-        values, present = block.values[posts], block.present[posts]
-        values[:, of_title] = block.values[titles][:, of_title]
-        values[~present] = np.nan
-        blocks[name] = Block(values, block.columns, present)
-    return replace(
-        data,
-        post_ids=tuple(str(number) for number in range(len(posts))),
-        blocks=blocks,
-        created_at=data.created_at[posts],
-        log_score=None,
-        captions=tuple(data.captions[row] for row in titles),
-        authors=tuple(data.authors[row] for row in posts),
-    )
+    return mixed(data, posts, {"title": titles})
