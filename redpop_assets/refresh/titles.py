@@ -9,21 +9,18 @@ The test part also chose the champion, which flatters it a little; how often the
 measured where the truth is known (`benchmarks/title_intervals.py`).
 """
 
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 
 from redpop_assets.evaluation.measurement import LEVELS
 from redpop_assets.features.family import Encoders
-from redpop_assets.predictors.base import Predictor
-from redpop_assets.predictors.dataset import Dataset
 from redpop_assets.predictors.parts.differences import FEWEST, Differences
 from redpop_assets.refresh.blocks import read_dataset
 from redpop_assets.refresh.draft import Answer, Forecast, asked
+from redpop_assets.refresh.held_out import held_out, parts_of
 from redpop_assets.refresh.new_post import NewPost
-from redpop_assets.refresh.sides import mixed
 from redpop_assets.refresh.speakers import Speaker, Speakers
 from redpop_assets.storage.models import ModelStore
 from redpop_assets.storage.rows import Readable
@@ -31,21 +28,6 @@ from redpop_assets.storage.rows import Readable
 SURE_LEVEL = 90
 """Coverage (percent) of the interval that has to leave out 0 for two titles to be told apart."""
 
-MOST_HELD_OUT = 300
-"""Posts, the newest, that the worth of differences is learnt from: enough for what can be learnt, a second's work."""
-
-PLACES = 12
-"""Posts under which each of their titles is tried, to find what is due to it."""
-
-_Doubles = npt.NDArray[np.float64]
-_Rows = npt.NDArray[np.intp]
-
-_HELD_OUT = """
-SELECT post_id, log_score FROM (
-    FROM models.training_set WHERE subreddit = $subreddit AND split IN ('test', 'embargo')
-    ORDER BY created_at DESC, post_id DESC LIMIT $most
-) ORDER BY post_id
-"""
 # The one that most predictors here look through, rather than the words' half of a CLIP.
 _ENCODERS = """
 SELECT e.encoder
@@ -141,7 +123,9 @@ def comparison(answer: Answer, post: NewPost) -> Comparison:
     forecasts = [answer.forecasts[first[title]] for title in post.captions]
     order = sorted(range(len(forecasts)), key=lambda row: -forecasts[row].expected_log_score)
     looks = forecasts[0].used_caption
-    learnt, why = worth(answer.speaker) if looks else (None, "the predictor does not look at titles")
+    learnt, why = None, "the predictor does not look at titles"
+    if looks:
+        learnt, why = worth(answer.speaker) if len(first) > 1 else (None, "")
     vectors = None if learnt is None else post.block("caption", Encoders("", caption_encoder(answer.speaker)))
     best = order[0]
     titles = []
@@ -178,41 +162,18 @@ def worth(speaker: Speaker) -> tuple[Differences | None, str]:
 
 
 def _worth(speaker: Speaker) -> tuple[Differences | None, str]:
-    warehouse, subreddit, predictor = speaker.warehouse, speaker.subreddit, speaker.predictor
+    warehouse, subreddit = speaker.warehouse, speaker.subreddit
     encoder = caption_encoder(speaker)
     if not encoder:
         return None, "no caption encoder has seen the titles of this community"
-    held_out = warehouse.query(_HELD_OUT, {"subreddit": subreddit, "most": MOST_HELD_OUT})
-    post_ids: Sequence[str] = held_out.column("post_id").to_pylist()
-    seen = read_dataset(warehouse, subreddit, Encoders("", encoder), ["caption"], post_ids).blocks["caption"]
-    there = np.flatnonzero(seen.present)
+    found = held_out(speaker)
+    seen = read_dataset(warehouse, subreddit, Encoders("", encoder), ["caption"], found.data.post_ids)
+    vectors = seen.blocks["caption"]
+    there = np.flatnonzero(vectors.present)
     if len(there) < FEWEST:
         return None, f"{FEWEST} matured posts that were not learnt from are needed to tell, and there are {len(there)}"
-    data = read_dataset(warehouse, subreddit, speaker.encoders, list(predictor.columns), post_ids)
-    data = data.take(there)
-    residuals = held_out.column("log_score").to_numpy()[there] - predictor.predict(data)
-    learnt = Differences.fit(residuals, parts_of_titles(predictor, data), seen.values[there], data.authors)
+    data = found.data.take(there)
+    learnt = Differences.fit(
+        found.residuals[there], parts_of("title", speaker.predictor, data), vectors.values[there], data.authors
+    )
     return learnt, "" if learnt is not None else "titles make no difference to the predictor"
-
-
-def parts_of_titles(predictor: Predictor, data: Dataset, places: int = PLACES) -> _Doubles:
-    """What a predictor expects of each title, whatever it stands under: (n,) means over some of the posts, log scores.
-
-    The posts are spread evenly over the data.
-    """
-    under = np.unique(np.linspace(0, len(data) - 1, min(places, len(data))).round().astype(np.intp))
-    titles = np.arange(len(data))
-    sums = np.zeros(len(data))
-    for place in under:
-        sums += predictor.predict(retitled(data, np.full(len(data), place), titles))
-    return sums / len(under)
-
-
-def retitled(data: Dataset, posts: _Rows, titles: _Rows) -> Dataset:
-    """Posts with the titles of others; what follows from picture and title together stays that of the post.
-
-    Args:
-        data: n posts.
-        posts, titles: (m,) row numbers.
-    """
-    return mixed(data, posts, {"title": titles})
