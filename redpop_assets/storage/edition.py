@@ -41,7 +41,7 @@ class Edition:
         self.place = published_file(home)
         for _ in range(_SAME_FILE_TRIES):
             self.identity = identity_of(home)
-            self._conn = open_published(home, {"threads": threads})
+            self._conn = open_published(home, {"threads": threads}, apart=True)
             if identity_of(home) == self.identity:
                 break
             self._conn.close()  # it was replaced in between: which one is open is not known
@@ -62,7 +62,9 @@ class Edition:
             WarehouseError: it lacks a table or a column that this version reads.
         """
         if not hasattr(self._local, "reader"):
-            self._local.reader = Reader(self._conn.cursor(), self.schema)
+            cursor = self._conn.cursor()
+            cursor.execute("USE published")
+            self._local.reader = Reader(cursor, self.schema)
         reader: Reader = self._local.reader
         try:
             yield reader
@@ -86,7 +88,8 @@ class Edition:
     def _check(self) -> None:
         """Raise `WarehouseError` where the file lacks a table or a column."""
         rows = self.query(
-            "SELECT schema_name || '.' || table_name AS name, column_name FROM duckdb_columns()"
+            "SELECT schema_name || '.' || table_name AS name, column_name FROM duckdb_columns() "
+            "WHERE database_name = 'published'"
         ).to_pylist()
         known: dict[str, set[str]] = {}
         for row in rows:
