@@ -10,6 +10,7 @@ import duckdb
 import pyarrow as pa
 
 from redpop_assets.errors import WarehouseError
+from redpop_assets.storage.live_file import prepare
 from redpop_assets.storage.published import of_another_version, open_published, published_file
 from redpop_assets.storage.rows import Params, Reader
 from redpop_assets.storage.schema import Schema, load_schema
@@ -63,6 +64,7 @@ class Edition:
         """
         if not hasattr(self._local, "reader"):
             cursor = self._conn.cursor()
+            prepare(cursor)  # settings of a connection are not those of its cursors
             cursor.execute("USE published")
             self._local.reader = Reader(cursor, self.schema)
         reader: Reader = self._local.reader
