@@ -1,4 +1,4 @@
-"""What is said of a draft, in words for people and as JSON for programs: by `redpop predict` and by the studio alike."""
+"""What is said of a draft, in words for people and as JSON for programs: by `redpop predict` and the studio alike."""
 
 import math
 from collections.abc import Mapping, Sequence
