@@ -6,7 +6,7 @@ import socket
 import threading
 import time
 from collections.abc import Callable, Iterator
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import uvicorn
 
@@ -104,38 +104,21 @@ def running(site: Site) -> Iterator[str]:
 
 
 def _desks(settings: "Settings") -> "Callable[[Edition], Desk]":
-    """What makes the desk of an edition. Networks are loaded once, whatever is published later."""
-    newest: list[Edition] = []
+    """What makes the desk of an edition."""
 
     def make(edition: "Edition") -> "Desk":
-        from redpop_assets.features.family import Networks
         from redpop_assets.refresh.desk import Desk
         from redpop_assets.resources import judges_of, open_models
 
-        newest[:] = [edition]
-        if not kept:
-            kept.append((open_models(settings), Networks(settings.network_device, judges_of(settings, _Newest(newest)))))
-        models, networks = kept[0]
-        return Desk(edition, models, networks, settings.label_rule)
+        return Desk(
+            edition,
+            open_models(settings),
+            settings.label_rule,
+            device=settings.network_device,
+            judges=judges_of(settings, edition),
+        )
 
-    kept: list[Any] = []
     return make
-
-
-class _Newest:
-    """Reads the edition that was opened last: what is loaded once outlives the edition it was loaded with."""
-
-    def __init__(self, newest: "list[Edition]") -> None:
-        self._newest = newest
-
-    def query(self, sql: str, params: Any = None) -> Any:
-        return self._newest[0].query(sql, params)
-
-    def scalar(self, sql: str, params: Any = None) -> Any:
-        return self._newest[0].scalar(sql, params)
-
-    def read(self) -> Any:
-        return self._newest[0].read()
 
 
 def _digest(settings: "Settings") -> Callable[[str], str]:
