@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Mapping, Sequence
+
 from typing_extensions import TypedDict
 
 from redpop_assets.refresh.desk import Answered, Community, Hours, Place, Reasons, Record, Slot

@@ -5,9 +5,9 @@ from typing import Annotated
 
 from fastapi import APIRouter
 from pydantic import BaseModel, ConfigDict, Field
-from typing_extensions import TypedDict
 from starlette.requests import Request
 from starlette.responses import Response
+from typing_extensions import TypedDict
 
 from redpop_assets.pages.drafts import (
     AnswerDocument,
