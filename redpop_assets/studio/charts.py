@@ -36,6 +36,7 @@ def week(hours: Hours) -> dict[str, Any]:
         "data": {"values": values},
         "mark": {"type": "rect", "cornerRadius": 2, "stroke": "--surface", "strokeWidth": 2},
         "width": "container",
+        "autosize": {"type": "fit-x", "contains": "padding"},
     }
     encoding = {
         "color": colour,
@@ -47,7 +48,11 @@ def week(hours: Hours) -> dict[str, Any]:
         "narrow": {
             **chart,
             "height": {"step": 15},
-            "encoding": {"x": {**day, "axis": {"orient": "top", "labelAngle": 0}}, "y": hour, **encoding},
+            "encoding": {
+                "x": {**day, "axis": {"orient": "top", "labelAngle": 0, "labelExpr": "slice(datum.value, 0, 3)"}},
+                "y": hour,
+                **encoding,
+            },
         },
     }
 

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import uvicorn
 
 from redpop_assets.errors import RedPopError, SettingsError
+from redpop_assets.kept import Recent
 from redpop_assets.studio.app import create_app
 from redpop_assets.studio.editions import Editions
 from redpop_assets.studio.guard import Door
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
     from redpop_assets.storage.edition import Edition
 
 _START_SECONDS = 15.0
+_THUMBNAILS = 300
 
 
 def open_site(settings: "Settings") -> Site:
@@ -33,6 +35,8 @@ def open_site(settings: "Settings") -> Site:
     Raises:
         SettingsError: it would listen on the network without a token.
     """
+    from redpop_assets.resources import open_images
+
     check_exposure(settings)
     return Site(
         settings=settings,
@@ -43,6 +47,8 @@ def open_site(settings: "Settings") -> Site:
             max_pixels=settings.image_max_pixels,
             min_edge=settings.image_min_edge,
         ),
+        images=open_images(settings),
+        thumbnails=Recent(_THUMBNAILS),
         templates=Templates(),
         door=Door(settings.studio_token.get_secret_value()),
         digest=_digest(settings),
