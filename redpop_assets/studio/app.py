@@ -78,7 +78,9 @@ def _refuse(request: Request, error: Exception) -> Response:
 
 
 async def _not_served(request: Request, error: Exception) -> Response:
-    """What Starlette refuses by itself."""
+    """What Starlette and FastAPI refuse by themselves, or because reading the body was refused."""
+    if isinstance(error.__cause__, Refusal):
+        return _refuse(request, error.__cause__)
     status = error.status_code if isinstance(error, HTTPException) else 500
     sentence = {
         404: "There is no such page in the studio.",

@@ -88,8 +88,8 @@ _KNOWN: tuple[tuple[type[RedPopError], int, str, str], ...] = (
         ArtifactError,
         503,
         "The champion cannot be loaded",
-        "The files of the stored predictor are missing, damaged or of another version of RedPop. Let `redpop materialize` train it "
-        "again; the log of the studio says which.",
+        "The files of the stored predictor are missing, damaged or of another version of RedPop. Let `redpop "
+        "materialize` train it again; the log of the studio says which.",
     ),
     (
         StoreError,

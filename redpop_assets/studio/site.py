@@ -7,8 +7,8 @@ from typing import TypeVar
 from starlette.requests import Request
 from starlette.responses import HTMLResponse
 
-from redpop_assets.refresh.desk import Desk
 from redpop_assets.kept import Recent
+from redpop_assets.refresh.desk import Desk
 from redpop_assets.settings import Settings
 from redpop_assets.storage.images import ImageStore
 from redpop_assets.studio.editions import Editions, Opened

@@ -1,3 +1,5 @@
+import shutil
+
 import pytest
 from starlette.testclient import TestClient
 
@@ -17,11 +19,17 @@ from redpop_assets_tests.studio.samples import SampleDesk
 ADDRESS = "http://127.0.0.1:8800"
 
 
+@pytest.fixture(scope="session")
+def blank_home(tmp_path_factory):
+    home = tmp_path_factory.mktemp("studio") / "home"
+    blank_warehouse(home).publish()
+    return home
+
+
 @pytest.fixture
-def home(tmp_path):
-    """A home with a published file that has no reading, and nothing else."""
-    blank_warehouse(tmp_path / "home").publish()
-    return tmp_path / "home"
+def home(tmp_path, blank_home):
+    """A home with a published file that has all tables, and no row in them."""
+    return shutil.copytree(blank_home, tmp_path / "home")
 
 
 @pytest.fixture

@@ -83,7 +83,7 @@ class SampleDesk:
         record = Record(100, 0.7, 1.8, dict.fromkeys(LEVELS, 0.79), 12, dict.fromkeys(LEVELS, 0.75))
         return Answered(subreddit, 7.0, Comparison("fusion_lightgbm", titles, True, 120, None), record)
 
-    def reasons(self, subreddit, question):
+    def reasons(self, _subreddit, question):
         inputs = (Input("caption", "words", "Words of the title.", 3.0, 8.0, -0.2),)
         parts = (Part("picture", 0.4, ()), Part("title", -0.3, inputs), Part("time", 0.0, ()))
         return Reasons(
@@ -93,7 +93,7 @@ class SampleDesk:
             (past_post(3, similarity=None, alike="picture"),) if question.picture else (),
         )
 
-    def hours(self, subreddit, question, zone):
+    def hours(self, _subreddit, question, zone):
         begin = question.posted_at.astimezone(zone).replace(minute=0, second=0, microsecond=0).astimezone(UTC)
         slots = tuple(
             Slot(
@@ -106,7 +106,7 @@ class SampleDesk:
         )
         return Hours("fusion_lightgbm", True, slots, (0, 24, 48, 72, 96), None)
 
-    def places(self, question, subreddits=()):
+    def places(self, question):
         one = forecast(200.0)
         return (
             Place("pics", one, question.titles[0], 0.7, 0.6, 0.8, False, None),

@@ -2,6 +2,7 @@ import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
 
+import duckdb
 import pytest
 
 from redpop_assets.errors import NothingPublished, WarehouseError
@@ -30,7 +31,7 @@ def now_has(editions, number):
 def is_closed(edition):
     try:
         edition._conn.execute("SELECT 1")
-    except Exception:
+    except duckdb.Error:
         return True
     return False
 
@@ -64,7 +65,8 @@ def test_what_cannot_be_taken_over_changes_nothing(home, caplog):
         pass
     publish_reading(home, "a")
     until(lambda: now_has(editions, 0) and len(calls) == 2)
-    until(lambda: is_closed(calls[1]))
+    until(lambda: editions._taking_over is None)
+    assert is_closed(calls[1])
     with editions.current() as opened:
         assert opened is old
     assert "by another version" in caplog.text
