@@ -44,10 +44,10 @@ def week(hours: Hours) -> dict[str, Any]:
         "tooltip": [{"field": "said", "type": "nominal", "title": "hour"}],
     }
     return {
-        "wide": {**chart, "height": {"step": 30}, "encoding": {"x": hour, "y": day, **encoding}},
+        "wide": {**chart, "height": 30 * len(days), "encoding": {"x": hour, "y": day, **encoding}},
         "narrow": {
             **chart,
-            "height": {"step": 15},
+            "height": 15 * 24,
             "encoding": {
                 "x": {**day, "axis": {"orient": "top", "labelAngle": 0, "labelExpr": "slice(datum.value, 0, 3)"}},
                 "y": hour,
