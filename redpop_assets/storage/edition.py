@@ -9,7 +9,8 @@ from typing import Any
 import duckdb
 import pyarrow as pa
 
-from redpop_assets.errors import WarehouseError
+from redpop_assets.errors import OtherVersion, WarehouseError
+from redpop_assets.storage.live_file import prepare
 from redpop_assets.storage.published import of_another_version, open_published, published_file
 from redpop_assets.storage.rows import Params, Reader
 from redpop_assets.storage.schema import Schema, load_schema
@@ -63,6 +64,7 @@ class Edition:
         """
         if not hasattr(self._local, "reader"):
             cursor = self._conn.cursor()
+            prepare(cursor)  # settings of a connection are not those of its cursors
             cursor.execute("USE published")
             self._local.reader = Reader(cursor, self.schema)
         reader: Reader = self._local.reader
@@ -98,7 +100,7 @@ class Edition:
             missing = set(table.column_names) - known.get(name, set())
             if missing:
                 what = f"table {name}" if name not in known else f"column {name}.{sorted(missing)[0]}"
-                raise WarehouseError(
+                raise OtherVersion(
                     f"{self.place} was published by another version of RedPop: it has no {what}. "
                     "Run `redpop materialize` and try again."
                 )

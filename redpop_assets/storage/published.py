@@ -4,7 +4,7 @@ from pathlib import Path
 
 import duckdb
 
-from redpop_assets.errors import WarehouseError, WarehouseLocked
+from redpop_assets.errors import NothingPublished, OtherVersion, WarehouseError, WarehouseLocked
 from redpop_assets.storage.live_file import held_elsewhere, prepare
 
 Config = dict[str, str | bool | int | float | list[str]]
@@ -14,11 +14,11 @@ def published_file(home: Path) -> Path:
     """Where it is.
 
     Raises:
-        WarehouseError: nothing is published yet.
+        NothingPublished: nothing is published yet.
     """
     path = home / "redpop.duckdb"
     if not path.exists():
-        raise WarehouseError(
+        raise NothingPublished(
             f"Nothing is published at {path} yet: run `redpop materialize`, or set REDPOP_HOME to the home "
             "directory that has it (that of the demo is warehouse/demo)."
         )
@@ -67,9 +67,9 @@ def open_published(
     return connection
 
 
-def of_another_version(path: Path, error: duckdb.Error) -> WarehouseError:
+def of_another_version(path: Path, error: duckdb.Error) -> OtherVersion:
     """What to say when the published file lacks a table or a column that this version reads."""
-    return WarehouseError(
+    return OtherVersion(
         f"{path} was published by another version of RedPop: run `redpop materialize` and try again. "
         f"({str(error).splitlines()[0]})"
     )

@@ -36,3 +36,11 @@ def test_two_editions_are_open_at_once_and_each_has_its_own_rows(warehouse):
 def test_nothing_published_is_a_sentence(tmp_path):
     with pytest.raises(WarehouseError, match="redpop materialize"):
         Edition(tmp_path)
+
+
+def test_every_thread_reads_times_in_utc(warehouse):
+    publish(warehouse, "a")
+    edition = Edition(warehouse.published.parent, schema=warehouse.schema)
+    with edition.read() as reader:
+        assert reader.scalar("SELECT current_setting('TimeZone')") == "UTC"
+    edition.close()
