@@ -4,7 +4,7 @@ BIN := .venv/bin
 # A file is the unit of work, as its fixtures are shared; the order is that of conftest.py.
 PYTEST := -n 2 --dist loadfile --no-loadscope-reorder --durations 10
 
-.PHONY: setup demo dev check test lint typecheck architecture unit tests docs constraints clean
+.PHONY: setup demo studio dev check test lint typecheck architecture unit tests docs constraints clean
 
 setup: .venv/.installed
 
@@ -17,6 +17,10 @@ setup: .venv/.installed
 # The whole graph on the sandbox; ADVANCE=8d lets time pass first, CHAOS=1 lets everything go wrong.
 demo: setup
 	$(BIN)/redpop demo $(if $(ADVANCE),--advance $(ADVANCE)) $(if $(CHAOS),--chaos)
+
+# What to expect of a draft, in the browser, on the demo's home.
+studio: setup
+	$(BIN)/redpop studio --demo
 
 # The UI with schedules and sensors; DEMO=1 opens the demo's home.
 dev: setup

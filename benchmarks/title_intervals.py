@@ -22,7 +22,9 @@ from redpop_assets.encoders.load import load_text_encoder
 from redpop_assets.evaluation.measurement import LEVELS
 from redpop_assets.predictors.parts.differences import Differences
 from redpop_assets.predictors.registry import predictor_class
-from redpop_assets.refresh.titles import SURE_LEVEL, parts_of_titles, retitled
+from redpop_assets.refresh.held_out import parts_of
+from redpop_assets.refresh.sides import mixed
+from redpop_assets.refresh.titles import SURE_LEVEL
 from redpop_assets.testing.titled import Titled, titled_community
 
 PREDICTORS = ("tfidf_ridge", "metadata_boosting", "late_fusion", "fusion_lightgbm", "catboost_fusion", "redpop_thesis")
@@ -40,13 +42,15 @@ def examined(community: Titled, name: str, seed: int) -> dict[str, list[float]]:
     predictor.fit(train, validation)
     residuals = held_out.labels.astype(np.float64) - predictor.predict(held_out)
     vectors = community.held_out.blocks["caption"].values
-    learnt = Differences.fit(residuals, parts_of_titles(predictor, held_out), vectors, held_out.authors)
+    learnt = Differences.fit(residuals, parts_of("title", predictor, held_out), vectors, held_out.authors)
     if learnt is None:
         return {}
     rng = np.random.default_rng(seed)
     titles = np.array([rng.choice(len(fresh), TITLES, replace=False) for _ in range(DRAFTS)])
     posts = rng.integers(len(fresh), size=DRAFTS)
-    expected = predictor.predict(retitled(fresh, np.repeat(posts, TITLES), titles.ravel())).reshape(DRAFTS, TITLES)
+    expected = predictor.predict(mixed(fresh, np.repeat(posts, TITLES), {"title": titles.ravel()})).reshape(
+        DRAFTS, TITLES
+    )
     order = np.argsort(-expected, axis=1, kind="stable")
     ranked, best = np.take_along_axis(titles, order, 1), np.take_along_axis(expected, order, 1)
     found: dict[str, list[float]] = defaultdict(list)

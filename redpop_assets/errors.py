@@ -37,6 +37,14 @@ class WarehouseError(RedPopError):
     """The warehouse cannot be opened, is of another source, or has another schema."""
 
 
+class NothingPublished(WarehouseError):
+    """There is no published file yet."""
+
+
+class OtherVersion(WarehouseError):
+    """Another version of RedPop published the file: it lacks a table or a column."""
+
+
 class WarehouseLocked(WarehouseError):
     """Another process kept the warehouse file beyond the deadline."""
 

@@ -36,6 +36,8 @@ ARCTIC_SHIFT_URL = "https://arctic-shift.photon-reddit.com"
 
 _RAY_HOST = re.compile(r"[A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\]")
 
+_STUDIO_NAME = re.compile(r"[A-Za-z0-9.-]+|\[[0-9A-Fa-f:.]+\]")
+
 HANDED_OVER = "REDPOP_SETTINGS"
 """Settings of one process for another that it starts: see `Settings.handed_over`.
 
@@ -322,11 +324,39 @@ class Settings(BaseSettings):
         description="Actors that fetch pictures, each with the limits of a download for itself; a host is asked by one "
         "of them.",
     )
+    studio_host: str = Field(
+        "127.0.0.1",
+        min_length=1,
+        description="Address that `redpop studio` listens on; all but this machine's own need a token.",
+    )
+    studio_port: int = Field(8800, ge=1, le=65535, description="Port of `redpop studio`.")
+    studio_token: SecretStr = Field(
+        SecretStr(""),
+        description="What visitors of the studio have to enter, and programs to send as a bearer token (16 characters "
+        "or more); empty: nobody is asked, which is allowed on 127.0.0.1 alone.",
+    )
+    studio_names: CommaSeparated = Field(
+        (),
+        description="Names by which browsers reach the studio besides 127.0.0.1 and localhost, such as that of a "
+        "proxy, separated by commas; others are refused.",
+    )
+    studio_threads: int = Field(2, ge=1, le=64, description="Questions that the studio answers at the same time.")
+    studio_requests_per_minute: Count = Field(
+        300, ge=10, description="Most requests per minute of one visitor of the studio."
+    )
     nightly_cron: str = Field("0 3 * * *", description="When everything is refreshed (UTC).")
     discovery_cron: str = Field("15 * * * *", description="When what is due is read from Reddit (UTC).")
 
     @field_validator(
-        "subreddits", "image_hosts_allowed", "extra_image_encoders", "optional_families", "predictors", mode="before"
+        *(
+            "subreddits",
+            "image_hosts_allowed",
+            "extra_image_encoders",
+            "optional_families",
+            "predictors",
+            "studio_names",
+        ),
+        mode="before",
     )
     @classmethod
     def _split_commas(cls, value: object) -> object:
@@ -400,6 +430,25 @@ class Settings(BaseSettings):
     def _know_receivers(cls, urls: SecretStr) -> SecretStr:
         parse_receivers(urls.get_secret_value())
         return urls
+
+    @field_validator("studio_token")
+    @classmethod
+    def _choose_a_long_token(cls, token: SecretStr) -> SecretStr:
+        text = token.get_secret_value()
+        if text and (len(text) < 16 or not text.isascii() or not text.isprintable() or " " in text):
+            raise ValueError(
+                "the token is 16 characters or more, without blanks; make one: "
+                "python -c 'import secrets; print(secrets.token_urlsafe(24))'"
+            )
+        return token
+
+    @field_validator("studio_names")
+    @classmethod
+    def _name_no_addresses(cls, names: tuple[str, ...]) -> tuple[str, ...]:
+        for name in names:
+            if not _STUDIO_NAME.fullmatch(name):
+                raise ValueError(f"{name!r} is no name of a host: write it like studio.example.org, without a port")
+        return tuple(name.lower() for name in names)
 
     @field_validator("ray_address")
     @classmethod

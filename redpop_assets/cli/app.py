@@ -19,6 +19,7 @@ from redpop_assets.cli.move import move
 from redpop_assets.cli.people import forget, new_author_key
 from redpop_assets.cli.predict import predict
 from redpop_assets.cli.sql import sql
+from redpop_assets.cli.studio import studio
 
 app = typer.Typer(
     name="redpop",
@@ -50,6 +51,7 @@ app.command()(leaderboard)
 app.command()(sql)
 app.command()(doctor)
 app.command()(move)
+app.command()(studio)
 app.command()(dev)
 app.add_typer(sandbox.app, name="sandbox")
 app.add_typer(images.app, name="images")

@@ -7,16 +7,44 @@ features and the same stored model as everywhere else. How an answer is found st
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
-from datetime import datetime
-from typing import TYPE_CHECKING
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Any, Final
+from zoneinfo import ZoneInfo
 
-from redpop_assets.refresh.draft import Forecast
-from redpop_assets.refresh.titles import Comparison, Difference
+import numpy as np
+
+from redpop_assets.errors import NotTrainable, RedPopError
+from redpop_assets.evaluation.measurement import LEVELS
+from redpop_assets.evaluation.metrics import percentile_rank
+from redpop_assets.evaluation.standing import Worth, told_apart
+from redpop_assets.features.family import Content, Encoders, Floats
+from redpop_assets.kept import Kept
+from redpop_assets.labels import LabelRule
+from redpop_assets.refresh.community_page import PastSlot, hours_of
+from redpop_assets.refresh.draft import Forecast, answer, dataset_of, forecasts_of, looks_at
+from redpop_assets.refresh.features import read_vectors
+from redpop_assets.refresh.held_out import held_out
+from redpop_assets.refresh.hours import at_times, differences_from_best, looks_at_time
+from redpop_assets.refresh.likeness import PastPost, nearest, shown, with_picture
+from redpop_assets.refresh.new_post import NewPost
+from redpop_assets.refresh.reasons import USUAL_POSTS, Explanation, explain
+from redpop_assets.refresh.speakers import Speaker, Speakers
+from redpop_assets.refresh.titles import SURE_LEVEL, Comparison, Difference, comparison
 
 if TYPE_CHECKING:
     from PIL.Image import Image
+
+    from redpop_assets.encoders.judges import Judges
+    from redpop_assets.storage.models import ModelStore
+    from redpop_assets.storage.rows import Readable
+
+SIMILAR_POSTS: Final = 6
+"""Past posts that are shown as like a draft, of each kind of likeness."""
+
+HOURS_SHOWN: Final = 7 * 24
+BEST_SLOTS: Final = 5
 
 
 @dataclass(frozen=True, eq=False)
@@ -98,85 +126,18 @@ class Answered:
 
 
 @dataclass(frozen=True)
-class Input:
-    """One input of the answering predictor that counted.
-
-    Attributes:
-        block, column: where it stands in `marts.feature_catalogue`.
-        meaning: what it is, a sentence of the table's comment.
-        value: of the draft; None where it has none.
-        usual: median of the community's posts; None where unknown.
-    """
-
-    block: str
-    column: str
-    meaning: str
-    value: float | None
-    usual: float | None
-
-
-@dataclass(frozen=True)
-class Part:
-    """What one side of a post adds to what is expected of it.
-
-    Attributes:
-        side: picture, title, time, author, community or form, as in `redpop_assets.refresh.reasons.SIDES`.
-        added: log score that it adds, on average over the ways to put a usual post together with this one (a Shapley
-            value): the parts sum to the expectation less that of a usual post.
-        inputs: those of this side that differ most from a usual post, at most a few.
-    """
-
-    side: str
-    added: float
-    inputs: tuple[Input, ...]
-
-
-@dataclass(frozen=True)
-class PastPost:
-    """A stored post that is shown beside a draft.
-
-    Attributes:
-        post_id: base36 id.
-        subreddit: in lower case.
-        title: by a stranger: text, whatever is in it.
-        score: its label in points; None while it has none.
-        percentile: share of the labelled posts of its community that scored less; None without a label.
-        created_at: UTC.
-        image_sha256: its first picture; None without one.
-        similarity: cosine to the draft; None where it is the same picture.
-        alike: what is alike: picture or title.
-    """
-
-    post_id: str
-    subreddit: str
-    title: str
-    score: int | None
-    percentile: float | None
-    created_at: datetime
-    image_sha256: str | None
-    similarity: float | None
-    alike: str
-
-
-@dataclass(frozen=True)
 class Reasons:
     """Why a score is expected of a draft in a community.
 
     Attributes:
         predictor: whose expectation it is.
-        expected_log_score: of the draft.
-        usual_log_score: mean of what it expects of usual posts here.
-        usual_posts: posts that stand for them.
-        parts: what each side of the draft adds, the largest first.
+        explanation: the expectation taken apart by sides; None where no usual post is at hand.
         similar: past posts whose picture or title is most like it, and how they did.
         seen: posts, of whatever community, that showed this very picture, the newest first.
     """
 
     predictor: str
-    expected_log_score: float
-    usual_log_score: float
-    usual_posts: int
-    parts: tuple[Part, ...]
+    explanation: Explanation | None
     similar: tuple[PastPost, ...]
     seen: tuple[PastPost, ...]
 
@@ -189,20 +150,13 @@ class Slot:
         at: its begin (aware, in the asked time zone).
         forecast: of the draft, if it were posted then.
         difference: from the best slot, with intervals, as of titles.
-        past_posts: labelled posts of the community that were made in this hour of this weekday.
-        past_percentile: mean percentile of these, drawn towards 0.5 where they are few; None without any.
-        past_low, past_high: an interval of 80 % around it; None without any.
-        thin: whether they are too few to say anything.
+        past: how posts of this hour of this weekday did.
     """
 
     at: datetime
     forecast: Forecast
     difference: Difference
-    past_posts: int
-    past_percentile: float | None
-    past_low: float | None
-    past_high: float | None
-    thin: bool
+    past: PastSlot
 
 
 @dataclass(frozen=True)
@@ -231,14 +185,312 @@ class Place:
     Attributes:
         subreddit: the community.
         forecast: of the best title there; None where nobody answers.
-        percentile_low, percentile_high: where the ends of the range of 80 % stand in the community; None where unknown.
-        told_apart: whether it stands lower than the first place beyond what its own uncertainty explains.
+        title: that title.
+        standing: mean percentile of past posts here of which as much was expected, none of them learnt from: what
+            such an expectation turned out to be worth; None where too few could tell.
+        standing_low, standing_high: interval of 90 % of that mean; None likewise.
+        told_apart: whether it stands lower than the first place, beyond the intervals of both.
         why_silent: why nobody answers; None where somebody does.
     """
 
     subreddit: str
     forecast: Forecast | None
-    percentile_low: float | None
-    percentile_high: float | None
+    title: str | None
+    standing: float | None
+    standing_low: float | None
+    standing_high: float | None
     told_apart: bool
     why_silent: str | None
+
+
+_COMMUNITIES = """
+WITH stored AS (
+    SELECT subreddit, count(*) AS posts, max(created_at) AS newest_post_at FROM core.posts GROUP BY subreddit
+),
+mature AS (SELECT p.subreddit, count(*) AS matured FROM core.labels JOIN core.posts AS p USING (post_id) GROUP BY ALL),
+trained AS (
+    SELECT m.subreddit,
+        first(m.predictor ORDER BY c.promoted_at IS NULL, l.spearman DESC NULLS LAST, m.predictor)
+            FILTER (m.status = 'trained') AS speaker,
+        max(c.promoted_at) AS champion_since,
+        first(m.predictor || ': ' || m.reason ORDER BY m.predictor) FILTER (m.status <> 'trained') AS not_trained
+    FROM models.predictors AS m
+    LEFT JOIN marts.leaderboard AS l USING (subreddit, predictor, digest)
+    LEFT JOIN marts.champions AS c USING (subreddit, predictor, digest)
+    GROUP BY m.subreddit
+)
+SELECT subreddit, posts, coalesce(matured, 0) AS matured, newest_post_at, speaker, champion_since, not_trained
+FROM stored LEFT JOIN mature USING (subreddit) LEFT JOIN trained USING (subreddit)
+ORDER BY subreddit
+"""
+_RECORD = """
+SELECT l.test_posts, l.spearman, l.mae,
+    max(m.value) FILTER (m.metric = 'coverage_50') AS held_50,
+    max(m.value) FILTER (m.metric = 'coverage_80') AS held_80,
+    max(m.value) FILTER (m.metric = 'coverage_90') AS held_90
+FROM marts.leaderboard AS l
+LEFT JOIN marts.metrics AS m ON m.subreddit = l.subreddit AND m.predictor = l.predictor AND m.scope = 'subreddit'
+    AND m.target = 'log_score'
+WHERE l.subreddit = $subreddit AND l.predictor = $predictor AND l.digest = $digest
+GROUP BY ALL
+"""
+_JUDGED = """
+SELECT count(*) AS judged, avg(inside_50::INTEGER) AS held_50, avg(inside_80::INTEGER) AS held_80,
+    avg(inside_90::INTEGER) AS held_90
+FROM marts.forecast_outcomes WHERE subreddit = $subreddit AND predictor = $predictor AND log_score IS NOT NULL
+"""
+_STANDINGS = """
+SELECT v.expected_log_score, t.log_score, t.cluster
+FROM marts.predictions AS v JOIN models.training_set AS t USING (post_id)
+WHERE v.subreddit = $subreddit AND v.predictor = $predictor AND v.digest = $digest AND t.split = 'test'
+"""
+_POSTS = "SELECT post_id FROM core.posts WHERE subreddit = $subreddit ORDER BY post_id"
+
+
+class Desk(Kept):
+    """Answers what is asked about drafts, from one edition of the published file. Threads may ask at once.
+
+    Memory grows with the communities that are asked about: their vectors, and what their speakers need.
+
+    Args:
+        edition: what is read.
+        models: where the trained predictors lie.
+        rule: when the score of a post is its label.
+        device: where networks run.
+        judges: the scorers of pictures whose weights the deployment names.
+    """
+
+    def __init__(self, edition: Readable, models: ModelStore, rule: LabelRule, *, device: str, judges: Judges) -> None:
+        super().__init__()
+        self.edition = edition
+        self._rule = rule
+        self._device = device
+        self._judges = judges
+        self._speakers = Speakers(edition, models)
+
+    def communities(self) -> tuple[Community, ...]:
+        """Every community of the edition, by name."""
+        return self.kept_as("communities", self._communities)
+
+    def answer(self, subreddit: str, question: Question) -> Answered:
+        """What is expected of the titles of a question in one community.
+
+        Raises:
+            NotTrainable: nobody speaks for this community; the message says why.
+            WeightsUnavailable, ArtifactError: an encoder or a model cannot be loaded.
+        """
+        speaker = self._speaker(subreddit)
+        post = self._post(subreddit, question)
+        return Answered(
+            subreddit,
+            self._rule.age / timedelta(days=1),
+            comparison(answer(speaker, post), post),
+            self._record(speaker),
+        )
+
+    def reasons(self, subreddit: str, question: Question) -> Reasons:
+        """Why a score is expected of the first title of a question.
+
+        Raises:
+            NotTrainable, WeightsUnavailable, ArtifactError: as `answer`.
+        """
+        speaker = self._speaker(subreddit)
+        post = self._post(subreddit, replace(question, titles=question.titles[:1]))
+        usual = held_out(speaker).data
+        explanation = None
+        if len(usual):
+            spread = np.unique(np.linspace(0, len(usual) - 1, min(USUAL_POSTS, len(usual))).round().astype(np.intp))
+            draft = dataset_of(post, speaker.predictor, speaker.encoders)
+            explanation = explain(speaker.predictor, draft, usual.take(spread), self.edition.schema)
+        similar = [
+            past
+            for content in ("picture", "caption")
+            for past in self._similar(post, speaker, content)  # type: ignore[arg-type]
+        ]
+        seen = () if post.group is None else with_picture(self.edition, post.group, SIMILAR_POSTS)
+        shown_already = {past.post_id for past in seen}
+        return Reasons(
+            speaker.name, explanation, tuple(past for past in similar if past.post_id not in shown_already), seen
+        )
+
+    def hours(self, subreddit: str, question: Question, zone: ZoneInfo) -> Hours:
+        """The first title of a question in each hour of the seven days from its time on.
+
+        Args:
+            subreddit: in lower case.
+            question: from the begin of whose hour on the week runs.
+            zone: whose clock counts.
+
+        Raises:
+            NotTrainable, WeightsUnavailable, ArtifactError: as `answer`.
+        """
+        speaker = self._speaker(subreddit)
+        post = self._post(subreddit, replace(question, titles=question.titles[:1]))
+        # Whole hours of that clock: some are half an hour off those of others. In UTC every hour has its length.
+        begin = question.posted_at.astimezone(zone).replace(minute=0, second=0, microsecond=0).astimezone(UTC)
+        moments = [begin + timedelta(hours=hour) for hour in range(HOURS_SHOWN)]
+        data = at_times(dataset_of(post, speaker.predictor, speaker.encoders), moments)
+        used_image = post.image is not None and looks_at("picture", speaker.predictor.columns)
+        forecasts = forecasts_of(speaker, data, used_image=used_image)
+        expected = np.array([one.expected_log_score for one in forecasts])
+        differences, why = differences_from_best(speaker, data.created_at, expected)
+        past = self.kept_as(("hours", subreddit, zone.key), lambda: hours_of(self.edition, subreddit, zone))
+        slots = tuple(
+            Slot(moment.astimezone(zone), one, difference, past.at(moment))
+            for moment, one, difference in zip(moments, forecasts, differences, strict=True)
+        )
+        best = np.argsort(-expected, kind="stable")[:BEST_SLOTS]
+        return Hours(speaker.name, looks_at_time(speaker), slots, tuple(best.tolist()), why)
+
+    def places(self, question: Question, subreddits: Sequence[str] = ()) -> tuple[Place, ...]:
+        """A question in several communities, ranked by the standing that such expectations turned out to be worth.
+
+        Those where nobody answers come last. A community whose networks or model cannot be loaded is one of them.
+
+        Args:
+            question: with any number of titles; the best one of each community counts.
+            subreddits: where; empty for all of the edition.
+        """
+        wanted = [one for one in self.communities() if not subreddits or one.subreddit in subreddits]
+        found = [self._place(community, question) for community in wanted]
+        found.sort(key=lambda place: (place[0].standing is None, -(place[0].standing or 0.0), place[0].subreddit))
+        if not found or found[0][1] is None:
+            return tuple(place for place, _ in found)
+        first, worth = found[0]
+        assert first.forecast is not None
+
+        def apart(place: Place, other: Worth | None) -> bool:
+            if place is first or other is None or place.forecast is None or first.forecast is None or worth is None:
+                return False
+            return told_apart(
+                worth.at(first.forecast.percentile),
+                other.at(place.forecast.percentile),
+                min(worth.freedom, other.freedom),
+                SURE_LEVEL,
+            )
+
+        return tuple(replace(place, told_apart=apart(place, other)) for place, other in found)
+
+    def _place(self, community: Community, question: Question) -> tuple[Place, Worth | None]:
+        """One community, and what its speaker's expectations are worth."""
+        nobody = Place(community.subreddit, None, None, None, None, None, False, community.why_silent)
+        if community.speaker is None:
+            return nobody, None
+        try:
+            best = self.answer(community.subreddit, question).comparison.titles[0]
+        except RedPopError as error:
+            return replace(nobody, why_silent=str(error)), None
+        worth = self._worth(self._speaker(community.subreddit))
+        place = replace(nobody, forecast=best.forecast, title=best.title)
+        if worth is None:
+            return place, None
+        percentile = best.forecast.percentile
+        low, high = worth.interval(percentile, SURE_LEVEL)
+        return replace(place, standing=worth.at(percentile)[0], standing_low=low, standing_high=high), worth
+
+    def _speaker(self, subreddit: str) -> Speaker:
+        for community in self.communities():
+            if community.subreddit == subreddit and community.why_silent:
+                raise NotTrainable(community.why_silent)
+        return self._speakers.of(subreddit)[0]
+
+    def _post(self, subreddit: str, question: Question) -> NewPost:
+        return NewPost(
+            self.edition,
+            subreddit,
+            question.titles,
+            question.picture,
+            posted_at=question.posted_at,
+            author=question.author,
+            matured_after=self._rule.final_age,
+            device=self._device,
+            judges=self._judges,
+        )
+
+    def _communities(self) -> tuple[Community, ...]:
+        return tuple(
+            Community(
+                subreddit=row["subreddit"],
+                posts=row["posts"],
+                matured=row["matured"],
+                newest_post_at=row["newest_post_at"].replace(tzinfo=UTC),
+                speaker=row["speaker"],
+                champion_since=row["champion_since"] and row["champion_since"].replace(tzinfo=UTC),
+                why_silent=None if row["speaker"] else _why_silent(row),
+            )
+            for row in self.edition.query(_COMMUNITIES).to_pylist()
+        )
+
+    def _record(self, speaker: Speaker) -> Record:
+        return speaker.kept_as("record", lambda: self._read_record(speaker))
+
+    def _read_record(self, speaker: Speaker) -> Record:
+        model = {"subreddit": speaker.subreddit, "predictor": speaker.name, "digest": speaker.model["digest"]}
+        measured = next(iter(self.edition.query(_RECORD, model).to_pylist()), {})
+        judged = self.edition.query(_JUDGED, {name: model[name] for name in ("subreddit", "predictor")}).to_pylist()[0]
+        mae = measured.get("mae")
+        return Record(
+            test_posts=measured.get("test_posts", 0),
+            spearman=measured.get("spearman"),
+            factor_off=None if mae is None else float(np.exp(mae)),
+            held={level: measured.get(f"held_{level}") for level in LEVELS},
+            judged=judged["judged"],
+            judged_held={level: judged[f"held_{level}"] for level in LEVELS},
+        )
+
+    def _worth(self, speaker: Speaker) -> Worth | None:
+        """What the standings that a speaker expects turned out to be worth."""
+
+        def learnt() -> Worth | None:
+            model = {"subreddit": speaker.subreddit, "predictor": speaker.name, "digest": speaker.model["digest"]}
+            rows = self.edition.query(_STANDINGS, model)
+            if not rows.num_rows:
+                return None
+            expected, actual = (
+                percentile_rank(speaker.log_scores, rows.column(name).to_numpy())
+                for name in ("expected_log_score", "log_score")
+            )
+            return Worth.fit(expected, actual, rows.column("cluster").to_pylist())
+
+        return speaker.kept_as("worth of standings", learnt)
+
+    def _similar(self, post: NewPost, speaker: Speaker, content: Content) -> tuple[PastPost, ...]:
+        """Past posts whose picture or title is most like that of a draft."""
+        name = {"picture": "image", "caption": "caption"}[content]
+        encoder = self._encoder(name, speaker.encoders)
+        block = post.block(name, Encoders(**{"image": "", "caption": "", name: encoder})) if encoder else None
+        if block is None or not block.present[0]:
+            return ()
+        vectors, post_ids = self.kept_as(
+            ("vectors", name, post.subreddit, encoder), lambda: self._vectors(name, post.subreddit, encoder)
+        )
+        found = [(post_ids[row], likeness) for row, likeness in nearest(vectors, block.values[0], SIMILAR_POSTS)]
+        return shown(self.edition, found, content)
+
+    def _encoder(self, modality: str, used: Encoders) -> str:
+        """The encoder by whose vectors posts are alike: that of the speaker, else any that has seen them."""
+        own: str = getattr(used, modality)
+        return own or str(
+            self.edition.scalar(
+                "SELECT encoder FROM features.encoders WHERE modality = $modality "
+                "ORDER BY encoder LIKE 'open_clip:%', encoder LIMIT 1",
+                {"modality": modality},
+            )
+            or ""
+        )
+
+    def _vectors(self, modality: str, subreddit: str, encoder: str) -> tuple[Floats, list[str]]:
+        with self.edition.read() as reader:
+            post_ids: list[str] = reader.query(_POSTS, {"subreddit": subreddit}).column("post_id").to_pylist()
+            return read_vectors(reader, modality, subreddit, encoder), post_ids
+
+
+def _why_silent(row: Mapping[str, Any]) -> str:
+    """Why nobody speaks for a community, and what to do."""
+    if row["not_trained"]:
+        return (
+            f"No predictor could be trained for r/{row['subreddit']} yet, from {row['matured']} posts whose score has "
+            f"matured of {row['posts']} stored ({row['not_trained']}). Posts mature by themselves: come back after the "
+            "next nights."
+        )
+    return f"No predictor was trained for r/{row['subreddit']} yet: run `redpop materialize`."

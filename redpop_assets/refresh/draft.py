@@ -3,12 +3,10 @@
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from redpop_assets.errors import NotTrainable
 from redpop_assets.evaluation.measurement import LEVELS
 from redpop_assets.evaluation.metrics import percentile_rank, raw_score
 from redpop_assets.features.family import Content, Encoders
@@ -16,20 +14,10 @@ from redpop_assets.features.registry import BLOCKS
 from redpop_assets.predictors.base import Predictor
 from redpop_assets.predictors.dataset import Block, Dataset
 from redpop_assets.predictors.parts import conformal
-from redpop_assets.predictors.registry import load_predictor
 from redpop_assets.refresh.new_post import NewPost
-from redpop_assets.refresh.predictors import encoders_of, held_out_residuals
+from redpop_assets.refresh.speakers import Speaker, Speakers
 from redpop_assets.storage.models import ModelStore
 from redpop_assets.storage.rows import Readable
-
-_TRAINED = """
-SELECT m.*, l.spearman AS test_spearman, l.mae AS test_mae, c.promoted_at AS champion_since
-FROM models.predictors AS m
-LEFT JOIN marts.leaderboard AS l USING (subreddit, predictor, digest)
-LEFT JOIN marts.champions AS c USING (subreddit, predictor, digest)
-WHERE m.status = 'trained' AND m.subreddit = $subreddit ORDER BY m.predictor
-"""
-_LOG_SCORES = "SELECT log_score FROM models.training_set WHERE subreddit = $subreddit"
 
 
 @dataclass(frozen=True)
@@ -58,13 +46,11 @@ class Answer:
     """What one predictor says of a draft.
 
     Attributes:
-        model: its row of models.predictors.
-        predictor: ready to be asked more.
-        forecasts: one for each title of the draft, in their order.
+        speaker: the predictor, ready to be asked more.
+        forecasts: one for each row of the draft, in their order.
     """
 
-    model: Mapping[str, Any]
-    predictor: Predictor
+    speaker: Speaker
     forecasts: tuple[Forecast, ...]
 
 
@@ -83,62 +69,77 @@ def forecast(warehouse: Readable, models: ModelStore, post: NewPost) -> list[For
     """
     if len(post.captions) != 1:
         raise ValueError(f"one title is forecast, not {len(post.captions)}: compare_titles takes several")
-    return [answer.forecasts[0] for answer in answers(warehouse, models, post)]
+    return [found.forecasts[0] for found in answers(warehouse, models, post)]
 
 
 def answers(warehouse: Readable, models: ModelStore, post: NewPost, only: Collection[str] = ()) -> Iterator[Answer]:
-    """Ask trained predictors about a draft with any number of titles, in the order of `forecast`, one at a time.
+    """Ask trained predictors about one draft; see `asked`, which loads nothing twice where there are more."""
+    return asked(Speakers(warehouse, models), post, only)
+
+
+def asked(speakers: Speakers, post: NewPost, only: Collection[str] = ()) -> Iterator[Answer]:
+    """Ask trained predictors about a draft with any number of rows, in the order of `forecast`, one at a time.
 
     Args:
-        warehouse, models, post: as for `forecast`.
+        speakers: of the communities.
+        post: what would be posted, where, when and by whom.
         only: names of those to ask; empty for all.
 
     Raises:
         NotTrainable: no predictor is trained in this subreddit, or not one of these names.
         WeightsUnavailable, ArtifactError: as for `forecast`.
     """
-    scope = {"subreddit": post.subreddit}
-    trained = warehouse.query(_TRAINED, scope).to_pylist()
-    if not trained:
-        known = warehouse.query("SELECT DISTINCT subreddit FROM models.predictors WHERE status = 'trained' ORDER BY 1")
-        names = ", ".join(known.column("subreddit").to_pylist()) or "none yet: run `redpop materialize`"
-        raise NotTrainable(
-            f"No predictor is trained for r/{post.subreddit}. Subreddits with trained predictors: {names}."
-        )
-    if unknown := set(only) - {model["predictor"] for model in trained}:
-        raise NotTrainable(
-            f"{', '.join(sorted(unknown))}: not trained for r/{post.subreddit}. Trained predictors: "
-            f"{', '.join(model['predictor'] for model in trained)}."
-        )
-    log_scores = warehouse.query(_LOG_SCORES, scope).column("log_score").to_numpy()
-    for model in sorted(trained, key=_champion_and_then_the_best):
-        if only and model["predictor"] not in only:
-            continue
-        predictor = load_predictor(models.folder(post.subreddit, model["predictor"], model["digest"]))
-        expected = predictor.predict(_dataset(post, predictor, encoders_of(model)))
-        intervals = _in_points(conformal.Calibration.fit(*held_out_residuals(warehouse, model)), expected)
-        ranks = percentile_rank(log_scores, expected)
-        used_image = post.image is not None and _looks_at("picture", predictor.columns)
-        used_caption = predictor.reads_captions or _looks_at("caption", predictor.columns)
-        forecasts = tuple(
-            Forecast(
-                predictor=model["predictor"],
-                expected_log_score=float(expected[row]),
-                expected_score=float(raw_score(expected)[row]),
-                percentile=float(ranks[row]),
-                used_image=used_image,
-                used_caption=used_caption,
-                test_spearman=model["test_spearman"],
-                test_mae=model["test_mae"],
-                champion_since=model["champion_since"],
-                intervals=intervals[row],
-            )
-            for row in range(len(expected))
-        )
-        yield Answer(model, predictor, forecasts)
+    return (answer(speaker, post) for speaker in speakers.of(post.subreddit, only))
 
 
-def _dataset(post: NewPost, predictor: Predictor, encoders: Encoders) -> Dataset:
+def answer(speaker: Speaker, post: NewPost) -> Answer:
+    """Ask one predictor about a draft of its community with any number of rows, all at once.
+
+    Raises:
+        WeightsUnavailable, ArtifactError: as for `forecast`.
+    """
+    predictor = speaker.predictor
+    return Answer(
+        speaker,
+        forecasts_of(
+            speaker,
+            dataset_of(post, predictor, speaker.encoders),
+            used_image=post.image is not None and looks_at("picture", predictor.columns),
+        ),
+    )
+
+
+def forecasts_of(speaker: Speaker, data: Dataset, *, used_image: bool) -> tuple[Forecast, ...]:
+    """What one predictor expects of some drafts.
+
+    Args:
+        speaker: the predictor.
+        data: n drafts as it sees them.
+        used_image: whether they have a picture that it looks at.
+    """
+    model, predictor = speaker.model, speaker.predictor
+    expected = predictor.predict(data)
+    intervals = _in_points(speaker.calibration, expected)
+    ranks, scores = percentile_rank(speaker.log_scores, expected), raw_score(expected)
+    used_caption = predictor.reads_captions or looks_at("caption", predictor.columns)
+    return tuple(
+        Forecast(
+            predictor=speaker.name,
+            expected_log_score=float(expected[row]),
+            expected_score=float(scores[row]),
+            percentile=float(ranks[row]),
+            used_image=used_image,
+            used_caption=used_caption,
+            test_spearman=model["test_spearman"],
+            test_mae=model["test_mae"],
+            champion_since=model["champion_since"],
+            intervals=intervals[row],
+        )
+        for row in range(len(expected))
+    )
+
+
+def dataset_of(post: NewPost, predictor: Predictor, encoders: Encoders) -> Dataset:
     """The draft as a predictor sees it, a row for each title."""
     n = len(post.captions)
     blocks = {name: post.block(name, encoders) or _absent(kept, n) for name, kept in predictor.columns.items()}
@@ -152,14 +153,9 @@ def _dataset(post: NewPost, predictor: Predictor, encoders: Encoders) -> Dataset
     )
 
 
-def _looks_at(content: Content, columns: Mapping[str, tuple[str, ...]]) -> bool:
+def looks_at(content: Content, columns: Mapping[str, tuple[str, ...]]) -> bool:
     """Whether one of the columns, by block, follows from the post's own picture or caption."""
     return any(BLOCKS[block].is_of(content, column) for block, names in columns.items() for column in names)
-
-
-def _champion_and_then_the_best(model: Mapping[str, Any]) -> tuple[bool, bool, float]:
-    skill = model["test_spearman"]
-    return model["champion_since"] is None, skill is None, -(skill or 0.0)
 
 
 def _in_points(

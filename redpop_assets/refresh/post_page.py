@@ -14,8 +14,8 @@ from typing import Any, Final
 from redpop_assets.evaluation.measurement import LEVELS
 from redpop_assets.evaluation.metrics import raw_score
 from redpop_assets.features.family import Content
-from redpop_assets.refresh.desk import PastPost
 from redpop_assets.refresh.growth import growth_of
+from redpop_assets.refresh.likeness import PastPost, shown, with_picture
 from redpop_assets.storage.rows import Readable
 
 LEAST_SCORE: Final = 10
@@ -62,39 +62,30 @@ WHERE e.post_id = $post_id ORDER BY champion DESC, e.predictor
 _OTHERS_BY_AUTHOR = """
 SELECT count(*) FROM core.posts WHERE author = $author AND subreddit = $subreddit AND post_id <> $post_id
 """
-_COPIES = """
-SELECT p.post_id, p.subreddit, p.caption AS title, l.score, l.percentile, p.created_at, i.image_sha256
-FROM core.duplicates AS d
-JOIN core.posts AS p USING (post_id)
-LEFT JOIN core.labels AS l USING (post_id)
-LEFT JOIN core.primary_images AS i USING (post_id)
-WHERE d.duplicate_group = $group AND p.post_id <> $post_id ORDER BY p.created_at DESC, p.post_id LIMIT $most
-"""
-_VECTOR = """
-SELECT e.encoder, e.code_version, e.embedding
+# The encoder that was taken into use last, of those that have seen this content.
+_ENCODER = """
+SELECT e.encoder, e.code_version, len(e.embedding) AS width
 FROM features.{table} AS e
 LEFT JOIN features.encoders AS n ON n.encoder = e.encoder AND n.modality = $modality
 WHERE e.{key} = $content ORDER BY n.first_used_at DESC NULLS LAST, e.code_version DESC LIMIT 1
 """
-# One scalar product for each content, not for each post; a picture that is the same one is no neighbour.
+# One scalar product for each content, not for each post.
 _NEAREST = """
 WITH here AS ({content}),
 nearest AS (
-    SELECT e.{key} AS content, array_inner_product(e.embedding::FLOAT[{width}], $vector::FLOAT[{width}]) AS similarity
+    SELECT e.{key} AS content, array_inner_product(
+        e.embedding::FLOAT[{width}],
+        (SELECT o.embedding::FLOAT[{width}] FROM features.{table} AS o
+         WHERE (o.{key}, o.encoder, o.code_version) = ($content, $encoder, $version))
+    ) AS similarity
     FROM features.{table} AS e
-    SEMI JOIN here ON here.content = e.{key}
     WHERE e.encoder = $encoder AND e.code_version = $version AND e.{key} <> $content
+        AND e.{key} IN (SELECT content FROM here)
     ORDER BY similarity DESC, content LIMIT $most
 )
-SELECT
-    p.post_id, p.subreddit, p.caption AS title, l.score, l.percentile, p.created_at, i.image_sha256, n.similarity,
-FROM nearest AS n
-JOIN here USING (content)
-JOIN core.posts AS p ON p.post_id = here.post_id
-JOIN core.labels AS l ON l.post_id = p.post_id
-LEFT JOIN core.primary_images AS i ON i.post_id = p.post_id
-QUALIFY row_number() OVER (PARTITION BY n.content ORDER BY p.created_at DESC, p.post_id) = 1
-ORDER BY n.similarity DESC, p.post_id LIMIT $most
+SELECT arg_max(h.post_id, (p.created_at, h.post_id)) AS post_id, any_value(n.similarity) AS similarity
+FROM nearest AS n JOIN here AS h USING (content) JOIN core.posts AS p ON p.post_id = h.post_id
+GROUP BY n.content ORDER BY similarity DESC, n.content
 """
 _PICTURES_HERE = """
 SELECT l.post_id, f.image_sha256 AS content
@@ -353,25 +344,19 @@ def nearest(warehouse: Readable, post: Mapping[str, Any], content: Content) -> t
     else:
         table, key, modality, here = "caption_embeddings", "caption_sha256", "caption", _TITLES_HERE
         scope = {"subreddit": post["subreddit"], "post_id": post["post_id"]}
-    digest = post[key]
     names = {"table": table, "key": key}
-    found = warehouse.query(_VECTOR.format(**names), {"content": digest, "modality": modality}).to_pylist()
-    if not found:
+    values = {"content": post[key]}
+    encoder = warehouse.query(_ENCODER.format(**names), {**values, "modality": modality}).to_pylist()
+    if not encoder:
         return ()
-    vector = found[0]["embedding"]
     rows = warehouse.query(
-        _NEAREST.format(**names, content=here, width=len(vector)),
+        _NEAREST.format(**{**names, "content": here, "width": encoder[0]["width"]}),
         {
-            **scope,
-            "content": digest,
-            "vector": vector,
-            "encoder": found[0]["encoder"],
-            "version": found[0]["code_version"],
-            "most": ALIKE,
+            **{**scope, **values},
+            **{"encoder": encoder[0]["encoder"], "version": encoder[0]["code_version"], "most": ALIKE},
         },
     ).to_pylist()
-    alike = "picture" if content == "picture" else "title"
-    return tuple(PastPost(**{**row, "similarity": min(row["similarity"], 1.0)}, alike=alike) for row in rows)
+    return shown(warehouse, [(row["post_id"], min(row["similarity"], 1.0)) for row in rows], content)
 
 
 def _pictures(warehouse: Readable, row: Mapping[str, Any]) -> tuple[Picture, ...]:
@@ -452,10 +437,8 @@ def _usual(
 def _copies(warehouse: Readable, row: Mapping[str, Any]) -> tuple[PastPost, ...]:
     if row["duplicate_group"] is None:
         return ()
-    scope = {"group": row["duplicate_group"], "post_id": row["post_id"], "most": MOST_COPIES}
-    return tuple(
-        PastPost(**copy, similarity=None, alike="picture") for copy in warehouse.query(_COPIES, scope).to_pylist()
-    )
+    copies = with_picture(warehouse, row["duplicate_group"], MOST_COPIES + 1)
+    return tuple(copy for copy in copies if copy.post_id != row["post_id"])[:MOST_COPIES]
 
 
 def _others_by_author(warehouse: Readable, row: Mapping[str, Any]) -> int | None:

@@ -1,51 +1,33 @@
 """Several titles of one post that is not made yet, compared: which is best, and whether that can be told at all.
 
-A predictor is asked about all titles at once. How much its differences are worth is learnt anew, each time, from posts
-that it has not learnt from: the test part of the split, and the embargo before it. What of an expectation is due to the
-title is the mean of what the predictor expects of that title under the pictures, times and authors of several of those
-posts. The rest is `redpop_assets.predictors.parts.differences`.
+A predictor is asked about all titles at once. How much its differences are worth is learnt, once for all drafts, from
+posts that it has not learnt from: the test part of the split, and the embargo before it. What of an expectation is due
+to the title is the mean of what the predictor expects of that title under the pictures, times and authors of several of
+those posts. The rest is `redpop_assets.predictors.parts.differences`.
 
 The test part also chose the champion, which flatters it a little; how often the intervals hold what they promise is
 measured where the truth is known (`benchmarks/title_intervals.py`).
 """
 
-from collections.abc import Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Collection, Iterator, Mapping
+from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 
 from redpop_assets.evaluation.measurement import LEVELS
 from redpop_assets.features.family import Encoders
-from redpop_assets.features.registry import BLOCKS
-from redpop_assets.predictors.base import Predictor
-from redpop_assets.predictors.dataset import Block, Dataset
 from redpop_assets.predictors.parts.differences import FEWEST, Differences
 from redpop_assets.refresh.blocks import read_dataset
-from redpop_assets.refresh.draft import Answer, Forecast, answers
+from redpop_assets.refresh.draft import Answer, Forecast, asked
+from redpop_assets.refresh.held_out import held_out, parts_of
 from redpop_assets.refresh.new_post import NewPost
-from redpop_assets.refresh.predictors import encoders_of
+from redpop_assets.refresh.speakers import Speaker, Speakers
 from redpop_assets.storage.models import ModelStore
 from redpop_assets.storage.rows import Readable
 
 SURE_LEVEL = 90
 """Coverage (percent) of the interval that has to leave out 0 for two titles to be told apart."""
 
-MOST_HELD_OUT = 300
-"""Posts, the newest, that the worth of differences is learnt from: enough for what can be learnt, a second's work."""
-
-PLACES = 12
-"""Posts under which each of their titles is tried, to find what is due to it."""
-
-_Doubles = npt.NDArray[np.float64]
-_Rows = npt.NDArray[np.intp]
-
-_HELD_OUT = """
-SELECT post_id, log_score FROM (
-    FROM models.training_set WHERE subreddit = $subreddit AND split IN ('test', 'embargo')
-    ORDER BY created_at DESC, post_id DESC LIMIT $most
-) ORDER BY post_id
-"""
 # The one that most predictors here look through, rather than the words' half of a CLIP.
 _ENCODERS = """
 SELECT e.encoder
@@ -109,14 +91,18 @@ class Comparison:
 def compare_titles(
     warehouse: Readable, models: ModelStore, post: NewPost, only: Collection[str] = ()
 ) -> Iterator[Comparison]:
+    """Compare the titles of one draft; see `compared`, which learns nothing twice where there are more."""
+    return compared(Speakers(warehouse, models), post, only)
+
+
+def compared(speakers: Speakers, post: NewPost, only: Collection[str] = ()) -> Iterator[Comparison]:
     """Compare the titles of a draft by trained predictors, the champion first, then as they rank unseen posts.
 
-    Each predictor is asked when its comparison is taken from the iterator. Besides the titles it is asked about its
-    held-out posts `PLACES` times; memory is that of `MOST_HELD_OUT` posts.
+    Each predictor is asked when its comparison is taken from the iterator. The first time it is asked about its
+    held-out posts as well, `PLACES` times; memory is that of `MOST_HELD_OUT` posts.
 
     Args:
-        warehouse: the live or a read-only published warehouse.
-        models: where the trained predictors lie.
+        speakers: of the communities.
         post: the draft with its titles; titles that are equal count as one, and their difference is 0.
         only: names of the predictors to ask; empty for all.
 
@@ -124,31 +110,36 @@ def compare_titles(
         NotTrainable: no predictor is trained in this subreddit, or not one of these names.
         WeightsUnavailable, ArtifactError: an encoder or a model cannot be loaded.
     """
-    encoder = warehouse.scalar(_ENCODERS, {"subreddit": post.subreddit})
-    for answer in answers(warehouse, models, post, only):
-        first = {title: row for row, title in reversed(list(enumerate(post.captions)))}
-        forecasts = [answer.forecasts[first[title]] for title in post.captions]
-        order = sorted(range(len(forecasts)), key=lambda row: -forecasts[row].expected_log_score)
-        looks = forecasts[0].used_caption
-        learnt, why = None, "the predictor does not look at titles"
-        if looks:
-            learnt, why = _worth(warehouse, post.subreddit, answer, encoder)
-        vectors = None if learnt is None else post.block("caption", Encoders("", encoder))
-        best = order[0]
-        titles = []
-        for row in order:
-            difference = forecasts[row].expected_log_score - forecasts[best].expected_log_score
-            if post.captions[row] == post.captions[best]:
-                bounds: Mapping[int, tuple[float, float] | None] = dict.fromkeys(LEVELS, (0.0, 0.0))
-            elif learnt is None or vectors is None:
-                bounds = dict.fromkeys(LEVELS, None)
-            else:
-                likeness = float(vectors.values[first[post.captions[row]]] @ vectors.values[first[post.captions[best]]])
-                bounds = _intervals(learnt, difference, likeness)
-            titles.append(TitleForecast(post.captions[row], forecasts[row], Difference(difference, bounds)))
-        yield Comparison(
-            answer.model["predictor"], tuple(titles), looks, 0 if learnt is None else learnt.posts, why or None
-        )
+    return (comparison(answer, post) for answer in asked(speakers, post, only))
+
+
+def comparison(answer: Answer, post: NewPost) -> Comparison:
+    """What an answer about a draft with several titles says of their differences.
+
+    Raises:
+        WeightsUnavailable: an encoder cannot be loaded.
+    """
+    first = {title: row for row, title in reversed(list(enumerate(post.captions)))}
+    forecasts = [answer.forecasts[first[title]] for title in post.captions]
+    order = sorted(range(len(forecasts)), key=lambda row: -forecasts[row].expected_log_score)
+    looks = forecasts[0].used_caption
+    learnt, why = None, "the predictor does not look at titles"
+    if looks:
+        learnt, why = worth(answer.speaker) if len(first) > 1 else (None, "")
+    vectors = None if learnt is None else post.block("caption", Encoders("", caption_encoder(answer.speaker)))
+    best = order[0]
+    titles = []
+    for row in order:
+        difference = forecasts[row].expected_log_score - forecasts[best].expected_log_score
+        if post.captions[row] == post.captions[best]:
+            bounds: Mapping[int, tuple[float, float] | None] = dict.fromkeys(LEVELS, (0.0, 0.0))
+        elif learnt is None or vectors is None:
+            bounds = dict.fromkeys(LEVELS, None)
+        else:
+            likeness = float(vectors.values[first[post.captions[row]]] @ vectors.values[first[post.captions[best]]])
+            bounds = _intervals(learnt, difference, likeness)
+        titles.append(TitleForecast(post.captions[row], forecasts[row], Difference(difference, bounds)))
+    return Comparison(answer.speaker.name, tuple(titles), looks, 0 if learnt is None else learnt.posts, why or None)
 
 
 def _intervals(learnt: Differences, difference: float, likeness: float) -> dict[int, tuple[float, float] | None]:
@@ -159,67 +150,30 @@ def _intervals(learnt: Differences, difference: float, likeness: float) -> dict[
     return found
 
 
-def _worth(warehouse: Readable, subreddit: str, answer: Answer, encoder: str | None) -> tuple[Differences | None, str]:
-    """What the predictor's differences are worth; or None, and why that is not known."""
-    if encoder is None:
+def caption_encoder(speaker: Speaker) -> str:
+    """The encoder by whose vectors titles of a community are alike; "" where none has seen them."""
+    scope = {"subreddit": speaker.subreddit}
+    return speaker.kept_as("caption encoder", lambda: str(speaker.warehouse.scalar(_ENCODERS, scope) or ""))
+
+
+def worth(speaker: Speaker) -> tuple[Differences | None, str]:
+    """What the differences that a predictor expects between titles are worth; or None, and why that is not known."""
+    return speaker.kept_as("worth of differences", lambda: _worth(speaker))
+
+
+def _worth(speaker: Speaker) -> tuple[Differences | None, str]:
+    warehouse, subreddit = speaker.warehouse, speaker.subreddit
+    encoder = caption_encoder(speaker)
+    if not encoder:
         return None, "no caption encoder has seen the titles of this community"
-    held_out = warehouse.query(_HELD_OUT, {"subreddit": subreddit, "most": MOST_HELD_OUT})
-    post_ids: Sequence[str] = held_out.column("post_id").to_pylist()
-    seen = read_dataset(warehouse, subreddit, Encoders("", encoder), ["caption"], post_ids).blocks["caption"]
-    there = np.flatnonzero(seen.present)
+    found = held_out(speaker)
+    seen = read_dataset(warehouse, subreddit, Encoders("", encoder), ["caption"], found.data.post_ids)
+    vectors = seen.blocks["caption"]
+    there = np.flatnonzero(vectors.present)
     if len(there) < FEWEST:
         return None, f"{FEWEST} matured posts that were not learnt from are needed to tell, and there are {len(there)}"
-    data = read_dataset(warehouse, subreddit, encoders_of(answer.model), list(answer.predictor.columns), post_ids)
-    data = data.take(there)
-    residuals = held_out.column("log_score").to_numpy()[there] - answer.predictor.predict(data)
-    learnt = Differences.fit(residuals, parts_of_titles(answer.predictor, data), seen.values[there], data.authors)
-    return learnt, "" if learnt is not None else "titles make no difference to the predictor"
-
-
-def parts_of_titles(predictor: Predictor, data: Dataset, places: int = PLACES) -> _Doubles:
-    """What a predictor expects of each title, whatever it stands under: (n,) means over some of the posts, log scores.
-
-    The posts are spread evenly over the data.
-    """
-    under = np.unique(np.linspace(0, len(data) - 1, min(places, len(data))).round().astype(np.intp))
-    titles = np.arange(len(data))
-    sums = np.zeros(len(data))
-    for place in under:
-        sums += predictor.predict(retitled(data, np.full(len(data), place), titles))
-    return sums / len(under)
-
-
-def retitled(data: Dataset, posts: _Rows, titles: _Rows) -> Dataset:
-    """Posts with the titles of others, as far as columns tell: those that follow from the title alone are exchanged.
-
-    What follows from picture and title together stays that of the post.
-
-    Args:
-        data: n posts.
-        posts, titles: (m,) row numbers.
-    """
-    blocks = {}
-    for name, block in data.blocks.items():
-        of_title = np.array(
-            [
-                BLOCKS[name].is_of("caption", column) and not BLOCKS[name].is_of("picture", column)
-                for column in block.columns
-            ],
-            dtype=np.bool_,
-        )
-        if of_title.all():
-            blocks[name] = block.take(titles)
-            continue
-        values, present = block.values[posts], block.present[posts]
-        values[:, of_title] = block.values[titles][:, of_title]
-        values[~present] = np.nan
-        blocks[name] = Block(values, block.columns, present)
-    return replace(
-        data,
-        post_ids=tuple(str(number) for number in range(len(posts))),
-        blocks=blocks,
-        created_at=data.created_at[posts],
-        log_score=None,
-        captions=tuple(data.captions[row] for row in titles),
-        authors=tuple(data.authors[row] for row in posts),
+    data = found.data.take(there)
+    learnt = Differences.fit(
+        found.residuals[there], parts_of("title", speaker.predictor, data), vectors.values[there], data.authors
     )
+    return learnt, "" if learnt is not None else "titles make no difference to the predictor"

@@ -9,7 +9,8 @@ from typing import Any
 import duckdb
 import pyarrow as pa
 
-from redpop_assets.errors import WarehouseError
+from redpop_assets.errors import OtherVersion, WarehouseError
+from redpop_assets.storage.live_file import prepare
 from redpop_assets.storage.published import of_another_version, open_published, published_file
 from redpop_assets.storage.rows import Params, Reader
 from redpop_assets.storage.schema import Schema, load_schema
@@ -41,7 +42,7 @@ class Edition:
         self.place = published_file(home)
         for _ in range(_SAME_FILE_TRIES):
             self.identity = identity_of(home)
-            self._conn = open_published(home, {"threads": threads})
+            self._conn = open_published(home, {"threads": threads}, apart=True)
             if identity_of(home) == self.identity:
                 break
             self._conn.close()  # it was replaced in between: which one is open is not known
@@ -62,7 +63,10 @@ class Edition:
             WarehouseError: it lacks a table or a column that this version reads.
         """
         if not hasattr(self._local, "reader"):
-            self._local.reader = Reader(self._conn.cursor(), self.schema)
+            cursor = self._conn.cursor()
+            prepare(cursor)  # settings of a connection are not those of its cursors
+            cursor.execute("USE published")
+            self._local.reader = Reader(cursor, self.schema)
         reader: Reader = self._local.reader
         try:
             yield reader
@@ -86,7 +90,8 @@ class Edition:
     def _check(self) -> None:
         """Raise `WarehouseError` where the file lacks a table or a column."""
         rows = self.query(
-            "SELECT schema_name || '.' || table_name AS name, column_name FROM duckdb_columns()"
+            "SELECT schema_name || '.' || table_name AS name, column_name FROM duckdb_columns() "
+            "WHERE database_name = 'published'"
         ).to_pylist()
         known: dict[str, set[str]] = {}
         for row in rows:
@@ -95,7 +100,7 @@ class Edition:
             missing = set(table.column_names) - known.get(name, set())
             if missing:
                 what = f"table {name}" if name not in known else f"column {name}.{sorted(missing)[0]}"
-                raise WarehouseError(
+                raise OtherVersion(
                     f"{self.place} was published by another version of RedPop: it has no {what}. "
                     "Run `redpop materialize` and try again."
                 )

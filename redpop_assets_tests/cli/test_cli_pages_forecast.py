@@ -8,7 +8,8 @@ from datetime import datetime
 import pytest
 from rich.console import Console
 
-from redpop_assets.cli.pages.forecast import as_json, print_forecasts, standing
+from redpop_assets.cli.pages.forecast import as_json, print_forecasts
+from redpop_assets.pages.drafts import standing
 from redpop_assets.refresh.draft import Forecast
 
 CHAMPION = Forecast(

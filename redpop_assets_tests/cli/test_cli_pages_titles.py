@@ -8,7 +8,8 @@ from datetime import datetime
 import pytest
 from rich.console import Console
 
-from redpop_assets.cli.pages.titles import comparisons_json, print_comparisons, verdict
+from redpop_assets.cli.pages.titles import comparisons_json, print_comparisons
+from redpop_assets.pages.drafts import verdict
 from redpop_assets.refresh.draft import Forecast
 from redpop_assets.refresh.titles import Comparison, Difference, TitleForecast
 

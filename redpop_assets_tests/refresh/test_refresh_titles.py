@@ -15,9 +15,11 @@ from redpop_assets.evaluation.measurement import LEVELS
 from redpop_assets.predictors.registry import load_predictor
 from redpop_assets.refresh.blocks import read_dataset
 from redpop_assets.refresh.draft import forecast
+from redpop_assets.refresh.held_out import parts_of
 from redpop_assets.refresh.new_post import NewPost
 from redpop_assets.refresh.predictors import encoders_of, refresh_predictor
-from redpop_assets.refresh.titles import SURE_LEVEL, Difference, compare_titles, parts_of_titles, retitled
+from redpop_assets.refresh.sides import mixed
+from redpop_assets.refresh.titles import SURE_LEVEL, Difference, compare_titles
 
 pytestmark = pytest.mark.integration
 
@@ -168,18 +170,18 @@ def test_who_is_asked_and_where(ready, models):
 def test_a_post_with_the_title_of_another_keeps_what_is_its_own(ready, encoders):
     data = read_dataset(ready, "pics", encoders)
     posts, titles = np.array([3, 3, 5]), np.array([7, 3, 0])
-    mixed = retitled(data, posts, titles)
-    assert mixed.captions == tuple(data.captions[row] for row in titles)
-    assert mixed.authors == tuple(data.authors[row] for row in posts)
-    assert (mixed.created_at == data.created_at[posts]).all()
+    made = mixed(data, posts, {"title": titles})
+    assert made.captions == tuple(data.captions[row] for row in titles)
+    assert made.authors == tuple(data.authors[row] for row in posts)
+    assert (made.created_at == data.created_at[posts]).all()
     for of_title in ("text", "caption", "novelty"):
-        np.testing.assert_array_equal(mixed.blocks[of_title].values, data.blocks[of_title].values[titles])
+        np.testing.assert_array_equal(made.blocks[of_title].values, data.blocks[of_title].values[titles])
     for of_post in ("image", "time", "author", "agreement", "seen"):
-        np.testing.assert_array_equal(mixed.blocks[of_post].values, data.blocks[of_post].values[posts])
+        np.testing.assert_array_equal(made.blocks[of_post].values, data.blocks[of_post].values[posts])
     near = data.blocks["neighbours"]
     for position, column in enumerate(near.columns):
         rows = titles if column.startswith("caption_") else posts
-        np.testing.assert_array_equal(mixed.blocks["neighbours"].values[:, position], near.values[rows, position])
+        np.testing.assert_array_equal(made.blocks["neighbours"].values[:, position], near.values[rows, position])
 
 
 def test_the_part_of_a_title_is_a_mean_over_places(ready, models):
@@ -187,10 +189,9 @@ def test_the_part_of_a_title_is_a_mean_over_places(ready, models):
     predictor = load_predictor(models.folder("pics", "metadata_boosting", row["digest"]))
     data = read_dataset(ready, "pics", encoders_of(row), list(predictor.columns))
     data = data.take(np.arange(31))
-    by_hand = [
-        np.mean(
-            [predictor.predict(retitled(data, np.array([place]), np.array([title])))[0] for place in (0, 10, 20, 30)]
-        )
-        for title in range(31)
-    ]
-    np.testing.assert_allclose(parts_of_titles(predictor, data, places=4), by_hand, atol=1e-6)
+
+    def expected(place, title):
+        return predictor.predict(mixed(data, np.array([place]), {"title": np.array([title])}))[0]
+
+    by_hand = [np.mean([expected(place, title) for place in (0, 10, 20, 30)]) for title in range(31)]
+    np.testing.assert_allclose(parts_of("title", predictor, data, places=4), by_hand, atol=1e-6)

@@ -3,16 +3,14 @@
 import json
 from collections.abc import Sequence
 
-import numpy as np
 from rich.box import SIMPLE_HEAD
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table as Grid
 
 from redpop_assets.cli.console import quoted
-from redpop_assets.cli.pages.forecast import SHOWN_LEVEL, age, as_dict, points, speaker
-from redpop_assets.refresh.titles import SURE_LEVEL, Comparison, Difference, TitleForecast
-
-WORSE, NOT_APART = "worse", "cannot be told apart"
+from redpop_assets.pages.drafts import SHOWN_LEVEL, against, age, comparisons_document, points, speaker, verdict
+from redpop_assets.refresh.titles import SURE_LEVEL, Comparison
 
 
 def print_comparisons(
@@ -28,7 +26,7 @@ def print_comparisons(
     """
     for comparison in comparisons:
         first = comparison.titles[0].forecast
-        who = speaker(first, subreddit) if comparison is comparisons[0] else comparison.predictor
+        who = escape(speaker(first, subreddit)) if comparison is comparisons[0] else comparison.predictor
         lines = [
             f"[bold]r/{quoted(subreddit)}: {len(comparison.titles)} titles for one post[/]",
             f"  Expected   points after {age(label_age_days)}",
@@ -50,51 +48,7 @@ def print_comparisons(
 
 def comparisons_json(comparisons: Sequence[Comparison], subreddit: str, label_age_days: float) -> str:
     """Comparisons for programs: one JSON object, scores in points, differences in log scores, by level in percent."""
-    found = [
-        {
-            "predictor": one.predictor,
-            "champion": one.titles[0].forecast.champion_since is not None,
-            "looks_at_titles": one.looks_at_titles,
-            "held_out_posts": one.held_out_posts,
-            "why_unknown": one.why_unknown,
-            "verdict": verdict(one),
-            "titles": [
-                {
-                    "title": title.title,
-                    **as_dict(title.forecast),
-                    "difference": {
-                        "expected_log_score": title.difference.expected,
-                        "intervals": {
-                            str(level): bounds and list(bounds) for level, bounds in title.difference.intervals.items()
-                        },
-                        "told_apart": title.difference.told_apart,
-                    },
-                }
-                for title in one.titles
-            ],
-        }
-        for one in comparisons
-    ]
-    document = {"subreddit": subreddit, "label_age_days": label_age_days, "comparisons": found}
-    return json.dumps(document, indent=1)
-
-
-def verdict(comparison: Comparison) -> str:
-    """What may be said of the titles, in a sentence."""
-    if not comparison.looks_at_titles:
-        return f"{comparison.predictor} does not look at titles: ask another one with --predictor"
-    others = [one for one in comparison.titles if one.title != comparison.titles[0].title]
-    if not others:
-        return "the titles are the same"
-    if comparison.why_unknown:
-        return f"the titles cannot be told apart: {comparison.why_unknown}"
-    worse = sum(one.difference.told_apart for one in others)
-    if not worse:
-        return "these cannot be told apart"
-    if worse == len(others):
-        return "the first is better than " + ("the other" if worse == 1 else f"each of the {worse} others")
-    some = f"{worse} of the {len(others)} others {'is' if worse == 1 else 'are'} worse than the first"
-    return f"{some}; the rest cannot be told from it"
+    return json.dumps(comparisons_document(comparisons, subreddit, label_age_days), indent=1)
 
 
 def _table(comparison: Comparison) -> Grid:
@@ -109,25 +63,6 @@ def _table(comparison: Comparison) -> Grid:
             quoted(one.title),
             points(one.forecast.expected_score),
             "–" if bounds is None else " to ".join(map(points, bounds)),
-            *(("", "", "") if one is best else _against(one, best, comparison)),
+            *(("", "", "") if one is best else against(one, best, comparison)),
         )
     return grid
-
-
-def _against(one: TitleForecast, best: TitleForecast, comparison: Comparison) -> tuple[str, str, str]:
-    if one.title == best.title:
-        return _ratio(0.0), "–", "the same title"
-    if not comparison.looks_at_titles:
-        return _ratio(one.difference.expected), "–", "not looked at"
-    return _ratio(one.difference.expected), _range(one.difference), WORSE if one.difference.told_apart else NOT_APART
-
-
-def _range(difference: Difference) -> str:
-    bounds = difference.intervals[SURE_LEVEL]
-    return "–" if bounds is None else " to ".join(map(_ratio, bounds))
-
-
-def _ratio(log_difference: float) -> str:
-    """The factor that a difference of log scores is."""
-    ratio = float(np.exp(np.clip(log_difference, -20, 20)))
-    return f"{ratio:.2f}" if ratio < 10 else f"{ratio:,.0f}"

@@ -1,0 +1,45 @@
+"""Pages from templates: every text is escaped, and what is missing is an error."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from starlette.requests import Request
+from starlette.responses import HTMLResponse
+
+from redpop_assets.pages import drafts
+from redpop_assets.shown import visible
+from redpop_assets.studio import scales
+
+HERE = Path(__file__).parent
+
+
+class Templates:
+    """The templates of the studio. Texts of strangers are shown as they are, and act on nothing."""
+
+    def __init__(self) -> None:
+        self._environment = Environment(
+            loader=FileSystemLoader(HERE / "templates"),
+            autoescape=True,
+            undefined=StrictUndefined,
+            trim_blocks=True,
+            lstrip_blocks=True,
+        )
+        self._environment.filters |= {
+            "visible": visible,
+            "points": drafts.points,
+            "standing": drafts.standing,
+            "age": drafts.age,
+            "ratio": drafts.ratio,
+            "percent": lambda share: f"{100 * share:.0f}",
+            "count": lambda number: f"{number:,}",
+        }
+        self._environment.globals |= {"scales": scales, "drafts": drafts}
+
+    def page(
+        self, request: Request, template: str, context: Mapping[str, Any], *, status: int = 200
+    ) -> HTMLResponse:
+        """A page, or a part of one."""
+        text = self._environment.get_template(template).render(request=request, **context)
+        return HTMLResponse(text, status)

@@ -1,0 +1,63 @@
+import numpy as np
+import pytest
+
+from redpop_assets.evaluation.standing import FEWEST, Worth, told_apart
+
+
+def world(n, skill, seed=0, authors=None):
+    rng = np.random.default_rng(seed)
+    expected = rng.random(n)
+    actual = np.clip(0.5 + skill * (expected - 0.5) + rng.normal(0, 0.2, n), 0, 1)
+    owner = [str(number if authors is None else number % authors) for number in range(n)]
+    return expected, actual, owner
+
+
+def test_an_expectation_is_worth_what_such_posts_did():
+    worth = Worth.fit(*world(4_000, 0.6))
+    assert worth.slope == pytest.approx(0.6, abs=0.03)
+    for percentile in (0.1, 0.5, 0.9):
+        assert worth.at(percentile)[0] == pytest.approx(0.5 + 0.6 * (percentile - 0.5), abs=0.02)
+
+
+def test_who_ranks_like_chance_expects_the_middle_of_everything():
+    worth = Worth.fit(*world(4_000, 0.0))
+    assert worth.at(0.99)[0] == pytest.approx(0.5, abs=0.03)
+    same = Worth.fit(np.full(100, 0.4), np.linspace(0, 1, 100), [str(n) for n in range(100)])
+    assert same.slope == 0.0
+    assert same.at(0.99)[0] == pytest.approx(0.5)
+
+
+@pytest.mark.parametrize("authors", [None, 60])
+def test_intervals_hold_what_they_promise(authors):
+    """Of 400 draws of posts, the interval of 90 % holds the true mean in about 90 %; with authors that count, too."""
+    held = 0
+    for seed in range(400):
+        rng = np.random.default_rng(seed)
+        n = 120
+        owner = np.arange(n) if authors is None else rng.integers(0, authors, n)
+        luck = rng.normal(0, 0.15, n)[owner] if authors is None else rng.normal(0, 0.15, authors)[owner]
+        expected = rng.random(n)
+        actual = 0.3 + 0.4 * expected + luck + rng.normal(0, 0.1, n)
+        low, high = Worth.fit(expected, actual, [str(one) for one in owner]).interval(0.8, 90)
+        held += low <= 0.3 + 0.4 * 0.8 <= high
+    assert 0.86 <= held / 400 <= 0.94
+
+
+def test_two_places_are_told_apart_only_beyond_chance():
+    assert told_apart((0.8, 0.0004), (0.5, 0.0004), 100, 90)
+    assert not told_apart((0.55, 0.004), (0.5, 0.004), 100, 90)
+    assert not told_apart((0.5, 0.0), (0.5, 0.0), 100, 90)
+
+
+def test_too_few_posts_or_authors_say_nothing():
+    expected, actual, _ = world(200, 0.5)
+    assert Worth.fit(expected, actual, ["one author"] * 200) is None
+    assert Worth.fit(*world(FEWEST - 1, 0.5)) is None
+    assert Worth.fit(*world(FEWEST, 0.5)).posts == FEWEST
+
+
+def test_what_cannot_be_measured_is_refused():
+    with pytest.raises(ValueError, match="one entry per post"):
+        Worth.fit(np.zeros(3), np.zeros(2), ["a"] * 3)
+    with pytest.raises(ValueError, match="finite"):
+        Worth.fit(np.array([0.5, np.nan]), np.zeros(2), ["a", "b"])

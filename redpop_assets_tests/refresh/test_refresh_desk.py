@@ -1,0 +1,209 @@
+"""What somebody asks who is about to post: answered from the published file."""
+
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from zlib import crc32
+from zoneinfo import ZoneInfo
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from redpop_assets.encoders.base import Provenance
+from redpop_assets.encoders.judges import Judges
+from redpop_assets.errors import NotTrainable
+from redpop_assets.evaluation.measurement import LEVELS
+from redpop_assets.labels import LabelRule
+from redpop_assets.refresh.desk import Desk, Question
+from redpop_assets.refresh.draft import dataset_of
+from redpop_assets.refresh.held_out import held_out
+from redpop_assets.refresh.likeness import nearest
+from redpop_assets.refresh.predictions import refresh_predictions
+from redpop_assets.refresh.predictors import refresh_predictor
+from redpop_assets.refresh.reasons import explain
+from redpop_assets.refresh.sides import SIDES, joined, mixed, side_of
+from redpop_assets.storage.edition import Edition
+
+pytestmark = pytest.mark.integration
+
+NAMES = ("metadata_boosting", "subreddit_hour_median", "subreddit_median")
+LONG, SHORT, MIDDLE = "word " * 60, "A", "Three words here"
+NOON = datetime(2026, 6, 1, 12, 20, tzinfo=UTC)
+
+
+class Encoder:
+    """Vectors that follow from the words, as short as those of the filled community."""
+
+    def encode(self, texts):
+        vectors = np.stack([np.random.default_rng(crc32(text.encode())).normal(size=5) for text in texts])
+        return (vectors / np.linalg.norm(vectors, axis=1, keepdims=True)).astype(np.float32)
+
+
+@pytest.fixture(scope="module")
+def desk(prepared, encoders, fill, learn_from):
+    """A desk over two communities, of which nobody speaks for the smaller one."""
+    _, warehouse, models = prepared
+    fill(warehouse, "aww", posts=30)
+    learn_from(warehouse)
+    for name in NAMES:
+        assert refresh_predictor(name, "pics", warehouse, models, encoders, seed=7).row["status"] == "trained"
+    refresh_predictions(warehouse, models, progress=lambda _: None)
+    warehouse.publish()
+    patch = pytest.MonkeyPatch()
+    patch.setattr("redpop_assets.encoders.load.load_text_encoder", lambda *_, **__: Encoder())
+    edition = Edition(warehouse.published.parent)
+    yield Desk(
+        edition,
+        models,
+        LabelRule(timedelta(days=6), timedelta(days=1)),
+        device="cpu",
+        judges=Judges("", ("", ""), "", "", "", "cpu", dict[str, Provenance]().get),
+    )
+    edition.close()
+    patch.undo()
+
+
+@pytest.fixture
+def question():
+    return Question((MIDDLE, LONG, SHORT), None, NOON)
+
+
+def test_communities_say_who_speaks_or_why_nobody_does(desk):
+    aww, pics = desk.communities()
+    assert (aww.subreddit, aww.speaker) == ("aww", None)
+    assert "run `redpop materialize`" in aww.why_silent
+    assert (pics.subreddit, pics.speaker, pics.why_silent) == ("pics", "metadata_boosting", None)
+    assert pics.posts >= pics.matured > 100
+    with pytest.raises(NotTrainable, match="No predictor was trained for r/aww"):
+        desk.answer("aww", Question((SHORT,), None, NOON))
+    with pytest.raises(NotTrainable, match="r/elsewhere"):
+        desk.answer("elsewhere", Question((SHORT,), None, NOON))
+
+
+def test_titles_are_answered_with_their_differences_and_the_record(desk, question):
+    answered = desk.answer("pics", question)
+    assert answered.label_age_days == 6
+    assert {one.title for one in answered.comparison.titles} == {MIDDLE, LONG, SHORT}
+    assert answered.comparison.titles[0].difference.expected == 0.0
+    assert set(answered.record.held) == set(LEVELS)
+    assert answered.record.judged == 0
+    (alone,) = desk.answer("pics", replace(question, titles=(SHORT,))).comparison.titles
+    (among,) = (one for one in answered.comparison.titles if one.title == SHORT)
+    assert alone.forecast.expected_log_score == pytest.approx(among.forecast.expected_log_score, abs=1e-6)
+    assert alone.difference.expected == 0.0
+
+
+def test_reasons_sum_to_what_is_expected_beyond_the_usual(desk, question):
+    found = desk.reasons("pics", replace(question, titles=(LONG,)))
+    explanation = found.explanation
+    added = sum(part.added for part in explanation.parts)
+    assert added == pytest.approx(explanation.expected_log_score - explanation.usual_log_score, abs=1e-5)
+    assert explanation.parts[0].side == "title"  # in this community the number of words decides
+    assert any(one.column == "words" for one in explanation.parts[0].inputs)
+    assert all(part.side in SIDES for part in explanation.parts)
+    assert found.seen == ()
+    assert len(found.similar) == 6
+    likeness = [past.similarity for past in found.similar]
+    assert likeness == sorted(likeness, reverse=True)
+    assert {past.subreddit for past in found.similar} == {"pics"}
+
+
+def test_a_post_that_is_usual_in_all_but_one_side_differs_by_that_side(desk):
+    """The draft is a stored post with the title of another: against that post alone, only the title adds anything."""
+    speaker = desk._speaker("pics")
+    data = held_out(speaker).data
+    usual = data.take(np.array([0]))
+    draft = mixed(data, np.array([0]), {"title": np.array([5])})
+    explanation = explain(speaker.predictor, draft, usual, desk.edition.schema)
+    parts = {part.side: part.added for part in explanation.parts}
+    expected, before = speaker.predictor.predict(draft)[0], speaker.predictor.predict(usual)[0]
+    assert parts.pop("title") == pytest.approx(expected - before, abs=1e-6)
+    assert all(added == pytest.approx(0.0, abs=1e-6) for added in parts.values())
+    with pytest.raises(ValueError, match="one draft and some usual posts"):
+        explain(speaker.predictor, data, usual, desk.edition.schema)
+
+
+def test_the_week_is_asked_at_once_and_by_the_clock_of_the_visitor(desk, question):
+    speaker = desk._speaker("pics")
+    zone = ZoneInfo("Asia/Kolkata")
+    week = desk.hours("pics", question, zone)
+    assert len(week.slots) == 168
+    assert week.slots[0].at.isoformat() == "2026-06-01T17:00:00+05:30"
+    assert {slot.at.minute for slot in week.slots} == {0}
+    assert [later.at - slot.at for slot, later in zip(week.slots, week.slots[1:], strict=False)] == [
+        timedelta(hours=1)
+    ] * 167
+    assert all((slot.past.weekday, slot.past.hour) == (slot.at.weekday(), slot.at.hour) for slot in week.slots)
+    expected = [slot.forecast.expected_log_score for slot in week.slots]
+    assert [expected[place] for place in week.best] == sorted(expected, reverse=True)[:5]
+    assert week.slots[week.best[0]].difference.expected == 0.0
+    assert week.looks_at_time
+    # Only the clock differs: one of the slots, asked for by hand.
+    post = desk._post("pics", replace(question, titles=(MIDDLE,)))
+    draft = dataset_of(post, speaker.predictor, speaker.encoders)
+    other = desk._post("pics", replace(question, titles=(MIDDLE,), posted_at=week.slots[40].at))
+    moved = mixed(
+        joined(
+            draft.pick(speaker.predictor.columns),
+            replace(dataset_of(other, speaker.predictor, speaker.encoders), post_ids=("x",)).pick(
+                speaker.predictor.columns
+            ),
+        ),
+        np.array([0]),
+        {"time": np.array([1])},
+    )
+    assert speaker.predictor.predict(moved)[0] == pytest.approx(expected[40], abs=1e-6)
+
+
+def test_places_are_ranked_by_what_expectations_turned_out_to_be_worth(desk, question):
+    pics, aww = desk.places(question)
+    assert (pics.subreddit, aww.subreddit) == ("pics", "aww")
+    assert pics.title == LONG
+    assert pics.standing_low <= pics.standing <= pics.standing_high
+    assert aww.forecast is None
+    assert "materialize" in aww.why_silent
+    assert not pics.told_apart
+    assert [place.subreddit for place in desk.places(question, ["aww"])] == ["aww"]
+
+
+def test_a_past_post_with_the_same_picture_is_told(desk, question, monkeypatch):
+    group, others = (
+        desk.edition.query(
+            "SELECT duplicate_group, count(*) AS n FROM core.duplicates GROUP BY 1 ORDER BY n DESC, 1 LIMIT 1"
+        )
+        .to_pylist()[0]
+        .values()
+    )
+    monkeypatch.setattr("redpop_assets.refresh.desk.NewPost.group", property(lambda _: group))
+    seen = desk.reasons("pics", replace(question, picture=Image.new("RGB", (8, 8)))).seen
+    assert len(seen) == min(others, 6)
+    assert [past.created_at for past in seen] == sorted((past.created_at for past in seen), reverse=True)
+
+
+def test_the_nearest_rows_are_exact_and_rows_without_a_vector_are_like_nothing():
+    rng = np.random.default_rng(1)
+    vectors = rng.normal(size=(50, 4)).astype(np.float32)
+    vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
+    own = vectors[7].copy()
+    vectors[::3] = np.nan
+    found = nearest(vectors, own, 5)
+    with np.errstate(invalid="ignore"):
+        likeness = vectors @ own
+    order = [row for row in np.argsort(-np.nan_to_num(likeness, nan=-9)) if not np.isnan(likeness[row])]
+    assert [row for row, _ in found] == order[:5]
+    assert nearest(vectors, np.full(4, np.nan, np.float32), 5) == []
+    assert nearest(np.empty((50, 0), np.float32), own, 5) == []
+    assert len(nearest(vectors[:2], own, 5)) == 1
+
+
+def test_every_input_belongs_to_one_side():
+    assert side_of("image", "embedding_0001") == "picture"
+    assert side_of("caption", "embedding_001") == "title"
+    assert side_of("agreement", "similarity") == "agreement"
+    assert side_of("time", "hour") == "time"
+    assert side_of("author", "past_posts") == "author"
+    assert side_of("flags", "is_gallery") == "form"
+    assert side_of("community", "posts_last_hour") == "community"
+    assert side_of("neighbours", "image_neighbours") == "picture"
+    assert side_of("neighbours", "caption_neighbours") == "title"
+    assert side_of("seen", "times_here") == "picture"
