@@ -302,6 +302,14 @@ class Asks:
 
 
 @dataclass(frozen=True)
+class Size:
+    """How many members a community had on a day (UTC)."""
+
+    day: date
+    members: int
+
+
+@dataclass(frozen=True)
 class About:
     """What a community is and asks.
 
@@ -309,7 +317,7 @@ class About:
         title, description: how it calls itself, and what it says of itself, in Markdown: texts of strangers.
         over_18: whether all of it is for adults; None where unknown.
         subscribers: members, as last read; None where unknown.
-        sizes: day and members, the oldest first.
+        sizes: day by day, the oldest first.
         rules: of its moderators.
         asks: None where nobody could ask Reddit.
         read_at: when the description was read (UTC); None if it never was.
@@ -319,7 +327,7 @@ class About:
     description: str | None
     over_18: bool | None
     subscribers: int | None
-    sizes: tuple[tuple[date, int], ...]
+    sizes: tuple[Size, ...]
     rules: tuple[Rule, ...]
     asks: Asks | None
     read_at: datetime | None
@@ -424,13 +432,13 @@ def community_page(warehouse: Readable, subreddit: str) -> CommunityPage | None:
 def _about(warehouse: Readable, subreddit: str) -> About:
     scope = {"subreddit": subreddit}
     row = next(iter(warehouse.query(_ABOUT, scope).to_pylist()), None)
-    sizes = tuple((day["day"], day["subscribers"]) for day in warehouse.query(_SIZES, scope).to_pylist())
+    sizes = tuple(Size(day["day"], day["subscribers"]) for day in warehouse.query(_SIZES, scope).to_pylist())
     rules = tuple(
         Rule(rule["position"], rule["short_name"] or "", rule["description"] or "", rule["kind"] or "all")
         for rule in warehouse.query(_RULES, scope).to_pylist()
     )
     if row is None:
-        return About(None, None, None, sizes[-1][1] if sizes else None, sizes, rules, None, None)
+        return About(None, None, None, sizes[-1].members if sizes else None, sizes, rules, None, None)
     asks = None
     if row["requirements_read_at"] is not None:
         asks = Asks(
@@ -446,7 +454,7 @@ def _about(warehouse: Readable, subreddit: str) -> About:
         title=row["title"],
         description=row["description"],
         over_18=row["over_18"],
-        subscribers=sizes[-1][1] if sizes else row["subscribers"],
+        subscribers=sizes[-1].members if sizes else row["subscribers"],
         sizes=sizes,
         rules=rules,
         asks=asks,

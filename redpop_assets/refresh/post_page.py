@@ -160,6 +160,14 @@ class Label:
 
 
 @dataclass(frozen=True)
+class Points:
+    """A range of scores (points)."""
+
+    low: float
+    high: float
+
+
+@dataclass(frozen=True)
 class Noted:
     """A forecast that was written down before the score could be known.
 
@@ -179,7 +187,7 @@ class Noted:
     age_hours: float
     expected: float
     percentile: float
-    ranges: Mapping[int, tuple[float, float] | None]
+    ranges: Mapping[int, Points | None]
     inside: Mapping[int, bool | None]
     missing: tuple[str, ...]
 
@@ -205,7 +213,7 @@ class Expected:
     split: str
     expected: float
     percentile: float
-    range_80: tuple[float, float] | None
+    range_80: Points | None
     missing: tuple[str, ...]
 
 
@@ -417,10 +425,10 @@ def _expected(warehouse: Readable, post_id: str) -> tuple[Expected, ...]:
     )
 
 
-def _range(row: Mapping[str, Any], level: int) -> tuple[float, float] | None:
+def _range(row: Mapping[str, Any], level: int) -> Points | None:
     """The ends of an interval of the log score, in points."""
     low, high = row[f"low_{level}"], row[f"high_{level}"]
-    return None if low is None or high is None else (float(raw_score(low)), float(raw_score(high)))
+    return None if low is None or high is None else Points(float(raw_score(low)), float(raw_score(high)))
 
 
 def _usual(
