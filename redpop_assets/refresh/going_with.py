@@ -22,6 +22,9 @@ LEAST_POSTS: Final = 10
 LEAST_AUTHORS: Final = 5
 """… and fewest authors: what fewer write says more of them than of words."""
 
+NEWEST_POSTS: Final = 10_000
+"""Of how many labelled posts, the newest ones, titles and pictures are looked at."""
+
 SHOWN: Final = 12
 """Most things that are shown at either end."""
 
@@ -32,12 +35,13 @@ _Z95 = 1.959964
 
 # The variance of a mean less the mean of all: squared sums by author of what each post adds to either (Liang & Zeger).
 _LIFTS = """
-WITH scored AS (
-    SELECT t.post_id, t.cluster AS author, t.log_score - avg(t.log_score) OVER () AS above
-    FROM models.training_set AS t WHERE t.subreddit = $subreddit
+WITH newest AS (
+    SELECT post_id, cluster AS author, log_score FROM models.training_set
+    WHERE subreddit = $subreddit ORDER BY created_at DESC, post_id LIMIT $newest
 ),
+scored AS MATERIALIZED (SELECT post_id, author, log_score - avg(log_score) OVER () AS above FROM newest),
 held AS ({held}),
-by_author AS (
+by_author AS MATERIALIZED (
     SELECT thing, author, count(*) AS posts, sum(above) AS total FROM scored JOIN held USING (post_id) GROUP BY ALL
 ),
 things AS (
@@ -233,7 +237,13 @@ def _things(
 ) -> list[Thing]:
     rows = warehouse.query(
         _LIFTS.format(held=held),
-        {"subreddit": subreddit, "least_posts": LEAST_POSTS, "least_authors": LEAST_AUTHORS, **values},
+        {
+            "subreddit": subreddit,
+            "newest": NEWEST_POSTS,
+            "least_posts": LEAST_POSTS,
+            "least_authors": LEAST_AUTHORS,
+            **values,
+        },
     ).to_pylist()
     rows = [row for row in rows if counts(named(row["thing"]))]
     judged = lifts([row["lift"] for row in rows], [row["error"] for row in rows], [row["authors"] for row in rows])

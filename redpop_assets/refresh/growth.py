@@ -3,12 +3,48 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Final
 
 from redpop_assets.storage.rows import Readable
 
+NEWEST_POSTS: Final = 5_000
+"""Of how many labelled posts, the newest ones, the readings are looked at."""
+
+# As marts.growth_curves, which has all posts of all communities; the ages are those of its buckets.
 _GROWTH = """
-SELECT from_hours, to_hours, posts, median_age_hours, share_q25, share_median, share_q75
-FROM marts.growth_curves WHERE subreddit = $subreddit AND score_scale = 'current' ORDER BY from_hours
+WITH posts AS (
+    SELECT l.post_id, p.created_at, l.score, coalesce(l.first_observed_at, l.observed_at) AS labelled_at
+    FROM core.labels AS l JOIN core.posts AS p USING (post_id)
+    WHERE l.subreddit = $subreddit AND l.score_scale = 'current' AND l.score >= 10
+    ORDER BY p.created_at DESC, l.post_id LIMIT $newest
+),
+aged AS (
+    SELECT
+        epoch(o.observed_at - p.created_at) / 3600 AS age_hours,
+        o.score / p.score AS share,
+        CASE
+            WHEN age_hours < 1 THEN 0
+            WHEN age_hours < 3 THEN 1
+            WHEN age_hours < 6 THEN 3
+            WHEN age_hours < 12 THEN 6
+            WHEN age_hours < 24 THEN 12
+            ELSE 24 * floor(age_hours / 24)
+        END::INTEGER AS from_hours
+    FROM raw.observations AS o JOIN posts AS p USING (post_id)
+    WHERE o.subreddit = $subreddit AND o.score IS NOT NULL AND NOT coalesce(o.hide_score, FALSE)
+        AND o.observed_at >= TIMESTAMP '2016-12-01' AND o.observed_at < p.labelled_at
+    QUALIFY row_number() OVER (PARTITION BY o.post_id, from_hours ORDER BY o.observed_at) = 1
+)
+SELECT
+    from_hours,
+    CASE from_hours WHEN 0 THEN 1 WHEN 1 THEN 3 WHEN 3 THEN 6 WHEN 6 THEN 12 WHEN 12 THEN 24 ELSE from_hours + 24 END
+        AS to_hours,
+    count(*) AS posts,
+    median(age_hours) AS median_age_hours,
+    quantile_cont(share, 0.25) AS share_q25,
+    median(share) AS share_median,
+    quantile_cont(share, 0.75) AS share_q75
+FROM aged GROUP BY from_hours ORDER BY from_hours
 """
 
 
@@ -46,13 +82,13 @@ class Growth:
 
 
 def growth_of(warehouse: Readable, subreddit: str) -> Growth:
-    """How scores grow in a community, on the present scale of scores.
+    """How scores grow in a community, on the present scale of scores, by its newest labelled posts.
 
     Args:
         warehouse: what is read.
         subreddit: in lower case.
     """
-    rows = warehouse.query(_GROWTH, {"subreddit": subreddit}).to_pylist()
+    rows = warehouse.query(_GROWTH, {"subreddit": subreddit, "newest": NEWEST_POSTS}).to_pylist()
     ages = tuple(
         Age(
             *(row["from_hours"], row["to_hours"], row["posts"], row["median_age_hours"]),
