@@ -18,6 +18,7 @@ from typing import Any
 import dagster as dg
 from dagster._core.instance import InstanceRef
 
+from redpop_assets.arithmetic import SAME_EVERYWHERE
 from redpop_assets.errors import SettingsError
 from redpop_assets.run_history import EventLog
 from redpop_assets.settings import Settings
@@ -83,6 +84,8 @@ def dagster_environment(settings: Settings) -> dict[str, str]:
         SettingsError, WarehouseError: as `open_instance`.
     """
     environment = {**os.environ, **settings.handed_over(), "DAGSTER_HOME": str(prepare_instance(settings))}
+    if settings.reproducible:
+        environment |= SAME_EVERYWHERE
     if settings.history is not None:
         _require_cluster()
         with settings.history.session():  # what is wrong is said once, not by every program that is started

@@ -10,6 +10,7 @@ import dagster as dg
 import pytest
 import yaml
 
+from redpop_assets.arithmetic import is_same_everywhere
 from redpop_assets.definitions import build_defs
 from redpop_assets.instance import dagster_environment, open_instance
 from redpop_assets.resources import open_warehouse
@@ -44,6 +45,8 @@ def test_the_instance_is_that_of_the_template_and_lives_in_the_home(tmp_path, on
             assert instance.run_monitoring_enabled is True
             assert "DAGSTER_HOME" not in os.environ
             assert dagster_environment(settings)["DAGSTER_HOME"] == str(folder)
+            same = settings.model_copy(update={"reproducible": True})
+            assert is_same_everywhere(dagster_environment(same))
     assert "warehouse/.dagster" not in (folder / "dagster.yaml").read_text(encoding="utf-8")
     assert files(tmp_path) == files(folder)
 

@@ -6,6 +6,8 @@ is and writes nothing.
 """
 
 import inspect
+import logging
+import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
@@ -14,6 +16,7 @@ from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 import dagster as dg
 
+from redpop_assets.arithmetic import SAME_EVERYWHERE, is_same_everywhere
 from redpop_assets.automation import ON_DEMAND_TAGS, ON_NEW_DATA, ON_NEW_DATA_FROM_ANY
 from redpop_assets.checks import (
     LOOKS_AS_BEFORE,
@@ -42,6 +45,8 @@ if TYPE_CHECKING:
 
 OWNERS = ["team:redpop"]
 
+_log = logging.getLogger(__name__)
+
 Metadata = Mapping[str, dg.MetadataValue[Any] | float | str | bool]
 """What is said of a table in the UI."""
 
@@ -61,6 +66,12 @@ def _computing(settings: Settings) -> Iterator[None]:
     """Where figures are to be the same everywhere, everything inside is added up in one order: on one thread."""
     with ExitStack() as stack:
         if settings.reproducible:
+            if not is_same_everywhere(os.environ):
+                _log.warning(
+                    "REDPOP_REPRODUCIBLE: this process computes with all that the processor has, so figures may differ "
+                    "from those of other machines. Start runs by `redpop`, or with these variables: %s",
+                    " ".join(f"{name}='{value}'" for name, value in SAME_EVERYWHERE.items()),
+                )
             # A library is limited only once it is loaded.
             import scipy.linalg  # noqa: F401
             from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]

@@ -7,6 +7,7 @@ import typer
 from redpop_assets.cli.arguments import SANDBOX_PORT, chosen
 from redpop_assets.cli.console import console, quoted, say
 from redpop_assets.cli.failures import say_failed
+from redpop_assets.cli.programs import compute_as_told
 
 
 def analyse(
@@ -36,6 +37,7 @@ def analyse(
     from redpop_assets.settings import load_settings
 
     settings = demo_settings(SANDBOX_PORT) if demo else load_settings()
+    compute_as_told(settings)
     (name,) = chosen(settings, [subreddit]) if subreddit else ("",)
     outcome = run(settings, subreddit=name, predictor=predictor, only=only or ())
     for analysis in (ANALYSES[wanted] for wanted in only or ANALYSES if wanted != SPLITS):

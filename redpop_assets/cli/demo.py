@@ -11,6 +11,7 @@ import typer
 
 from redpop_assets.cli.arguments import SANDBOX_PORT, Port
 from redpop_assets.cli.console import console, quoted, say
+from redpop_assets.cli.programs import compute_as_told
 from redpop_assets.durations import parse_duration
 from redpop_assets.errors import SettingsError
 
@@ -44,6 +45,7 @@ def _calm(port: int, posts: int, advance: timedelta | None) -> None:
     from redpop_assets.demo.settings import demo_settings
 
     settings = demo_settings(port)
+    compute_as_told(settings)
     began = time.perf_counter()
     ceilings = run_demo(settings, port=port, posts=posts, advance=advance, say=say)
     print_leaderboard(published_rows(settings, "SELECT * FROM marts.leaderboard"), console(), ceilings)

@@ -7,6 +7,7 @@ import typer
 from redpop_assets.cli.arguments import Subreddits, chosen
 from redpop_assets.cli.console import say
 from redpop_assets.cli.failures import say_failed
+from redpop_assets.cli.programs import compute_as_told
 
 
 def materialize(
@@ -24,6 +25,7 @@ def materialize(
     from redpop_assets.settings import load_settings
 
     settings = load_settings()
+    compute_as_told(settings)
     outcomes = run(settings, chosen(settings, subreddit), select=select, harvest=harvest)
     for outcome in outcomes:
         if outcome.failures:

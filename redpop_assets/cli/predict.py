@@ -9,6 +9,7 @@ import typer
 
 from redpop_assets.cli.arguments import moment
 from redpop_assets.cli.console import console, warn
+from redpop_assets.cli.programs import compute_as_told
 from redpop_assets.cli.published import published_rows
 from redpop_assets.errors import SettingsError
 from redpop_assets.spellings import parse_account, parse_community
@@ -47,6 +48,7 @@ def predict(
     from redpop_assets.settings import load_settings
 
     settings = load_settings()
+    compute_as_told(settings)
     subreddit = parse_community(subreddit)
     if image is not None and not image.is_file():
         raise SettingsError(f"There is no picture {image}.")

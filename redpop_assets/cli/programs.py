@@ -1,13 +1,19 @@
 """Other programs of this environment, and waiting for one."""
 
+import os
 import shutil
 import signal
 import subprocess
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
+from redpop_assets.arithmetic import SAME_EVERYWHERE, is_same_everywhere
 from redpop_assets.errors import SettingsError
+
+if TYPE_CHECKING:
+    from redpop_assets.settings import Settings
 
 
 def program(name: str) -> str:
@@ -21,6 +27,16 @@ def program(name: str) -> str:
     if found is None:
         raise SettingsError(f"The program {name} is missing from this environment: install RedPop again.")
     return found
+
+
+def compute_as_told(settings: "Settings") -> None:
+    """Where figures are to be the same on other machines, begin this command again as a process that computes so.
+
+    What libraries compute with is settled when they are loaded, which is over by the time the settings are known.
+    """
+    if settings.reproducible and not is_same_everywhere(os.environ):
+        command = [sys.executable, "-m", "redpop_assets.cli", *sys.argv[1:]]
+        os.execve(sys.executable, command, {**os.environ, **SAME_EVERYWHERE})
 
 
 def foreground(command: Sequence[str], environment: Mapping[str, str]) -> int:

@@ -107,4 +107,4 @@ def told_apart(one: tuple[float, float], other: tuple[float, float], freedom: in
     from scipy import special  # imported by who asks only
 
     spread = (one[1] + other[1]) ** 0.5
-    return abs(one[0] - other[0]) > float(special.stdtrit(freedom, 0.5 + level / 200)) * spread
+    return bool(abs(one[0] - other[0]) > float(special.stdtrit(freedom, 0.5 + level / 200)) * spread)

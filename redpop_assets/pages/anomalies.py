@@ -45,9 +45,9 @@ def anomalies_picture(
         posts_per_day: (n,) posts of each day from then on.
 
     Returns:
-        A PNG of less than 40 kB; None if there is nothing to draw.
+        A PNG of less than 40 kB; None if there is no period to show: drawing takes a second, every night.
     """
-    if first_day is None:
+    if first_day is None or not anomalies:
         return None
     # The pyplot interface would keep every figure alive in a process that runs for months.
     from matplotlib.figure import Figure

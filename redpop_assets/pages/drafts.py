@@ -2,10 +2,13 @@
 
 import math
 from collections.abc import Mapping, Sequence
-from typing import TypedDict
 
-from redpop_assets.refresh.desk import Answered, Community, Hours, PastPost, Place, Reasons, Record, Slot
+from typing_extensions import TypedDict
+
+from redpop_assets.refresh.desk import Answered, Community, Hours, Place, Reasons, Record, Slot
 from redpop_assets.refresh.draft import Forecast
+from redpop_assets.refresh.likeness import PastPost
+from redpop_assets.refresh.reasons import Explanation
 from redpop_assets.refresh.titles import SURE_LEVEL, Comparison, Difference, TitleForecast
 
 SHOWN_LEVEL = 80
@@ -111,6 +114,7 @@ class InputDocument(TypedDict):
     meaning: str
     value: float | None
     usual: float | None
+    added: float
 
 
 class PartDocument(TypedDict):
@@ -134,15 +138,21 @@ class PastPostDocument(TypedDict):
     alike: str
 
 
-class ReasonsDocument(TypedDict):
-    """Why a score is expected of a draft."""
+class ExplanationDocument(TypedDict):
+    """The expectation of a draft taken apart, in log scores: the parts sum to the difference to a usual post."""
 
-    subreddit: str
-    predictor: str
     expected_log_score: float
     usual_log_score: float
     usual_posts: int
     parts: list[PartDocument]
+
+
+class ReasonsDocument(TypedDict):
+    """Why a score is expected of a draft; no explanation where no usual post is at hand."""
+
+    subreddit: str
+    predictor: str
+    explanation: ExplanationDocument | None
     similar: list[PastPostDocument]
     seen: list[PastPostDocument]
 
@@ -176,8 +186,10 @@ class PlaceDocument(TypedDict):
 
     subreddit: str
     forecast: ForecastDocument | None
-    percentile_low: float | None
-    percentile_high: float | None
+    title: str | None
+    standing: float | None
+    standing_low: float | None
+    standing_high: float | None
     told_apart: bool
     why_silent: str | None
 
@@ -242,26 +254,7 @@ def reasons_document(reasons: Reasons, subreddit: str) -> ReasonsDocument:
     return {
         "subreddit": subreddit,
         "predictor": reasons.predictor,
-        "expected_log_score": reasons.expected_log_score,
-        "usual_log_score": reasons.usual_log_score,
-        "usual_posts": reasons.usual_posts,
-        "parts": [
-            {
-                "side": part.side,
-                "added": part.added,
-                "inputs": [
-                    {
-                        "block": one.block,
-                        "column": one.column,
-                        "meaning": one.meaning,
-                        "value": one.value,
-                        "usual": one.usual,
-                    }
-                    for one in part.inputs
-                ],
-            }
-            for part in reasons.parts
-        ],
+        "explanation": None if reasons.explanation is None else _explanation(reasons.explanation),
         "similar": list(map(_past_post, reasons.similar)),
         "seen": list(map(_past_post, reasons.seen)),
     }
@@ -284,8 +277,10 @@ def place_document(place: Place) -> PlaceDocument:
     return {
         "subreddit": place.subreddit,
         "forecast": None if place.forecast is None else forecast_document(place.forecast),
-        "percentile_low": place.percentile_low,
-        "percentile_high": place.percentile_high,
+        "title": place.title,
+        "standing": place.standing,
+        "standing_low": place.standing_low,
+        "standing_high": place.standing_high,
         "told_apart": place.told_apart,
         "why_silent": place.why_silent,
     }
@@ -359,6 +354,12 @@ def against(one: TitleForecast, best: TitleForecast, comparison: Comparison) -> 
     return ratio(one.difference.expected), _ratios(one.difference), WORSE if one.difference.told_apart else NOT_APART
 
 
+def least_ratio(comparison: Comparison) -> float:
+    """The least difference (log score) that a picture of the titles has to have room for."""
+    found = [one.difference.expected for one in comparison.titles]
+    return min([*found, *(bounds[0] for one in comparison.titles if (bounds := one.difference.intervals[SURE_LEVEL]))])
+
+
 def ratio(log_difference: float) -> str:
     """The factor that a difference of log scores is."""
     found = math.exp(min(max(log_difference, -20.0), 20.0))
@@ -419,6 +420,32 @@ def _record(one: Record) -> RecordDocument:
     }
 
 
+def _explanation(one: Explanation) -> ExplanationDocument:
+    return {
+        "expected_log_score": one.expected_log_score,
+        "usual_log_score": one.usual_log_score,
+        "usual_posts": one.usual_posts,
+        "parts": [
+            {
+                "side": part.side,
+                "added": part.added,
+                "inputs": [
+                    {
+                        "block": one.block,
+                        "column": one.column,
+                        "meaning": one.meaning,
+                        "value": one.value,
+                        "usual": one.usual,
+                        "added": one.added,
+                    }
+                    for one in part.inputs
+                ],
+            }
+            for part in one.parts
+        ],
+    }
+
+
 def _past_post(one: PastPost) -> PastPostDocument:
     return {
         "post_id": one.post_id,
@@ -437,9 +464,9 @@ def _slot(one: Slot) -> SlotDocument:
         "at": one.at.isoformat(),
         "forecast": forecast_document(one.forecast),
         "difference": _difference(one.difference),
-        "past_posts": one.past_posts,
-        "past_percentile": one.past_percentile,
-        "past_low": one.past_low,
-        "past_high": one.past_high,
-        "thin": one.thin,
+        "past_posts": one.past.posts,
+        "past_percentile": one.past.percentile,
+        "past_low": one.past.low,
+        "past_high": one.past.high,
+        "thin": one.past.thin,
     }

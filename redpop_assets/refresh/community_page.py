@@ -8,8 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+<<<<<<< HEAD
 from datetime import UTC, date, datetime, time, timedelta
 from typing import Final
+=======
+from datetime import UTC, datetime, timedelta
+from typing import Any, Final
+>>>>>>> web
 from zoneinfo import ZoneInfo
 
 import numpy as np
@@ -227,7 +232,7 @@ def on_the_clock(moments: npt.NDArray[np.datetime64], zone: ZoneInfo) -> npt.NDA
     return local
 
 
-def _offsets(moments: npt.NDArray[np.datetime64], zone: ZoneInfo) -> npt.NDArray[np.timedelta64]:
+def _offsets(moments: npt.NDArray[Any], zone: ZoneInfo) -> npt.NDArray[np.timedelta64]:
     """(n,) how far the clock is ahead of UTC at each moment (seconds)."""
     ahead = [
         moment.replace(tzinfo=UTC).astimezone(zone).utcoffset() or timedelta(0) for moment in moments.astype(object)

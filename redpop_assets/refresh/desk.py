@@ -302,11 +302,7 @@ class Desk(Kept):
             spread = np.unique(np.linspace(0, len(usual) - 1, min(USUAL_POSTS, len(usual))).round().astype(np.intp))
             draft = dataset_of(post, speaker.predictor, speaker.encoders)
             explanation = explain(speaker.predictor, draft, usual.take(spread), self.edition.schema)
-        similar = [
-            past
-            for content in ("picture", "caption")
-            for past in self._similar(post, speaker, content)  # type: ignore[arg-type]
-        ]
+        similar = [past for content in ("picture", "caption") for past in self._similar(post, speaker, content)]
         seen = () if post.group is None else with_picture(self.edition, post.group, SIMILAR_POSTS)
         shown_already = {past.post_id for past in seen}
         return Reasons(
@@ -426,7 +422,7 @@ class Desk(Kept):
 
     def _read_record(self, speaker: Speaker) -> Record:
         model = {"subreddit": speaker.subreddit, "predictor": speaker.name, "digest": speaker.model["digest"]}
-        measured = next(iter(self.edition.query(_RECORD, model).to_pylist()), {})
+        measured: dict[str, Any] = next(iter(self.edition.query(_RECORD, model).to_pylist()), {})
         judged = self.edition.query(_JUDGED, {name: model[name] for name in ("subreddit", "predictor")}).to_pylist()[0]
         mae = measured.get("mae")
         return Record(

@@ -114,17 +114,20 @@ def explain(predictor: Predictor, draft: Dataset, usual: Dataset, schema: Schema
     if len(draft) != 1 or not len(usual):
         raise ValueError(f"one draft and some usual posts are needed, not {len(draft)} and {len(usual)}")
     data = joined(usual.pick(predictor.columns), draft.pick(predictor.columns))
-    players = [
+    players: list[Side] = [
         side
         for side in sides_of(predictor.columns, reads_captions=predictor.reads_captions)
         if side != "agreement"  # it comes with picture and title
     ]
-    coalitions = [frozenset(chosen) for size in range(len(players) + 1) for chosen in combinations(players, size)]
+    coalitions: list[frozenset[Side]] = [
+        frozenset(chosen) for size in range(len(players) + 1) for chosen in combinations(players, size)
+    ]
     n = len(usual)
     posts = np.tile(np.arange(n), len(coalitions))
     replaced: dict[Side, _Rows] = {}
-    for side in (*players, "agreement"):
-        needed = {"picture", "title"} if side == "agreement" else {side}
+    comes_with: dict[Side, set[Side]] = {"agreement": {"picture", "title"}}
+    for side in (*players, *comes_with):
+        needed = comes_with.get(side, {side})
         there = np.repeat([needed <= coalition for coalition in coalitions], n)
         replaced[side] = np.where(there, n, posts)
     means = predictor.predict(mixed(data, posts, replaced)).reshape(len(coalitions), n).mean(axis=1)

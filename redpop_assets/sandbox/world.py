@@ -137,6 +137,10 @@ class World:
         community = self._communities.get(name.lower())
         return community.name if community else None
 
+    def taste(self, name: str) -> popularity.Taste:
+        """What a community likes."""
+        return self._communities[name.lower()].taste
+
     def subreddit_id(self, name: str) -> str:
         """Fullname of the community (t5_...)."""
         return "t5_" + base36(int.from_bytes(self.digest(name, "subreddit", 0)[:4], "big") % 36**5 + 36**4)

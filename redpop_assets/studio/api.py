@@ -1,12 +1,13 @@
 """The JSON API: the same questions, the same answers, and the same words as the pages and `redpop predict --json`."""
 
 from datetime import UTC, datetime
-from typing import Annotated, TypedDict
+from typing import Annotated
 
 from fastapi import APIRouter
 from pydantic import BaseModel, ConfigDict, Field
 from starlette.requests import Request
 from starlette.responses import Response
+from typing_extensions import TypedDict
 
 from redpop_assets.pages.drafts import (
     AnswerDocument,

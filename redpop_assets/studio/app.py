@@ -10,7 +10,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.staticfiles import StaticFiles
 
-from redpop_assets.studio import api, api_page, communities, draft, entrance
+from redpop_assets.studio import api, api_page, communities, draft, entrance, stored_pictures
 from redpop_assets.studio.guard import ENTRANCE, OWN_NAMES, Guard, Pace
 from redpop_assets.studio.refusals import Refusal, refusal_of
 from redpop_assets.studio.rendering import HERE
@@ -45,6 +45,7 @@ def create_app(site: Site) -> FastAPI:
     app.include_router(draft.router)
     communities.add_to(app)
     app.include_router(entrance.router)
+    app.include_router(stored_pictures.router)
     app.include_router(api_page.router)
     app.include_router(api.router, prefix="/api/v1")
     app.mount("/static", StaticFiles(directory=HERE / "static"), name="static")
@@ -78,7 +79,9 @@ def _refuse(request: Request, error: Exception) -> Response:
 
 
 async def _not_served(request: Request, error: Exception) -> Response:
-    """What Starlette refuses by itself."""
+    """What Starlette and FastAPI refuse by themselves, or because reading the body was refused."""
+    if isinstance(error.__cause__, Refusal):
+        return _refuse(request, error.__cause__)
     status = error.status_code if isinstance(error, HTTPException) else 500
     sentence = {
         404: "There is no such page in the studio.",

@@ -1,4 +1,4 @@
-"""Charts as Vega-Lite describes them; a colour that is the name of a CSS variable is that of the page, light or dark."""
+"""Charts as Vega-Lite describes them; a colour that names a CSS variable is that of the page, light or dark."""
 
 import math
 from typing import Any
@@ -36,6 +36,7 @@ def week(hours: Hours) -> dict[str, Any]:
         "data": {"values": values},
         "mark": {"type": "rect", "cornerRadius": 2, "stroke": "--surface", "strokeWidth": 2},
         "width": "container",
+        "autosize": {"type": "fit-x", "contains": "padding"},
     }
     encoding = {
         "color": colour,
@@ -43,26 +44,30 @@ def week(hours: Hours) -> dict[str, Any]:
         "tooltip": [{"field": "said", "type": "nominal", "title": "hour"}],
     }
     return {
-        "wide": {**chart, "height": {"step": 30}, "encoding": {"x": hour, "y": day, **encoding}},
+        "wide": {**chart, "height": 30 * len(days), "encoding": {"x": hour, "y": day, **encoding}},
         "narrow": {
             **chart,
-            "height": {"step": 15},
-            "encoding": {"x": {**day, "axis": {"orient": "top", "labelAngle": 0}}, "y": hour, **encoding},
+            "height": 15 * 24,
+            "encoding": {
+                "x": {**day, "axis": {"orient": "top", "labelAngle": 0, "labelExpr": "slice(datum.value, 0, 3)"}},
+                "y": hour,
+                **encoding,
+            },
         },
     }
 
 
 def _cell(number: int, slot: Slot, hours: Hours) -> dict[str, Any]:
-    share = math.exp(min(slot.difference.expected, 0.0)) if hours.looks_at_time else slot.past_percentile
+    share = math.exp(min(slot.difference.expected, 0.0)) if hours.looks_at_time else slot.past.percentile
     shown = None if share is None else round(100 * share, 1)
-    posts = f"{slot.past_posts} past post{'' if slot.past_posts == 1 else 's'}"
+    posts = f"{slot.past.posts} past post{'' if slot.past.posts == 1 else 's'}"
     said = f"{slot.at:%A %H:%M}: {'unknown' if shown is None else f'{shown:.0f} %'}, {posts}"
     rank = hours.best.index(number) + 1 if number in hours.best else None
     return {
         "day": f"{slot.at:%a} {slot.at.day}",
         "hour": slot.at.hour,
         "shown": shown,
-        "thin": slot.thin,
+        "thin": slot.past.thin,
         "said": said,
         "rank": rank,
     }

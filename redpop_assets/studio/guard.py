@@ -1,9 +1,10 @@
 """Who may ask, how often, and what every answer carries: in front of all pages and of the API.
 
-What is checked, in this order: the name under which the studio was reached (a page of a stranger whose name was bound to
-this address gets nothing), where an unsafe request comes from (no other page can send one), the token, and the pace.
+What is checked, in this order: the name under which the studio was reached (a page of a stranger whose name was bound
+to this address gets nothing), where an unsafe request comes from (no other page can send one), pace, and token.
 """
 
+import math
 import re
 import secrets
 import time
@@ -166,10 +167,11 @@ class Guard:
         if scope["method"] not in _SAFE and not _is_from_here(headers):
             raise Refusal(403, "This was sent by a page of somebody else, so nothing was done.")
         path = scope["path"]
-        if wait := self._pace.wait(str((scope.get("client") or ("", 0))[0])) if not path.startswith("/static/") else 0:
-            raise Refusal(429, "These are many questions at once. Try again in a moment.", retry_after=max(1, round(wait)))
-        is_public = path == ENTRANCE or path.startswith("/static/")
-        if not is_public and not self._door.knows(session, headers.get("authorization", "")):
+        if path.startswith("/static/"):
+            return
+        if wait := self._pace.wait(str((scope.get("client") or ("", 0))[0])):
+            raise Refusal(429, "These are many questions at once. Try again in a moment.", retry_after=math.ceil(wait))
+        if path != ENTRANCE and not self._door.knows(session, headers.get("authorization", "")):
             raise Refusal(401, "The studio asks for a token, which whoever runs it has set in REDPOP_STUDIO_TOKEN.")
 
 

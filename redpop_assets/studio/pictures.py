@@ -118,7 +118,9 @@ class Pictures:
         async for chunk in chunks:
             if len(data) + len(chunk) > self.max_bytes:
                 raise Refusal(
-                    413, f"The picture has more than {self.max_bytes / 1e6:,.0f} MB: save it smaller.", title="Too large"
+                    413,
+                    f"The picture has more than {self.max_bytes / 1e6:,.0f} MB: save it smaller.",
+                    title="Too large",
                 )
             data += chunk
         if not data:
@@ -152,7 +154,7 @@ class Pictures:
     def _sentence(self, error: ImageRejected) -> str:
         others = {
             "too_small": f"The picture is too small to count: its shorter edge has to have {self._min_edge} pixels.",
-            "too_many_pixels": f"The picture has more than {self._max_pixels / 1e6:,.0f} million pixels: save it smaller.",
+            "too_many_pixels": f"The picture has more than {self._max_pixels / 1e6:,.0f} megapixels: save it smaller.",
             "aspect_extreme": "The picture is more than five times as long as it is wide: cut a part out of it.",
         }
         return (_SENTENCES | others).get(error.reason, _SENTENCES["decode_error"])

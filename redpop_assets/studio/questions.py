@@ -100,7 +100,9 @@ def read_author(text: str, digest: Digest) -> str | None:
     """
     if not text.strip():
         return None
-    return digest(_told(parse_account, text[:200], "That is no name of an account: letters, digits, _ and -, up to 20."))
+    return digest(
+        _told(parse_account, text[:200], "That is no name of an account: letters, digits, _ and -, up to 20.")
+    )
 
 
 def ask(

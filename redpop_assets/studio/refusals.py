@@ -87,9 +87,9 @@ _KNOWN: tuple[tuple[type[RedPopError], int, str, str], ...] = (
     (
         ArtifactError,
         503,
-        "The champion's files are not there",
-        "The files of the stored predictor are missing or damaged. Restore them, or let `redpop materialize` train it "
-        "again; the log of the studio says which.",
+        "The champion cannot be loaded",
+        "The files of the stored predictor are missing, damaged or of another version of RedPop. Let `redpop "
+        "materialize` train it again; the log of the studio says which.",
     ),
     (
         StoreError,

@@ -12,6 +12,9 @@ from redpop_assets.pages import drafts
 from redpop_assets.shown import visible
 from redpop_assets.studio import scales
 
+NAVIGATION = (("Draft", "/"), ("Communities", "/communities"), ("API", "/api"))
+"""Pages that every page leads to: name and path."""
+
 HERE = Path(__file__).parent
 
 
@@ -32,14 +35,13 @@ class Templates:
             "standing": drafts.standing,
             "age": drafts.age,
             "ratio": drafts.ratio,
+            "abs": abs,
             "percent": lambda share: f"{100 * share:.0f}",
             "count": lambda number: f"{number:,}",
         }
-        self._environment.globals |= {"scales": scales, "drafts": drafts}
+        self._environment.globals |= {"scales": scales, "drafts": drafts, "navigation": NAVIGATION}
 
-    def page(
-        self, request: Request, template: str, context: Mapping[str, Any], *, status: int = 200
-    ) -> HTMLResponse:
+    def page(self, request: Request, template: str, context: Mapping[str, Any], *, status: int = 200) -> HTMLResponse:
         """A page, or a part of one."""
         text = self._environment.get_template(template).render(request=request, **context)
         return HTMLResponse(text, status)

@@ -6,11 +6,12 @@ import socket
 import threading
 import time
 from collections.abc import Callable, Iterator
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import uvicorn
 
 from redpop_assets.errors import RedPopError, SettingsError
+from redpop_assets.kept import Recent
 from redpop_assets.studio.app import create_app
 from redpop_assets.studio.editions import Editions
 from redpop_assets.studio.guard import Door
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
     from redpop_assets.storage.edition import Edition
 
 _START_SECONDS = 15.0
+_THUMBNAILS = 300
 
 
 def open_site(settings: "Settings") -> Site:
@@ -33,6 +35,8 @@ def open_site(settings: "Settings") -> Site:
     Raises:
         SettingsError: it would listen on the network without a token.
     """
+    from redpop_assets.resources import open_images
+
     check_exposure(settings)
     return Site(
         settings=settings,
@@ -43,6 +47,8 @@ def open_site(settings: "Settings") -> Site:
             max_pixels=settings.image_max_pixels,
             min_edge=settings.image_min_edge,
         ),
+        images=open_images(settings),
+        thumbnails=Recent(_THUMBNAILS),
         templates=Templates(),
         door=Door(settings.studio_token.get_secret_value()),
         digest=_digest(settings),
@@ -104,38 +110,21 @@ def running(site: Site) -> Iterator[str]:
 
 
 def _desks(settings: "Settings") -> "Callable[[Edition], Desk]":
-    """What makes the desk of an edition. Networks are loaded once, whatever is published later."""
-    newest: list[Edition] = []
+    """What makes the desk of an edition."""
 
     def make(edition: "Edition") -> "Desk":
-        from redpop_assets.features.family import Networks
         from redpop_assets.refresh.desk import Desk
         from redpop_assets.resources import judges_of, open_models
 
-        newest[:] = [edition]
-        if not kept:
-            kept.append((open_models(settings), Networks(settings.network_device, judges_of(settings, _Newest(newest)))))
-        models, networks = kept[0]
-        return Desk(edition, models, networks, settings.label_rule)
+        return Desk(
+            edition,
+            open_models(settings),
+            settings.label_rule,
+            device=settings.network_device,
+            judges=judges_of(settings, edition),
+        )
 
-    kept: list[Any] = []
     return make
-
-
-class _Newest:
-    """Reads the edition that was opened last: what is loaded once outlives the edition it was loaded with."""
-
-    def __init__(self, newest: "list[Edition]") -> None:
-        self._newest = newest
-
-    def query(self, sql: str, params: Any = None) -> Any:
-        return self._newest[0].query(sql, params)
-
-    def scalar(self, sql: str, params: Any = None) -> Any:
-        return self._newest[0].scalar(sql, params)
-
-    def read(self) -> Any:
-        return self._newest[0].read()
 
 
 def _digest(settings: "Settings") -> Callable[[str], str]:

@@ -7,8 +7,10 @@ from typing import TypeVar
 from starlette.requests import Request
 from starlette.responses import HTMLResponse
 
+from redpop_assets.kept import Recent
 from redpop_assets.refresh.desk import Desk
 from redpop_assets.settings import Settings
+from redpop_assets.storage.images import ImageStore
 from redpop_assets.studio.editions import Editions, Opened
 from redpop_assets.studio.guard import Door
 from redpop_assets.studio.pictures import Pictures
@@ -30,6 +32,8 @@ class Site:
         editions: what is published, and who answers from it.
         workers: threads that answer.
         pictures: of visitors.
+        images: of stored posts.
+        thumbnails: those of them that were asked for latest, by content.
         templates: of pages.
         door: who may come in.
         digest: keyed hash of the name of an author.
@@ -39,6 +43,8 @@ class Site:
     editions: Editions[Desk]
     workers: Workers
     pictures: Pictures
+    images: ImageStore
+    thumbnails: Recent[str, bytes]
     templates: Templates
     door: Door
     digest: Callable[[str], str]

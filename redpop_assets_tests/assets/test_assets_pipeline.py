@@ -56,7 +56,7 @@ METADATA = {
     "core/images": COUNTS | {"images_stored", "placeholders_learnt"},
     "core/duplicates": COUNTS - {"dagster/partition_row_count"} | {"rows_changed", "posts_with_duplicates"},
     "core/labels": COUNTS | {"rows_changed", "posts_below_label_age", "label_age_days"},
-    "core/anomalies": COUNTS | {"rows_changed", "doubtful_labels", "periods", "picture"},
+    "core/anomalies": COUNTS | {"rows_changed", "doubtful_labels", "periods"},
     "features/image_embeddings": COUNTS | TOOK | ENCODED,
     "features/caption_embeddings": COUNTS | TOOK | ENCODED,
     **{f"features/image_{what}": COUNTS for what in ("classes", "grids")},
