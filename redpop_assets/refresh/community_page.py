@@ -8,13 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-<<<<<<< HEAD
 from datetime import UTC, date, datetime, time, timedelta
-from typing import Final
-=======
-from datetime import UTC, datetime, timedelta
 from typing import Any, Final
->>>>>>> web
 from zoneinfo import ZoneInfo
 
 import numpy as np

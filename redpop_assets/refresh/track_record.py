@@ -26,7 +26,7 @@ WHERE subreddit = $subreddit ORDER BY month DESC, predictor
 """
 _HELD = """
 SELECT unnest([50, 80, 90]) AS level, unnest([count(inside_50), count(inside_80), count(inside_90)]) AS scored,
-    unnest([count_if(inside_50), count_if(inside_80), count_if(inside_90)]) AS held
+    unnest([count(*) FILTER (inside_50), count(*) FILTER (inside_80), count(*) FILTER (inside_90)]) AS held
 FROM marts.forecast_outcomes WHERE subreddit = $subreddit
 """
 # Fields of `Standing` that are columns of marts.leaderboard.

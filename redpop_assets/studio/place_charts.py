@@ -78,16 +78,18 @@ def growth_of(growth: Growth) -> dict[str, Any]:
         }
         for age in growth.ages
     ]
+    median: dict[str, Any] = {"data": {"values": values}}
     return _layers(
         _band(values, "% of the later score"),
         [
-            {"mark": {"type": "line", "strokeWidth": 2}, "encoding": {"y": _measure("median")}},
+            {**median, "mark": {"type": "line", "strokeWidth": 2}, "encoding": {"y": _measure("median")}},
             {
+                **median,
                 "mark": {"type": "point", "filled": True, "size": 60, "opacity": 1},
                 "encoding": {"y": _measure("median"), "tooltip": [{"field": "said", "type": "nominal"}]},
             },
         ],
-        values,
+        (),
     )
 
 
@@ -234,7 +236,9 @@ def _band(values: Sequence[Mapping[str, float]], title: str) -> dict[str, Any]:
 def _layers(
     band: dict[str, Any], above: Sequence[dict[str, Any]], usual: Sequence[Mapping[str, float]]
 ) -> dict[str, Any]:
-    """A band, and what is drawn above it, by the age of posts."""
+    """A band, the middle of it, and what is drawn above it, by the age of posts: a week at least."""
+    layers = [band, *above]
+    ages = [_WEEK_HOURS, *(float(value["hours"]) for layer in layers for value in layer["data"]["values"])]
     labels = " : ".join(f"datum.value == {hours} ? '{_short(hours)}'" for hours in _AGES) + " : ''"
     middle = {
         "data": {"values": list(usual)},
@@ -250,8 +254,12 @@ def _layers(
                 "field": "hours",
                 "type": "quantitative",
                 "title": "age of the post",
-                "scale": {"type": "log", "nice": False},
-                "axis": {"values": list(_AGES), "labelExpr": labels, "labelOverlap": True},
+                "scale": {"type": "log", "nice": False, "domain": [min(1.0, *ages), max(_WEEK_HOURS, *ages)]},
+                "axis": {
+                    "values": [hours for hours in _AGES if hours <= max(_WEEK_HOURS, *ages)],
+                    "labelExpr": labels,
+                    "labelOverlap": True,
+                },
             }
         },
         "layer": [band, middle, *above],
