@@ -56,6 +56,15 @@ TITLES_KEPT = 4096
 
 _TITLES_OF_A_PICTURE = 256
 _Title: TypeAlias = "tuple[str, Encoders, str]"  # family, networks that it looks through, and the title
+_KNOWN_UNTIL = """
+SELECT greatest(
+    (SELECT max(created_at) + INTERVAL 1 SECOND FROM core.posts WHERE subreddit = $subreddit),
+    (
+        SELECT max(read_at) FROM raw.listing_reads
+        WHERE subreddit = $subreddit AND listing = 'new' AND ended IN ('end', 'depth', 'overlap')
+    )
+)
+"""
 _PICTURES = """
 SELECT d.duplicate_group, i.phash, i.dhash
 FROM core.duplicates AS d JOIN core.primary_images USING (post_id) JOIN core.images AS i USING (image_sha256)
@@ -145,6 +154,14 @@ class Drafts(Kept):
         """What a post of a community may see."""
         return self.kept_as(("past", subreddit), lambda: self._read(subreddit))
 
+    def known_until(self, subreddit: str) -> np.datetime64:
+        """Until when it is known what others posted in a community (datetime64[s], UTC); NaT where nothing is.
+
+        What happens between then and the moment of a draft is not known: an hour without posts, there, would say that
+        a community sleeps, and is but an hour that nobody has looked at.
+        """
+        return self.kept_as(("known until", subreddit), lambda: self._known_until(subreddit))
+
     def group_of(self, picture: Picture) -> str | None:
         """The duplicate group whose picture this one is, by its perceptual hashes; None if it is new."""
         groups, known = self.kept_as("pictures", self._pictures)
@@ -178,6 +195,11 @@ class Drafts(Kept):
 
         with self._warehouse.read() as reader:
             return Past(subreddit, everybody, here, *read_subscribers(reader, here.post_ids), vectors)
+
+    def _known_until(self, subreddit: str) -> np.datetime64:
+        # To the second after the newest post, which sees that post.
+        found = self._warehouse.scalar(_KNOWN_UNTIL, {"subreddit": subreddit})
+        return np.datetime64("NaT" if found is None else found, "s")
 
     def _pictures(self) -> tuple[list[str], Lookalikes]:
         known = self._warehouse.query(_PICTURES)
@@ -391,7 +413,7 @@ class _Rows(Subjects):
             authors=[draft.author] * n,
             captions=draft.texts,
             groups=[draft.group] * n,
-            created_at=draft.created_at,
+            created_at=np.fmin(draft.created_at, draft.drafts.known_until(draft.subreddit)),
             subscribers=np.full(n, np.nan),
             subscribers_seen_at=np.full(n, np.datetime64("NaT", "s")),
             vectors=self._vectors,
