@@ -19,7 +19,7 @@ from redpop_assets.errors import NotTrainable, RedPopError
 from redpop_assets.evaluation.measurement import LEVELS
 from redpop_assets.evaluation.metrics import percentile_rank
 from redpop_assets.evaluation.standing import Worth, told_apart
-from redpop_assets.features.family import Content, Encoders
+from redpop_assets.features.family import Content, Encoders, Networks
 from redpop_assets.kept import Kept
 from redpop_assets.labels import LabelRule
 from redpop_assets.refresh.community_page import PastSlot, hours_of
@@ -27,7 +27,7 @@ from redpop_assets.refresh.draft import Forecast, answer, dataset_of, forecasts_
 from redpop_assets.refresh.held_out import held_out
 from redpop_assets.refresh.hours import at_times, differences_from_best, looks_at_time
 from redpop_assets.refresh.likeness import PastPost, nearest, shown, with_picture
-from redpop_assets.refresh.new_post import Draft, Picture
+from redpop_assets.refresh.new_post import Draft, Drafts, Picture
 from redpop_assets.refresh.reasons import USUAL_POSTS, Explanation, explain
 from redpop_assets.refresh.speakers import Speaker, Speakers
 from redpop_assets.refresh.titles import SURE_LEVEL, Comparison, Difference, comparison
@@ -251,16 +251,14 @@ class Desk(Kept):
         edition: what is read.
         models: where the trained predictors lie.
         rule: when the score of a post is its label.
-        device: where networks run.
-        judges: the scorers of pictures whose weights the deployment names.
+        networks: those that are asked; they may serve the desks of many editions.
     """
 
-    def __init__(self, edition: Readable, models: ModelStore, rule: LabelRule, *, device: str, judges: Judges) -> None:
+    def __init__(self, edition: Readable, models: ModelStore, rule: LabelRule, networks: Networks) -> None:
         super().__init__()
         self.edition = edition
         self._rule = rule
-        self._device = device
-        self._judges = judges
+        self._drafts = Drafts(edition, networks, rule.final_age)
         self._speakers = Speakers(edition, models)
 
     def communities(self) -> tuple[Community, ...]:
