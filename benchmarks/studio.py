@@ -87,7 +87,9 @@ def home(folder: Path, communities: Sequence[str], posts: int, predictors: Seque
             predictors=predictor_names(),
         )
         for predictor in predictors:
-            refresh_predictor(predictor, name, warehouse, models, NETWORKS, seed=0)
+            state = refresh_predictor(predictor, name, warehouse, models, NETWORKS, seed=0)
+            if state.row["status"] != "trained":
+                sys.exit(f"{predictor} in r/{name} is {state.outcome}")
         print(f"r/{name} is trained", file=sys.stderr)
     for start in range(LEARNT_FROM, posts, _CHUNK):
         _history(warehouse, communities[0], range(start, min(start + _CHUNK, posts)))

@@ -63,7 +63,7 @@ class Images:
 def home(prepared, fill, encoders, learn_from):
     """(warehouse, models) of two filled communities with two predictors each; nothing writes there."""
     _, warehouse, models = prepared
-    fill(warehouse, "aww", posts=200, seed=3)
+    fill(warehouse, "aww", seed=3)
     for name in ("pics", "aww"):
         learn_from(warehouse, name)
         for predictor in NAMES:
