@@ -23,6 +23,7 @@ import numpy as np
 import numpy.typing as npt
 
 from redpop_assets.features.registry import BLOCKS
+from redpop_assets.features.timestamps import timestamp_features
 from redpop_assets.predictors.base import Predictor
 from redpop_assets.predictors.dataset import EMBEDDINGS, WIDE_BLOCKS, Block, Dataset
 from redpop_assets.refresh.sides import Side, joined, mixed, side_of, sides_of
@@ -36,6 +37,9 @@ MOST_INPUTS: Final = 3
 
 LEAST_INPUT: Final = 0.01
 """Change of the expectation (log score) below which an input is not worth telling."""
+
+_CLOCK: Final = {"hour": ("hour",), "weekday": ("weekday",), "day_of_year": ("day_of_year", "month")}
+"""What is one thing to people -> the columns of the block `time` that encode it."""
 
 _POSTS_PER_INPUT: Final = 8
 _Doubles: TypeAlias = "npt.NDArray[np.float64]"
@@ -154,66 +158,78 @@ def _shapley(side: Side, players: Sequence[Side], worth: Mapping[frozenset[Side]
     return total
 
 
+@dataclass(frozen=True)
+class _Named:
+    """What has words of its own: a column, or those that are one thing to people, such as the clock."""
+
+    block: str
+    column: str
+    columns: tuple[str, ...]
+    meaning: str
+    values: tuple[float, ...]
+    """Of all posts, the draft last; NaN where unknown."""
+
+    @property
+    def own(self) -> float | None:
+        """Of the draft."""
+        return None if np.isnan(self.values[-1]) else self.values[-1]
+
+    @property
+    def usual(self) -> float | None:
+        """Median of the others."""
+        known = [value for value in self.values[:-1] if not np.isnan(value)]
+        return float(np.median(known)) if known else None
+
+
 def _inputs(predictor: Predictor, data: Dataset, schema: Schema) -> dict[Side, tuple[Input, ...]]:
     """What single inputs of the draft, the last post of the data, make out against those of the usual posts."""
     draft = len(data) - 1
     spread = np.unique(np.linspace(0, draft - 1, min(_POSTS_PER_INPUT, draft)).round().astype(np.intp))
-    kept = data.take(np.append(spread, draft))
-    named = [
-        (block, column, meaning)
-        for block, column, meaning in _named(predictor.columns, schema)
-        if kept.blocks[block].present[-1] and _differs(kept.blocks[block], column)
-    ]
+    named = [one for one in _named(predictor.columns, data, schema) if one.own != one.usual]
     if not named:
         return {}
-    n = len(spread)
+    kept = data.take(np.append(spread, draft))
     expected = float(predictor.predict(data.take(np.array([draft])))[0])
-    without = predictor.predict(_with_inputs_of_others(kept, [(block, column) for block, column, _ in named]))
+    without = predictor.predict(_with_inputs_of_others(kept, named)).reshape(len(named), len(spread)).mean(axis=1)
     found: dict[Side, list[Input]] = {}
-    for (block, column, meaning), change in zip(named, expected - without.reshape(-1, n).mean(axis=1), strict=True):
+    for one, change in zip(named, (expected - without).tolist(), strict=True):
         if abs(change) >= LEAST_INPUT:
-            *usual, own = data.blocks[block].values[:, data.blocks[block].columns.index(column)].tolist()
-            known = [value for value in usual if not np.isnan(value)]
-            found.setdefault(side_of(block, column), []).append(
-                Input(
-                    block,
-                    column,
-                    meaning,
-                    None if np.isnan(own) else own,
-                    float(np.median(known)) if known else None,
-                    float(change),
-                )
-            )
+            told = Input(one.block, one.column, one.meaning, one.own, one.usual, change)
+            found.setdefault(side_of(one.block, one.columns[0]), []).append(told)
     return {side: tuple(sorted(some, key=lambda one: -abs(one.added))[:MOST_INPUTS]) for side, some in found.items()}
 
 
-def _named(columns: Mapping[str, tuple[str, ...]], schema: Schema) -> list[tuple[str, str, str]]:
-    """Inputs that have words: block, column and what the column means. Entries of vectors have none."""
+def _named(columns: Mapping[str, tuple[str, ...]], data: Dataset, schema: Schema) -> list[_Named]:
+    """Inputs that have words, of blocks that the draft has. Entries of vectors have none; the clock has three."""
     found = []
     for block, names in columns.items():
-        if block in EMBEDDINGS or block in WIDE_BLOCKS:
+        if block in EMBEDDINGS or block in WIDE_BLOCKS or not data.blocks[block].present[-1]:
             continue
         known: dict[str, Column] = {column.name: column for column in schema[BLOCKS[block].table].columns}
-        found += [(block, name, known[name].description) for name in names if name in known]
+        if block == "time":
+            told = timestamp_features(data.created_at)
+            for column, prefixes in _CLOCK.items():
+                if own := tuple(name for name in names if name.startswith(prefixes)):
+                    values = tuple(told[column].tolist())
+                    found.append(_Named(block, column, own, known[column].description, values))
+            continue
+        for name in names:
+            if name in known:
+                values = tuple(data.blocks[block].values[:, data.blocks[block].columns.index(name)].tolist())
+                found.append(_Named(block, name, (name,), known[name].description, values))
     return found
 
 
-def _differs(block: Block, column: str) -> bool:
-    """Whether the last post has another value than one of the others."""
-    *usual, own = block.values[:, block.columns.index(column)]
-    return not all(value == own or (np.isnan(value) and np.isnan(own)) for value in usual)
-
-
-def _with_inputs_of_others(data: Dataset, inputs: Sequence[tuple[str, str]]) -> Dataset:
+def _with_inputs_of_others(data: Dataset, inputs: Sequence[_Named]) -> Dataset:
     """The last post, for each input once for each of the others, with that input of theirs."""
     n = len(data) - 1
     drafts = mixed(data, np.full(n * len(inputs), n), {})
     changed = {}
-    for name in {block for block, _ in inputs}:
+    for name in {one.block for one in inputs}:
         values = drafts.blocks[name].values
-        for place, (block, column) in enumerate(inputs):
-            if block == name:
-                at = drafts.blocks[name].columns.index(column)
-                values[place * n : (place + 1) * n, at] = data.blocks[name].values[:-1, at]
+        for place, one in enumerate(inputs):
+            if one.block == name:
+                at = [drafts.blocks[name].columns.index(column) for column in one.columns]
+                values[place * n : (place + 1) * n, at] = data.blocks[name].values[:-1][:, at]
         changed[name] = Block(values, drafts.blocks[name].columns, drafts.blocks[name].present)
     return replace(drafts, blocks={**drafts.blocks, **changed})
