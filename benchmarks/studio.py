@@ -304,7 +304,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--questions", type=int, default=100, help="of each kind")
     parser.add_argument("--memory", type=int, default=10_000, help="questions over which memory is watched; 0 for none")
     options = parser.parse_args(arguments)
-    communities = [f"community{number}" for number in range(options.communities)]
+    # The ids of posts begin with the first two letters.
+    communities = [f"{chr(97 + number // 26)}{chr(97 + number % 26)}_pictures" for number in range(options.communities)]
     for size in options.posts:
         with tempfile.TemporaryDirectory() as folder:
             models = home(Path(folder), communities, size, options.predictors)

@@ -8,8 +8,8 @@ Similarities come from matrix products of one fixed shape, padded with zeros whe
 gives for two posts depends on their places in time alone, and not on how many posts follow. They are rounded to 2^-20
 (1e-6) before they are compared, so that copies of one vector are equally near wherever they stand.
 
-Posts that are not made yet are asked about a few at a time, and would fill little of such a tile. Their products have a
-shape of their own: they agree with those of stored posts but for how the last bit of a float is rounded.
+Posts that are not made yet are asked about a few at a time, and would fill little of such a tile. Each is a product of
+its own: it agrees with that of a stored post but for how the last bit of a float is rounded.
 """
 
 from __future__ import annotations
@@ -71,7 +71,6 @@ SIMILARITY_STEPS: Final = 1 << 20
 
 _RANK_BITS = 32  # a key holds the steps of a similarity and, below them, the place in time
 _NOBODY = -(1 << 62)
-_FEW = (8, 4096)  # the shape of products where few are asked about
 _VECTORS_KEPT = 32  # vectors whose similarities are kept, by 4 bytes for each post: a changed time costs no product
 _SAMPLE = 512
 
@@ -230,20 +229,11 @@ class VectorPast:
 
     def _similarities(self, units: Sequence[bytes]) -> list[Floats]:
         """Of vectors of length 1 to each of the candidates, in their order: (c,) each."""
-        order, width = self._candidates.order, self._vectors.shape[1]
-        asked = np.frombuffer(b"".join(units), dtype=np.float32).reshape(-1, width)
-        found = np.empty((len(units), len(order)), dtype=np.float32)
-        for first in range(0, len(units), _FEW[0]):
-            some = asked[first : first + _FEW[0]]
-            here = np.zeros((_FEW[0], width), dtype=np.float32)
-            here[: len(some)] = some
-            products = np.empty((_FEW[0], len(self._vectors)), dtype=np.float32)
-            # Over vectors as they lie, so that nothing of their size is copied; those of no candidate may be NaN.
-            for begin in range(0, len(self._vectors), _FEW[1]):
-                there = self._vectors[begin : begin + _FEW[1]]
-                np.matmul(here, there.T, out=products[:, begin : begin + len(there)])
-            found[first : first + len(some)] = products[: len(some), order] / self._length[order]
-        return list(found)
+        order = self._candidates.order
+        length = self._length[order]
+        # One by one, so that none depends on which are asked about together; and over all vectors as they lie, which
+        # are not copied then. Those of no candidate may be NaN.
+        return [(self._vectors @ np.frombuffer(unit, dtype=np.float32))[order] / length for unit in units]
 
     def _best(self, similar: Floats, group: int, reach: Ints, k: int) -> Ints:
         """Keys (b, k), descending, of the best candidates of b posts with one vector; each has its first ones."""
