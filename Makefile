@@ -18,7 +18,7 @@ setup: .venv/.installed
 demo: setup
 	$(BIN)/redpop demo $(if $(ADVANCE),--advance $(ADVANCE)) $(if $(CHAOS),--chaos)
 
-# What to expect of a draft, in the browser, on the demo's home.
+# The studio on the demo's home: what to expect of a draft, in the browser.
 studio: setup
 	$(BIN)/redpop studio --demo
 
