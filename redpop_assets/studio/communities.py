@@ -1,6 +1,6 @@
 """The pages of communities and of stored posts: what is known of them, and what is not."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Annotated
 
@@ -24,7 +24,7 @@ from redpop_assets.storage.edition import Edition
 from redpop_assets.studio import place_charts
 from redpop_assets.studio.questions import read_communities, read_zone
 from redpop_assets.studio.refusals import Refusal
-from redpop_assets.studio.site import Site, site_of
+from redpop_assets.studio.site import Here, Site, site_of
 
 _PLACES_KEPT = 32  # a few hundred kB each
 _POSTS_KEPT = 64
@@ -62,13 +62,31 @@ def add_to(app: FastAPI) -> None:
     app.include_router(_documents(answers), prefix="/api/v1")
 
 
+class _Lately:
+    """What was asked for lately of one edition.
+
+    Args:
+        edition: what is read.
+    """
+
+    def __init__(self, edition: Edition) -> None:
+        self.identity = edition.identity
+        self.communities: Recent[str, CommunityDocument | None] = Recent(_PLACES_KEPT)
+        self.hours: Recent[tuple[str, str], PastHours] = Recent(_PLACES_KEPT)
+        self.posts: Recent[str, PostPage | None] = Recent(_POSTS_KEPT)
+
+
 class _Answers:
-    """What was asked for lately, until another edition is published."""
+    """What is said, kept until another edition is read: then nothing stays of what may have been forgotten."""
 
     def __init__(self) -> None:
-        self._communities: Recent[tuple[object, str], CommunityDocument | None] = Recent(_PLACES_KEPT)
-        self._hours: Recent[tuple[object, str, str], PastHours] = Recent(_PLACES_KEPT)
-        self._posts: Recent[tuple[object, str], PostPage | None] = Recent(_POSTS_KEPT)
+        self._lately: _Lately | None = None
+
+    def _of(self, edition: Edition) -> _Lately:
+        lately = self._lately
+        if lately is None or lately.identity != edition.identity:
+            self._lately = lately = _Lately(edition)
+        return lately
 
     async def listed(self, site: Site, request: Request) -> tuple[ListedCommunity, ...]:
         """All communities."""
@@ -83,6 +101,9 @@ class _Answers:
         (subreddit,) = read_communities([name]) or ("",)
         where = read_zone(zone)
 
+        def hours(edition: Edition) -> PastHours:
+            return self._of(edition).hours.get((subreddit, where.key), lambda: hours_of(edition, subreddit, where))
+
         def read(edition: Edition) -> CommunityDocument | None:
             found = community_page(edition, subreddit)
             if found is None:
@@ -90,24 +111,20 @@ class _Answers:
             return CommunityDocument(
                 published_at=datetime.fromtimestamp(edition.identity[1] // 1_000_000_000, UTC).replace(tzinfo=None),
                 community=found,
-                hours=hours_of(edition, subreddit, read_zone("UTC")),
+                hours=hours(edition),
                 words=words_of(edition, subreddit),
                 things=things_of(edition, subreddit),
                 looks=looks_of(edition, subreddit),
             )
 
-        found, hours = await site.ask(
-            request,
-            lambda here: (
-                self._communities.get((here.edition.identity, subreddit), lambda: read(here.edition)),
-                self._hours.get(
-                    (here.edition.identity, subreddit, where.key), lambda: hours_of(here.edition, subreddit, where)
-                ),
-            ),
-        )
+        def kept(here: Here) -> CommunityDocument | None:
+            found = self._of(here.edition).communities.get(subreddit, lambda: read(here.edition))
+            return None if found is None else replace(found, hours=hours(here.edition))
+
+        found = await site.ask(request, kept)
         if found is None:
             raise Refusal(404, f"No post of r/{subreddit} is stored here: /communities lists those that are.")
-        return CommunityDocument(found.published_at, found.community, hours, found.words, found.things, found.looks)
+        return found
 
     async def post(self, site: Site, request: Request, post_id: str) -> PostPage:
         """One stored post.
@@ -118,7 +135,7 @@ class _Answers:
         wanted = post_id.lower()
         found = await site.ask(
             request,
-            lambda here: self._posts.get((here.edition.identity, wanted), lambda: post_page(here.edition, wanted)),
+            lambda here: self._of(here.edition).posts.get(wanted, lambda: post_page(here.edition, wanted)),
         )
         if found is None:
             raise Refusal(404, "No such post is stored here.")

@@ -67,9 +67,9 @@ def week_of(hours: PastHours) -> dict[str, Any]:
 
 def growth_of(growth: Growth) -> dict[str, Any]:
     """Which share of its later score a post has at each age: the median, and the middle half of the posts."""
-    values = [
+    values: list[dict[str, Any]] = [
         {
-            "hours": age.median_hours,
+            "hours": max(age.median_hours, 0.1),
             "low": 100.0 * age.low,
             "median": 100.0 * age.median,
             "high": 100.0 * age.high,
@@ -100,7 +100,7 @@ def readings_of(page: PostPage) -> dict[str, Any]:
         for one in page.usual
         if one.hours > 0
     ]
-    own = [
+    own: list[dict[str, Any]] = [
         {
             "hours": max(reading.age_hours, 0.1),
             "score": reading.score,
