@@ -30,7 +30,9 @@ from PIL import Image
 
 from redpop_assets import markdown
 from redpop_assets.demo.settings import demo_settings
+from redpop_assets.features.family import Networks
 from redpop_assets.refresh.desk import Desk, Question
+from redpop_assets.refresh.new_post import Picture
 from redpop_assets.resources import judges_of, open_models
 from redpop_assets.sandbox import captions, pictures, popularity
 from redpop_assets.sandbox.world import World
@@ -97,7 +99,7 @@ def walk(desk: Desk, truth: Truth, drafts: int, seed: int, least: float) -> dict
         shown = look(rng, community)
         written = [title(rng, shown.subject) for _ in range(2)]
         with Image.open(io.BytesIO(pictures.render(shown))) as file:
-            question = Question(tuple(one.text for one in written), file.convert("RGB"), now)
+            question = Question(tuple(one.text for one in written), Picture(file.convert("RGB")), now)
 
         worth = {one.text: taste.of_caption(one) for one in written}
         first, second = desk.answer(community, question).comparison.titles
@@ -147,8 +149,7 @@ def main() -> None:
         edition,
         open_models(settings),
         settings.label_rule,
-        device=settings.network_device,
-        judges=judges_of(settings, edition),
+        Networks(settings.network_device, judges_of(settings, edition.query)),
     )
     found = walk(desk, Truth(World(subreddits=tuple(settings.subreddits))), options.drafts, options.seed, options.least)
     columns = ("right", "wrong", "not told", "not told, ranked right", "no difference", "no difference, told apart")

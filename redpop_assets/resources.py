@@ -14,6 +14,8 @@ from redpop_assets.sources.reddit.logins import Logins
 from redpop_assets.sources.services import ARCTIC_SHIFT, REDDIT
 
 if TYPE_CHECKING:
+    import pyarrow as pa
+
     from redpop_assets.encoders.judges import Judges
     from redpop_assets.images.fetch import FetchPolicy
     from redpop_assets.privacy.author_key import AuthorKey
@@ -26,7 +28,7 @@ if TYPE_CHECKING:
     from redpop_assets.storage.images import ImageStore
     from redpop_assets.storage.location import Kind
     from redpop_assets.storage.models import ModelStore
-    from redpop_assets.storage.rows import Readable
+    from redpop_assets.storage.rows import Params
     from redpop_assets.storage.warehouse import Warehouse
 
 
@@ -235,13 +237,18 @@ def deployed_families(settings: Settings) -> tuple[Family, ...]:
     return tuple(family for family in FAMILIES if not family.optional or family.name in settings.optional_families)
 
 
-def judges_of(settings: Settings, warehouse: "Readable") -> "Judges":
-    """The judges of pictures that the settings name weights of."""
+def judges_of(settings: Settings, query: "Callable[[str, Params], pa.Table]") -> "Judges":
+    """The judges of pictures that the settings name weights of.
+
+    Args:
+        settings: the deployment.
+        query: asks its warehouse which encoders have made vectors, when a judge is loaded.
+    """
     from redpop_assets.encoders.base import Provenance
     from redpop_assets.encoders.judges import Judges
 
     def recorded(encoder: str) -> Provenance | None:
-        rows = warehouse.query(
+        rows = query(
             "SELECT encoder, modality, dimension, provenance, weights_sha256, library FROM features.encoders "
             "WHERE encoder = $encoder AND modality = 'image'",
             {"encoder": encoder},

@@ -19,7 +19,7 @@ def program():
         yield importlib.import_module
     finally:
         sys.path.remove(str(ROOT / "benchmarks"))
-        for name in ("measured", "growth", "nights", "cheap_features"):
+        for name in ("measured", "growth", "nights", "cheap_features", "studio"):
             sys.modules.pop(name, None)
 
 
@@ -119,3 +119,15 @@ def test_nights_are_told_beside_their_aims(program, capsys):
     said = capsys.readouterr().out
     assert f"| {what} | 20.0 (40.0) | 180.0 (300.0) | 9.0 |" in said
     assert f"* {what}: 30 / 1 = 9.0 (target < 12), 180 CPU s (target < 600)" in said
+
+
+@pytest.mark.integration
+def test_a_small_studio_answers_every_kind_of_question(program, capsys):
+    options = ["--posts", "320", "--predictors", "metadata_boosting", "--communities", "2", "--questions", "2"]
+    program("studio").main([*options, "--memory", "3"])
+    said = capsys.readouterr().out
+    for question in ("another title", "another time", "another community", "another picture", "168 hours"):
+        assert f"| metadata_boosting | {question} |" in said
+    assert "10 titles in 2 communities" in said
+    assert "10 people at once" in said
+    assert "3 questions: memory from" in said

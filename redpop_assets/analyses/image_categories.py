@@ -11,7 +11,6 @@ clusters get small, and a share of few pictures is far from one half by chance. 
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
@@ -19,6 +18,7 @@ from typing import TYPE_CHECKING, Final
 from redpop_assets.analyses.drawings import gallery
 from redpop_assets.analyses.study import Analysis, Doubles, Finding, Row, Study
 from redpop_assets.arrays import np, npt
+from redpop_assets.evaluation.metrics import wilson
 from redpop_assets.predictors.systems.dual_attention import quarter_labels
 from redpop_assets.storage.figures import FigureStore
 
@@ -94,14 +94,6 @@ def pick_out(vectors: npt.NDArray[np.float32], unpopular: npt.NDArray[np.bool_],
 def _stands_out(unpopular: npt.NDArray[np.bool_]) -> bool:
     low, high = wilson(int(unpopular.sum()), len(unpopular))
     return bool(abs(unpopular.mean() - 0.5) > THRESHOLD and not low <= 0.5 <= high)
-
-
-def wilson(successes: int, trials: int, z: float = 1.959964) -> tuple[float, float]:
-    """95 % interval of a share (Wilson 1927), trials > 0."""
-    share, square = successes / trials, z * z / trials
-    centre = share + square / 2
-    half = z * math.sqrt(share * (1 - share) / trials + square / (4 * trials))
-    return (centre - half) / (1 + square), (centre + half) / (1 + square)
 
 
 def measure(study: Study) -> Finding:

@@ -70,7 +70,7 @@ def _scope(work: Work) -> "Scope":
         warehouse=work.warehouse,
         images=work.images,
         encoders=deployed_encoders(settings),
-        networks=Networks(settings.network_device, judges_of(settings, work.warehouse)),
+        networks=Networks(settings.network_device, judges_of(settings, work.warehouse.query)),
         matured_after=settings.label_rule.final_age,
         chunk_size=settings.chunk_size,
         progress=work.progress,

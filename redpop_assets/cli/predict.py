@@ -10,7 +10,6 @@ import typer
 from redpop_assets.cli.arguments import moment
 from redpop_assets.cli.console import console, warn
 from redpop_assets.cli.programs import compute_as_told
-from redpop_assets.cli.published import published_rows
 from redpop_assets.errors import SettingsError
 from redpop_assets.spellings import parse_account, parse_community
 
@@ -44,8 +43,9 @@ def predict(
     from redpop_assets.refresh.draft import answers
     from redpop_assets.refresh.new_post import NewPost
     from redpop_assets.refresh.titles import compare_titles
-    from redpop_assets.resources import author_key, judges_of, open_models, open_warehouse
+    from redpop_assets.resources import author_key, judges_of, open_models
     from redpop_assets.settings import load_settings
+    from redpop_assets.storage.edition import Edition
 
     settings = load_settings()
     compute_as_told(settings)
@@ -58,17 +58,15 @@ def predict(
         picture = open_rgb(image) if image else None
     except ImageRejected as error:
         raise SettingsError(f"{image} is no picture that can be used: {error}") from error
-    # Asking changes nothing, so any warehouse may be asked, whoever filled it.
-    source = published_rows(settings, "SELECT source FROM raw.source")[0]["source"]
-    warehouse = open_warehouse(settings.model_copy(update={"source": source}))
+    edition = Edition(settings.home)
     digest = None
     if author.strip():
         name = parse_account(author)
         digest = author_key(settings).digest(name)
-        if not published_rows(settings, f"SELECT 1 FROM core.posts WHERE author = '{digest}' LIMIT 1"):
+        if not edition.scalar("SELECT count(*) FROM core.posts WHERE author = $author", {"author": digest}):
             warn(f"No stored post is by u/{name}, who counts as somebody unknown here. Is the name spelt as on Reddit?")
     post = NewPost(
-        warehouse,
+        edition,
         subreddit.lower(),
         titles,
         picture,
@@ -76,19 +74,19 @@ def predict(
         author=digest,
         matured_after=settings.label_rule.final_age,
         device=settings.network_device,
-        judges=judges_of(settings, warehouse),
+        judges=judges_of(settings, edition.query),
     )
     models = open_models(settings)
     asked = frozenset() if predictor is None or "all" in predictor else frozenset(predictor)
     place = subreddit.lower(), settings.label_age_days
     if len(titles) == 1:
-        forecasts = [answer.forecasts[0] for answer in answers(warehouse, models, post, asked)]
+        forecasts = [answer.forecasts[0] for answer in answers(edition, models, post, asked)]
         if to_json:
             typer.echo(page.as_json(forecasts, *place))
         else:
             page.print_forecasts(forecasts, subreddit, titles[0], settings.label_age_days, console())
         return
-    found = compare_titles(warehouse, models, post, asked)
+    found = compare_titles(edition, models, post, asked)
     comparisons = list(found if predictor else islice(found, 1))
     if to_json:
         typer.echo(comparisons_json(comparisons, *place))

@@ -7,6 +7,7 @@ defined is None, never 0 or NaN.
 
 from __future__ import annotations
 
+import math
 from typing import Final
 
 from redpop_assets.arrays import np, npt
@@ -136,6 +137,14 @@ def covered(truth: npt.ArrayLike, low: npt.ArrayLike, high: npt.ArrayLike) -> np
         raise ValueError(f"{int((upper < lower).sum())} intervals end below their beginning")
     within: npt.NDArray[np.bool_] = (lower <= true) & (true <= upper)
     return within
+
+
+def wilson(successes: int, trials: int, z: float = 1.959964) -> tuple[float, float]:
+    """95 % interval of a share (Wilson 1927), trials > 0."""
+    share, square = successes / trials, z * z / trials
+    centre = share + square / 2
+    half = z * math.sqrt(share * (1 - share) / trials + square / (4 * trials))
+    return (centre - half) / (1 + square), (centre + half) / (1 + square)
 
 
 def log_score(score: npt.ArrayLike) -> npt.NDArray[np.float64]:

@@ -17,26 +17,30 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from redpop_assets.arrays import np, npt
-from redpop_assets.features.family import Encoders, Family, Features, Subjects
+from redpop_assets.features.family import Encoders, Family, Features, Past, Subjects
 from redpop_assets.features.past import (
     SECONDS_PER_DAY,
     Doubles,
+    Flags,
     History,
     Ints,
     Moments,
+    Names,
     Posts,
     checked_posts,
-    codes,
     days_since,
     fixed,
     floating,
-    pair_codes,
+    moments_of,
     prefix,
     ratio,
 )
+
+if TYPE_CHECKING:
+    from redpop_assets.storage.history import History as Stored
 
 CODE_VERSION: Final = "2"
 """Raise it whenever a history would get other numbers than before."""
@@ -154,156 +158,213 @@ def author_features(
         ValueError: lengths differ, a time is missing, a score is no log score, a post matures before it is created, or
             shrinkage is negative.
     """
-    posts = checked_posts(post_ids, created_at, matured_at, log_score)
-    if len(authors) != len(posts.created) or (captions is not None and len(captions) != len(posts.created)):
-        raise ValueError("authors and captions must have one entry per post")
-    if shrinkage < 0:
-        raise ValueError(f"shrinkage must not be negative, and is {shrinkage}")
-    if activity is None:
-        activity = Activity(authors, [""] * len(authors), created_at)
-    author, actor = codes(authors, activity.authors)
-    everyone = np.zeros_like(author)
-    features = {
-        "author_known": author >= 0,
-        **_pauses(posts, author),
-        **_scores(posts, author, everyone, shrinkage),
-        "subreddit_posts_last_24h": _posts_within(posts, everyone, SECONDS_PER_DAY),
-        **_captions(posts, author, everyone, captions, shrinkage),
-        **_elsewhere(posts, author, actor, activity),
-    }
-    features["share_of_posts_here"] = ratio(
-        features["past_posts"], np.maximum(features["past_posts"], features["past_posts_anywhere"])
-    )
-    return {name: np.asarray(features[name], dtype=np.float32) for name in COLUMNS}
+    here = AuthorPast(post_ids, authors, created_at, matured_at, log_score, captions)
+    elsewhere = Elsewhere(Activity(authors, [""] * len(authors), created_at) if activity is None else activity)
+    return here.features(authors, moments_of(created_at), elsewhere, shrinkage=shrinkage)
 
 
-def _pauses(posts: Posts, author: Ints) -> dict[str, npt.NDArray[np.generic]]:
-    """How many posts the author made here, and when."""
-    now = posts.created
-    made = History(author, now + 1, posts.rank)
-    start, end = made.begin(author), made.until(author, now)
-    any_post = end > start
-    times = np.append(now[made.order], 0)
-    first_day = (now - times[start]) / SECONDS_PER_DAY
-    since_last = days_since(now, times[end - 1], any_post)
-    return {
-        "past_posts": end - start,
-        "days_since_last_post": since_last,
-        "log_hours_since_first_post": np.log1p(24 * np.where(any_post, first_day, 0.0)),
-        "log_hours_since_last_post": np.log1p(24 * since_last),
-        "posts_per_day": np.where(any_post, (end - start) / np.maximum(first_day, 1.0), 0.0),
-    }
+class AuthorPast:
+    """The posts of a subreddit, prepared for questions about authors. Arguments are those of `author_features`."""
+
+    def __init__(
+        self,
+        post_ids: Sequence[str],
+        authors: Sequence[str | None],
+        created_at: npt.NDArray[np.datetime64],
+        matured_at: npt.NDArray[np.datetime64],
+        log_score: npt.NDArray[np.floating],
+        captions: Sequence[str] | None = None,
+    ) -> None:
+        posts = checked_posts(post_ids, created_at, matured_at, log_score)
+        if len(authors) != len(posts.created) or (captions is not None and len(captions) != len(posts.created)):
+            raise ValueError("authors and captions must have one entry per post")
+        self._names = Names(authors)
+        author = self._names.codes(authors)
+        everyone = np.zeros_like(author)
+        self._made = History(author, posts.created + 1, posts.rank)
+        self._made_at = np.append(posts.created[self._made.order], 0)
+        self._made_here = History(everyone, posts.created + 1, posts.rank)
+        self._own, self._ours = _Mature(posts, author), _Mature(posts, everyone)
+        self._written = {} if captions is None else _written(posts, author, everyone, captions)
+
+    def features(
+        self, authors: Sequence[str | None], now: Ints, elsewhere: Elsewhere, *, shrinkage: float = SHRINKAGE
+    ) -> dict[str, npt.NDArray[np.float32]]:
+        """The columns of `COLUMNS` of m posts by these authors, made at these moments (epoch seconds)."""
+        if shrinkage < 0:
+            raise ValueError(f"shrinkage must not be negative, and is {shrinkage}")
+        author = self._names.codes(authors)
+        everyone = np.zeros_like(author)
+        last_day = self._made_here.until(everyone, now) - self._made_here.until(everyone, now - SECONDS_PER_DAY)
+        features = {
+            "author_known": author >= 0,
+            **self._pauses(author, now),
+            **self._scores(author, everyone, now, shrinkage),
+            "subreddit_posts_last_24h": last_day,
+            **self._captions(author, everyone, now, shrinkage),
+            **elsewhere.features(authors, now),
+        }
+        features["share_of_posts_here"] = ratio(
+            features["past_posts"], np.maximum(features["past_posts"], features["past_posts_anywhere"])
+        )
+        return {name: np.asarray(features[name], dtype=np.float32) for name in COLUMNS}
+
+    def _pauses(self, author: Ints, now: Ints) -> dict[str, npt.NDArray[np.generic]]:
+        """How many posts the author made here, and when."""
+        start, end = self._made.begin(author), self._made.until(author, now)
+        any_post = end > start
+        first_day = (now - self._made_at[start]) / SECONDS_PER_DAY
+        since_last = days_since(now, self._made_at[end - 1], any_post)
+        return {
+            "past_posts": end - start,
+            "days_since_last_post": since_last,
+            "log_hours_since_first_post": np.log1p(24 * np.where(any_post, first_day, 0.0)),
+            "log_hours_since_last_post": np.log1p(24 * since_last),
+            "posts_per_day": np.where(any_post, (end - start) / np.maximum(first_day, 1.0), 0.0),
+        }
+
+    def _scores(self, author: Ints, everyone: Ints, now: Ints, shrinkage: float) -> dict[str, npt.NDArray[np.generic]]:
+        """What the mature scores of the author say, beside those of the subreddit."""
+        own, ours = self._own, self._ours
+        start, end = own.known(author, now)
+        start_here, end_here = ours.known(everyone, now)
+        number, number_here = end - start, end_here - start_here
+        mean_here = ours.moments.mean(start_here, end_here)
+        variance_here = ratio(ours.moments.scatter(start_here, end_here), number_here)
+
+        def shrunk(total: Doubles, of_subreddit: Doubles) -> Doubles:
+            blend = ratio(total + shrinkage * of_subreddit, number + shrinkage, of_subreddit)
+            return np.where(number > 0, blend, of_subreddit)
+
+        best, last = own.best[end - 1], own.last[end - 1]
+        degrees = np.maximum(number - 1, 0)
+        scatter = own.moments.scatter(start, end)
+        variance = ratio(scatter + shrinkage * variance_here, degrees + shrinkage, variance_here)
+        features: dict[str, npt.NDArray[np.generic]] = {
+            "past_mature_posts": number,
+            "is_cold_start": number == 0,
+            "past_mean_log_score": shrunk(own.moments.total(start, end), mean_here),
+            "past_best_log_score": np.where(number > 0, best, mean_here),
+            "subreddit_has_history": number_here > 0,
+            "subreddit_past_mean_log_score": mean_here,
+            "past_last_log_score": shrunk(number * last, mean_here),
+            "past_best_shrunk_log_score": shrunk(number * best, mean_here),
+            "past_sd_log_score": np.sqrt(variance),
+        }
+        for step in SCORE_STEPS:
+            hits, hits_here = own.reached[step], ours.reached[step]
+            share_here = ratio(hits_here[end_here] - hits_here[start_here], number_here)
+            features[f"past_share_score_{step}"] = shrunk((hits[end] - hits[start]).astype(np.float64), share_here)
+        return features
+
+    def _captions(
+        self, author: Ints, everyone: Ints, now: Ints, shrinkage: float
+    ) -> dict[str, npt.NDArray[np.generic]]:
+        """How the author wrote so far."""
+        features: dict[str, npt.NDArray[np.generic]] = {
+            name: np.zeros(len(author)) for name in ("past_caption_words", "past_caption_type_token_ratio")
+        }
+        for name, (of_author, of_everyone) in self._written.items():
+            total, number = of_author.until(author, now)
+            total_here, number_here = of_everyone.until(everyone, now)
+            mean_here = ratio(total_here, number_here)
+            features[name] = ratio(total + shrinkage * mean_here, number + shrinkage, mean_here)
+        return features
 
 
-def _scores(posts: Posts, author: Ints, everyone: Ints, shrinkage: float) -> dict[str, npt.NDArray[np.generic]]:
-    """What the mature scores of the author say, beside those of the subreddit."""
-    now, scores = posts.created, posts.scores
-    mature = History(np.where(posts.labelled, author, -1), posts.visible_from, posts.rank)
-    mature_here = History(np.where(posts.labelled, everyone, -1), posts.visible_from, posts.rank)
-    start, end = mature.begin(author), mature.until(author, now)
-    start_here, end_here = mature_here.begin(everyone), mature_here.until(everyone, now)
-    number, number_here = end - start, end_here - start_here
-    own, ours = Moments.of(mature, scores), Moments.of(mature_here, scores)
-    mean_here = ours.mean(start_here, end_here)
-    variance_here = ratio(ours.scatter(start_here, end_here), number_here)
+class _Mature:
+    """The mature scores of owners: authors, or everyone."""
 
-    def shrunk(total: Doubles, of_subreddit: Doubles) -> Doubles:
-        blend = ratio(total + shrinkage * of_subreddit, number + shrinkage, of_subreddit)
-        return np.where(number > 0, blend, of_subreddit)
-
-    # Floats are compared by their places among all of them, so that what is found is a score and no rounding of one.
-    values, place = np.unique(scores, return_inverse=True)
-    best = np.append(values[mature.running_max(place)], 0.0)[end - 1]
-    by_rank = np.empty_like(scores)
-    by_rank[posts.rank] = scores
-    last = np.append(by_rank[mature.running_max(posts.rank)], 0.0)[end - 1]
-    degrees = np.maximum(number - 1, 0)
-    variance = ratio(own.scatter(start, end) + shrinkage * variance_here, degrees + shrinkage, variance_here)
-    features: dict[str, npt.NDArray[np.generic]] = {
-        "past_mature_posts": number,
-        "is_cold_start": number == 0,
-        "past_mean_log_score": shrunk(own.total(start, end), mean_here),
-        "past_best_log_score": np.where(number > 0, best, mean_here),
-        "subreddit_has_history": number_here > 0,
-        "subreddit_past_mean_log_score": mean_here,
-        "past_last_log_score": shrunk(number * last, mean_here),
-        "past_best_shrunk_log_score": shrunk(number * best, mean_here),
-        "past_sd_log_score": np.sqrt(variance),
-    }
-    for step in SCORE_STEPS:
+    def __init__(self, posts: Posts, owner: Ints) -> None:
+        scores = posts.scores
+        self._history = History(np.where(posts.labelled, owner, -1), posts.visible_from, posts.rank)
+        self.moments = Moments.of(self._history, scores)
+        # Floats are compared by their places among all: what is found is a score and no rounding of one.
+        values, place = np.unique(scores, return_inverse=True)
+        self.best: Doubles = np.append(values[self._history.running_max(place)], 0.0)
+        by_rank = np.empty_like(scores)
+        by_rank[posts.rank] = scores
+        self.last: Doubles = np.append(by_rank[self._history.running_max(posts.rank)], 0.0)
         # Scores are whole points: half a point below the step leaves no room for the rounding of the logarithm.
-        reached = (scores > np.log1p(step - 0.5)).astype(np.int64)
-        hits, hits_here = prefix(reached[mature.order]), prefix(reached[mature_here.order])
-        share_here = ratio(hits_here[end_here] - hits_here[start_here], number_here)
-        features[f"past_share_score_{step}"] = shrunk((hits[end] - hits[start]).astype(np.float64), share_here)
-    return features
+        self.reached = {
+            step: prefix((scores > np.log1p(step - 0.5)).astype(np.int64)[self._history.order]) for step in SCORE_STEPS
+        }
+
+    def known(self, owner: Ints, now: Ints) -> tuple[Ints, Ints]:
+        """Stretches of what is known of the owners at these moments."""
+        return self._history.begin(owner), self._history.until(owner, now)
 
 
-def _captions(
-    posts: Posts, author: Ints, everyone: Ints, captions: Sequence[str] | None, shrinkage: float
-) -> dict[str, npt.NDArray[np.generic]]:
-    """How the author wrote so far."""
-    if captions is None:
-        return dict.fromkeys(("past_caption_words", "past_caption_type_token_ratio"), np.zeros(len(author)))
+class _Sums:
+    """Sums of numbers in fixed point over the earlier posts of owners."""
+
+    def __init__(self, posts: Posts, owner: Ints, values: Ints) -> None:
+        self._history = History(owner, posts.created + 1, posts.rank)
+        self._totals = prefix(values[self._history.order])
+
+    def until(self, owner: Ints, now: Ints) -> tuple[Doubles, Ints]:
+        """Sums over the posts before these moments, and the numbers of these posts."""
+        start, end = self._history.begin(owner), self._history.until(owner, now)
+        return floating(self._totals[end] - self._totals[start]), end - start
+
+
+def _written(posts: Posts, author: Ints, everyone: Ints, captions: Sequence[str]) -> dict[str, tuple[_Sums, _Sums]]:
+    """Words and different words of captions, by author and of everyone."""
     words_of = [_WORD.findall(caption.casefold()) for caption in captions]
     words = np.asarray([len(words) for words in words_of], dtype=np.int64)
     different = np.asarray([len(set(words)) for words in words_of], dtype=np.int64)
-    features: dict[str, npt.NDArray[np.generic]] = {}
-    for name, values, counted in (
-        ("past_caption_words", fixed(words), np.ones(len(words), dtype=np.bool_)),
-        ("past_caption_type_token_ratio", fixed(ratio(different, words)), words > 0),
-    ):
-        sums = []
-        for owner in (author, everyone):
-            written = History(np.where(counted, owner, -1), posts.created + 1, posts.rank)
-            start, end = written.begin(owner), written.until(owner, posts.created)
-            totals = prefix(values[written.order])
-            sums.append((floating(totals[end] - totals[start]), end - start))
-        (total, number), (total_here, number_here) = sums
-        mean_here = ratio(total_here, number_here)
-        features[name] = ratio(total + shrinkage * mean_here, number + shrinkage, mean_here)
-    return features
+
+    def sums(values: Ints, counted: Flags) -> tuple[_Sums, _Sums]:
+        of_author, of_everyone = (_Sums(posts, np.where(counted, owner, -1), values) for owner in (author, everyone))
+        return of_author, of_everyone
+
+    return {
+        "past_caption_words": sums(fixed(words), np.ones(len(words), dtype=np.bool_)),
+        "past_caption_type_token_ratio": sums(fixed(ratio(different, words)), words > 0),
+    }
 
 
-def _elsewhere(posts: Posts, author: Ints, actor: Ints, activity: Activity) -> dict[str, npt.NDArray[np.generic]]:
-    """How much the author posted anywhere, and in how many communities."""
-    times = np.asarray(activity.created_at, dtype="datetime64[s]")
-    if not len(actor) == len(activity.subreddits) == len(times):
-        raise ValueError("authors, subreddits and created_at of the activity must have one entry per post")
-    if np.isnat(times).any():
-        raise ValueError("created_at of the activity has missing times")
-    known_from = times.astype(np.int64) + 1
-    (subreddit,) = codes(activity.subreddits)
-    place = pair_codes(actor, subreddit)
-    order = np.lexsort((known_from, place))
-    first = order[np.unique(place[order], return_index=True)[1]]
-    features: dict[str, npt.NDArray[np.generic]] = {}
-    for name, events in (("past_posts_anywhere", np.arange(len(actor))), ("past_communities", first)):
-        seen = History(actor[events], known_from[events], np.zeros_like(events))
-        features[name] = seen.until(author, posts.created) - seen.begin(author)
-    return features
+class Elsewhere:
+    """The posts of all communities, prepared for questions about authors."""
+
+    def __init__(self, activity: Activity) -> None:
+        times = np.asarray(activity.created_at, dtype="datetime64[s]")
+        if not len(activity.authors) == len(activity.subreddits) == len(times):
+            raise ValueError("authors, subreddits and created_at of the activity must have one entry per post")
+        if np.isnat(times).any():
+            raise ValueError("created_at of the activity has missing times")
+        self._names, communities = Names(activity.authors), Names(activity.subreddits)
+        actor = self._names.codes(activity.authors)
+        known_from = times.astype(np.int64) + 1
+        place = communities.pairs(actor, activity.subreddits)
+        order = np.lexsort((known_from, place))
+        first = order[np.unique(place[order], return_index=True)[1]]
+        self._seen = {
+            name: History(actor[events], known_from[events], np.zeros_like(events))
+            for name, events in (("past_posts_anywhere", np.arange(len(actor))), ("past_communities", first))
+        }
+
+    def features(self, authors: Sequence[str | None], now: Ints) -> dict[str, npt.NDArray[np.generic]]:
+        """How much the authors had posted anywhere, and in how many communities."""
+        author = self._names.codes(authors)
+        return {name: seen.until(author, now) - seen.begin(author) for name, seen in self._seen.items()}
 
 
-def _posts_within(posts: Posts, everyone: Ints, seconds: int) -> Ints:
-    """Posts created in the `seconds` before each post: from then, inclusive, to its own second, exclusive."""
-    made = History(everyone, posts.created + 1, posts.rank)
-    return made.until(everyone, posts.created) - made.until(everyone, posts.created - seconds)
+def _here(past: Past) -> AuthorPast:
+    posts = past.posts
+    return AuthorPast(
+        posts.post_ids, posts.authors, posts.created_at, posts.matured_at, posts.log_score, posts.captions
+    )
+
+
+def _elsewhere(everybody: Stored) -> Elsewhere:
+    return Elsewhere(Activity(everybody.authors, everybody.subreddits, everybody.created_at))
 
 
 def _of_posts(subjects: Subjects, _: Encoders) -> Features:
-    timeline = subjects.timeline
-    everybody, posts = timeline.everybody, timeline.here
-    return timeline.of_due(
-        author_features(
-            posts.post_ids,
-            posts.authors,
-            posts.created_at,
-            posts.matured_at,
-            posts.log_score,
-            captions=posts.captions,
-            activity=Activity(everybody.authors, everybody.subreddits, everybody.created_at),
-        )
-    )
+    past, asked = subjects.past, subjects.asked
+    elsewhere = past.everybody.kept(_elsewhere)
+    return past.kept(_here).features(asked.authors, moments_of(asked.created_at), elsewhere)
 
 
 FAMILY: Final = Family(

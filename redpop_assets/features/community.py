@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from typing import Final
 
 from redpop_assets.arrays import np, npt
-from redpop_assets.features.family import Encoders, Family, Features, Subjects
+from redpop_assets.features.family import Encoders, Family, Features, Past, Subjects
 from redpop_assets.features.past import (
     SECONDS_PER_DAY,
     Doubles,
@@ -19,10 +19,10 @@ from redpop_assets.features.past import (
     Ints,
     Moments,
     Ordered,
-    Posts,
     Quantiles,
     checked_posts,
     codes,
+    moments_of,
     ratio,
 )
 
@@ -129,140 +129,170 @@ def community_features(
         ValueError: lengths differ, a time is missing, a score is no log score, a post matures before it is created,
             `recent` is below 1, or a number of subscribers is negative or infinite.
     """
-    posts = checked_posts(post_ids, created_at, matured_at, log_score)
-    if len(authors) != len(posts.created):
-        raise ValueError("authors must have one entry per post")
-    if recent < 1:
-        raise ValueError(f"recent must be at least 1, and is {recent}")
-    members, read_at = _checked_readings(posts, subscribers, subscribers_observed_at)
-    # Questions in the order of time are answered much faster than in any other.
-    rows = np.argsort(posts.rank)
-    posts = posts.take(rows)
-    everyone = np.zeros_like(posts.created)
-    features = {
-        **_traffic(posts, everyone, codes(authors)[0][rows]),
-        **_levels(posts, everyone, recent),
-        **_size(posts, everyone, members[rows], read_at[rows]),
-    }
-    found = {name: np.empty(len(rows), dtype=np.float32) for name in COLUMNS}
-    for name, values in found.items():
-        values[rows] = features[name]
-    return found
+    past = CommunityPast(
+        post_ids, authors, created_at, matured_at, log_score, subscribers, subscribers_observed_at, recent=recent
+    )
+    return past.features(moments_of(created_at), subscribers, subscribers_observed_at)
 
 
-def _traffic(posts: Posts, everyone: Ints, author: Ints) -> dict[str, npt.NDArray[np.generic]]:
-    """Posts and authors before each post, and what is usual at that time of the day."""
-    now = posts.created
-    made = History(everyone, now + 1, posts.rank)
+class CommunityPast:
+    """The posts of a subreddit, prepared for questions about it. Arguments are those of `community_features`."""
 
-    def until(moment: Ints) -> Ints:
-        return made.until(everyone, moment)
-
-    here = until(now)
-    features: dict[str, npt.NDArray[np.generic]] = {
-        name: here - until(now - seconds) for name, seconds in _WINDOWS.items()
-    }
-    features["authors_last_24h"] = _authors_within(posts, made, everyone, author, SECONDS_PER_DAY)
-
-    seen, days = np.zeros_like(now), np.zeros_like(now)
-    first = now.min() if len(now) else 0
-    for day in range(1, USUAL_DAYS + 1):
-        then = now - day * SECONDS_PER_DAY
+    def __init__(
+        self,
+        post_ids: Sequence[str],
+        authors: Sequence[str | None],
+        created_at: npt.NDArray[np.datetime64],
+        matured_at: npt.NDArray[np.datetime64],
+        log_score: npt.NDArray[np.floating],
+        subscribers: npt.NDArray[np.floating] | None = None,
+        subscribers_observed_at: npt.NDArray[np.datetime64] | None = None,
+        *,
+        recent: int = RECENT_SCORES,
+    ) -> None:
+        posts = checked_posts(post_ids, created_at, matured_at, log_score)
+        if len(authors) != len(posts.created):
+            raise ValueError("authors must have one entry per post")
+        if recent < 1:
+            raise ValueError(f"recent must be at least 1, and is {recent}")
+        everyone = np.zeros_like(posts.created)
+        self._recent = recent
         # The community's first post marks the beginning of what is known of it.
-        covered = then - _HOUR >= first
-        seen += np.where(covered, until(then) - until(then - _HOUR), 0)
-        days += covered
-    usual = ratio(seen, days)
-    last_hour = here - until(now - _HOUR)
-    features["usual_posts_this_hour"] = usual
-    features["hour_log_ratio"] = np.where(days > 0, np.log((1.0 + last_hour) / (1.0 + usual)), 0.0)
-    features["hour_has_usual_rate"] = days > 0
-    return features
+        self._begin = posts.created.min(initial=np.iinfo(np.int64).max)
+        self._made = History(everyone, posts.created + 1, posts.rank)
+        self._post_before = Ordered(_post_before(codes(authors)[0][self._made.order]))
+        self._mature = History(np.where(posts.labelled, everyone, -1), posts.visible_from, posts.rank)
+        self._moments = Moments.of(self._mature, posts.scores)
+        self._quantiles = Quantiles(self._mature, posts.scores)
+        members, read_at = _checked_readings(posts.created, subscribers, subscribers_observed_at)
+        known = ~np.isnan(members)
+        read_at = np.where(known, read_at, posts.created)
+        self._readings = History(np.where(known, everyone, -1), np.maximum(read_at, posts.created + 1), posts.rank)
+        self._members = np.append(members[self._readings.order], 0.0)
+        self._read_at = np.append(read_at[self._readings.order], 0)
+
+    def features(
+        self,
+        now: Ints,
+        subscribers: npt.NDArray[np.floating] | None = None,
+        subscribers_observed_at: npt.NDArray[np.datetime64] | None = None,
+    ) -> dict[str, npt.NDArray[np.float32]]:
+        """The columns of `COLUMNS` at m moments (epoch seconds), and with what was read of posts made then."""
+        members, read_at = _checked_readings(now, subscribers, subscribers_observed_at)
+        # Questions in the order of time are answered much faster than in any other.
+        rows = np.argsort(now, kind="stable")
+        now, members, read_at = now[rows], members[rows], read_at[rows]
+        everyone = np.zeros_like(now)
+        features = {
+            **self._traffic(everyone, now),
+            **self._levels(everyone, now),
+            **self._size(everyone, now, members, read_at),
+        }
+        found = {name: np.empty(len(rows), dtype=np.float32) for name in COLUMNS}
+        for name, values in found.items():
+            values[rows] = features[name]
+        return found
+
+    def _traffic(self, everyone: Ints, now: Ints) -> dict[str, npt.NDArray[np.generic]]:
+        """Posts and authors before each moment, and what is usual at that time of the day."""
+
+        def until(moment: Ints) -> Ints:
+            return self._made.until(everyone, moment)
+
+        here = until(now)
+        features: dict[str, npt.NDArray[np.generic]] = {
+            name: here - until(now - seconds) for name, seconds in _WINDOWS.items()
+        }
+        start = until(now - SECONDS_PER_DAY)
+        features["authors_last_24h"] = self._post_before.below(start, here, start + 1)
+
+        seen, days = np.zeros_like(now), np.zeros_like(now)
+        for day in range(1, USUAL_DAYS + 1):
+            then = now - day * SECONDS_PER_DAY
+            covered = then - _HOUR >= self._begin
+            seen += np.where(covered, until(then) - until(then - _HOUR), 0)
+            days += covered
+        usual = ratio(seen, days)
+        last_hour = here - until(now - _HOUR)
+        features["usual_posts_this_hour"] = usual
+        features["hour_log_ratio"] = np.where(days > 0, np.log((1.0 + last_hour) / (1.0 + usual)), 0.0)
+        features["hour_has_usual_rate"] = days > 0
+        return features
+
+    def _levels(self, everyone: Ints, now: Ints) -> dict[str, npt.NDArray[np.generic]]:
+        """What the latest mature scores were."""
+        end = self._mature.until(everyone, now)
+
+        def level(start: Ints, default: Sequence[Doubles]) -> list[Doubles]:
+            of_mean, of_median, of_q90 = default
+            (median,) = self._quantiles.at(start, end, [0.5], of_median)
+            (q90,) = self._quantiles.at(start, end, [0.9], of_q90)
+            return [self._moments.mean(start, end, of_mean), median, q90]
+
+        start_recent = np.maximum(end - self._recent, 0)
+        start_month = self._mature.until(everyone, now - MONTH_DAYS * SECONDS_PER_DAY)
+        of_recent = level(start_recent, [np.zeros(len(now))] * 3)
+        of_month = level(start_month, of_recent)
+        features: dict[str, npt.NDArray[np.generic]] = {
+            "has_scores": end > 0,
+            "recent_scores": end - start_recent,
+            "month_scores": end - start_month,
+        }
+        for name, values in (("recent", of_recent), ("month", of_month)):
+            for kind, value in zip(("mean", "median", "q90"), values, strict=True):
+                features[f"{name}_{kind}_log_score"] = value
+        return features
+
+    def _size(self, everyone: Ints, now: Ints, members: Doubles, read_at: Ints) -> dict[str, npt.NDArray[np.generic]]:
+        """How many members the community had."""
+        own = ~np.isnan(members) & (read_at - now <= FIRST_SIGHT_SECONDS)
+        end = self._readings.until(everyone, now)
+        fresh = (end > 0) & (now - self._read_at[end - 1] <= SUBSCRIBERS_LAST_DAYS * SECONDS_PER_DAY)
+        size = np.where(own, members, np.where(fresh, self._members[end - 1], 0.0))
+        return {"log_subscribers": np.log1p(size), "subscribers_known": own | fresh}
 
 
-def _authors_within(posts: Posts, made: History, everyone: Ints, author: Ints, seconds: int) -> Ints:
-    """Different authors in the `seconds` before each post."""
-    end = made.until(everyone, posts.created)
-    start = made.until(everyone, posts.created - seconds)
-    in_order = author[made.order]
-    # Where the author's post before stands, counted from 1; an author is new to a window that begins behind it.
-    before = np.zeros(len(in_order), dtype=np.int64)
-    known = np.flatnonzero(in_order >= 0)
-    by_author = known[np.argsort(in_order[known], kind="stable")]
-    again = in_order[by_author[1:]] == in_order[by_author[:-1]]
+def _post_before(author: Ints) -> Ints:
+    """Where the post before by the same author stands, counted from 1; an author is new to a window that begins behind.
+
+    Args:
+        author: (n,) codes in the order of time.
+
+    Returns:
+        (n,) 0 where there is none, or nobody knows whose the post is.
+    """
+    before = np.zeros(len(author), dtype=np.int64)
+    known = np.flatnonzero(author >= 0)
+    by_author = known[np.argsort(author[known], kind="stable")]
+    again = author[by_author[1:]] == author[by_author[:-1]]
     before[by_author[1:][again]] = by_author[:-1][again] + 1
-    return Ordered(before).below(start, end, start + 1)
-
-
-def _levels(posts: Posts, everyone: Ints, recent: int) -> dict[str, npt.NDArray[np.generic]]:
-    """What the latest mature scores were."""
-    now = posts.created
-    mature = History(np.where(posts.labelled, everyone, -1), posts.visible_from, posts.rank)
-    end = mature.until(everyone, now)
-    moments, quantiles = Moments.of(mature, posts.scores), Quantiles(mature, posts.scores)
-
-    def level(start: Ints, default: Sequence[Doubles]) -> list[Doubles]:
-        of_mean, of_median, of_q90 = default
-        (median,) = quantiles.at(start, end, [0.5], of_median)
-        (q90,) = quantiles.at(start, end, [0.9], of_q90)
-        return [moments.mean(start, end, of_mean), median, q90]
-
-    start_recent = np.maximum(end - recent, 0)
-    start_month = mature.until(everyone, now - MONTH_DAYS * SECONDS_PER_DAY)
-    of_recent = level(start_recent, [np.zeros(len(now))] * 3)
-    of_month = level(start_month, of_recent)
-    features: dict[str, npt.NDArray[np.generic]] = {
-        "has_scores": end > 0,
-        "recent_scores": end - start_recent,
-        "month_scores": end - start_month,
-    }
-    for name, values in (("recent", of_recent), ("month", of_month)):
-        for kind, value in zip(("mean", "median", "q90"), values, strict=True):
-            features[f"{name}_{kind}_log_score"] = value
-    return features
+    return before
 
 
 def _checked_readings(
-    posts: Posts, subscribers: npt.NDArray[np.floating] | None, observed_at: npt.NDArray[np.datetime64] | None
+    created: Ints, subscribers: npt.NDArray[np.floating] | None, observed_at: npt.NDArray[np.datetime64] | None
 ) -> tuple[Doubles, Ints]:
     """Numbers of members, NaN where unknown, and when they were read (epoch seconds)."""
-    members = np.full(len(posts.created), np.nan) if subscribers is None else np.asarray(subscribers, dtype=np.float64)
-    read_at = np.asarray(posts.created if observed_at is None else observed_at).astype("datetime64[s]")
-    if not len(posts.created) == len(members) == len(read_at):
+    members = np.full(len(created), np.nan) if subscribers is None else np.asarray(subscribers, dtype=np.float64)
+    read_at = np.asarray(created if observed_at is None else observed_at).astype("datetime64[s]")
+    if not len(created) == len(members) == len(read_at):
         raise ValueError("subscribers and subscribers_observed_at must have one entry per post")
     if (members < 0).any() or np.isinf(members).any():
         raise ValueError("a number of subscribers is negative or infinite; unknown ones are NaN")
     return np.where(np.isnat(read_at), np.nan, members), read_at.astype(np.int64)
 
 
-def _size(posts: Posts, everyone: Ints, members: Doubles, read_at: Ints) -> dict[str, npt.NDArray[np.generic]]:
-    """How many members the community had."""
-    now = posts.created
-    known = ~np.isnan(members)
-    read_at = np.where(known, read_at, now)
-    own = known & (read_at - now <= FIRST_SIGHT_SECONDS)
-    readings = History(np.where(known, everyone, -1), np.maximum(read_at, now + 1), posts.rank)
-    end = readings.until(everyone, now)
-    latest = np.append(readings.order, 0)[end - 1]
-    fresh = (end > 0) & (now - read_at[latest] <= SUBSCRIBERS_LAST_DAYS * SECONDS_PER_DAY)
-    size = np.where(own, members, np.where(fresh, members[latest], 0.0))
-    return {"log_subscribers": np.log1p(size), "subscribers_known": own | fresh}
+def _here(past: Past) -> CommunityPast:
+    posts = past.posts
+    times = posts.created_at, posts.matured_at
+    readings = past.subscribers, past.subscribers_seen_at
+    return CommunityPast(posts.post_ids, posts.authors, *times, posts.log_score, *readings)
 
 
 def _of_posts(subjects: Subjects, _: Encoders) -> Features:
-    timeline = subjects.timeline
-    posts = timeline.here
-    return timeline.of_due(
-        community_features(
-            posts.post_ids,
-            posts.authors,
-            posts.created_at,
-            posts.matured_at,
-            posts.log_score,
-            subscribers=timeline.subscribers,
-            subscribers_observed_at=timeline.subscribers_seen_at,
-        )
-    )
+    asked = subjects.asked
+    now = moments_of(asked.created_at)
+    return subjects.past.kept(_here).features(now, asked.subscribers, asked.subscribers_seen_at)
 
 
 FAMILY: Final = Family(

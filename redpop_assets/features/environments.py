@@ -13,7 +13,7 @@ matter for its own environment.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 from redpop_assets.arrays import np, npt
@@ -23,9 +23,10 @@ from redpop_assets.features.past import (
     Floats,
     History,
     Ints,
-    codes,
+    Names,
     fixed,
     floating,
+    moments_of,
     places,
     present_rows,
 )
@@ -108,66 +109,85 @@ def environments(
         ValueError: lengths differ, a time is missing, a vector is partly missing or has components beyond
             `MOST_VALUE`, or a number is out of its range.
     """
-    created = np.asarray(created_at, dtype="datetime64[s]")
+    created = moments_of(created_at)
     wanted = np.ones(len(created), dtype=np.bool_) if due is None else np.asarray(due, dtype=np.bool_)
-    if not len(post_ids) == len(authors) == len(created) == len(image_vectors) == len(caption_vectors) == len(wanted):
+    if not len(post_ids) == len(authors) == len(created) == len(wanted):
         raise ValueError("post_ids, authors, created_at, vectors and due must have one entry per post")
-    if np.isnat(created).any():
-        raise ValueError("created_at has missing times; leave those posts out first")
-    if not 1 <= min_posts <= window <= _MOST_WINDOW or rows_at_once < 1:
-        raise ValueError(f"min_posts, window and rows_at_once do not fit: 1 <= {min_posts} <= {window}, {rows_at_once}")
-    complete = present_rows(image_vectors, "image_vectors") & present_rows(caption_vectors, "caption_vectors")
-    for vectors in (image_vectors, caption_vectors):
-        if vectors.size and max(np.nanmax(vectors, initial=0.0), -np.nanmin(vectors, initial=0.0)) > MOST_VALUE:
-            raise ValueError(f"a vector has components beyond {MOST_VALUE:g}; scale the vectors down")
-    return _environments(
-        codes(authors)[0],
-        created.astype(np.int64),
-        places(post_ids, created.astype(np.int64)),
-        (image_vectors, caption_vectors),
-        complete,
-        wanted,
-        min_posts,
-        window,
-        rows_at_once,
+    past = EnvironmentPast(post_ids, authors, created, (image_vectors, caption_vectors), min_posts, window)
+    if rows_at_once < 1:
+        raise ValueError(f"rows_at_once must be at least 1, and is {rows_at_once}")
+    asked = np.flatnonzero(wanted)
+    return (
+        replace(block, rows=asked[block.rows])
+        for block in past.environments([authors[row] for row in asked.tolist()], created[asked], rows_at_once)
     )
 
 
-def _environments(
-    author: Ints,
-    now: Ints,
-    rank: Ints,
-    vectors: tuple[Floats, Floats],
-    complete: Flags,
-    wanted: Flags,
-    min_posts: int,
-    window: int,
-    rows_at_once: int,
-) -> Iterator[Environments]:
-    everyone = np.zeros_like(author)
-    own = History(np.where(complete, author, -1), now + 1, rank)
-    is_own = own.until(author, now) - own.begin(author) >= min_posts
-    # Only posts of authors with an environment of their own are passed on the way.
-    concerned = complete & np.isin(author, author[is_own & wanted])
-    for owner, events, rows, level in (
-        (author, concerned, np.flatnonzero(wanted & is_own), AUTHOR),
-        (everyone, complete, np.flatnonzero(wanted & ~is_own), SUBREDDIT),
-    ):
-        past = History(np.where(events, owner, -1), now + 1, rank)
-        end = past.until(owner[rows], now[rows])
-        start = np.maximum(past.begin(owner[rows]), end - window)
-        in_order = np.lexsort((rows, end))
-        rows, start, end = rows[in_order], start[in_order], end[in_order]
-        for block in _blocks(start, end, rows_at_once, window + rows_at_once):
-            number = end[block] - start[block]
-            image_mean, caption_mean = (_means(each, past.order, start[block], end[block]) for each in vectors)
-            yield Environments(
-                rows=rows[block],
-                level=np.where(number > 0, level, NONE).astype(np.float32),
-                posts=number.astype(np.float32),
-                image_mean=image_mean,
-                caption_mean=caption_mean,
-            )
+class EnvironmentPast:
+    """The posts of a subreddit, prepared for questions about environments. Arguments as of `environments`.
+
+    Args:
+        vectors: of pictures and of captions.
+    """
+
+    def __init__(
+        self,
+        post_ids: Sequence[str],
+        authors: Sequence[str | None],
+        created: Ints,
+        vectors: tuple[Floats, Floats],
+        min_posts: int = MIN_POSTS,
+        window: int = WINDOW,
+    ) -> None:
+        if not len(post_ids) == len(authors) == len(created) == len(vectors[0]) == len(vectors[1]):
+            raise ValueError("post_ids, authors, created_at, vectors and due must have one entry per post")
+        if not 1 <= min_posts <= window <= _MOST_WINDOW:
+            raise ValueError(f"min_posts and window do not fit: 1 <= {min_posts} <= {window}")
+        images, captions = vectors
+        complete = present_rows(images, "image_vectors") & present_rows(captions, "caption_vectors")
+        for some in vectors:
+            if some.size and max(np.nanmax(some, initial=0.0), -np.nanmin(some, initial=0.0)) > MOST_VALUE:
+                raise ValueError(f"a vector has components beyond {MOST_VALUE:g}; scale the vectors down")
+        self._vectors, self._min_posts, self._window = vectors, min_posts, window
+        self._names = Names(authors)
+        author = self._names.codes(authors)
+        rank = places(post_ids, created)
+        self._own = History(np.where(complete, author, -1), created + 1, rank)
+        self._ours = History(np.where(complete, 0, -1), created + 1, rank)
+
+    @property
+    def widths(self) -> tuple[int, int]:
+        """Of the means of pictures and of captions."""
+        images, captions = self._vectors
+        return images.shape[1], captions.shape[1]
+
+    def environments(
+        self, authors: Sequence[str | None], now: Ints, rows_at_once: int = ROWS_AT_ONCE
+    ) -> Iterator[Environments]:
+        """The environments of m posts by these authors, made at these moments (epoch seconds); see `environments`."""
+        author = self._names.codes(authors)
+        everyone = np.zeros_like(author)
+        is_own = self._own.until(author, now) - self._own.begin(author) >= self._min_posts
+        for past, owner, rows, level in (
+            (self._own, author, np.flatnonzero(is_own), AUTHOR),
+            (self._ours, everyone, np.flatnonzero(~is_own), SUBREDDIT),
+        ):
+            end = past.until(owner[rows], now[rows])
+            start = np.maximum(past.begin(owner[rows]), end - self._window)
+            in_order = np.lexsort((rows, end))
+            rows, start, end = rows[in_order], start[in_order], end[in_order]
+            for block in _blocks(start, end, rows_at_once, self._window + rows_at_once):
+                number = end[block] - start[block]
+                image_mean, caption_mean = (
+                    _means(each, past.order, start[block], end[block]) for each in self._vectors
+                )
+                yield Environments(
+                    rows=rows[block],
+                    level=np.where(number > 0, level, NONE).astype(np.float32),
+                    posts=number.astype(np.float32),
+                    image_mean=image_mean,
+                    caption_mean=caption_mean,
+                )
 
 
 def _blocks(start: Ints, end: Ints, most: int, reach: int) -> Iterator[slice]:
@@ -190,20 +210,25 @@ def _means(vectors: Floats, order: Ints, start: Ints, end: Ints) -> Floats:
     return mean
 
 
-def _of_posts(subjects: Subjects, _: Encoders) -> Features:
-    timeline = subjects.timeline
-    posts, images, captions = timeline.here, timeline.image_vectors, timeline.caption_vectors
-    count = int(timeline.due.sum())
-    place = np.cumsum(timeline.due) - 1
+def _of_posts(subjects: Subjects, encoders: Encoders) -> Features:
+    past, asked = subjects.past, subjects.asked
+
+    def prepared() -> EnvironmentPast:
+        posts = past.posts
+        vectors = past.vectors("picture", encoders.image), past.vectors("caption", encoders.caption)
+        return EnvironmentPast(posts.post_ids, posts.authors, moments_of(posts.created_at), vectors)
+
+    here = past.kept_as(("environments", encoders.image, encoders.caption), prepared)
+    count, (image_width, caption_width) = len(asked), here.widths
     features = {
         "level": np.zeros(count, dtype=np.float32),
         "posts": np.zeros(count, dtype=np.float32),
-        "image_mean": np.zeros((count, images.shape[1]), dtype=np.float32),
-        "caption_mean": np.zeros((count, captions.shape[1]), dtype=np.float32),
+        "image_mean": np.zeros((count, image_width), dtype=np.float32),
+        "caption_mean": np.zeros((count, caption_width), dtype=np.float32),
     }
-    for block in environments(posts.post_ids, posts.authors, posts.created_at, images, captions, due=timeline.due):
+    for block in here.environments(asked.authors, moments_of(asked.created_at)):
         for name, values in features.items():
-            values[place[block.rows]] = getattr(block, name)
+            values[block.rows] = getattr(block, name)
     return features
 
 

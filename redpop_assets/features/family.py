@@ -15,9 +15,10 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Collection, Hashable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any, Final, Literal, TypeAlias, TypeVar
+from typing import TYPE_CHECKING, Final, Literal, TypeAlias, TypeVar
 
 from redpop_assets.arrays import np, npt, pa
+from redpop_assets.kept import Kept
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -33,7 +34,7 @@ Features: TypeAlias = "Mapping[str, npt.NDArray[np.float32] | pa.Array]"
 """Column -> one value per subject: (n,) or (n, k) float32, or an Arrow array of n where a table holds no numbers."""
 
 Grain = Literal["caption", "picture", "pair", "post"]
-Past = Literal["nothing", "community", "everybody"]
+Whose = Literal["nothing", "community", "everybody"]
 Content = Literal["picture", "caption"]
 
 KEYS: Final[Mapping[Grain, tuple[str, ...]]] = {
@@ -72,8 +73,10 @@ class Encoders:
         return Encoders(**{name: value if name in fields else "" for name, value in asdict(self).items()})
 
 
-class Networks:
-    """The networks that families ask, each loaded when it is first asked for, and kept.
+class Networks(Kept):
+    """The networks that families ask, each loaded when it is first asked for, and kept; never what they say.
+
+    Any number of threads may share them.
 
     Args:
         device: where they run: auto, cpu, cuda or cuda:<n>.
@@ -81,16 +84,13 @@ class Networks:
     """
 
     def __init__(self, device: str, judges: Judges) -> None:
+        super().__init__()
         self.device = device
         self.judges = judges
-        self._kept: dict[Hashable, Any] = {}
 
     def kept(self, key: Hashable, load: Callable[[], T]) -> T:
         """What `load` returned when this key was first asked for."""
-        if key not in self._kept:
-            self._kept[key] = load()
-        found: T = self._kept[key]
-        return found
+        return self.kept_as(key, load)
 
     def text_encoder(self, name: str) -> TextEncoder:
         """The caption encoder of that name.
@@ -129,52 +129,133 @@ class PostFacts:
     spoiler: Sequence[bool]
 
 
-@dataclass(frozen=True)
-class Timeline:
-    """Posts in time, for families that look at other posts.
+class Everybody(Kept):
+    """The posts of all communities.
 
     Attributes:
-        everybody: the posts of all communities.
-        here: those of the community, n of them.
-        subreddit: the community in lower case.
-        due: (n,) bool, the posts of `here` that are wanted.
-        subscribers: (n,) float64, members of the community when a post was first seen; NaN where unknown.
-        subscribers_seen_at: (n,) datetime64[s], UTC, when that was.
-        image_vectors: (n, d) float32, NaN rows where a post has none; (n, 0) where no family asked for vectors.
-        caption_vectors: (n, e) float32; likewise.
+        posts: see `redpop_assets.storage.history.History`.
     """
 
-    everybody: History
-    here: History
-    subreddit: str
-    due: npt.NDArray[np.bool_]
+    def __init__(self, posts: History) -> None:
+        super().__init__()
+        self.posts = posts
+
+    def kept(self, make: Callable[[History], T]) -> T:
+        """What `make` returns of these posts, computed once."""
+        return self.kept_as(make, lambda: make(self.posts))
+
+
+class Past(Kept):
+    """The posts that there are, as a post of one community sees them, and what families prepare of them once.
+
+    It never changes, so any number of threads may ask it about any number of posts.
+
+    Attributes:
+        subreddit: the community in lower case.
+        everybody: the posts of all communities.
+        posts: those of the community, n of them.
+        subscribers: (n,) float64, members of the community when a post was first seen; NaN where unknown.
+        subscribers_seen_at: (n,) datetime64[s], UTC, when that was.
+
+    Args:
+        read_vectors: gives what `vectors` returns; asked once for each content and encoder.
+    """
+
+    def __init__(
+        self,
+        subreddit: str,
+        everybody: Everybody,
+        posts: History,
+        subscribers: npt.NDArray[np.float64],
+        subscribers_seen_at: npt.NDArray[np.datetime64],
+        read_vectors: Callable[[Content, str], Floats],
+    ) -> None:
+        super().__init__()
+        self.subreddit = subreddit
+        self.everybody = everybody
+        self.posts = posts
+        self.subscribers = subscribers
+        self.subscribers_seen_at = subscribers_seen_at
+        self._read_vectors = read_vectors
+
+    def __len__(self) -> int:
+        return len(self.posts)
+
+    def kept(self, make: Callable[[Past], T]) -> T:
+        """What `make` returns of this past, computed once."""
+        return self.kept_as(make, lambda: make(self))
+
+    def vectors(self, content: Content, encoder: str) -> Floats:
+        """(n, d) float32 vectors by an encoder, NaN rows where a post has none; (n, 0) where it never wrote one."""
+        return self.kept_as((content, encoder), lambda: self._read_vectors(content, encoder))
+
+    def asked(self, rows: npt.NDArray[np.int64]) -> Asked:
+        """Posts of this past as they are asked about.
+
+        Args:
+            rows: (m,) their places, ascending.
+        """
+        posts = self.posts
+
+        def some(values: Sequence[T]) -> list[T]:
+            return [values[row] for row in rows]
+
+        return Asked(
+            authors=some(posts.authors),
+            captions=some(posts.captions),
+            groups=some(posts.groups),
+            created_at=posts.created_at[rows],
+            subscribers=self.subscribers[rows],
+            subscribers_seen_at=self.subscribers_seen_at[rows],
+            vectors=lambda content, encoder: self.vectors(content, encoder)[rows],
+            rows=rows,
+        )
+
+
+@dataclass(frozen=True)
+class Asked:
+    """n posts of a community that are asked about. They see the past, and nothing of each other.
+
+    A post that is part of the past does not see itself there, as nothing is seen of its own second.
+
+    Attributes:
+        authors: keyed hashes, None where unknown.
+        captions: titles.
+        groups: canonical post of the posts that show the same picture; None for a picture of its own.
+        created_at: (n,) datetime64[s], UTC.
+        subscribers: (n,) float64, members of the community when a post was first seen; NaN where unknown.
+        subscribers_seen_at: (n,) datetime64[s], UTC, when that was.
+        vectors: content and encoder -> what `Past.vectors` is, of these posts.
+        rows: (n,) their places in the past, ascending; None for posts that are in no past.
+    """
+
+    authors: Sequence[str | None]
+    captions: Sequence[str]
+    groups: Sequence[str | None]
+    created_at: npt.NDArray[np.datetime64]
     subscribers: npt.NDArray[np.float64]
     subscribers_seen_at: npt.NDArray[np.datetime64]
-    image_vectors: Floats
-    caption_vectors: Floats
+    vectors: Callable[[Content, str], Floats]
+    rows: npt.NDArray[np.int64] | None = None
 
-    def of_due(self, features: Mapping[str, Floats]) -> Mapping[str, Floats]:
-        """The rows of the wanted posts, of features of all posts of `here`."""
-        return {name: values[self.due] for name, values in features.items()}
+    def __len__(self) -> int:
+        return len(self.created_at)
 
 
 class NotAsked(TypeError):
     """A family asks something of subjects that those of its grain do not have: a mistake in its declaration."""
 
 
-class Subjects(ABC):
+class Subjects(Kept, ABC):
     """n captions, pictures, pairs or posts: what a family may ask of them. Only what its grain has can be asked for."""
 
     def __init__(self, networks: Networks) -> None:
+        super().__init__()
         self.networks = networks
-        self._kept: dict[Hashable, Any] = {}
 
     def kept(self, make: Callable[[Subjects], T]) -> T:
         """What `make` returns of these subjects, computed once: families of one step share a decoding this way."""
-        if make not in self._kept:
-            self._kept[make] = make(self)
-        found: T = self._kept[make]
-        return found
+        return self.kept_as(make, lambda: make(self))
 
     @abstractmethod
     def __len__(self) -> int: ...
@@ -212,9 +293,14 @@ class Subjects(ABC):
         raise NotAsked("facts")
 
     @property
-    def timeline(self) -> Timeline:
-        """The posts around the n posts, which are its wanted ones in their order."""
-        raise NotAsked("timeline")
+    def past(self) -> Past:
+        """The posts that the n posts may see."""
+        raise NotAsked("past")
+
+    @property
+    def asked(self) -> Asked:
+        """The n posts, as their past is asked about them."""
+        raise NotAsked("asked")
 
 
 Compute: TypeAlias = "Callable[[Subjects, Encoders], Features | None]"
@@ -254,7 +340,7 @@ class Family:
     compute: Compute
     networks: tuple[tuple[str, str], ...] = ()
     made_from: tuple[str, ...] = ()
-    past: Past = "nothing"
+    past: Whose = "nothing"
     filled: str = ""
     step: str = ""
     block: bool = True

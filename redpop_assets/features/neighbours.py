@@ -7,6 +7,9 @@ the same picture are left out; what those say is in `redpop_assets.features.seen
 Similarities come from matrix products of one fixed shape, padded with zeros where posts run out: then what a product
 gives for two posts depends on their places in time alone, and not on how many posts follow. They are rounded to 2^-20
 (1e-6) before they are compared, so that copies of one vector are equally near wherever they stand.
+
+Posts that are not made yet are asked about a few at a time, and would fill little of such a tile. Their products have a
+shape of their own: they agree with those of stored posts but for how the last bit of a float is rounded.
 """
 
 from __future__ import annotations
@@ -16,7 +19,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from redpop_assets.arrays import np, npt
-from redpop_assets.features.family import Encoders, Family, Features, Subjects
+from redpop_assets.features.family import Content, Encoders, Family, Features, Past, Subjects
 from redpop_assets.features.past import (
     LONGEST_PAUSE_DAYS,
     SECONDS_PER_DAY,
@@ -26,12 +29,14 @@ from redpop_assets.features.past import (
     History,
     Ints,
     Moments,
+    Names,
     Posts,
     checked_posts,
-    codes,
+    moments_of,
     present_rows,
     ratio,
 )
+from redpop_assets.kept import Recent
 
 CODE_VERSION: Final = "1"
 """Raise it whenever a post would get other neighbours than before."""
@@ -66,6 +71,8 @@ SIMILARITY_STEPS: Final = 1 << 20
 
 _RANK_BITS = 32  # a key holds the steps of a similarity and, below them, the place in time
 _NOBODY = -(1 << 62)
+_FEW = (8, 4096)  # the shape of products where few are asked about
+_VECTORS_KEPT = 32  # vectors whose similarities are kept, by 4 bytes for each post: a changed time costs no product
 _SAMPLE = 512
 
 
@@ -136,67 +143,138 @@ def neighbour_features(
     wanted = np.ones(len(posts.created), dtype=np.bool_) if due is None else np.asarray(due, dtype=np.bool_)
     if not len(posts.created) == len(wanted) == (len(posts.created) if groups is None else len(groups)):
         raise ValueError("groups and due must have one entry per post")
-    (group,) = codes([None] * len(posts.created) if groups is None else groups)
-    usual_mean, usual_sd = _usual(posts)
-    features = {}
+    if k < 1 or min(tile) < 1:
+        raise ValueError(f"k and the sides of a tile must be at least 1, and are {k} and {tile}")
+    names = [None] * len(posts.created) if groups is None else groups
+    asked = np.flatnonzero(wanted)
+    usual, features = _Usual(posts), {}
     for modality, vectors in zip(MODALITIES, (image_vectors, caption_vectors), strict=True):
-        nearest = nearest_past(posts, vectors, group, k=k, due=wanted, tile=tile)
-        described = _describe(posts, nearest, wanted, usual_mean, usual_sd)
-        features.update({f"{modality}_{name}": described[name] for name in STATISTICS})
+        past = VectorPast(posts, vectors, names)
+        nearest = past.of_rows(asked, k, tile)
+        features.update(_described(modality, posts, nearest, usual, posts.created[asked]))
     return features
 
 
-def nearest_past(
-    posts: Posts,
-    vectors: Floats,
-    group: Ints,
-    *,
-    k: int = NEIGHBOURS,
-    due: Flags | None = None,
-    tile: tuple[int, int] = TILE,
-) -> Nearest:
-    """Find the k nearest of the posts whose score each post could know.
+class VectorPast:
+    """The vectors of a subreddit by one encoder, prepared for questions about the nearest of them.
 
     Of equally similar posts the later one comes first, and of posts of one second that with the larger id.
 
     Args:
         posts: n posts.
-        vectors: (n, d) of any length; rows of NaN, or of zeros, are posts without a vector.
-        group: (n,) codes of duplicate groups; -1 for posts that are alone.
-        k, due, tile: as in `neighbour_features`.
-
-    Returns:
-        Of the m due posts, in the order of the input.
+        vectors: (n, d) of any length; rows of NaN, or of zeros, are posts without a vector. Kept, and not copied.
+        groups: n duplicate groups, as of `neighbour_features`.
 
     Raises:
-        ValueError: the shape does not fit, a vector is partly missing, or k or the tile is below 1.
+        ValueError: the shape does not fit, or a vector is partly missing.
     """
-    wanted = np.ones(len(posts.created), dtype=np.bool_) if due is None else due
-    if len(vectors) != len(posts.created):
-        raise ValueError("vectors must have one row per post")
-    if k < 1 or min(tile) < 1:
-        raise ValueError(f"k and the sides of a tile must be at least 1, and are {k} and {tile}")
-    length = _lengths(vectors)
-    has_vector = length > 0
-    in_time = np.argsort(posts.rank)
-    asking = in_time[has_vector[in_time]]
-    candidates = History(np.where(posts.labelled & has_vector, 0, -1), posts.visible_from, posts.rank)
-    reach = candidates.until(np.zeros(len(asking), dtype=np.int64), posts.created[asking])
-    grouped = np.where(np.bincount(group + 1, minlength=1)[group + 1] > 1, group, -1)
-    search = _Search(vectors, length, candidates.order, grouped, posts.rank, k, tile)
 
-    keys = np.full((len(posts.created), k), _NOBODY)
-    # Tiles lie at fixed places in time, whether or not all their posts are due.
-    for first in range(0, len(asking), tile[0]):
-        rows = asking[first : first + tile[0]]
-        if wanted[rows].any():
-            keys[rows] = search.best(rows, reach[first : first + tile[0]])
-    keys = keys[wanted]
-    found = keys != _NOBODY
-    return Nearest(
-        rows=np.where(found, np.append(in_time, -1)[np.where(found, keys & ((1 << _RANK_BITS) - 1), -1)], -1),
-        similarity=np.where(found, (keys >> _RANK_BITS) / SIMILARITY_STEPS, 0.0),
-    )
+    def __init__(self, posts: Posts, vectors: Floats, groups: Sequence[str | None]) -> None:
+        if len(vectors) != len(posts.created):
+            raise ValueError("vectors must have one row per post")
+        self._posts, self._vectors = posts, vectors
+        self._length = _lengths(vectors)
+        has_vector = self._length > 0
+        self._in_time = np.argsort(posts.rank)
+        self._asking = self._in_time[has_vector[self._in_time]]
+        self._candidates = History(np.where(posts.labelled & has_vector, 0, -1), posts.visible_from, posts.rank)
+        self._names = Names(groups)
+        group = self._names.codes(groups)
+        self._group = np.where(np.bincount(group + 1, minlength=1)[group + 1] > 1, group, -1)
+        order = self._candidates.order
+        self._own, self._own_rank = self._names.codes([groups[row] for row in order]), posts.rank[order]
+        self._similar: Recent[bytes, Floats] = Recent(_VECTORS_KEPT)
+
+    def of_rows(self, rows: Ints, k: int = NEIGHBOURS, tile: tuple[int, int] = TILE) -> Nearest:
+        """The k nearest of the posts whose score m of the n posts, ascending, could know."""
+        reach = self._reach(self._posts.created[self._asking])
+        search = _Search(self._vectors, self._length, self._candidates.order, self._group, self._posts.rank, k, tile)
+        wanted = np.zeros(len(self._posts.created), dtype=np.bool_)
+        wanted[rows] = True
+        keys = np.full((len(wanted), k), _NOBODY)
+        # Tiles lie at fixed places in time, whether or not all their posts are asked about.
+        for first in range(0, len(self._asking), tile[0]):
+            some = self._asking[first : first + tile[0]]
+            if wanted[some].any():
+                keys[some] = search.best(some, reach[first : first + tile[0]])
+        return self._nearest(keys[rows])
+
+    def of_others(self, vectors: Floats, groups: Sequence[str | None], now: Ints, k: int = NEIGHBOURS) -> Nearest:
+        """The k nearest of the posts whose score m posts that are not among the n could know.
+
+        Takes O(n d) for each different vector that was not asked about of late, and O(n) for each different pair of a
+        vector and a group.
+
+        Args:
+            vectors: (m, d) theirs; rows of NaN where one has none.
+            groups: m duplicate groups.
+            now: (m,) epoch seconds of their creation.
+            k: number of neighbours.
+        """
+        keys = np.full((len(now), k), _NOBODY)
+        reach, group = self._reach(now), self._names.codes(groups)
+        length = _lengths(vectors)
+        there = np.flatnonzero((length > 0) & (reach > 0))
+        units = {row: (vectors[row] / length[row]).astype(np.float32).tobytes() for row in there.tolist()}
+        similar = self._similar.all(units.values(), self._similarities)
+        together: dict[tuple[bytes, int], list[int]] = {}
+        for row, unit in units.items():
+            together.setdefault((unit, int(group[row])), []).append(row)
+        for (unit, own), rows in together.items():
+            keys[rows] = self._best(similar[unit], own, reach[rows], k)
+        return self._nearest(keys)
+
+    def _reach(self, now: Ints) -> Ints:
+        """How many candidates are known at some moments."""
+        return self._candidates.until(np.zeros(len(now), dtype=np.int64), now)
+
+    def _similarities(self, units: Sequence[bytes]) -> list[Floats]:
+        """Of vectors of length 1 to each of the candidates, in their order: (c,) each."""
+        order, width = self._candidates.order, self._vectors.shape[1]
+        asked = np.frombuffer(b"".join(units), dtype=np.float32).reshape(-1, width)
+        found = np.empty((len(units), len(order)), dtype=np.float32)
+        for first in range(0, len(units), _FEW[0]):
+            some = asked[first : first + _FEW[0]]
+            here = np.zeros((_FEW[0], width), dtype=np.float32)
+            here[: len(some)] = some
+            products = np.empty((_FEW[0], len(self._vectors)), dtype=np.float32)
+            # Over vectors as they lie, so that nothing of their size is copied; those of no candidate may be NaN.
+            for begin in range(0, len(self._vectors), _FEW[1]):
+                there = self._vectors[begin : begin + _FEW[1]]
+                np.matmul(here, there.T, out=products[:, begin : begin + len(there)])
+            found[first : first + len(some)] = products[: len(some), order] / self._length[order]
+        return list(found)
+
+    def _best(self, similar: Floats, group: int, reach: Ints, k: int) -> Ints:
+        """Keys (b, k), descending, of the best candidates of b posts with one vector; each has its first ones."""
+        most, least = int(reach.max()), int(reach.min())
+        similar = similar[:most]
+        if group >= 0:
+            similar = np.where(self._own[:most] == group, np.float32(-np.inf), similar)
+        threshold = np.finfo(np.float32).min
+        if least > k:
+            # The k-th best of what all may have is at most that of what each may have.
+            threshold = np.maximum(
+                np.partition(similar[:least], least - k)[least - k] - 1.5 / SIMILARITY_STEPS, threshold
+            )
+        along = np.flatnonzero(similar >= threshold)
+        steps = np.rint(similar[along].astype(np.float64) * SIMILARITY_STEPS).astype(np.int64)
+        keys = (steps << _RANK_BITS) + self._own_rank[along]
+        order = np.argsort(-keys)
+        along, keys = along[order], keys[order]
+        best = np.full((len(reach), k), _NOBODY)
+        for row, known in enumerate(reach):
+            own = keys[along < known][:k]
+            best[row, : len(own)] = own
+        return best
+
+    def _nearest(self, keys: Ints) -> Nearest:
+        found = keys != _NOBODY
+        places = np.where(found, keys & ((1 << _RANK_BITS) - 1), -1)
+        return Nearest(
+            rows=np.where(found, np.append(self._in_time, -1)[places], -1),
+            similarity=np.where(found, (keys >> _RANK_BITS) / SIMILARITY_STEPS, 0.0),
+        )
 
 
 class _Search:
@@ -293,24 +371,28 @@ def _lengths(vectors: Floats) -> Floats:
     return length
 
 
-def _usual(posts: Posts) -> tuple[Doubles, Doubles]:
-    """Mean and standard deviation of all scores that were mature when each post was made; 0 without any."""
-    everyone = np.zeros_like(posts.created)
-    mature = History(np.where(posts.labelled, everyone, -1), posts.visible_from, posts.rank)
-    start, end = mature.begin(everyone), mature.until(everyone, posts.created)
-    moments = Moments.of(mature, posts.scores)
-    return moments.mean(start, end), np.sqrt(ratio(moments.scatter(start, end), end - start))
+class _Usual:
+    """All scores that were mature at any moment."""
+
+    def __init__(self, posts: Posts) -> None:
+        everyone = np.zeros_like(posts.created)
+        self._mature = History(np.where(posts.labelled, everyone, -1), posts.visible_from, posts.rank)
+        self._moments = Moments.of(self._mature, posts.scores)
+
+    def at(self, now: Ints) -> tuple[Doubles, Doubles]:
+        """Their mean and standard deviation; 0 without any."""
+        everyone = np.zeros_like(now)
+        start, end = self._mature.begin(everyone), self._mature.until(everyone, now)
+        return self._moments.mean(start, end), np.sqrt(ratio(self._moments.scatter(start, end), end - start))
 
 
-def _describe(
-    posts: Posts, nearest: Nearest, wanted: Flags, usual_mean: Doubles, usual_sd: Doubles
-) -> dict[str, Floats]:
-    """The columns of `STATISTICS` for the wanted posts."""
+def _described(modality: str, posts: Posts, nearest: Nearest, usual: _Usual, now: Ints) -> dict[str, Floats]:
+    """The columns of a modality for m posts made at these moments; `posts` are those of the past."""
     found = nearest.rows >= 0
     number = found.sum(axis=1)
     scores = np.where(found, np.append(posts.scores, 0.0)[nearest.rows], 0.0)
     weights = np.maximum(nearest.similarity, 0.0)
-    mean_here, sd_here, now = usual_mean[wanted], usual_sd[wanted], posts.created[wanted]
+    mean_here, sd_here = usual.at(now)
     mean = ratio(_sum(scores), number, mean_here)
     weighted = ratio(_sum(weights * scores), _sum(weights), mean)
     variance = ratio(_sum(np.where(found, (scores - mean[:, None]) ** 2, 0.0)), number)
@@ -329,7 +411,7 @@ def _describe(
         "neighbours_best_similarity": nearest.similarity[:, 0],
         "days_since_nearest": np.where(any_one, since, LONGEST_PAUSE_DAYS),
     }
-    return {name: np.asarray(values, dtype=np.float32) for name, values in described.items()}
+    return {f"{modality}_{name}": np.asarray(described[name], dtype=np.float32) for name in STATISTICS}
 
 
 def _sum(values: Doubles) -> Doubles:
@@ -340,19 +422,32 @@ def _sum(values: Doubles) -> Doubles:
     return total
 
 
-def _of_posts(subjects: Subjects, _: Encoders) -> Features:
-    timeline = subjects.timeline
-    posts = timeline.here
-    return neighbour_features(
-        posts.post_ids,
-        posts.created_at,
-        posts.matured_at,
-        posts.log_score,
-        timeline.image_vectors,
-        timeline.caption_vectors,
-        groups=posts.groups,
-        due=timeline.due,
-    )
+def _posts_here(past: Past) -> Posts:
+    posts = past.posts
+    return checked_posts(posts.post_ids, posts.created_at, posts.matured_at, posts.log_score)
+
+
+def _usual_here(past: Past) -> _Usual:
+    return _Usual(past.kept(_posts_here))
+
+
+def _of_posts(subjects: Subjects, encoders: Encoders) -> Features:
+    past, asked = subjects.past, subjects.asked
+    posts, usual, now = past.kept(_posts_here), past.kept(_usual_here), moments_of(asked.created_at)
+    contents: tuple[tuple[Content, str], ...] = (("picture", encoders.image), ("caption", encoders.caption))
+    features: dict[str, Floats] = {}
+    for modality, (content, encoder) in zip(MODALITIES, contents, strict=True):
+
+        def prepared(content: Content = content, encoder: str = encoder) -> VectorPast:
+            return VectorPast(posts, past.vectors(content, encoder), past.posts.groups)
+
+        here = past.kept_as(("neighbours", content, encoder), prepared)
+        if asked.rows is not None:
+            nearest = here.of_rows(asked.rows)
+        else:
+            nearest = here.of_others(asked.vectors(content, encoder), asked.groups, now)
+        features |= _described(modality, posts, nearest, usual, now)
+    return features
 
 
 FAMILY: Final = Family(

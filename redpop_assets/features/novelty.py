@@ -7,13 +7,13 @@ later.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final, overload
+from typing import TYPE_CHECKING, Final, Self, overload
 
 from redpop_assets.arrays import np, npt
-from redpop_assets.features.family import Encoders, Family, Features, Subjects
-from redpop_assets.features.past import Flags, Floats, Ints, places
+from redpop_assets.features.family import Encoders, Family, Features, Past, Subjects
+from redpop_assets.features.past import Flags, Floats, Ints, moments_of, places
 from redpop_assets.features.tokens import caption_tokens
 
 if TYPE_CHECKING:
@@ -43,6 +43,7 @@ SIMILAR: Final = 0.5
 
 _SECONDS_PER_DAY: Final = 86_400
 _ROUNDING: Final = 1e-9  # a cosine of one half, as of captions that share one word of two, is similar however it rounds
+_KEPT: Final = 4096  # captions whose tokens are kept: some MB
 _REACH: Final = 1024  # places between the first and the last post of a block
 _BLOCK: Final = 128  # posts compared at a time: more share no more of their windows, and their matrices leave the cache
 
@@ -86,84 +87,105 @@ def caption_novelty(
     Raises:
         ValueError: lengths differ, or a time is missing.
     """
-    created = np.asarray(created_at, dtype="datetime64[s]")
+    created = moments_of(created_at)
     wanted = np.ones(len(created), dtype=np.bool_) if due is None else np.asarray(due, dtype=np.bool_)
     if not len(post_ids) == len(created) == len(tokens) == len(wanted):
         raise ValueError("post_ids, created_at, tokens and due must have one entry per post")
-    if np.isnat(created).any():
-        raise ValueError("created_at has missing times; leave those posts out first")
-    order = np.argsort(places(post_ids, created.astype(np.int64)))
-    seconds = created.astype(np.int64)[order]
-    asking = np.flatnonzero(wanted[order])
-    # Windows [first, last) in the order of time; `last` stops before the post's own second.
-    last = np.searchsorted(seconds, seconds[asking], side="left")
-    first = np.maximum(
-        last - MOST_POSTS, np.searchsorted(seconds, seconds[asking] - LONGEST_AGE_DAYS * _SECONDS_PER_DAY)
-    )
-    table = np.zeros((len(order), len(COLUMNS)), dtype=np.float32)
-    for block in _blocks(order, asking, first, last, tokens):
-        table[order[block.posts]] = _compare(block, seconds)
-    return {name: table[wanted, column] for column, name in enumerate(COLUMNS)}
+    asked = np.flatnonzero(wanted)
+    return CaptionPast(post_ids, created, tokens).features(created[asked], [tokens[row] for row in asked.tolist()])
+
+
+class CaptionPast:
+    """The captions of a subreddit, prepared for questions about what is new. Arguments as of `caption_novelty`."""
+
+    def __init__(self, post_ids: Sequence[str], created: Ints, tokens: Sequence[Sequence[str]]) -> None:
+        order = np.argsort(places(post_ids, created))
+        self._seconds = created[order]
+        self._captions = _Captions(order, tokens)
+
+    def features(self, now: Ints, tokens: Sequence[Sequence[str]]) -> dict[str, Floats]:
+        """The columns of `COLUMNS` of m captions at these moments (epoch seconds)."""
+        order = np.argsort(now, kind="stable")
+        asking = now[order]
+        # Windows [first, last) in the order of time; `last` stops before the post's own second.
+        last = np.searchsorted(self._seconds, asking, side="left")
+        oldest = np.searchsorted(self._seconds, asking - LONGEST_AGE_DAYS * _SECONDS_PER_DAY)
+        first = np.maximum(last - MOST_POSTS, oldest)
+        table = np.zeros((len(order), len(COLUMNS)), dtype=np.float32)
+        for rows in _blocks(first, last):
+            block = _Block.of(first[rows], last[rows], [tokens[row] for row in order[rows]], self._captions)
+            table[order[rows]] = _compare(block, asking[rows], self._seconds)
+        return {name: table[:, column] for column, name in enumerate(COLUMNS)}
+
+
+class _Captions:
+    """The different tokens of captions in the order of time; those of the windows that were asked for last are kept."""
+
+    def __init__(self, order: Ints, tokens: Sequence[Sequence[str]]) -> None:
+        self._order = order
+        self._tokens = tokens
+        self._known: dict[int, list[str]] = {}
+
+    def between(self, first: int, last: int) -> list[list[str]]:
+        """Those at some places."""
+        known = self._known
+        found = [known.get(place) or sorted(set(self._tokens[self._order[place]])) for place in range(first, last)]
+        # Put in its place as a whole: another thread goes on with what it has.
+        kept = known if len(known) + len(found) <= _KEPT else {}
+        self._known = {**kept, **dict(zip(range(first, last), found, strict=True))}
+        return found
+
+
+def _blocks(first: Ints, last: Ints) -> Iterator[slice]:
+    """Cut posts that ask, in the order of time, into blocks that share most of their windows."""
+    start = 0
+    while start < len(first):
+        # Posts that lie far apart share no window, and what is between them need not be read.
+        end = min(start + _BLOCK, int(np.searchsorted(last, last[start] + _REACH, side="right")))
+        yield slice(start, end)
+        start = end
 
 
 @dataclass(frozen=True, slots=True)
 class _Block:
-    """Some of the wanted posts, and what their windows reach back to.
+    """Some posts that ask, and their windows.
 
     Args:
-        posts: (b,) places in the order of time, ascending.
-        origin: the earliest post in any of the windows; `captions` begins with it and ends with the last of `posts`.
+        origin: place of the earliest post in any of the windows; `captions` begins with it.
         first, last: (b,) windows, counted from `origin`.
-        captions: (end - origin, v) of 0 and 1, which token each caption has; v different tokens.
+        posts: (b, v) of 0 and 1, which token the caption of each post has; v different tokens.
+        captions: (w, v) likewise, of the posts in the windows.
     """
 
-    posts: Ints
     origin: int
     first: Ints
     last: Ints
+    posts: csr_array
     captions: csr_array
 
+    @classmethod
+    def of(cls, first: Ints, last: Ints, tokens: Sequence[Sequence[str]], captions: _Captions) -> Self:
+        """Of windows in the order of time, and of the tokens of the b posts."""
+        origin, until = int(first[0]), int(last[-1])
+        asking = [sorted(set(own)) for own in tokens]
+        known = captions.between(origin, until)
+        # Tokens in the order of the alphabet, so that sums over them run in an order that nothing else changes.
+        number = {token: place for place, token in enumerate(sorted(set().union(*asking, *known)))}
+        return cls(origin, first - origin, last - origin, _matrix(asking, number), _matrix(known, number))
 
-def _blocks(
-    order: Ints,
-    asking: Ints,
-    first: Ints,
-    last: Ints,
-    tokens: Sequence[Sequence[str]],
-) -> Iterator[_Block]:
-    """Cut the wanted posts into blocks that share most of their windows."""
+
+def _matrix(captions: Sequence[Sequence[str]], number: Mapping[str, int]) -> csr_array:
+    """(n, v) of 0 and 1, which token each caption has."""
     from scipy.sparse import csr_array
 
-    known: list[set[str]] = []
-    known_from = known_until = 0
-    start = 0
-    while start < len(asking):
-        origin = int(first[start])
-        # Wanted posts that lie far apart share no window, and what is between them need not be read.
-        end = min(start + _BLOCK, int(np.searchsorted(asking, asking[start] + _REACH, side="right")))
-        until = int(asking[end - 1]) + 1
-        if origin >= known_until:
-            known, known_from, known_until = [], origin, origin
-        known = known[origin - known_from :] + [set(tokens[row]) for row in order[known_until:until]]
-        known_from, known_until = origin, until
-        # Tokens in the order of the alphabet, so that sums over them run in an order that nothing else changes.
-        number = {token: place for place, token in enumerate(sorted(set().union(*known)))}
-        columns = [sorted(number[token] for token in caption) for caption in known]
-        ends = np.cumsum([0, *map(len, columns)])
-        flat = np.array([column for row in columns for column in row], dtype=np.int64)
-        yield _Block(
-            asking[start:end],
-            origin,
-            first[start:end] - origin,
-            last[start:end] - origin,
-            csr_array((np.ones(len(flat)), flat, ends), shape=(len(known), max(len(number), 1))),
-        )
-        start = end
+    flat = np.array([number[token] for caption in captions for token in caption], dtype=np.int64)
+    ends = np.cumsum([0, *map(len, captions)])
+    return csr_array((np.ones(len(flat)), flat, ends), shape=(len(captions), max(len(number), 1)))
 
 
-def _compare(block: _Block, seconds: npt.NDArray[np.int64]) -> npt.NDArray[np.float64]:
-    """The rows of the posts of a block, (b, columns)."""
-    posts = block.captions[block.posts - block.origin]
+def _compare(block: _Block, now: Ints, seconds: Ints) -> npt.NDArray[np.float64]:
+    """The rows of the posts of a block, (b, columns); `seconds` of all posts in the order of time."""
+    posts = block.posts
     sizes = block.last - block.first
     frequency = _frequencies(block)
     weights = _squared_idf(sizes, frequency)
@@ -181,7 +203,7 @@ def _compare(block: _Block, seconds: npt.NDArray[np.int64]) -> npt.NDArray[np.fl
 
     unseen = np.bincount(owner, frequency[token, owner] == 0, minlength=posts.shape[0])
     different = np.maximum(np.diff(posts.indptr), 1)
-    rows = np.zeros((len(block.posts), len(COLUMNS)))
+    rows = np.zeros((len(now), len(COLUMNS)))
     rows[:, -1] = LONGEST_AGE_DAYS
     for row in np.flatnonzero(sizes):
         window = similarity[row, block.first[row] : block.last[row]]
@@ -189,7 +211,7 @@ def _compare(block: _Block, seconds: npt.NDArray[np.int64]) -> npt.NDArray[np.fl
         days: float = LONGEST_AGE_DAYS
         if similar.size:
             latest = block.origin + block.first[row] + similar[-1]
-            days = (seconds[block.posts[row]] - seconds[latest]) / _SECONDS_PER_DAY
+            days = (now[row] - seconds[latest]) / _SECONDS_PER_DAY
         rows[row] = (1, sizes[row], window.max(), window.sum() / sizes[row], unseen[row] / different[row], days)
     return rows
 
@@ -229,10 +251,14 @@ class _Tokens(Sequence[Sequence[str]]):
         return caption_tokens([self._captions[index]]).tokens[0]
 
 
+def _here(past: Past) -> CaptionPast:
+    posts = past.posts
+    return CaptionPast(posts.post_ids, moments_of(posts.created_at), _Tokens(posts.captions))
+
+
 def _of_posts(subjects: Subjects, _: Encoders) -> Features:
-    timeline = subjects.timeline
-    posts = timeline.here
-    return caption_novelty(posts.post_ids, posts.created_at, _Tokens(posts.captions), due=timeline.due)
+    asked = subjects.asked
+    return subjects.past.kept(_here).features(moments_of(asked.created_at), _Tokens(asked.captions))
 
 
 FAMILY: Final = Family(

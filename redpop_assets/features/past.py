@@ -59,10 +59,6 @@ class Posts:
         found: Flags = ~np.isnan(self.scores)
         return found
 
-    def take(self, rows: Ints) -> Posts:
-        """The posts of these rows, which must be all, in another order."""
-        return Posts(self.created[rows], self.visible_from[rows], self.scores[rows], self.rank[rows])
-
 
 def checked_posts(
     post_ids: Sequence[str],
@@ -118,16 +114,35 @@ def places(post_ids: Sequence[str], created: Ints) -> Ints:
 
 def codes(*columns: Sequence[str | None]) -> list[Ints]:
     """Number the names in several columns alike, from 0; None becomes -1, which is nobody."""
-    numbers: dict[str, int] = {}
-    return [
-        np.asarray([-1 if name is None else numbers.setdefault(name, len(numbers)) for name in column], dtype=np.int64)
-        for column in columns
-    ]
+    names = Names(*columns)
+    return [names.codes(column) for column in columns]
 
 
-def pair_codes(one: Ints, other: Ints) -> Ints:
-    """Codes (n,) of pairs of codes; -1 where either is -1."""
-    width = int(other.max(initial=-1)) + 1
+class Names:
+    """Numbers for names, so that those who ask later are told the same ones.
+
+    Args:
+        columns: names in the order in which they are numbered, from 0; None is nobody.
+    """
+
+    def __init__(self, *columns: Sequence[str | None]) -> None:
+        known = dict.fromkeys(name for column in columns for name in column)
+        known.pop(None, None)
+        self._numbers = {name: number for number, name in enumerate(known)}
+
+    def codes(self, names: Sequence[str | None]) -> Ints:
+        """(n,) numbers; -1 for None, and for a name that is not known the number behind the last one."""
+        unknown = len(self._numbers)
+        numbers = self._numbers
+        return np.asarray([-1 if name is None else numbers.get(name, unknown) for name in names], dtype=np.int64)
+
+    def pairs(self, one: Ints, names: Sequence[str | None]) -> Ints:
+        """Codes (n,) of pairs of some code and a name of these; -1 where either is -1."""
+        return pair_codes(one, self.codes(names), len(self._numbers) + 1)
+
+
+def pair_codes(one: Ints, other: Ints, width: int) -> Ints:
+    """Codes (n,) of pairs of codes, of which the second is below `width`; -1 where either is -1."""
     return np.where((one < 0) | (other < 0), -1, one * width + other)
 
 
@@ -161,6 +176,18 @@ def ratio(numerator: npt.ArrayLike, denominator: npt.ArrayLike, default: npt.Arr
 def days_since(now: Ints, then: Ints, happened: Flags, cap: float = LONGEST_PAUSE_DAYS) -> Doubles:
     """Days from `then` to `now`, at most `cap`, which also stands for what never happened."""
     return np.where(happened, np.minimum((now - then) / SECONDS_PER_DAY, cap), cap)
+
+
+def moments_of(created_at: npt.NDArray[np.datetime64]) -> Ints:
+    """Epoch seconds (n,) of datetime64, UTC; finer units are truncated.
+
+    Raises:
+        ValueError: a time is missing.
+    """
+    created = np.asarray(created_at, dtype="datetime64[s]")
+    if np.isnat(created).any():
+        raise ValueError("created_at has missing times; leave those posts out first")
+    return created.astype(np.int64)
 
 
 class History:

@@ -9,7 +9,7 @@ picture is only weakly like the earlier one, and one earlier score says little, 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from redpop_assets.arrays import np, npt
 from redpop_assets.features.family import Encoders, Family, Features, Subjects
@@ -18,14 +18,17 @@ from redpop_assets.features.past import (
     History,
     Ints,
     Moments,
+    Names,
     Ordered,
     Posts,
     checked_posts,
-    codes,
     days_since,
-    pair_codes,
+    moments_of,
     ratio,
 )
+
+if TYPE_CHECKING:
+    from redpop_assets.storage.history import History as Stored
 
 CODE_VERSION: Final = "1"
 """Raise it whenever a picture would get other numbers than before."""
@@ -103,81 +106,126 @@ def seen_before_features(
         ValueError: lengths differ, a time is missing, a score is no log score, a post matures before it is created, or
             shrinkage is negative.
     """
-    posts = checked_posts(post_ids, created_at, matured_at, log_score)
-    if not len(subreddits) == len(authors) == len(groups) == len(posts.created):
-        raise ValueError("subreddits, authors and groups must have one entry per post")
-    if shrinkage < 0:
-        raise ValueError(f"shrinkage must not be negative, and is {shrinkage}")
-    (subreddit,), (author,), (picture,) = codes(subreddits), codes(authors), codes(groups)
-    picture_here = pair_codes(picture, subreddit)
-    features = {
-        **_sightings(posts, picture, picture_here, pair_codes(picture, author)),
-        **_percentiles(posts, subreddit, picture, shrinkage),
-        **_scores_here(posts, subreddit, picture_here, shrinkage),
-    }
-    return {name: np.asarray(features[name], dtype=np.float32) for name in COLUMNS}
+    past = PicturePast(post_ids, subreddits, authors, groups, created_at, matured_at, log_score)
+    return past.features(subreddits, authors, groups, moments_of(created_at), shrinkage=shrinkage)
 
 
-def _sightings(
-    posts: Posts, picture: Ints, picture_here: Ints, picture_by_author: Ints
-) -> dict[str, npt.NDArray[np.generic]]:
-    """Where and when the picture was posted."""
-    now = posts.created
+class PicturePast:
+    """The posts of all communities, prepared for questions about pictures. Arguments as of `seen_before_features`."""
 
-    def earlier(owner: Ints) -> tuple[Ints, Ints, Ints]:
-        """Number of earlier posts, and times of the first and the last of them."""
-        made = History(owner, now + 1, posts.rank)
-        start, end = made.begin(owner), made.until(owner, now)
-        times = np.append(now[made.order], 0)
-        return end - start, times[start], times[end - 1]
+    def __init__(
+        self,
+        post_ids: Sequence[str],
+        subreddits: Sequence[str],
+        authors: Sequence[str | None],
+        groups: Sequence[str | None],
+        created_at: npt.NDArray[np.datetime64],
+        matured_at: npt.NDArray[np.datetime64],
+        log_score: npt.NDArray[np.floating],
+    ) -> None:
+        posts = checked_posts(post_ids, created_at, matured_at, log_score)
+        if not len(subreddits) == len(authors) == len(groups) == len(posts.created):
+            raise ValueError("subreddits, authors and groups must have one entry per post")
+        self._subreddits, self._authors, self._pictures = Names(subreddits), Names(authors), Names(groups)
+        picture, here, by_author = self._owners(subreddits, authors, groups)
+        subreddit = self._subreddits.codes(subreddits)
+        self._made, self._made_here, self._made_by = (_Made(posts, owner) for owner in (picture, here, by_author))
+        self._percentiles = _Mature(posts, picture, _percentile_at_maturity(posts, subreddit))
+        self._scores_here = _Mature(posts, here, posts.scores)
+        self._usual = _Mature(posts, subreddit, posts.scores)
 
-    anywhere, first, last = earlier(picture)
-    here, _, last_here = earlier(picture_here)
-    return {
-        "seen_before": anywhere > 0,
-        "times_here": here,
-        "times_elsewhere": anywhere - here,
-        "by_same_author": earlier(picture_by_author)[0] > 0,
-        "days_since_first": days_since(now, first, anywhere > 0, LONGEST_ABSENCE_DAYS),
-        "days_since_last": days_since(now, last, anywhere > 0, LONGEST_ABSENCE_DAYS),
-        "days_since_last_here": days_since(now, last_here, here > 0, LONGEST_ABSENCE_DAYS),
-    }
+    def features(
+        self,
+        subreddits: Sequence[str],
+        authors: Sequence[str | None],
+        groups: Sequence[str | None],
+        now: Ints,
+        *,
+        shrinkage: float = SHRINKAGE,
+    ) -> dict[str, npt.NDArray[np.float32]]:
+        """The columns of `COLUMNS` of m posts, made at these moments (epoch seconds)."""
+        if shrinkage < 0:
+            raise ValueError(f"shrinkage must not be negative, and is {shrinkage}")
+        picture, here, by_author = self._owners(subreddits, authors, groups)
+        features = {
+            **self._sightings(picture, here, by_author, now),
+            **self._by_percentile(picture, now, shrinkage),
+            **self._by_score_here(self._subreddits.codes(subreddits), here, now, shrinkage),
+        }
+        return {name: np.asarray(features[name], dtype=np.float32) for name in COLUMNS}
+
+    def _owners(
+        self, subreddits: Sequence[str], authors: Sequence[str | None], groups: Sequence[str | None]
+    ) -> tuple[Ints, Ints, Ints]:
+        """Codes of pictures, of pictures in a community, and of pictures by an author."""
+        picture = self._pictures.codes(groups)
+        return picture, self._subreddits.pairs(picture, subreddits), self._authors.pairs(picture, authors)
+
+    def _sightings(self, picture: Ints, here: Ints, by_author: Ints, now: Ints) -> dict[str, npt.NDArray[np.generic]]:
+        """Where and when the picture was posted."""
+        anywhere, first, last = self._made.before(picture, now)
+        times_here, _, last_here = self._made_here.before(here, now)
+        return {
+            "seen_before": anywhere > 0,
+            "times_here": times_here,
+            "times_elsewhere": anywhere - times_here,
+            "by_same_author": self._made_by.before(by_author, now)[0] > 0,
+            "days_since_first": days_since(now, first, anywhere > 0, LONGEST_ABSENCE_DAYS),
+            "days_since_last": days_since(now, last, anywhere > 0, LONGEST_ABSENCE_DAYS),
+            "days_since_last_here": days_since(now, last_here, times_here > 0, LONGEST_ABSENCE_DAYS),
+        }
+
+    def _by_percentile(self, picture: Ints, now: Ints, shrinkage: float) -> dict[str, npt.NDArray[np.generic]]:
+        """How the picture did, each time in its community."""
+        number, best, total = self._percentiles.known(picture, now)
+        usual = np.full(len(number), _USUAL_PERCENTILE)
+        return {
+            "times_mature": number,
+            "has_mature_score": number > 0,
+            "best_percentile": np.where(number > 0, best, usual),
+            "mean_percentile": ratio(total + shrinkage * usual, number + shrinkage, usual),
+        }
+
+    def _by_score_here(
+        self, subreddit: Ints, here: Ints, now: Ints, shrinkage: float
+    ) -> dict[str, npt.NDArray[np.generic]]:
+        """How the picture did in this community."""
+        number, best, total = self._scores_here.known(here, now)
+        number_usual, _, total_usual = self._usual.known(subreddit, now)
+        usual = ratio(total_usual, number_usual)
+        return {
+            "has_mature_score_here": number > 0,
+            "best_log_score_here": np.where(number > 0, best, usual),
+            "mean_log_score_here": ratio(total + shrinkage * usual, number + shrinkage, usual),
+        }
 
 
-def _percentiles(posts: Posts, subreddit: Ints, picture: Ints, shrinkage: float) -> dict[str, npt.NDArray[np.generic]]:
-    """How the picture did, each time in its community."""
-    percentile = _percentile_at_maturity(posts, subreddit)
-    number, best, total = _mature(posts, picture, percentile)
-    usual = np.full(len(number), _USUAL_PERCENTILE)
-    return {
-        "times_mature": number,
-        "has_mature_score": number > 0,
-        "best_percentile": np.where(number > 0, best, usual),
-        "mean_percentile": ratio(total + shrinkage * usual, number + shrinkage, usual),
-    }
+class _Made:
+    """When owners were posted."""
+
+    def __init__(self, posts: Posts, owner: Ints) -> None:
+        self._history = History(owner, posts.created + 1, posts.rank)
+        self._times = np.append(posts.created[self._history.order], 0)
+
+    def before(self, owner: Ints, now: Ints) -> tuple[Ints, Ints, Ints]:
+        """Number of posts before these moments, and times of the first and the last of them."""
+        start, end = self._history.begin(owner), self._history.until(owner, now)
+        return end - start, self._times[start], self._times[end - 1]
 
 
-def _scores_here(
-    posts: Posts, subreddit: Ints, picture_here: Ints, shrinkage: float
-) -> dict[str, npt.NDArray[np.generic]]:
-    """How the picture did in this community."""
-    number, best, total = _mature(posts, picture_here, posts.scores)
-    mature = History(np.where(posts.labelled, subreddit, -1), posts.visible_from, posts.rank)
-    usual = Moments.of(mature, posts.scores).mean(mature.begin(subreddit), mature.until(subreddit, posts.created))
-    return {
-        "has_mature_score_here": number > 0,
-        "best_log_score_here": np.where(number > 0, best, usual),
-        "mean_log_score_here": ratio(total + shrinkage * usual, number + shrinkage, usual),
-    }
+class _Mature:
+    """Values of the owners' posts, from the maturity of their scores on."""
 
+    def __init__(self, posts: Posts, owner: Ints, values: Doubles) -> None:
+        self._history = History(np.where(posts.labelled, owner, -1), posts.visible_from, posts.rank)
+        levels, place = np.unique(values, return_inverse=True)
+        self._best = np.append(levels[self._history.running_max(place)], 0.0)
+        self._moments = Moments.of(self._history, values)
 
-def _mature(posts: Posts, owner: Ints, values: Doubles) -> tuple[Ints, Doubles, Doubles]:
-    """Number, highest and sum of the values of the owner's posts whose score was mature."""
-    mature = History(np.where(posts.labelled, owner, -1), posts.visible_from, posts.rank)
-    start, end = mature.begin(owner), mature.until(owner, posts.created)
-    levels, place = np.unique(values, return_inverse=True)
-    best = np.append(levels[mature.running_max(place)], 0.0)[end - 1]
-    return end - start, best, Moments.of(mature, values).total(start, end)
+    def known(self, owner: Ints, now: Ints) -> tuple[Ints, Doubles, Doubles]:
+        """Number, highest and sum of the values that are known at these moments."""
+        start, end = self._history.begin(owner), self._history.until(owner, now)
+        return end - start, self._best[end - 1], self._moments.total(start, end)
 
 
 def _percentile_at_maturity(posts: Posts, subreddit: Ints) -> Doubles:
@@ -195,20 +243,16 @@ def _percentile_at_maturity(posts: Posts, subreddit: Ints) -> Doubles:
     return np.where(labelled, ratio(ranked, end - start), np.nan)
 
 
+def _everywhere(posts: Stored) -> PicturePast:
+    names = posts.subreddits, posts.authors, posts.groups
+    return PicturePast(posts.post_ids, *names, posts.created_at, posts.matured_at, posts.log_score)
+
+
 def _of_posts(subjects: Subjects, _: Encoders) -> Features:
-    timeline = subjects.timeline
-    everybody = timeline.everybody
-    features = seen_before_features(
-        everybody.post_ids,
-        everybody.subreddits,
-        everybody.authors,
-        everybody.groups,
-        everybody.created_at,
-        everybody.matured_at,
-        everybody.log_score,
-    )
-    here = everybody.of(timeline.subreddit)
-    return timeline.of_due({name: values[here] for name, values in features.items()})
+    past, asked = subjects.past, subjects.asked
+    subreddits = [past.subreddit] * len(asked)
+    pictures = past.everybody.kept(_everywhere)
+    return pictures.features(subreddits, asked.authors, asked.groups, moments_of(asked.created_at))
 
 
 FAMILY: Final = Family(

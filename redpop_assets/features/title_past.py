@@ -13,7 +13,9 @@ decline of the community teach nothing about a word.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import threading
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from itertools import pairwise
 from typing import Final
 
@@ -25,14 +27,17 @@ from redpop_assets.features.past import (
     Flags,
     Floats,
     History,
+    Ints,
     Moments,
     Posts,
     checked_posts,
+    moments_of,
     present_rows,
     ratio,
 )
 from redpop_assets.features.tokens import CODE_VERSION as TOKENS_VERSION
 from redpop_assets.features.tokens import caption_tokens
+from redpop_assets.kept import Recent
 
 CODE_VERSION: Final = f"1.{TOKENS_VERSION}"
 """Raise its first number whenever a title would get other numbers than before."""
@@ -62,6 +67,8 @@ HALF_LIFE_WEEKS: Final = 52.0
 
 LEAST_LEARNT_FROM: Final = 50
 """Posts, faded ones in part, below which the ridge regression says nothing."""
+
+_WEEKS_KEPT: Final = 512  # some kB each
 
 
 def title_past_features(
@@ -113,19 +120,49 @@ def title_past_features(
         ValueError: lengths differ, a time is missing, a score is no log score, a post matures before it is created, or
             a vector is partly missing.
     """
-    posts = checked_posts(post_ids, created_at, matured_at, log_score)
-    wanted = np.ones(len(posts.created), dtype=np.bool_) if due is None else np.asarray(due, dtype=np.bool_)
-    if not len(posts.created) == len(tokens) == len(vectors) == len(wanted):
+    times = created_at, matured_at
+    wanted = np.ones(len(created_at), dtype=np.bool_) if due is None else np.asarray(due, dtype=np.bool_)
+    if not len(post_ids) == len(tokens) == len(vectors) == len(wanted):
         raise ValueError("tokens, vectors and due must have one entry per post")
-    relative = _relative_scores(posts)
-    words = [list(dict.fromkeys(own)) for own in tokens]
-    pairs = [list(dict.fromkeys(f"{one} {other}" for one, other in pairwise(own))) for own in tokens]
-    found = {
-        **_of_terms("words", words, posts, relative, wanted),
-        **_of_terms("pairs", pairs, posts, relative, wanted),
-        **_of_titles(vectors, posts, relative, wanted),
+    past = TitlePast(post_ids, *times, log_score, tokens, vectors)
+    asked = np.flatnonzero(wanted)
+    return past.features(moments_of(created_at)[asked], [tokens[row] for row in asked.tolist()], vectors[asked])
+
+
+class TitlePast:
+    """The titles of a subreddit, prepared for questions about others. Arguments are those of `title_past_features`."""
+
+    def __init__(
+        self,
+        post_ids: Sequence[str],
+        created_at: npt.NDArray[np.datetime64],
+        matured_at: npt.NDArray[np.datetime64],
+        log_score: npt.NDArray[np.floating],
+        tokens: Sequence[Sequence[str]],
+        vectors: Floats,
+    ) -> None:
+        posts = checked_posts(post_ids, created_at, matured_at, log_score)
+        relative = _relative_scores(posts)
+        self._terms = {kind: _Terms(kind, terms, posts, relative) for kind, terms in _terms_of(tokens).items()}
+        self._titles = _Titles(vectors, posts, relative)
+
+    def features(self, now: Ints, tokens: Sequence[Sequence[str]], vectors: Floats) -> dict[str, Floats]:
+        """The columns of `COLUMNS` of m titles at these moments (epoch seconds)."""
+        found = {
+            name: values
+            for kind, terms in _terms_of(tokens).items()
+            for name, values in self._terms[kind].features(terms, now).items()
+        }
+        found |= self._titles.features(vectors, now)
+        return {name: found[name].astype(np.float32) for name in COLUMNS}
+
+
+def _terms_of(tokens: Sequence[Sequence[str]]) -> dict[str, list[list[str]]]:
+    """The different words of each title, and its different pairs of neighbouring words."""
+    return {
+        "words": [list(dict.fromkeys(own)) for own in tokens],
+        "pairs": [list(dict.fromkeys(f"{one} {other}" for one, other in pairwise(own))) for own in tokens],
     }
-    return {name: found[name].astype(np.float32) for name in COLUMNS}
 
 
 def _relative_scores(posts: Posts) -> Doubles:
@@ -140,64 +177,108 @@ def _relative_scores(posts: Posts) -> Doubles:
     return found
 
 
-def _of_terms(
-    kind: str, terms: Sequence[Sequence[str]], posts: Posts, relative: Doubles, wanted: Flags
-) -> dict[str, Doubles]:
-    """The columns of the words, or of the pairs, of the wanted posts."""
-    number: dict[str, int] = {}
-    term = np.array([number.setdefault(own, len(number)) for some in terms for own in some], dtype=np.int64)
-    row = np.repeat(np.arange(len(terms)), [len(some) for some in terms])
-    mature = History(np.where(np.isnan(relative)[row], -1, term), posts.visible_from[row], posts.rank[row])
-    moments = Moments.of(mature, np.nan_to_num(relative)[row])
+class _Terms:
+    """What was known of the words, or of the pairs of words, of titles at any moment."""
 
-    asked = np.flatnonzero(wanted[row])
-    term, row = term[asked], (np.cumsum(wanted) - 1)[row[asked]]
-    start, end = mature.begin(term), mature.until(term, posts.created[wanted][row])
-    known = end > start
-    row, start, end = row[known], start[known], end[known]
-    count = (end - start).astype(np.float64)
-    shrunk = moments.total(start, end) / (count + SHRINKAGE[kind])
-    weight = 1 / np.log(2 + count)
+    def __init__(self, kind: str, terms: Sequence[Sequence[str]], posts: Posts, relative: Doubles) -> None:
+        self._kind = kind
+        self._number: dict[str, int] = {}
+        term = self._numbers(terms, self._number.setdefault)
+        row = np.repeat(np.arange(len(terms)), [len(some) for some in terms])
+        visible_from, rank = posts.visible_from[row], posts.rank[row]
+        self._mature = History(np.where(np.isnan(relative)[row], -1, term), visible_from, rank)
+        self._moments = Moments.of(self._mature, np.nan_to_num(relative)[row])
 
-    size = int(wanted.sum())
-    number_known = np.bincount(row, minlength=size)
-    lowest, highest = np.full(size, np.inf), np.full(size, -np.inf)
-    np.minimum.at(lowest, row, shrunk)
-    np.maximum.at(highest, row, shrunk)
-    found = {
-        "known": number_known.astype(np.float64),
-        "past_sum": np.bincount(row, shrunk, minlength=size),
-        "past_mean": ratio(np.bincount(row, shrunk * weight, minlength=size), np.bincount(row, weight, minlength=size)),
-        "past_min": np.where(number_known > 0, lowest, 0.0),
-        "past_max": np.where(number_known > 0, highest, 0.0),
-    }
-    return {f"{kind}_{name}": found[name] for name in STATISTICS}
+    def features(self, terms: Sequence[Sequence[str]], now: Ints) -> dict[str, Doubles]:
+        """The columns of the terms of m titles."""
+        term = self._numbers(terms, self._number.get)
+        row = np.repeat(np.arange(len(terms)), [len(some) for some in terms])
+        start, end = self._mature.begin(term), self._mature.until(term, now[row])
+        known = end > start
+        row, start, end = row[known], start[known], end[known]
+        count = (end - start).astype(np.float64)
+        shrunk = self._moments.total(start, end) / (count + SHRINKAGE[self._kind])
+        weight = 1 / np.log(2 + count)
+
+        size = len(terms)
+        number_known = np.bincount(row, minlength=size)
+        lowest, highest = np.full(size, np.inf), np.full(size, -np.inf)
+        np.minimum.at(lowest, row, shrunk)
+        np.maximum.at(highest, row, shrunk)
+        weights = np.bincount(row, weight, minlength=size)
+        found = {
+            "known": number_known.astype(np.float64),
+            "past_sum": np.bincount(row, shrunk, minlength=size),
+            "past_mean": ratio(np.bincount(row, shrunk * weight, minlength=size), weights),
+            "past_min": np.where(number_known > 0, lowest, 0.0),
+            "past_max": np.where(number_known > 0, highest, 0.0),
+        }
+        return {f"{self._kind}_{name}": found[name] for name in STATISTICS}
+
+    def _numbers(self, terms: Sequence[Sequence[str]], number: Callable[[str, int], int]) -> Ints:
+        """The numbers of all terms; `number` gets a term, and the number of one that is new."""
+        return np.array([number(own, len(self._number)) for some in terms for own in some], dtype=np.int64)
 
 
-def _of_titles(vectors: Floats, posts: Posts, relative: Doubles, wanted: Flags) -> dict[str, Doubles]:
-    """The columns of the ridge regression, of the wanted posts."""
-    there = present_rows(vectors, "vectors")
-    taught_in = -(-posts.visible_from // WEEK)  # the first week that begins when the score is known
-    teaching = np.flatnonzero(there & ~np.isnan(relative))
-    teaching = teaching[np.lexsort((posts.rank[teaching], taught_in[teaching]))]
-    asking = np.flatnonzero(there & wanted)
-    asking = asking[np.argsort(posts.rank[asking])]
-    # Fading in one step rounds otherwise than in two: the weeks are those of all posts, whichever are wanted.
-    weeks = np.unique(np.concatenate([taught_in[teaching], posts.created[there] // WEEK]))
-    expected, learnt_from = np.zeros(len(posts.created)), np.zeros(len(posts.created))
+class _Titles:
+    """The ridge regression as it was learnt in any week.
 
-    ridge = _FadingRidge(vectors.shape[1])
-    week_of = posts.created[asking] // WEEK
-    for week in weeks[weeks <= week_of.max(initial=-1)]:
-        first, last = np.searchsorted(taught_in[teaching], [week, week + 1])
-        ridge.fade(int(week))
-        ridge.learn(_unit(vectors[teaching[first:last]]), relative[teaching[first:last]])
-        rows = asking[slice(*np.searchsorted(week_of, [week, week + 1]))]
-        if len(rows) and ridge.posts >= LEAST_LEARNT_FROM:
-            # Row by row: a product of matrices rounds as its shape has it.
-            expected[rows] = (_unit(vectors[rows]) * ridge.solved()).sum(axis=1)
-            learnt_from[rows] = np.log1p(ridge.posts)
-    return {"title_expected": expected[wanted], "title_learnt_from": learnt_from[wanted]}
+    Args:
+        vectors: (n, e) of the past.
+        posts: n posts.
+        relative: (n,) their relative scores.
+    """
+
+    def __init__(self, vectors: Floats, posts: Posts, relative: Doubles) -> None:
+        there = present_rows(vectors, "vectors")
+        taught_in = -(-posts.visible_from // WEEK)  # the first week that begins when the score is known
+        teaching = np.flatnonzero(there & ~np.isnan(relative))
+        self._teaching = teaching[np.lexsort((posts.rank[teaching], taught_in[teaching]))]
+        self._taught_in, self._vectors, self._relative = taught_in[self._teaching], vectors, relative
+        # Fading in one step rounds otherwise than in two: the weeks are those of all posts, whichever are asked about.
+        self._weeks = np.unique(np.concatenate([self._taught_in, posts.created[there] // WEEK]))
+        self._learnt: Recent[int, _Learnt] = Recent(_WEEKS_KEPT)
+        self._last: _FadingRidge | None = None  # as of the last of the weeks, once somebody asked
+        self._walking = threading.Lock()
+
+    def features(self, vectors: Floats, now: Ints) -> dict[str, Doubles]:
+        """The columns of the regression of m titles, (m, e)."""
+        expected, learnt_from = np.zeros(len(now)), np.zeros(len(now))
+        asking = np.flatnonzero(present_rows(vectors, "vectors"))
+        week_of = now[asking] // WEEK
+        with self._walking:
+            found = self._learnt.all(np.unique(week_of).tolist(), self._learn)
+        for week, learnt in found.items():
+            rows = asking[week_of == week]
+            if learnt.posts >= LEAST_LEARNT_FROM:
+                # Row by row: a product of matrices rounds as its shape has it.
+                expected[rows] = (_unit(vectors[rows]) * learnt.coefficients).sum(axis=1)
+                learnt_from[rows] = np.log1p(learnt.posts)
+        return {"title_expected": expected, "title_learnt_from": learnt_from}
+
+    def _learn(self, asked: Sequence[int]) -> list[_Learnt]:
+        """What had been learnt at the begin of some weeks, ascending: from the last one of the past on at no cost."""
+        found: dict[int, _Learnt] = {}
+        if self._last is None or (self._last.week is not None and asked[0] < self._last.week):
+            ridge = _FadingRidge(self._vectors.shape[1])
+            weeks = set(self._weeks.tolist())
+            for week in sorted(weeks.union(week for week in asked if week <= max(weeks, default=week))):
+                if week in weeks:
+                    ridge.fade(week)
+                    rows = self._teaching[slice(*np.searchsorted(self._taught_in, [week, week + 1]))]
+                    ridge.learn(_unit(self._vectors[rows]), self._relative[rows])
+                if week in asked:
+                    found[week] = ridge.at(week)
+            self._last = ridge
+        return [found.get(week) or self._last.at(week) for week in asked]
+
+
+@dataclass(frozen=True)
+class _Learnt:
+    """A ridge regression: (e,) coefficients, and how many posts it was learnt from, faded ones in part."""
+
+    coefficients: Doubles
+    posts: float
 
 
 class _FadingRidge:
@@ -206,28 +287,35 @@ class _FadingRidge:
     def __init__(self, width: int) -> None:
         self._squares: Doubles = np.zeros((width, width))
         self._products: Doubles = np.zeros(width)
-        self._week: int | None = None
-        self.posts = 0.0
+        self._posts = 0.0
+        self.week: int | None = None
 
     def fade(self, week: int) -> None:
         """Let the time pass until a week."""
-        if self._week is not None:
-            kept = 0.5 ** ((week - self._week) / HALF_LIFE_WEEKS)
-            self._squares *= kept
-            self._products *= kept
-            self.posts *= kept
-        self._week = week
+        kept = self._share_left(week)
+        self._squares *= kept
+        self._products *= kept
+        self._posts *= kept
+        self.week = week
+
+    def _share_left(self, week: int) -> float:
+        return 1.0 if self.week is None else 0.5 ** ((week - self.week) / HALF_LIFE_WEEKS)
 
     def learn(self, inputs: Doubles, targets: Doubles) -> None:
         """Add posts: (m, e) and (m,)."""
         self._squares += inputs.T @ inputs
         self._products += inputs.T @ targets
-        self.posts += len(targets)
+        self._posts += len(targets)
 
-    def solved(self) -> Doubles:
-        """(e,) coefficients."""
-        penalised = self._squares + PENALTY * np.eye(len(self._products))
-        return np.asarray(np.linalg.solve(penalised, self._products), dtype=np.float64)
+    def at(self, week: int) -> _Learnt:
+        """What is learnt by a week, if nothing more is taught until then."""
+        kept = self._share_left(week)
+        posts = self._posts * kept
+        if posts < LEAST_LEARNT_FROM:
+            return _Learnt(np.zeros_like(self._products), posts)
+        penalised = self._squares * kept + PENALTY * np.eye(len(self._products))
+        solved = np.linalg.solve(penalised, self._products * kept)
+        return _Learnt(np.asarray(solved, dtype=np.float64), posts)
 
 
 def _unit(vectors: Floats) -> Doubles:
@@ -236,18 +324,17 @@ def _unit(vectors: Floats) -> Doubles:
     return ratio(doubles, np.sqrt((doubles**2).sum(axis=1, keepdims=True)))
 
 
-def _of_posts(subjects: Subjects, _: Encoders) -> Features:
-    timeline = subjects.timeline
-    posts = timeline.here
-    return title_past_features(
-        posts.post_ids,
-        posts.created_at,
-        posts.matured_at,
-        posts.log_score,
-        caption_tokens(posts.captions).tokens,
-        timeline.caption_vectors,
-        due=timeline.due,
-    )
+def _of_posts(subjects: Subjects, encoders: Encoders) -> Features:
+    past, asked = subjects.past, subjects.asked
+
+    def prepared() -> TitlePast:
+        posts = past.posts
+        times, tokens = (posts.created_at, posts.matured_at), caption_tokens(posts.captions).tokens
+        return TitlePast(posts.post_ids, *times, posts.log_score, tokens, past.vectors("caption", encoders.caption))
+
+    here = past.kept_as(("title_past", encoders.caption), prepared)
+    vectors = asked.vectors("caption", encoders.caption)
+    return here.features(moments_of(asked.created_at), caption_tokens(asked.captions).tokens, vectors)
 
 
 FAMILY: Final = Family(

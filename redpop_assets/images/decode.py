@@ -135,6 +135,20 @@ class ImageInfo:
     stored_height: int
 
 
+@dataclass(frozen=True)
+class Look:
+    """How a picture looks, of whatever size and packing: the attributes of these names of `ImageInfo`."""
+
+    phash: str
+    dhash: str
+    contrast: float
+
+
+def look_of(rgb: Image.Image) -> Look:
+    """How an upright RGB picture looks."""
+    return _look_of(rgb, (0.0, 0.0, float(rgb.width), float(rgb.height)))
+
+
 def format_of(data: bytes) -> str | None:
     """Tell the format from the first `SNIFF_BYTES` bytes, or None if it is none of the four allowed ones."""
     if data.startswith(b"\xff\xd8\xff"):
@@ -190,18 +204,17 @@ def inspect(
     pixels = _decoded(file, _inspected_size(full_size, store))
     width, height = full_size if pixels.orientation < 5 else full_size[::-1]
     kept, stored_format, stored_size = _kept(file, pixels, (width, height), store)
-    grey, box = _reduced(pixels.rgb.convert("L"), pixels.box)
-    small = np.asarray(grey.resize((32, 32), Image.Resampling.LANCZOS, box=box))
+    look = _look_of(pixels.rgb, pixels.box)
     image_format = str(image.format)
     return ImageInfo(
         format=image_format,
         width=width,
         height=height,
-        phash=_phash(small),
-        dhash=_dhash(np.asarray(grey.resize((9, 8), Image.Resampling.LANCZOS, box=box))),
+        phash=look.phash,
+        dhash=look.dhash,
         extension=_EXTENSIONS[stored_format],
         pixel_sha256=_pixel_sha256(pixels.rgb, width, height),
-        contrast=float(small.std()),
+        contrast=look.contrast,
         stored_width=stored_size[0],
         stored_height=stored_size[1],
     ), kept
@@ -371,6 +384,14 @@ def _is_key(image: Image.Image, data: bytes, key: int | tuple[int, int, int]) ->
         wanted = wanted * (255 // largest)
     same = pixels == wanted
     return Image.fromarray((same.all(axis=-1) if same.ndim == 3 else same).astype(np.uint8) * 255)
+
+
+def _look_of(rgb: Image.Image, box: tuple[float, float, float, float]) -> Look:
+    """How the picture in a box looks."""
+    grey, box = _reduced(rgb.convert("L"), box)
+    small = np.asarray(grey.resize((32, 32), Image.Resampling.LANCZOS, box=box))
+    difference = np.asarray(grey.resize((9, 8), Image.Resampling.LANCZOS, box=box))
+    return Look(_phash(small), _dhash(difference), float(small.std()))
 
 
 def _reduced(

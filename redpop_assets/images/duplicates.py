@@ -21,7 +21,7 @@ import pyarrow as pa
 from redpop_assets.storage.arrow import arrow_table
 
 if TYPE_CHECKING:
-    from redpop_assets.images.decode import ImageInfo
+    from redpop_assets.images.decode import Look
 
 MAX_PHASH_DISTANCE: Final = 6
 """Re-encoding, resizing and greying move a 64-bit pHash by at most 5 bits; unrelated photographs differ in 20."""
@@ -278,26 +278,31 @@ def first_alike(phash: Hashes, dhash: Hashes) -> Ints:
     return group
 
 
-def most_alike(picture: "ImageInfo", phashes: pa.ChunkedArray, dhashes: pa.ChunkedArray) -> int | None:
-    """Which of n pictures shows the same as a new one: the nearest by pHash, as near as members of a group must be.
+class Lookalikes:
+    """Pictures among which the one is found that shows the same as a new one.
 
     Args:
-        picture: the new one.
         phashes: n hashes of 16 hexadecimal digits.
         dhashes: likewise.
-
-    Returns:
-        Index of the first of the nearest; None if none is alike, or the picture has too little contrast to tell.
     """
-    phash, dhash = (_hashes(pa.chunked_array([[text]])) for text in (picture.phash, picture.dhash))
-    if picture.contrast < MIN_CONTRAST or np.isin(phash, _FLAT_PHASHES).any() or np.isin(dhash, _FLAT_DHASHES).any():
-        return None
-    others, differences = _hashes(phashes), _hashes(dhashes)
-    alike = (np.bitwise_count(others ^ phash) <= MAX_PHASH_DISTANCE) & (
-        np.bitwise_count(differences ^ dhash) <= MAX_DHASH_DISTANCE
-    )
-    found = np.flatnonzero(alike)
-    return int(found[np.bitwise_count(others[found] ^ phash).argmin()]) if len(found) else None
+
+    def __init__(self, phashes: pa.ChunkedArray, dhashes: pa.ChunkedArray) -> None:
+        self._phash, self._dhash = _hashes(phashes), _hashes(dhashes)
+
+    def most_alike(self, picture: "Look") -> int | None:
+        """The nearest by pHash, as near as members of a group must be.
+
+        Returns:
+            Index of the first of the nearest; None if none is alike, or the picture has too little contrast to tell.
+        """
+        phash, dhash = (_hashes(pa.chunked_array([[text]])) for text in (picture.phash, picture.dhash))
+        flat = np.isin(phash, _FLAT_PHASHES).any() or np.isin(dhash, _FLAT_DHASHES).any()
+        if flat or picture.contrast < MIN_CONTRAST:
+            return None
+        distance = np.bitwise_count(self._phash ^ phash)
+        alike = (distance <= MAX_PHASH_DISTANCE) & (np.bitwise_count(self._dhash ^ dhash) <= MAX_DHASH_DISTANCE)
+        found = np.flatnonzero(alike)
+        return int(found[distance[found].argmin()]) if len(found) else None
 
 
 class _ByteIndex:

@@ -1,9 +1,14 @@
-"""What there is to say of a community: read from the warehouse, whether or not anything was trained or analysed."""
+"""What there is to say of a community: read from the warehouse, whether or not anything was trained or analysed.
+
+What it is and asks, what is stored of it, when its posts did well, what is missing. How scores grow stands in `growth`,
+who speaks for it and how that came true in `track_record`, what goes with scores in `going_with`.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, time, timedelta
 from typing import Any, Final
 from zoneinfo import ZoneInfo
 
@@ -11,6 +16,15 @@ import numpy as np
 import numpy.typing as npt
 
 from redpop_assets.evaluation.shrunken_means import shrunken_means
+from redpop_assets.refresh.growth import Growth, growth_of
+from redpop_assets.refresh.track_record import (
+    Championship,
+    Leaderboard,
+    TrackRecord,
+    championship_of,
+    leaderboard_of,
+    record_of,
+)
 from redpop_assets.storage.rows import Readable
 
 HOURS_A_WEEK: Final = 7 * 24
@@ -18,12 +32,69 @@ HOURS_A_WEEK: Final = 7 * 24
 LEAST_SLOT_POSTS: Final = 5.0
 """Independent posts below which a slot is thin; posts of one author count as fewer."""
 
+PACE_DAYS: Final = 30
+"""Days up to the newest post over which posts per day are counted."""
+
 _DAY = np.timedelta64(86_400, "s")
+
+_ANOMALY_SAYS: Final[Mapping[str, str]] = {
+    "gap": "Hardly a post: {observed:.1f} a day where {expected:.1f} would be usual; about {posts} are missing.",
+    "first_readings": (
+        "{observed:.0%} of the scores are 1 or less where {expected:.0%} would be usual: an archive read them when the "
+        "posts were made. These {posts} labels are doubted."
+    ),
+    "new_level": (
+        "Scores of 1 or less became {observed:.0%} of all where they had been {expected:.0%}, and stayed so: "
+        "no label is doubted."
+    ),
+}
 
 _LABELLED = """
 SELECT p.created_at, dense_rank() OVER (ORDER BY coalesce(p.author, p.post_id)) - 1 AS author, l.percentile
 FROM core.labels AS l JOIN core.posts AS p USING (post_id)
 WHERE l.subreddit = $subreddit AND l.post_id NOT IN (SELECT post_id FROM core.doubtful_labels)
+"""
+_LISTED = """
+WITH posts AS (
+    SELECT subreddit, count(*) AS posts, max(created_at) AS newest_post_at FROM core.posts GROUP BY ALL
+),
+labels AS (SELECT subreddit, count(*) AS labelled FROM core.labels GROUP BY ALL),
+readings AS (SELECT subreddit, max(observed_at) AS newest_reading_at FROM raw.observations GROUP BY ALL),
+sizes AS (SELECT subreddit, arg_max(subscribers, day) AS subscribers FROM raw.community_sizes GROUP BY ALL)
+SELECT
+    subreddit, c.title, coalesce(s.subscribers, c.subscribers) AS subscribers,
+    coalesce(p.posts, 0) AS posts, coalesce(labelled, 0) AS labelled, p.newest_post_at, newest_reading_at,
+    m.predictor AS champion, b.spearman, b.spearman_low, b.spearman_high
+FROM posts AS p
+FULL JOIN core.communities AS c USING (subreddit)
+LEFT JOIN labels USING (subreddit)
+LEFT JOIN readings USING (subreddit)
+LEFT JOIN sizes AS s USING (subreddit)
+LEFT JOIN marts.champions AS m USING (subreddit)
+LEFT JOIN marts.leaderboard AS b USING (subreddit, predictor)
+ORDER BY subreddit
+"""
+_ABOUT = "SELECT * FROM core.communities WHERE subreddit = $subreddit"
+_RULES = """
+SELECT position, short_name, description, kind FROM core.community_rules
+WHERE subreddit = $subreddit ORDER BY position
+"""
+_SIZES = "SELECT day, subscribers FROM raw.community_sizes WHERE subreddit = $subreddit ORDER BY day"
+_PICTURES = """
+SELECT count(*) FROM core.posts AS p JOIN core.image_fetches AS f ON f.url = p.image_urls[1]
+WHERE p.subreddit = $subreddit AND f.image_sha256 IS NOT NULL
+"""
+_PACE = """
+SELECT count(*) / $days FROM core.posts
+WHERE subreddit = $subreddit AND created_at > $newest::TIMESTAMP - to_days($days)
+"""
+_LISTING_GAPS = """
+SELECT gap_from, gap_to, read_at FROM raw.listing_reads
+WHERE subreddit = $subreddit AND gap_from IS NOT NULL ORDER BY gap_from DESC
+"""
+_ANOMALIES = """
+SELECT kind, first_day, last_day, observed, expected, posts FROM core.anomalies
+WHERE subreddit = $subreddit ORDER BY first_day DESC
 """
 
 
@@ -162,3 +233,268 @@ def _offsets(moments: npt.NDArray[Any], zone: ZoneInfo) -> npt.NDArray[np.timede
         moment.replace(tzinfo=UTC).astimezone(zone).utcoffset() or timedelta(0) for moment in moments.astype(object)
     ]
     return np.array(ahead, dtype="timedelta64[s]")
+
+
+@dataclass(frozen=True)
+class ListedCommunity:
+    """A community of the warehouse in a line.
+
+    Attributes:
+        subreddit: in lower case.
+        title: how it calls itself: text of strangers; None where nobody asked.
+        subscribers: members, as last read; None where unknown.
+        posts, labelled: that are stored; those of them with a label.
+        newest_post_at, newest_reading_at: UTC; None without any.
+        champion: the predictor that speaks for it; None without one.
+        spearman, spearman_low, spearman_high: how well it ranks posts that it had not learnt from; None if unknown.
+    """
+
+    subreddit: str
+    title: str | None
+    subscribers: int | None
+    posts: int
+    labelled: int
+    newest_post_at: datetime | None
+    newest_reading_at: datetime | None
+    champion: str | None
+    spearman: float | None
+    spearman_low: float | None
+    spearman_high: float | None
+
+
+@dataclass(frozen=True)
+class Rule:
+    """A rule of the moderators: texts of strangers, in Markdown.
+
+    Attributes:
+        position: place in their order, from 1.
+        short_name: in a few words.
+        description: what it means; often empty.
+        kind: link (posts), comment or all.
+    """
+
+    position: int
+    short_name: str
+    description: str
+    kind: str
+
+
+@dataclass(frozen=True)
+class Asks:
+    """What Reddit refuses at once in a community; None and empty where it asks for nothing.
+
+    Attributes:
+        title_min_length, title_max_length: characters of a title.
+        title_required: a title has one of these in it.
+        title_forbidden: a title has none of these.
+        title_patterns: regular expressions, one of which a title matches.
+        flair_required: whether a post needs a flair.
+        read_at: when this was read (UTC).
+    """
+
+    title_min_length: int | None
+    title_max_length: int | None
+    title_required: tuple[str, ...]
+    title_forbidden: tuple[str, ...]
+    title_patterns: tuple[str, ...]
+    flair_required: bool
+    read_at: datetime
+
+
+@dataclass(frozen=True)
+class Size:
+    """How many members a community had on a day (UTC)."""
+
+    day: date
+    members: int
+
+
+@dataclass(frozen=True)
+class About:
+    """What a community is and asks.
+
+    Attributes:
+        title, description: how it calls itself, and what it says of itself, in Markdown: texts of strangers.
+        over_18: whether all of it is for adults; None where unknown.
+        subscribers: members, as last read; None where unknown.
+        sizes: day by day, the oldest first.
+        rules: of its moderators.
+        asks: None where nobody could ask Reddit.
+        read_at: when the description was read (UTC); None if it never was.
+    """
+
+    title: str | None
+    description: str | None
+    over_18: bool | None
+    subscribers: int | None
+    sizes: tuple[Size, ...]
+    rules: tuple[Rule, ...]
+    asks: Asks | None
+    read_at: datetime | None
+
+
+@dataclass(frozen=True)
+class Stock:
+    """What the warehouse has of a community.
+
+    Attributes:
+        posts, labelled, pictures: stored posts; those with a label; those with a picture.
+        a_day: posts per day over the last 30 days of the newest post.
+        oldest_post_at, newest_post_at, newest_reading_at: UTC; None without any.
+    """
+
+    posts: int
+    labelled: int
+    pictures: int
+    a_day: float | None
+    oldest_post_at: datetime | None
+    newest_post_at: datetime | None
+    newest_reading_at: datetime | None
+
+
+@dataclass(frozen=True)
+class Gap:
+    """A time of which something is missing or wrong.
+
+    Attributes:
+        kind: listing (posts between two readings may have been missed), gap (days with hardly a post), first_readings
+            (scores that an archive read once, when posts were new) or new_level (scores changed for good).
+        begin, end: UTC; of days, both included.
+        says: what is wrong, in a sentence.
+    """
+
+    kind: str
+    begin: datetime
+    end: datetime
+    says: str
+
+
+@dataclass(frozen=True)
+class CommunityPage:
+    """All that is said of one community; `hours_of` and `redpop_assets.refresh.going_with` say the rest."""
+
+    subreddit: str
+    about: About
+    stock: Stock
+    growth: Growth
+    leaderboard: Leaderboard
+    champion: Championship
+    record: TrackRecord
+    gaps: tuple[Gap, ...]
+
+
+def listed(warehouse: Readable) -> tuple[ListedCommunity, ...]:
+    """All communities that have posts, or that somebody asked about, by name.
+
+    Args:
+        warehouse: what is read.
+    """
+    rows = warehouse.query(_LISTED).to_pylist()
+    return tuple(ListedCommunity(**row) for row in rows)
+
+
+def is_known(warehouse: Readable, subreddit: str) -> bool:
+    """Whether the warehouse has posts of a community, or anything that was said of it.
+
+    Args:
+        warehouse: what is read.
+        subreddit: in lower case.
+    """
+    known = """
+    SELECT EXISTS (FROM core.posts WHERE subreddit = $subreddit)
+        OR EXISTS (FROM raw.communities WHERE subreddit = $subreddit)
+    """
+    return bool(warehouse.scalar(known, {"subreddit": subreddit}))
+
+
+def community_page(warehouse: Readable, subreddit: str) -> CommunityPage | None:
+    """What there is to say of a community; None where the warehouse has nothing of it.
+
+    Args:
+        warehouse: what is read.
+        subreddit: in lower case.
+    """
+    if not is_known(warehouse, subreddit):
+        return None
+    stock = _stock(warehouse, subreddit)
+    return CommunityPage(
+        subreddit=subreddit,
+        about=_about(warehouse, subreddit),
+        stock=stock,
+        growth=growth_of(warehouse, subreddit),
+        leaderboard=leaderboard_of(warehouse, subreddit),
+        champion=championship_of(warehouse, subreddit),
+        record=record_of(warehouse, subreddit),
+        gaps=_gaps(warehouse, subreddit),
+    )
+
+
+def _about(warehouse: Readable, subreddit: str) -> About:
+    scope = {"subreddit": subreddit}
+    row = next(iter(warehouse.query(_ABOUT, scope).to_pylist()), None)
+    sizes = tuple(Size(day["day"], day["subscribers"]) for day in warehouse.query(_SIZES, scope).to_pylist())
+    rules = tuple(
+        Rule(rule["position"], rule["short_name"] or "", rule["description"] or "", rule["kind"] or "all")
+        for rule in warehouse.query(_RULES, scope).to_pylist()
+    )
+    if row is None:
+        return About(None, None, None, sizes[-1].members if sizes else None, sizes, rules, None, None)
+    asks = None
+    if row["requirements_read_at"] is not None:
+        asks = Asks(
+            title_min_length=row["title_min_length"],
+            title_max_length=row["title_max_length"],
+            title_required=tuple(row["title_required"] or ()),
+            title_forbidden=tuple(row["title_forbidden"] or ()),
+            title_patterns=tuple(row["title_patterns"] or ()),
+            flair_required=bool(row["flair_required"]),
+            read_at=row["requirements_read_at"],
+        )
+    return About(
+        title=row["title"],
+        description=row["description"],
+        over_18=row["over_18"],
+        subscribers=sizes[-1].members if sizes else row["subscribers"],
+        sizes=sizes,
+        rules=rules,
+        asks=asks,
+        read_at=row["read_at"],
+    )
+
+
+def _stock(warehouse: Readable, subreddit: str) -> Stock:
+    scope = {"subreddit": subreddit}
+    row = warehouse.query(
+        "SELECT count(*) AS posts, min(created_at) AS oldest, max(created_at) AS newest FROM core.posts "
+        "WHERE subreddit = $subreddit",
+        scope,
+    ).to_pylist()[0]
+    pace = {**scope, "days": PACE_DAYS, "newest": row["newest"]}
+    return Stock(
+        posts=row["posts"],
+        labelled=warehouse.scalar("SELECT count(*) FROM core.labels WHERE subreddit = $subreddit", scope),
+        pictures=warehouse.scalar(_PICTURES, scope),
+        a_day=warehouse.scalar(_PACE, pace) if row["posts"] else None,
+        oldest_post_at=row["oldest"],
+        newest_post_at=row["newest"],
+        newest_reading_at=warehouse.scalar(
+            "SELECT max(observed_at) FROM raw.observations WHERE subreddit = $subreddit", scope
+        ),
+    )
+
+
+def _gaps(warehouse: Readable, subreddit: str) -> tuple[Gap, ...]:
+    scope = {"subreddit": subreddit}
+    gaps = [
+        Gap(
+            "listing",
+            row["gap_from"],
+            row["gap_to"],
+            "Posts made in between may have been missed: two readings of the listing did not meet.",
+        )
+        for row in warehouse.query(_LISTING_GAPS, scope).to_pylist()
+    ]
+    for row in warehouse.query(_ANOMALIES, scope).to_pylist():
+        begin, end = (datetime.combine(row[day], time()) for day in ("first_day", "last_day"))
+        gaps.append(Gap(row["kind"], begin, end, _ANOMALY_SAYS[row["kind"]].format(**row)))
+    return tuple(sorted(gaps, key=lambda gap: gap.begin, reverse=True))

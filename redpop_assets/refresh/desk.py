@@ -19,24 +19,20 @@ from redpop_assets.errors import NotTrainable, RedPopError
 from redpop_assets.evaluation.measurement import LEVELS
 from redpop_assets.evaluation.metrics import percentile_rank
 from redpop_assets.evaluation.standing import Worth, told_apart
-from redpop_assets.features.family import Content, Encoders, Floats
+from redpop_assets.features.family import Content, Encoders, Networks
 from redpop_assets.kept import Kept
 from redpop_assets.labels import LabelRule
 from redpop_assets.refresh.community_page import PastSlot, hours_of
 from redpop_assets.refresh.draft import Forecast, answer, dataset_of, forecasts_of, looks_at
-from redpop_assets.refresh.features import read_vectors
 from redpop_assets.refresh.held_out import held_out
 from redpop_assets.refresh.hours import at_times, differences_from_best, looks_at_time
 from redpop_assets.refresh.likeness import PastPost, nearest, shown, with_picture
-from redpop_assets.refresh.new_post import NewPost
+from redpop_assets.refresh.new_post import Draft, Drafts, Picture
 from redpop_assets.refresh.reasons import USUAL_POSTS, Explanation, explain
 from redpop_assets.refresh.speakers import Speaker, Speakers
 from redpop_assets.refresh.titles import SURE_LEVEL, Comparison, Difference, comparison
 
 if TYPE_CHECKING:
-    from PIL.Image import Image
-
-    from redpop_assets.encoders.judges import Judges
     from redpop_assets.storage.models import ModelStore
     from redpop_assets.storage.rows import Readable
 
@@ -53,13 +49,13 @@ class Question:
 
     Attributes:
         titles: those to choose from, at least one.
-        picture: its RGB picture; None for a title alone.
+        picture: what is found out about it is kept with it, for the next question; None for a title alone.
         posted_at: when it would be made (aware).
         author: keyed hash of the author's name; None for somebody unknown.
     """
 
     titles: tuple[str, ...]
-    picture: Image | None
+    picture: Picture | None
     posted_at: datetime
     author: str | None = None
 
@@ -244,7 +240,6 @@ SELECT v.expected_log_score, t.log_score, t.cluster
 FROM marts.predictions AS v JOIN models.training_set AS t USING (post_id)
 WHERE v.subreddit = $subreddit AND v.predictor = $predictor AND v.digest = $digest AND t.split = 'test'
 """
-_POSTS = "SELECT post_id FROM core.posts WHERE subreddit = $subreddit ORDER BY post_id"
 
 
 class Desk(Kept):
@@ -256,16 +251,14 @@ class Desk(Kept):
         edition: what is read.
         models: where the trained predictors lie.
         rule: when the score of a post is its label.
-        device: where networks run.
-        judges: the scorers of pictures whose weights the deployment names.
+        networks: those that are asked; they may serve the desks of many editions.
     """
 
-    def __init__(self, edition: Readable, models: ModelStore, rule: LabelRule, *, device: str, judges: Judges) -> None:
+    def __init__(self, edition: Readable, models: ModelStore, rule: LabelRule, networks: Networks) -> None:
         super().__init__()
         self.edition = edition
         self._rule = rule
-        self._device = device
-        self._judges = judges
+        self._drafts = Drafts(edition, networks, rule.final_age)
         self._speakers = Speakers(edition, models)
 
     def communities(self) -> tuple[Community, ...]:
@@ -390,17 +383,9 @@ class Desk(Kept):
                 raise NotTrainable(community.why_silent)
         return self._speakers.of(subreddit)[0]
 
-    def _post(self, subreddit: str, question: Question) -> NewPost:
-        return NewPost(
-            self.edition,
-            subreddit,
-            question.titles,
-            question.picture,
-            posted_at=question.posted_at,
-            author=question.author,
-            matured_after=self._rule.final_age,
-            device=self._device,
-            judges=self._judges,
+    def _post(self, subreddit: str, question: Question) -> Draft:
+        return self._drafts.draft(
+            subreddit, question.titles, question.picture, posted_at=question.posted_at, author=question.author
         )
 
     def _communities(self) -> tuple[Community, ...]:
@@ -450,18 +435,16 @@ class Desk(Kept):
 
         return speaker.kept_as("worth of standings", learnt)
 
-    def _similar(self, post: NewPost, speaker: Speaker, content: Content) -> tuple[PastPost, ...]:
+    def _similar(self, post: Draft, speaker: Speaker, content: Content) -> tuple[PastPost, ...]:
         """Past posts whose picture or title is most like that of a draft."""
         name = {"picture": "image", "caption": "caption"}[content]
         encoder = self._encoder(name, speaker.encoders)
         block = post.block(name, Encoders(**{"image": "", "caption": "", name: encoder})) if encoder else None
         if block is None or not block.present[0]:
             return ()
-        vectors, post_ids = self.kept_as(
-            ("vectors", name, post.subreddit, encoder), lambda: self._vectors(name, post.subreddit, encoder)
-        )
-        found = [(post_ids[row], likeness) for row, likeness in nearest(vectors, block.values[0], SIMILAR_POSTS)]
-        return shown(self.edition, found, content)
+        past = self._drafts.past(post.subreddit)
+        likeness = nearest(past.vectors(content, encoder), block.values[0], SIMILAR_POSTS)
+        return shown(self.edition, [(past.posts.post_ids[row], how) for row, how in likeness], content)
 
     def _encoder(self, modality: str, used: Encoders) -> str:
         """The encoder by whose vectors posts are alike: that of the speaker, else any that has seen them."""
@@ -474,11 +457,6 @@ class Desk(Kept):
             )
             or ""
         )
-
-    def _vectors(self, modality: str, subreddit: str, encoder: str) -> tuple[Floats, list[str]]:
-        with self.edition.read() as reader:
-            post_ids: list[str] = reader.query(_POSTS, {"subreddit": subreddit}).column("post_id").to_pylist()
-            return read_vectors(reader, modality, subreddit, encoder), post_ids
 
 
 def _why_silent(row: Mapping[str, Any]) -> str:

@@ -14,7 +14,7 @@ from redpop_assets.features.registry import BLOCKS
 from redpop_assets.predictors.base import Predictor
 from redpop_assets.predictors.dataset import Block, Dataset
 from redpop_assets.predictors.parts import conformal
-from redpop_assets.refresh.new_post import NewPost
+from redpop_assets.refresh.new_post import Draft
 from redpop_assets.refresh.speakers import Speaker, Speakers
 from redpop_assets.storage.models import ModelStore
 from redpop_assets.storage.rows import Readable
@@ -54,7 +54,7 @@ class Answer:
     forecasts: tuple[Forecast, ...]
 
 
-def forecast(warehouse: Readable, models: ModelStore, post: NewPost) -> list[Forecast]:
+def forecast(warehouse: Readable, models: ModelStore, post: Draft) -> list[Forecast]:
     """Ask every trained predictor of a subreddit about one post: the champion first, then as they rank unseen posts.
 
     Args:
@@ -72,12 +72,12 @@ def forecast(warehouse: Readable, models: ModelStore, post: NewPost) -> list[For
     return [found.forecasts[0] for found in answers(warehouse, models, post)]
 
 
-def answers(warehouse: Readable, models: ModelStore, post: NewPost, only: Collection[str] = ()) -> Iterator[Answer]:
+def answers(warehouse: Readable, models: ModelStore, post: Draft, only: Collection[str] = ()) -> Iterator[Answer]:
     """Ask trained predictors about one draft; see `asked`, which loads nothing twice where there are more."""
     return asked(Speakers(warehouse, models), post, only)
 
 
-def asked(speakers: Speakers, post: NewPost, only: Collection[str] = ()) -> Iterator[Answer]:
+def asked(speakers: Speakers, post: Draft, only: Collection[str] = ()) -> Iterator[Answer]:
     """Ask trained predictors about a draft with any number of rows, in the order of `forecast`, one at a time.
 
     Args:
@@ -92,7 +92,7 @@ def asked(speakers: Speakers, post: NewPost, only: Collection[str] = ()) -> Iter
     return (answer(speaker, post) for speaker in speakers.of(post.subreddit, only))
 
 
-def answer(speaker: Speaker, post: NewPost) -> Answer:
+def answer(speaker: Speaker, post: Draft) -> Answer:
     """Ask one predictor about a draft of its community with any number of rows, all at once.
 
     Raises:
@@ -139,7 +139,7 @@ def forecasts_of(speaker: Speaker, data: Dataset, *, used_image: bool) -> tuple[
     )
 
 
-def dataset_of(post: NewPost, predictor: Predictor, encoders: Encoders) -> Dataset:
+def dataset_of(post: Draft, predictor: Predictor, encoders: Encoders) -> Dataset:
     """The draft as a predictor sees it, a row for each title."""
     n = len(post.captions)
     blocks = {name: post.block(name, encoders) or _absent(kept, n) for name, kept in predictor.columns.items()}

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from functools import cached_property
 from typing import TYPE_CHECKING, overload
@@ -24,16 +24,18 @@ from redpop_assets.encoders.base import CODE_VERSION as ENCODING_VERSION
 from redpop_assets.errors import RedPopError, StoreError
 from redpop_assets.features.community import SUBSCRIBERS_LAST_DAYS
 from redpop_assets.features.family import (
+    Asked,
     Content,
     Encoders,
+    Everybody,
     Family,
     Features,
     Floats,
     Grain,
     Networks,
+    Past,
     PostFacts,
     Subjects,
-    Timeline,
 )
 from redpop_assets.features.registry import FAMILIES
 from redpop_assets.images.decode import open_rgb
@@ -41,10 +43,10 @@ from redpop_assets.refresh.chunks import Progress, chunks_by_seconds
 from redpop_assets.refresh.engine import Engine, Local
 from redpop_assets.refresh.snapshot import digest
 from redpop_assets.storage.arrow import arrow_table
-from redpop_assets.storage.history import History, read_subscribers
+from redpop_assets.storage.history import History, positions, read_subscribers
 from redpop_assets.storage.images import ImageStore
 from redpop_assets.storage.made_posts import Claim, Look, Rows
-from redpop_assets.storage.rows import Readable, Reader
+from redpop_assets.storage.rows import Reader
 from redpop_assets.storage.warehouse import Warehouse
 
 if TYPE_CHECKING:
@@ -66,16 +68,12 @@ _FACTS = """
 SELECT kind, len(image_urls) AS image_count, crosspost_parent, is_original_content, flair, over_18, spoiler
 FROM core.posts WHERE post_id IN (SELECT unnest(string_split($post_ids, ','))) ORDER BY post_id
 """
-_PLACES = """
-SELECT row_number() OVER (ORDER BY post_id) - 1 AS position, caption_sha256, post_id
-FROM core.posts WHERE subreddit = $subreddit
-"""
 _VECTORS: Mapping[str, str] = {
-    "image": f"SELECT p.position, e.embedding FROM ({_PLACES}) AS p JOIN core.primary_images AS i USING (post_id) "
+    "picture": "SELECT a.position, e.embedding FROM asked_posts AS a JOIN core.primary_images AS i USING (post_id) "
     "JOIN features.image_embeddings AS e ON e.image_sha256 = i.image_sha256 "
     "WHERE e.encoder = $encoder AND e.code_version = $version",
-    "caption": f"SELECT p.position, e.embedding FROM ({_PLACES}) AS p "
-    "JOIN features.caption_embeddings AS e USING (caption_sha256) "
+    "caption": "SELECT a.position, e.embedding FROM asked_posts AS a JOIN core.posts AS p USING (post_id) "
+    "JOIN features.caption_embeddings AS e ON e.caption_sha256 = p.caption_sha256 "
     "WHERE e.encoder = $encoder AND e.code_version = $version",
 }
 _FACTS_BEHIND: Mapping[str, str] = {
@@ -346,9 +344,9 @@ def _claimed_posts(
                     claim.settle(writer)
         if not due:
             return []
-        timeline = None
+        past = None
         if any(family.past != "nothing" for family in families):
-            timeline = _timeline(
+            past = _past(
                 writer,
                 scope.subreddit,
                 scope.encoders,
@@ -357,7 +355,7 @@ def _claimed_posts(
                 vectors=any(family.networks for family, _, _ in due),
                 since=min(pc.min(posts.column("created_at")).as_py() for _, _, posts in due),
             )
-    return [(family, claim, _stored_posts(scope, posts, timeline)) for family, claim, posts in due]
+    return [(family, claim, _stored_posts(scope, posts, past)) for family, claim, posts in due]
 
 
 def _rows_of(family: Family, scope: Scope, reader: Reader) -> Rows:
@@ -385,36 +383,19 @@ def _rows_of(family: Family, scope: Scope, reader: Reader) -> Rows:
     )
 
 
-def _stored_posts(scope: Scope, due: pa.Table, timeline: Timeline | None) -> StoredPosts:
+def _stored_posts(scope: Scope, due: pa.Table, past: Past | None) -> StoredPosts:
     ids = due.column("post_id").to_pylist()
-    if timeline is not None:
-        wanted = set(ids)
-        flags = np.fromiter((post in wanted for post in timeline.here.post_ids), np.bool_, len(timeline.here))
-        timeline = replace(timeline, due=flags)
-    return StoredPosts(scope, ids, _seconds(due.column("created_at")), timeline)
+    rows = None if past is None else pc.index_in(due.column("post_id"), pa.array(past.posts.post_ids, pa.string()))
+    return StoredPosts(
+        scope, ids, _seconds(due.column("created_at")), past, None if rows is None else rows.to_numpy().astype(np.int64)
+    )
 
 
 def _has_version(family: Family, warehouse: Warehouse) -> bool:
     return "code_version" in warehouse.schema[family.filled_table].column_names
 
 
-def read_timeline(
-    warehouse: Readable, subreddit: str, encoders: Encoders, matured_after: timedelta, *, vectors: bool
-) -> Timeline:
-    """A community's posts in time, all of them wanted, read at one moment.
-
-    Args:
-        warehouse: where they are.
-        subreddit: in lower case.
-        encoders: networks whose vectors count.
-        matured_after: age at which a label is final, of `LabelRule`.
-        vectors: whether the vectors of pictures and captions are read, too.
-    """
-    with warehouse.read() as reader:
-        return _timeline(reader, subreddit, encoders, matured_after, everybody=True, vectors=vectors)
-
-
-def _timeline(
+def _past(
     reader: Reader,
     subreddit: str,
     encoders: Encoders,
@@ -422,59 +403,58 @@ def _timeline(
     *,
     everybody: bool,
     vectors: bool,
-    since: datetime | None = None,
-) -> Timeline:
-    """A community's posts in time.
+    since: datetime,
+) -> Past:
+    """What a community's posts may see, read at one moment.
 
     Memory grows with the posts, by some 300 bytes each, and with the vectors of the community: n times d times 4 bytes
     of each kind that has any, twice while they are read.
 
     Args:
         everybody: whether the posts of all communities are read; without, those of the community stand for them.
-        since: the creation of the first wanted post; None for all.
+        vectors: whether the vectors of pictures and captions are read, too.
+        since: the creation of the first post that is asked about.
     """
     all_posts = History.read(
         reader, None if everybody else subreddit, matured_after=matured_after, captions_of=subreddit
     )
-    known_since = None if since is None else since - timedelta(days=SUBSCRIBERS_LAST_DAYS, seconds=1)
-    subscribers, seen_at = read_subscribers(reader, subreddit, known_since)
+    known_since = since - timedelta(days=SUBSCRIBERS_LAST_DAYS, seconds=1)
     here = all_posts.only(subreddit) if everybody else all_posts
+    asked: tuple[tuple[Content, str], ...] = (("picture", encoders.image), ("caption", encoders.caption))
+    read = {one: read_vectors(reader, *one, here.post_ids) for one in asked if vectors}
     none = np.empty((len(here), 0), dtype=np.float32)
-    return Timeline(
-        everybody=all_posts,
-        here=here,
-        subreddit=subreddit,
-        due=np.ones(len(here), dtype=np.bool_),
-        subscribers=subscribers,
-        subscribers_seen_at=seen_at,
-        image_vectors=read_vectors(reader, "image", subreddit, encoders.image) if vectors else none,
-        caption_vectors=read_vectors(reader, "caption", subreddit, encoders.caption) if vectors else none,
+    return Past(
+        subreddit,
+        Everybody(all_posts),
+        here,
+        *read_subscribers(reader, here.post_ids, known_since),
+        lambda content, encoder: read.get((content, encoder), none),
     )
 
 
-def read_vectors(reader: Reader, modality: str, subreddit: str, encoder: str) -> Floats:
-    """Vectors of the pictures or captions of a community's posts, in the order of their ids.
+def read_vectors(reader: Reader, content: Content, encoder: str, post_ids: Sequence[str]) -> Floats:
+    """Vectors of the pictures or captions of posts.
 
     Args:
         reader: where they are.
-        modality: image or caption.
-        subreddit: in lower case.
+        content: picture or caption.
         encoder: whose vectors they are.
+        post_ids: n ids.
 
     Returns:
         (n, d) float32, rows of NaN where a post has none; (n, 0) where the encoder never wrote a vector. Not to be
         written to.
     """
-    count = reader.scalar("SELECT count(*) FROM core.posts WHERE subreddit = $subreddit", {"subreddit": subreddit})
     width = reader.scalar(
         "SELECT dimension FROM features.encoders WHERE encoder = $encoder AND modality = $modality",
-        {"encoder": encoder, "modality": modality},
+        {"encoder": encoder, "modality": "image" if content == "picture" else "caption"},
     )
-    found = reader.query(_VECTORS[modality], {"subreddit": subreddit, "encoder": encoder, "version": ENCODING_VERSION})
+    which = {"encoder": encoder, "version": ENCODING_VERSION}
+    found = reader.query(_VECTORS[content], which, asked_posts=positions(post_ids))
     missing = np.float32(np.nan)
     if not found.num_rows:
-        return np.broadcast_to(missing, (count, width or 0))  # takes no memory
-    vectors = np.full((count, width or 0), missing)
+        return np.broadcast_to(missing, (len(post_ids), width or 0))  # takes no memory
+    vectors = np.full((len(post_ids), width or 0), missing)
     for batch in found.to_batches():
         flat = batch.column("embedding").flatten().to_numpy(zero_copy_only=False)
         vectors[batch.column("position").to_numpy()] = flat.reshape(len(batch), -1)
@@ -539,7 +519,8 @@ class StoredPosts(Subjects):
         scope: where they are.
         post_ids: n ids.
         created_at: (n,) datetime64[s], UTC.
-        timeline: the posts around them, for families that look at others; these are its wanted ones.
+        past: what there is to see, these posts among it, for families that look at others.
+        rows: (n,) their places in the past.
     """
 
     def __init__(
@@ -547,13 +528,15 @@ class StoredPosts(Subjects):
         scope: Scope,
         post_ids: Sequence[str],
         created_at: npt.NDArray[np.datetime64],
-        timeline: Timeline | None = None,
+        past: Past | None = None,
+        rows: npt.NDArray[np.int64] | None = None,
     ) -> None:
         super().__init__(scope.networks)
         self._scope = scope
         self._post_ids = post_ids
         self._created_at = created_at
-        self._timeline = timeline
+        self._past = past
+        self._rows = rows
 
     def __len__(self) -> int:
         return len(self._post_ids)
@@ -565,13 +548,9 @@ class StoredPosts(Subjects):
             return
         progress = Progress(self._scope.progress, len(self), "posts")
         for start in range(0, len(self), rows_at_once):
-            rows = slice(start, start + rows_at_once)
-            timeline = self._timeline
-            if timeline is not None:
-                due = np.zeros_like(timeline.due)
-                due[np.flatnonzero(timeline.due)[rows]] = True
-                timeline = replace(timeline, due=due)
-            yield StoredPosts(self._scope, self._post_ids[rows], self._created_at[rows], timeline)
+            some = slice(start, start + rows_at_once)
+            rows = None if self._rows is None else self._rows[some]
+            yield StoredPosts(self._scope, self._post_ids[some], self._created_at[some], self._past, rows)
             progress.at(min(start + rows_at_once, len(self)))
 
     def rows_of(self, family: Family, features: Features) -> pa.Table:
@@ -595,10 +574,16 @@ class StoredPosts(Subjects):
         return PostFacts(*(rows.column(name).to_pylist() for name in rows.column_names))
 
     @property
-    def timeline(self) -> Timeline:
-        """The posts around them."""
-        assert self._timeline is not None
-        return self._timeline
+    def past(self) -> Past:
+        """What there is to see."""
+        assert self._past is not None
+        return self._past
+
+    @cached_property
+    def asked(self) -> Asked:
+        """These posts as a part of the past."""
+        assert self._rows is not None
+        return self.past.asked(self._rows)
 
 
 class StoredPictures(Sequence["Image"]):

@@ -1,40 +1,70 @@
 """The blocks of a post that is not made yet: every family, asked about a draft instead of a stored post.
 
-A draft may have several titles. Each is a row of every block, as if it were the only one: they are made in one second,
-and what looks at other posts sees those of earlier seconds only. What the titles share is computed once.
+A draft has rows: titles, each with a moment at which it would be posted. Each is a row of every block as if it were the
+only one, for what looks at other posts sees those that are stored, and those of earlier seconds only. So a title may be
+compared with others, and an hour with all hours of a week, at once.
+
+What is the same for many questions is made once: networks are loaded once for a process, the past of a community is
+prepared once for an edition, what follows from a picture alone is kept with the picture, and what follows from a title
+alone is kept while the title is among the latest.
 """
 
 from __future__ import annotations
 
-import io
-from collections.abc import Sequence
-from dataclasses import replace
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime, timedelta
 from functools import cached_property
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
 
 from redpop_assets.captions import LONGEST_CAPTION
-from redpop_assets.features.family import Content, Encoders, Floats, Networks, PostFacts, Subjects, Timeline
+from redpop_assets.features.family import (
+    Asked,
+    Content,
+    Encoders,
+    Everybody,
+    Family,
+    Floats,
+    Networks,
+    Past,
+    PostFacts,
+    Subjects,
+)
 from redpop_assets.features.registry import BLOCKS
-from redpop_assets.images.decode import inspect
-from redpop_assets.images.duplicates import most_alike
+from redpop_assets.images.decode import Look, look_of
+from redpop_assets.images.duplicates import Lookalikes
+from redpop_assets.kept import Kept, Recent
 from redpop_assets.predictors.dataset import Block
 from redpop_assets.refresh.blocks import make_block
-from redpop_assets.refresh.features import read_timeline
-from redpop_assets.storage.history import History
+from redpop_assets.refresh.features import read_vectors
+from redpop_assets.storage.history import History, read_subscribers
 from redpop_assets.storage.rows import Readable
 
 if TYPE_CHECKING:
     from PIL.Image import Image
 
+    from redpop_assets.encoders.image_network import ImageOutputs
     from redpop_assets.encoders.judges import Judges
 
 NEW = "new"
 """What the ids of drafts begin with; a colon follows, which no id of Reddit has."""
 
+TITLES_KEPT = 4096
+"""Rows about single titles that are kept, of all families together: some kB each."""
+
+_TITLES_OF_A_PICTURE = 256
+_Title: TypeAlias = "tuple[str, Encoders, str]"  # family, networks that it looks through, and the title
+_KNOWN_UNTIL = """
+SELECT greatest(
+    (SELECT max(created_at) + INTERVAL 1 SECOND FROM core.posts WHERE subreddit = $subreddit),
+    (
+        SELECT max(read_at) FROM raw.listing_reads
+        WHERE subreddit = $subreddit AND listing = 'new' AND ended IN ('end', 'depth', 'overlap')
+    )
+)
+"""
 _PICTURES = """
 SELECT d.duplicate_group, i.phash, i.dhash
 FROM core.duplicates AS d JOIN core.primary_images USING (post_id) JOIN core.images AS i USING (image_sha256)
@@ -42,8 +72,230 @@ ORDER BY d.post_id
 """
 
 
-class NewPost:
-    """One post of one subreddit that is not made yet, with one title or several to choose from.
+class Picture(Kept):
+    """A picture that is asked about, with what is found out about it, each thing once. Threads may share it.
+
+    Attributes:
+        image: upright RGB.
+    """
+
+    def __init__(self, image: Image) -> None:
+        super().__init__()
+        self.image = image
+        self.titles: Recent[_Title, Block | None] = Recent(_TITLES_OF_A_PICTURE)
+        """Rows about it with single titles."""
+
+    @property
+    def look(self) -> Look:
+        """Its perceptual hashes."""
+        return self.kept_as("look", lambda: look_of(self.image))
+
+    def outputs(self, networks: Networks, encoder: str) -> ImageOutputs:
+        """What an encoder says of it.
+
+        Raises:
+            WeightsUnavailable: the encoder cannot be loaded.
+        """
+        network = networks.image_encoder(encoder)
+        return self.kept_as(("outputs", encoder), lambda: network.outputs_of([self.image]))
+
+    def block(self, family: Family, encoders: Encoders, networks: Networks) -> Block | None:
+        """What a family of pictures says of it: a block of one row, or None.
+
+        Raises:
+            WeightsUnavailable: a network cannot be loaded.
+        """
+        subjects = self.kept_as(networks, lambda: _Content(networks, 1, (), self))
+        return self.kept_as((family.name, encoders), lambda: _block(family, subjects, encoders))
+
+
+class Drafts(Kept):
+    """What all drafts of one reading of the warehouse are asked about beside. Threads may share it.
+
+    Memory is that of all posts (some 400 bytes each) and, of the communities that were asked about, of what families
+    prepare of their posts and of the vectors that predictors look through; it does not grow with the questions.
+
+    Args:
+        warehouse: where the past is; one edition, or the live one for as long as its changes need not be seen.
+        networks: those that are asked; they may outlive it.
+        matured_after: age at which the labels of earlier posts are final, of `LabelRule`: as in the graph.
+    """
+
+    def __init__(self, warehouse: Readable, networks: Networks, matured_after: timedelta) -> None:
+        super().__init__()
+        self.networks = networks
+        self.titles: Recent[_Title, Block | None] = Recent(TITLES_KEPT)
+        """Rows about single titles."""
+        self._vectors: Recent[tuple[str, str], Floats] = Recent(TITLES_KEPT)
+        self._warehouse = warehouse
+        self._matured_after = matured_after
+
+    def draft(
+        self,
+        subreddit: str,
+        captions: Sequence[str],
+        picture: Picture | None,
+        *,
+        posted_at: datetime | Sequence[datetime],
+        author: str | None,
+    ) -> Draft:
+        """One post that is not made yet, or several ways to make it.
+
+        Args:
+            subreddit: in lower case.
+            captions: n titles.
+            picture: None for a title alone.
+            posted_at: when it would be made (aware); one for all titles, or n of them.
+            author: keyed hash of the author's name; None for somebody unknown.
+        """
+        return Draft(self, subreddit, captions, picture, posted_at=posted_at, author=author)
+
+    def past(self, subreddit: str) -> Past:
+        """What a post of a community may see."""
+        return self.kept_as(("past", subreddit), lambda: self._read(subreddit))
+
+    def known_until(self, subreddit: str) -> np.datetime64:
+        """Until when it is known what others posted in a community (datetime64[s], UTC); NaT where nothing is.
+
+        What happens between then and the moment of a draft is not known: an hour without posts, there, would say that
+        a community sleeps, and is but an hour that nobody has looked at.
+        """
+        return self.kept_as(("known until", subreddit), lambda: self._known_until(subreddit))
+
+    def group_of(self, picture: Picture) -> str | None:
+        """The duplicate group whose picture this one is, by its perceptual hashes; None if it is new."""
+        groups, known = self.kept_as("pictures", self._pictures)
+        found = known.most_alike(picture.look)
+        return None if found is None else groups[found]
+
+    def vectors(self, captions: Sequence[str], encoder: str) -> Floats:
+        """(n, d) vectors of titles by an encoder.
+
+        Raises:
+            WeightsUnavailable: the encoder cannot be loaded.
+        """
+        network = self.networks.text_encoder(encoder)
+        keys = [(encoder, caption) for caption in captions]
+        found = self._vectors.all(keys, lambda missing: list(network.encode([caption for _, caption in missing])))
+        return np.stack([found[key] for key in keys])
+
+    @property
+    def _everybody(self) -> Everybody:
+        return self.kept_as(
+            "everybody", lambda: Everybody(History.read(self._warehouse, None, matured_after=self._matured_after))
+        )
+
+    def _read(self, subreddit: str) -> Past:
+        everybody = self._everybody
+        here = everybody.posts.only(subreddit)
+
+        def vectors(content: Content, encoder: str) -> Floats:
+            with self._warehouse.read() as reader:
+                return read_vectors(reader, content, encoder, here.post_ids)
+
+        with self._warehouse.read() as reader:
+            return Past(subreddit, everybody, here, *read_subscribers(reader, here.post_ids), vectors)
+
+    def _known_until(self, subreddit: str) -> np.datetime64:
+        # To the second after the newest post, which sees that post.
+        found = self._warehouse.scalar(_KNOWN_UNTIL, {"subreddit": subreddit})
+        return np.datetime64("NaT" if found is None else found, "s")
+
+    def _pictures(self) -> tuple[list[str], Lookalikes]:
+        known = self._warehouse.query(_PICTURES)
+        return known.column("duplicate_group").to_pylist(), Lookalikes(known.column("phash"), known.column("dhash"))
+
+
+class Draft(Kept):
+    """Rows of a title and a moment in one community. Arguments are those of `Drafts.draft`.
+
+    Attributes:
+        subreddit: in lower case.
+        captions: the n titles.
+        picture: None for a title alone.
+        created_at: (n,) datetime64[s], UTC.
+        author: keyed hash; None for somebody unknown.
+        post_ids: n ids that no stored post has.
+    """
+
+    def __init__(
+        self,
+        drafts: Drafts,
+        subreddit: str,
+        captions: Sequence[str],
+        picture: Picture | None,
+        *,
+        posted_at: datetime | Sequence[datetime],
+        author: str | None,
+    ) -> None:
+        super().__init__()
+        self.drafts = drafts
+        self.subreddit = subreddit
+        self.captions = tuple(captions)
+        self.picture = picture
+        self.author = author
+        self.post_ids = tuple(f"{NEW}:{number}" for number in range(len(self.captions)))
+        times = [posted_at] * len(self.captions) if isinstance(posted_at, datetime) else posted_at
+        if len(times) != len(self.captions):
+            raise ValueError(f"{len(times)} moments for {len(self.captions)} titles")
+        self.created_at = np.array([time.astimezone(UTC).replace(tzinfo=None) for time in times], dtype="datetime64[s]")
+
+    @property
+    def image(self) -> Image | None:
+        """The RGB picture; None for a title alone."""
+        return None if self.picture is None else self.picture.image
+
+    def block(self, name: str, encoders: Encoders) -> Block | None:
+        """A block of the rows, of shape (n, d); None where they have none, such as pixels without a picture.
+
+        Raises:
+            ValueError: there is no such block.
+            WeightsUnavailable: a network behind the block cannot be loaded.
+        """
+        if name not in BLOCKS:
+            raise ValueError(f"no block {name!r}")
+        through = encoders.only({network for _, network in BLOCKS[name].networks})
+        return self.kept_as((name, through), lambda: self._made(BLOCKS[name], through))
+
+    def _made(self, family: Family, encoders: Encoders) -> Block | None:
+        if (family.needs_picture and self.picture is None) or not all(family.named(encoders).values()):
+            return None
+        if family.grain == "post":
+            return _block(family, _Rows(self), encoders)
+        if family.grain == "picture":
+            found = self._shown.block(family, encoders, self.drafts.networks)
+            return None if found is None else found.take(np.zeros(len(self.captions), dtype=np.intp))
+        picture = self._shown if family.grain == "pair" else None
+        kept = self.drafts.titles if picture is None else picture.titles
+
+        def made(missing: Sequence[_Title]) -> list[Block | None]:
+            titles = [title for _, _, title in missing]
+            networks, vectors = self.drafts.networks, self.drafts.vectors
+            block = _block(family, _Content(networks, len(titles), titles, picture, vectors), encoders)
+            return [None if block is None else block.take(np.array([row])) for row in range(len(titles))]
+
+        keys = [(family.name, encoders, title) for title in self.texts]
+        rows = kept.all(keys, made)
+        return _together([row for key in keys if (row := rows[key]) is not None])
+
+    @property
+    def _shown(self) -> Picture:
+        assert self.picture is not None
+        return self.picture
+
+    @cached_property
+    def texts(self) -> list[str]:
+        """The titles as the graph has them."""
+        return [caption[:LONGEST_CAPTION] for caption in self.captions]
+
+    @property
+    def group(self) -> str | None:
+        """The duplicate group whose picture this one is, by its perceptual hashes; None if it is new."""
+        return None if self.picture is None else self.drafts.group_of(self.picture)
+
+
+class NewPost(Draft):
+    """A draft that is asked about by itself, beside a past and through networks of its own.
 
     Args:
         warehouse: where the past is; nothing is written.
@@ -70,161 +322,125 @@ class NewPost:
         device: str,
         judges: Judges,
     ) -> None:
-        self.subreddit = subreddit
-        self.captions = captions
-        self.post_ids = tuple(f"{NEW}:{number}" for number in range(len(captions)))
-        self.image = image
-        self.author = author
-        moment = np.datetime64(posted_at.astimezone(UTC).replace(tzinfo=None), "s")
-        self.created_at = np.full(len(captions), moment)
-        self.matured_after = matured_after
-        self.warehouse = warehouse
-        self._networks = Networks(device, judges)
-        self._drafts: dict[tuple[Encoders, int], _Draft] = {}
-        self._blocks: dict[tuple[str, Encoders], Block | None] = {}
-
-    def block(self, name: str, encoders: Encoders) -> Block | None:
-        """A block of the post, of shape (n, d); None where it has none, such as pixels without a picture.
-
-        Raises:
-            ValueError: there is no such block.
-            WeightsUnavailable: a network behind the block cannot be loaded.
-        """
-        if name not in BLOCKS:
-            raise ValueError(f"no block {name!r}")
-        family = BLOCKS[name]
-        key = name, encoders.only({network for _, network in family.networks})
-        if key not in self._blocks:
-            self._blocks[key] = self._made(name, encoders)
-        return self._blocks[key]
-
-    def _made(self, name: str, encoders: Encoders) -> Block | None:
-        family = BLOCKS[name]
-        if (family.needs_picture and self.image is None) or not all(family.named(encoders).values()):
-            return None
-        through = encoders.only({network for _, network in family.networks})
-        rows = 1 if family.grain == "picture" else len(self.captions)
-        if (through, rows) not in self._drafts:
-            self._drafts[through, rows] = _Draft(self, rows, through, self._networks)
-        features = family.compute(self._drafts[through, rows], encoders)
-        if features is None:
-            return None
-        made = make_block(name, features)
-        return made if rows == len(self.captions) else made.take(np.zeros(len(self.captions), dtype=np.intp))
-
-    @cached_property
-    def group(self) -> str | None:
-        """The duplicate group whose picture this one is, by its perceptual hashes; None if it is new."""
-        if self.image is None:
-            return None
-        file = io.BytesIO()
-        self.image.save(file, "PNG", compress_level=0)
-        edges = sorted(self.image.size)
-        info, _ = inspect(
-            file.getvalue(), max_pixels=edges[0] * edges[1], min_edge=1, max_aspect=edges[1] / max(edges[0], 1)
-        )
-        known = self.warehouse.query(_PICTURES)
-        found = most_alike(info, known.column("phash"), known.column("dhash"))
-        return None if found is None else str(known.column("duplicate_group")[found].as_py())
+        drafts = Drafts(warehouse, Networks(device, judges), matured_after)
+        picture = None if image is None else Picture(image)
+        super().__init__(drafts, subreddit, captions, picture, posted_at=posted_at, author=author)
 
 
-class _Draft(Subjects):
-    """The post as captions, a picture, pairs and posts; its past is seen through some encoders.
+class _Content(Subjects):
+    """A picture, titles, or titles each with the same picture.
 
     Args:
-        post: what is asked about.
-        rows: 1 where only the picture counts, else one for each title.
-        encoders: networks whose vectors count.
-        networks: those that are loaded.
+        networks: those that are asked.
+        count: how many.
+        captions: the titles; empty for the picture alone.
+        picture: None for titles alone.
+        vectors: of titles by an encoder.
     """
 
-    def __init__(self, post: NewPost, rows: int, encoders: Encoders, networks: Networks) -> None:
+    def __init__(
+        self,
+        networks: Networks,
+        count: int,
+        captions: Sequence[str],
+        picture: Picture | None,
+        vectors: Callable[[Sequence[str], str], Floats] | None = None,
+    ) -> None:
         super().__init__(networks)
-        self._post = post
-        self._rows = rows
-        self._encoders = encoders
+        self._count = count
+        self._captions = captions
+        self._picture = picture
+        self._vectors = vectors
 
     def __len__(self) -> int:
-        return self._rows
+        return self._count
 
     @property
     def captions(self) -> Sequence[str]:
-        return [caption[:LONGEST_CAPTION] for caption in self._post.captions]
+        return self._captions
 
     def pictures(self, draft_edge: int | None = None) -> Sequence[Image]:  # noqa: ARG002
-        return [self._image] * self._rows
+        return [self._shown.image] * self._count
 
     @property
     def sizes(self) -> Sequence[tuple[int, int]]:
-        return [self._image.size] * self._rows
+        return [self._shown.image.size] * self._count
 
     @property
-    def _image(self) -> Image:
-        assert self._post.image is not None
-        return self._post.image
+    def _shown(self) -> Picture:
+        assert self._picture is not None
+        return self._picture
 
     def vectors(self, content: Content, encoder: str) -> Floats:
-        if content == "caption":
-            text = self.networks.text_encoder(encoder)
-            return self.networks.kept(("vector", content, encoder), lambda: text.encode(self.captions))
-        return self._outputs(encoder)[0].repeat(self._rows, axis=0)
+        if content == "picture":
+            return self._shown.outputs(self.networks, encoder).vectors.repeat(self._count, axis=0)
+        assert self._vectors is not None
+        return self._vectors(self._captions, encoder)
 
     def probabilities(self, encoder: str) -> Floats | None:
-        found = self._outputs(encoder)[1]
-        return None if found is None else found.repeat(self._rows, axis=0)
+        found = self._shown.outputs(self.networks, encoder).probabilities
+        return None if found is None else found.repeat(self._count, axis=0)
 
-    def _outputs(self, encoder: str) -> tuple[Floats, Floats | None]:
-        def asked() -> tuple[Floats, Floats | None]:
-            outputs = self.networks.image_encoder(encoder).outputs_of([self._image])
-            return outputs.vectors, outputs.probabilities
 
-        return self.networks.kept(("vector", "picture", encoder), asked)
+class _Rows(Subjects):
+    """The rows of a draft as posts."""
+
+    def __init__(self, draft: Draft) -> None:
+        super().__init__(draft.drafts.networks)
+        self._draft = draft
+
+    def __len__(self) -> int:
+        return len(self._draft.captions)
 
     @property
     def created_at(self) -> npt.NDArray[np.datetime64]:
-        return self._post.created_at
+        return self._draft.created_at
 
     @property
     def facts(self) -> PostFacts:
         """A picture of one's own without a flair: what people who ask do not say otherwise."""
-        n = self._rows
+        n = len(self)
         return PostFacts(["image"] * n, [1] * n, [None] * n, [False] * n, [None] * n, [False] * n, [False] * n)
 
+    @property
+    def past(self) -> Past:
+        return self._draft.drafts.past(self._draft.subreddit)
+
     @cached_property
-    def timeline(self) -> Timeline:
-        """The posts of the past and, as the last ones and the only ones that are wanted, the draft with each title."""
-        post, encoders = self._post, self._encoders
-        vectors = bool(encoders.image or encoders.caption)
-        past = read_timeline(post.warehouse, post.subreddit, encoders, post.matured_after, vectors=vectors)
-        return replace(
-            past,
-            everybody=self._after(past.everybody),
-            here=self._after(past.here),
-            due=np.arange(len(past.here) + self._rows) >= len(past.here),
-            subscribers=np.append(past.subscribers, np.full(self._rows, np.nan)),
-            subscribers_seen_at=np.append(past.subscribers_seen_at, np.full(self._rows, np.datetime64("NaT", "s"))),
-            image_vectors=self._appended("picture", past.image_vectors, encoders.image, self._post.image is not None),
-            caption_vectors=self._appended("caption", past.caption_vectors, encoders.caption, True),
+    def asked(self) -> Asked:
+        draft, n = self._draft, len(self)
+        return Asked(
+            authors=[draft.author] * n,
+            captions=draft.texts,
+            groups=[draft.group] * n,
+            created_at=np.fmin(draft.created_at, draft.drafts.known_until(draft.subreddit)),
+            subscribers=np.full(n, np.nan),
+            subscribers_seen_at=np.full(n, np.datetime64("NaT", "s")),
+            vectors=self._vectors,
         )
 
-    def _after(self, past: History) -> History:
-        post, n = self._post, self._rows
-        matured_at = (post.created_at + np.timedelta64(post.matured_after)).astype("datetime64[s]")
-        return History(
-            post_ids=[*past.post_ids, *post.post_ids],
-            subreddits=[*past.subreddits, *[post.subreddit] * n],
-            authors=[*past.authors, *[post.author] * n],
-            captions=[*past.captions, *self.captions],
-            groups=[*past.groups, *[post.group] * n],
-            created_at=np.concatenate([past.created_at, post.created_at]),
-            matured_at=np.concatenate([past.matured_at, matured_at]),
-            log_score=np.append(past.log_score, np.full(n, np.nan)),
-        )
+    def _vectors(self, content: Content, encoder: str) -> Floats:
+        draft = self._draft
+        width = self.past.vectors(content, encoder).shape[1]
+        if not width or (content == "picture" and draft.picture is None):
+            return np.full((len(self), width), np.nan, dtype=np.float32)
+        if content == "picture":
+            assert draft.picture is not None
+            return draft.picture.outputs(self.networks, encoder).vectors.repeat(len(self), axis=0)
+        return draft.drafts.vectors(draft.texts, encoder)
 
-    def _appended(self, content: Content, past: Floats, encoder: str, there: bool) -> Floats:
-        """The vectors of the past, and those of the draft; NaN without one."""
-        shape = self._rows, past.shape[1]
-        if not past.shape[1]:
-            return np.empty((len(past) + self._rows, 0), dtype=np.float32)
-        own = self.vectors(content, encoder) if there else np.full(shape, np.nan, dtype=np.float32)
-        return np.vstack([past, own]).astype(np.float32)
+
+def _block(family: Family, subjects: Subjects, encoders: Encoders) -> Block | None:
+    """The block of some subjects; None where the network in question says nothing of them."""
+    features = family.compute(subjects, encoders)
+    return None if features is None else make_block(family.name, features)
+
+
+def _together(rows: Sequence[Block]) -> Block | None:
+    """Blocks one below the other; None without any."""
+    if not rows:
+        return None
+    values, present = (
+        np.concatenate(parts) for parts in zip(*((row.values, row.present) for row in rows), strict=True)
+    )
+    return Block(values, rows[0].columns, present)

@@ -20,7 +20,7 @@ from redpop_assets.predictors.parts.differences import FEWEST, Differences
 from redpop_assets.refresh.blocks import read_dataset
 from redpop_assets.refresh.draft import Answer, Forecast, asked
 from redpop_assets.refresh.held_out import held_out, parts_of
-from redpop_assets.refresh.new_post import NewPost
+from redpop_assets.refresh.new_post import Draft
 from redpop_assets.refresh.speakers import Speaker, Speakers
 from redpop_assets.storage.models import ModelStore
 from redpop_assets.storage.rows import Readable
@@ -89,13 +89,13 @@ class Comparison:
 
 
 def compare_titles(
-    warehouse: Readable, models: ModelStore, post: NewPost, only: Collection[str] = ()
+    warehouse: Readable, models: ModelStore, post: Draft, only: Collection[str] = ()
 ) -> Iterator[Comparison]:
     """Compare the titles of one draft; see `compared`, which learns nothing twice where there are more."""
     return compared(Speakers(warehouse, models), post, only)
 
 
-def compared(speakers: Speakers, post: NewPost, only: Collection[str] = ()) -> Iterator[Comparison]:
+def compared(speakers: Speakers, post: Draft, only: Collection[str] = ()) -> Iterator[Comparison]:
     """Compare the titles of a draft by trained predictors, the champion first, then as they rank unseen posts.
 
     Each predictor is asked when its comparison is taken from the iterator. The first time it is asked about its
@@ -113,7 +113,7 @@ def compared(speakers: Speakers, post: NewPost, only: Collection[str] = ()) -> I
     return (comparison(answer, post) for answer in asked(speakers, post, only))
 
 
-def comparison(answer: Answer, post: NewPost) -> Comparison:
+def comparison(answer: Answer, post: Draft) -> Comparison:
     """What an answer about a draft with several titles says of their differences.
 
     Raises:

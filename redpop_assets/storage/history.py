@@ -7,6 +7,7 @@ from typing import Final
 
 import numpy as np
 import numpy.typing as npt
+import pyarrow as pa
 
 from redpop_assets.captions import LONGEST_CAPTION
 from redpop_assets.storage.rows import Readable, Reader
@@ -36,12 +37,11 @@ SELECT
     discovered_at
 FROM (
     -- The JSON is read where it may matter: it is almost all that the warehouse holds.
-    SELECT p.post_id, s.discovered_at,
+    SELECT a.position, s.discovered_at,
         CASE WHEN $since IS NULL OR greatest(s.discovered_at, p.created_at + INTERVAL 1 SECOND) >= $since
             THEN TRY_CAST(s.json->>'subreddit_subscribers' AS DOUBLE) END AS members
-    FROM core.posts AS p LEFT JOIN raw.submissions AS s USING (post_id)
-    WHERE p.subreddit = $subreddit
-) ORDER BY post_id
+    FROM asked_posts AS a LEFT JOIN core.posts AS p USING (post_id) LEFT JOIN raw.submissions AS s USING (post_id)
+) ORDER BY position
 """
 
 
@@ -119,18 +119,23 @@ class History:
 
 
 def read_subscribers(
-    warehouse: Reader | Readable, subreddit: str, since: datetime | None = None
+    reader: Reader, post_ids: Sequence[str], since: datetime | None = None
 ) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.datetime64]]:
-    """Members of the community when each of its posts was first seen, and when that was, in the order of post ids.
+    """Members of their community when each of some posts was first seen, and when that was.
 
     Args:
-        warehouse: where they are.
-        subreddit: in lower case.
+        reader: where they are.
+        post_ids: n ids.
         since: numbers that were known before count as unknown; None to read all.
 
     Returns:
-        (n,) float64, NaN where unknown; (n,) datetime64[s], UTC.
+        (n,) float64, NaN where unknown; (n,) datetime64[s], UTC, NaT where unknown.
     """
-    rows = warehouse.query(_SUBSCRIBERS, {"subreddit": subreddit, "since": since})
+    rows = reader.query(_SUBSCRIBERS, {"since": since}, asked_posts=positions(post_ids))
     seen_at = rows.column("discovered_at").to_numpy().astype("datetime64[s]")
     return rows.column("subscribers").to_numpy().astype(np.float64), seen_at
+
+
+def positions(post_ids: Sequence[str]) -> pa.Table:
+    """The columns `post_id` and `position` (from 0) of some posts."""
+    return pa.table({"post_id": pa.array(post_ids, pa.string()), "position": np.arange(len(post_ids))})

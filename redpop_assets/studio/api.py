@@ -86,8 +86,8 @@ async def bring_picture(request: Request) -> PictureDocument:
 
     A program keeps the cookie of the answer: `curl --cookie-jar studio --data-binary @photo.jpg …`.
     """
-    identity, image = await site_of(request).pictures.keep(request.state.session, request.stream())
-    return {"picture": identity, "width": image.width, "height": image.height}
+    identity, picture = await site_of(request).pictures.keep(request.state.session, request.stream())
+    return {"picture": identity, "width": picture.image.width, "height": picture.image.height}
 
 
 @router.delete("/pictures/{picture}", summary="Forget a picture", status_code=204)

@@ -10,7 +10,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.staticfiles import StaticFiles
 
-from redpop_assets.studio import api, api_page, draft, entrance, stored_pictures
+from redpop_assets.studio import api, api_page, communities, draft, entrance, stored_pictures
 from redpop_assets.studio.guard import ENTRANCE, OWN_NAMES, Guard, Pace
 from redpop_assets.studio.refusals import Refusal, refusal_of
 from redpop_assets.studio.rendering import HERE
@@ -43,6 +43,7 @@ def create_app(site: Site) -> FastAPI:
     )
     app.state.site = site
     app.include_router(draft.router)
+    communities.add_to(app)
     app.include_router(entrance.router)
     app.include_router(stored_pictures.router)
     app.include_router(api_page.router)

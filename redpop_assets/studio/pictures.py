@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from redpop_assets.images.decode import ORIGINAL, ImageRejected, open_rgb
 from redpop_assets.images.decoder import DecoderDied, Decoders, DecoderUnavailable
+from redpop_assets.refresh.new_post import Picture
 from redpop_assets.studio.refusals import Refusal
 
 if TYPE_CHECKING:
@@ -31,12 +32,12 @@ _SENTENCES = {
 @dataclass
 class _Kept:
     session: str
-    image: "Image"
+    picture: Picture
     used_at: float
 
     @property
     def bytes(self) -> int:
-        return self.image.width * self.image.height * 3
+        return self.picture.image.width * self.picture.image.height * 3
 
 
 class Pictures:
@@ -61,7 +62,7 @@ class Pictures:
         self._inside = 0
         self._decoders: Decoders | None = None
 
-    async def keep(self, session: str, chunks: AsyncIterator[bytes]) -> tuple[str, "Image"]:
+    async def keep(self, session: str, chunks: AsyncIterator[bytes]) -> tuple[str, Picture]:
         """Read a picture that comes in, have it decoded, and keep it.
 
         Args:
@@ -79,15 +80,15 @@ class Pictures:
         self._inside += 1
         try:
             data = await self._received(chunks)
-            image = await self._decoded(data)
+            picture = Picture(await self._decoded(data))
         finally:
             self._inside -= 1
         identity = secrets.token_urlsafe(24)
-        self._kept[identity] = _Kept(session, image, self._clock())
+        self._kept[identity] = _Kept(session, picture, self._clock())
         self._make_room(session)
-        return identity, image
+        return identity, picture
 
-    def of(self, session: str, identity: str) -> "Image":
+    def of(self, session: str, identity: str) -> Picture:
         """The picture of that id.
 
         Raises:
@@ -99,7 +100,7 @@ class Pictures:
             raise Refusal(404, "The picture is no longer kept: choose it again.", title="The picture is gone")
         kept.used_at = self._clock()
         self._kept[identity] = self._kept.pop(identity)
-        return kept.image
+        return kept.picture
 
     def forget(self, session: str, identity: str) -> None:
         """Let go of a picture, if it is this session's."""

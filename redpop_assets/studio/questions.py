@@ -14,7 +14,7 @@ from redpop_assets.spellings import parse_account, parse_community
 from redpop_assets.studio.refusals import Refusal
 
 if TYPE_CHECKING:
-    from PIL.Image import Image
+    from redpop_assets.refresh.new_post import Picture
 
 MOST_TITLES = 10
 MOST_COMMUNITIES = 6
@@ -108,7 +108,7 @@ def read_author(text: str, digest: Digest) -> str | None:
 def ask(
     communities: Sequence[str],
     titles: str | Sequence[str],
-    picture: "Image | None",
+    picture: "Picture | None",
     at: str,
     zone: str,
     author: str,

@@ -12,7 +12,7 @@ from redpop_assets.pages import drafts
 from redpop_assets.shown import visible
 from redpop_assets.studio import scales
 
-NAVIGATION = (("Draft", "/"), ("API", "/api"))
+NAVIGATION = (("Draft", "/"), ("Communities", "/communities"), ("API", "/api"))
 """Pages that every page leads to: name and path."""
 
 HERE = Path(__file__).parent

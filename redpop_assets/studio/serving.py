@@ -11,7 +11,9 @@ from typing import TYPE_CHECKING
 import uvicorn
 
 from redpop_assets.errors import RedPopError, SettingsError
+from redpop_assets.features.family import Networks
 from redpop_assets.kept import Recent
+from redpop_assets.storage.edition import Edition
 from redpop_assets.studio.app import create_app
 from redpop_assets.studio.editions import Editions
 from redpop_assets.studio.guard import Door
@@ -21,9 +23,11 @@ from redpop_assets.studio.rendering import Templates
 from redpop_assets.studio.site import Site
 
 if TYPE_CHECKING:
+    import pyarrow as pa
+
     from redpop_assets.refresh.desk import Desk
     from redpop_assets.settings import Settings
-    from redpop_assets.storage.edition import Edition
+    from redpop_assets.storage.rows import Params
 
 _START_SECONDS = 15.0
 _THUMBNAILS = 300
@@ -109,20 +113,21 @@ def running(site: Site) -> Iterator[str]:
             thread.join()
 
 
-def _desks(settings: "Settings") -> "Callable[[Edition], Desk]":
-    """What makes the desk of an edition."""
+def _desks(settings: "Settings") -> Callable[[Edition], "Desk"]:
+    """What makes the desk of an edition; the networks are loaded once for all of them."""
+    networks: list[Networks] = []
 
-    def make(edition: "Edition") -> "Desk":
+    def query(sql: str, params: "Params" = None) -> "pa.Table":
+        with contextlib.closing(Edition(settings.home)) as newest:  # a judge may be loaded when the first one is closed
+            return newest.query(sql, params)
+
+    def make(edition: Edition) -> "Desk":
         from redpop_assets.refresh.desk import Desk
         from redpop_assets.resources import judges_of, open_models
 
-        return Desk(
-            edition,
-            open_models(settings),
-            settings.label_rule,
-            device=settings.network_device,
-            judges=judges_of(settings, edition),
-        )
+        if not networks:  # editions are opened one after the other
+            networks.append(Networks(settings.network_device, judges_of(settings, query)))
+        return Desk(edition, open_models(settings), settings.label_rule, networks[0])
 
     return make
 

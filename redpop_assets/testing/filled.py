@@ -46,6 +46,8 @@ def fill_community(
     seed: int = 0,
     images: bool = True,
     label_scale: str = "current",
+    encoders: Encoders = ENCODERS,
+    widths: Mapping[str, int] = _WIDTHS,
 ) -> list[str]:
     """Write a community with all its features, without a graph or a network, and return the ids of its posts.
 
@@ -60,6 +62,8 @@ def fill_community(
         seed: of the noise.
         images: whether there are pictures, and what is made of them.
         label_scale: `score_scale` of the labels.
+        encoders: whose vectors there are.
+        widths: as of `noise`.
     """
     rng = np.random.default_rng(seed)
     ids = [f"{subreddit[:2]}{number:05}" for number in range(posts)]
@@ -136,7 +140,7 @@ def fill_community(
                 "image_sha256": [image_sha256[number] for number in shown],
             },
         }[family.grain]
-        columns = noise(warehouse, family, subjects, ENCODERS, rng, subreddit=subreddit)
+        columns = noise(warehouse, family, subjects, encoders, rng, subreddit=subreddit, widths=widths)
         if block == "text":
             columns["words"] = words
         tables[family.table] = columns
@@ -145,19 +149,19 @@ def fill_community(
             if n := len(next(iter(columns.values()))):
                 unknown = {c.name: pa.nulls(n) for c in warehouse.schema[table].columns if c.name not in columns}
                 writer.merge(table, arrow_table({**columns, **unknown}))
-        for table, encoder in (("image", _IMAGE_ENCODER), ("caption", _CAPTION_ENCODER)):
+        for table, encoder in (("image", encoders.image), ("caption", encoders.caption)):
             if images or table == "caption":
                 row = {
                     "encoder": encoder,
                     "modality": table,
-                    "dimension": _WIDTHS.get(f"features.{table}_embeddings.embedding", _OTHER_WIDTH),
+                    "dimension": widths.get(f"features.{table}_embeddings.embedding", _OTHER_WIDTH),
                     "provenance": encoder.rpartition("/")[2],
                     "weights_sha256": "0" * 64,
                     "library": "none",
                     "first_used_at": created[0],
                     **dict.fromkeys(("backend", "precision", "batch_size", "items_per_second", "min_cosine")),
                 }
-                writer.append(
+                writer.merge(
                     "features.encoders",
                     arrow_table({k: np.array([v]) if k == "first_used_at" else [v] for k, v in row.items()}),
                 )

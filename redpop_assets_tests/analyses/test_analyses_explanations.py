@@ -8,10 +8,11 @@ from scipy.stats import binomtest, spearmanr
 
 from redpop_assets.analyses import image_categories, object_families, shap, words
 from redpop_assets.analyses.asking import refresh
-from redpop_assets.analyses.image_categories import pick_out, wilson
+from redpop_assets.analyses.image_categories import pick_out
 from redpop_assets.analyses.shap import SHAP, importance
 from redpop_assets.analyses.words import kind_of, token_statistics
 from redpop_assets.evaluation.bootstrap import interval, mean_of
+from redpop_assets.evaluation.metrics import wilson
 from redpop_assets.predictors.parts.contributions import Contributions
 from redpop_assets.storage.figures import FigureStore
 

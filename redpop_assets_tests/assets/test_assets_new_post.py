@@ -52,7 +52,7 @@ def asked(pipeline, stored):
         author=data.authors[row],
         matured_after=settings.label_rule.final_age,
         device="cpu",
-        judges=judges_of(settings, warehouse),
+        judges=judges_of(settings, warehouse.query),
     )
     return post, row
 
@@ -89,7 +89,7 @@ def test_without_a_picture_it_lacks_what_is_made_of_one(pipeline, stored):
         author=None,
         matured_after=settings.label_rule.final_age,
         device="cpu",
-        judges=judges_of(settings, warehouse),
+        judges=judges_of(settings, warehouse.query),
     )
     of_pictures = {"image", "pixels", "visual", "objects", "concepts", "agreement", "ratings", "faces", "image_text"}
     assert {name for name in BLOCK_NAMES if post.block(name, encoders) is None} == of_pictures

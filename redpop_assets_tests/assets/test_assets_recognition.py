@@ -100,7 +100,7 @@ def test_a_post_that_is_not_made_yet_has_the_same_values(recognised, shown, name
             author=None,
             matured_after=settings.label_rule.final_age,
             device="cpu",
-            judges=judges_of(settings, warehouse),
+            judges=judges_of(settings, warehouse.query),
         )
         made = post.block(name, encoders)
         assert made.columns == block.columns

@@ -8,10 +8,10 @@ from redpop_assets.features.neighbours import (
     COLUMNS,
     SIMILARITY_STEPS,
     STATISTICS,
-    nearest_past,
+    VectorPast,
     neighbour_features,
 )
-from redpop_assets.features.past import LONGEST_PAUSE_DAYS, checked_posts, codes
+from redpop_assets.features.past import LONGEST_PAUSE_DAYS, checked_posts
 from redpop_assets.storage.schema import load_schema
 
 DAY = 86_400
@@ -163,10 +163,10 @@ def made(n, width, seed=0, days=400):
 def test_the_products_of_real_tiles_do_not_change_when_posts_follow():
     """More than one tile each way, of a width that no kernel of a BLAS library likes best."""
     ids, created, matured, scores, vectors = made(4500, 131)
-    whole = nearest_past(checked_posts(ids, created, matured, scores), vectors, np.full(4500, -1))
+    whole = VectorPast(checked_posts(ids, created, matured, scores), vectors, [None] * 4500).of_rows(np.arange(4500))
     for n in (2999, 2048, 1025, 17):
         posts = checked_posts(ids[:n], created[:n], matured[:n], scores[:n])
-        part = nearest_past(posts, vectors[:n].copy(), np.full(n, -1))
+        part = VectorPast(posts, vectors[:n].copy(), [None] * n).of_rows(np.arange(n))
         assert part.rows.tobytes() == whole.rows[:n].tobytes()
         assert part.similarity.tobytes() == whole.similarity[:n].tobytes()
 
@@ -175,7 +175,7 @@ def test_the_neighbours_of_many_random_posts_are_the_nearest():
     n, k = 3000, 10
     ids, created, matured, scores, vectors = made(n, 24, seed=1)
     groups = [f"g{number}" for number in np.random.default_rng(2).integers(0, 400, n)]
-    nearest = nearest_past(checked_posts(ids, created, matured, scores), vectors, codes(groups)[0], k=k)
+    nearest = VectorPast(checked_posts(ids, created, matured, scores), vectors, groups).of_rows(np.arange(n), k)
     unit = vectors.astype(np.float64)
     unit /= np.linalg.norm(unit, axis=1, keepdims=True)
     for row in range(0, n, 37):

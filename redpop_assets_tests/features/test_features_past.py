@@ -111,8 +111,8 @@ def test_places_are_those_by_creation_and_id(rows):
 def test_names_get_one_number_everywhere_and_nobody_none():
     one, other = codes(["a", None, "b"], ["b", "c", "a"])
     assert (one[0], one[2], one[1]) == (other[2], other[0], -1)
-    assert len(set(pair_codes(np.asarray([0, 0, 1, 1]), np.asarray([0, 1, 0, 1])))) == 4
-    assert pair_codes(np.asarray([-1, 0]), np.asarray([0, -1])).tolist() == [-1, -1]
+    assert len(set(pair_codes(np.asarray([0, 0, 1, 1]), np.asarray([0, 1, 0, 1]), 2))) == 4
+    assert pair_codes(np.asarray([-1, 0]), np.asarray([0, -1]), 1).tolist() == [-1, -1]
 
 
 def test_a_quotient_by_nothing_is_the_default():

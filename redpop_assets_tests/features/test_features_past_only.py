@@ -3,6 +3,7 @@
 `redpop_assets.storage.made_posts` computes no row anew before the moment at which something different acts.
 """
 
+from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 
 import numpy as np
@@ -11,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from redpop_assets.features import novelty, title_past
-from redpop_assets.features.family import Encoders, Networks, Subjects, Timeline
+from redpop_assets.features.family import Asked, Encoders, Everybody, Networks, Past, Subjects
 from redpop_assets.features.registry import FAMILIES
 from redpop_assets.storage.history import History
 
@@ -51,16 +52,20 @@ POSTS = st.dictionaries(st.integers(0, 60).map(lambda number: f"p{number:02}"), 
 
 
 class Told(Subjects):
-    def __init__(self, timeline):
+    def __init__(self, past, asked):
         super().__init__(Networks("cpu", None))
-        self._timeline = timeline
+        self._past, self._asked = past, asked
 
     def __len__(self):
-        return int(self._timeline.due.sum())
+        return len(self._asked)
 
     @property
-    def timeline(self):
-        return self._timeline
+    def past(self):
+        return self._past
+
+    @property
+    def asked(self):
+        return self._asked
 
 
 def history(posts):
@@ -77,36 +82,38 @@ def history(posts):
     )
 
 
-def timeline_of(posts, due=None):
+def vectors_of(posts, content):
+    kind, key = ("image", "image") if content == "picture" else ("caption", "vector")
+    width = VECTORS[kind].shape[1]
+    rows = [np.full(width, np.nan) if p[key] is None else VECTORS[kind][p[key]] for p in posts.values()]
+    return np.array(rows, dtype=np.float32).reshape(-1, width)
+
+
+def members_of(posts):
+    seen_at = np.array([post["created"] for post in posts.values()], dtype="datetime64[s]") + np.timedelta64(300, "s")
+    return np.array([post["members"] for post in posts.values()], dtype=np.float64), seen_at
+
+
+def past_of(posts):
     posts = dict(sorted(posts.items()))
     own = {post_id: post for post_id, post in posts.items() if post["subreddit"] == "pics"}
-    here = history(own)
+    return Past("pics", Everybody(history(posts)), history(own), *members_of(own), lambda one, _: vectors_of(own, one))
 
-    def vectors(kind, key):
-        width = VECTORS[kind].shape[1]
-        rows = [np.full(width, np.nan) if p[key] is None else VECTORS[kind][p[key]] for p in own.values()]
-        return np.array(rows, dtype=np.float32).reshape(-1, width)
 
-    return Timeline(
-        everybody=history(posts),
-        here=here,
-        subreddit="pics",
-        due=np.array([due is None or post in due for post in own], dtype=np.bool_),
-        subscribers=np.array([post["members"] for post in own.values()], dtype=np.float64),
-        subscribers_seen_at=here.created_at + np.timedelta64(300, "s"),
-        image_vectors=vectors("image", "image"),
-        caption_vectors=vectors("caption", "vector"),
-    )
+def said(family, past, asked, names):
+    """Name -> what the family says of each that is asked about, as bytes; -0 is 0."""
+    features = family.compute(Told(past, asked), Encoders("one", "one"))
+    columns = [np.asarray(values) + 0.0 for values in features.values()]
+    assert all(len(values) == len(names) for values in columns)
+    return {post: b"".join(values[row].tobytes() for values in columns) for row, post in enumerate(names)}
 
 
 def rows_of(family, posts, due=None):
-    """Post id -> what the family says of it, as bytes; -0 is 0."""
-    timeline = timeline_of(posts, due)
-    features = family.compute(Told(timeline), Encoders("one", "one"))
-    wanted = [post for post, is_due in zip(timeline.here.post_ids, timeline.due, strict=True) if is_due]
-    columns = [np.asarray(values) + 0.0 for values in features.values()]
-    assert all(len(values) == len(wanted) for values in columns)
-    return {post: b"".join(values[row].tobytes() for values in columns) for row, post in enumerate(wanted)}
+    """Post id -> what the family says of it."""
+    past = past_of(posts)
+    wanted = [row for row, post in enumerate(past.posts.post_ids) if due is None or post in due]
+    asked = past.asked(np.array(wanted, dtype=np.int64))
+    return said(family, past, asked, [past.posts.post_ids[row] for row in wanted])
 
 
 def acts_from(before, after):
@@ -152,3 +159,79 @@ def test_what_is_due_comes_out_as_if_all_were(family):
         assert some == {post_id: row for post_id, row in whole.items() if post_id in due}
 
     check()
+
+
+def drafts_of(posts):
+    """The posts of r/pics as posts that are in no past."""
+    own = {name: post for name, post in sorted(posts.items()) if post["subreddit"] == "pics"}
+    told = history(own)
+    members, seen_at = members_of(own)
+    return Asked(
+        told.authors,
+        told.captions,
+        told.groups,
+        told.created_at,
+        members,
+        seen_at,
+        lambda content, _: vectors_of(own, content),
+    )
+
+
+def rows_of_drafts(family, posts, others):
+    names = sorted(name for name, post in others.items() if post["subreddit"] == "pics")
+    return said(family, past_of(posts), drafts_of(others), names)
+
+
+@pytest.mark.parametrize("family", PAST, ids=lambda family: family.name)
+def test_a_draft_of_a_stored_post_is_seen_as_the_stored_post(family):
+    @settings(max_examples=40)
+    @given(POSTS)
+    def check(posts):
+        stored, drafted = rows_of(family, posts), rows_of_drafts(family, posts, posts)
+        assert stored.keys() == drafted.keys()
+        for name, row in stored.items():
+            if family.name != "neighbours":
+                assert drafted[name] == row
+            else:  # the products that tell how near they are round otherwise
+                one, other = (np.frombuffer(bytes_, dtype=np.float32) for bytes_ in (row, drafted[name]))
+                np.testing.assert_allclose(one, other, rtol=1e-5, atol=2e-6)
+
+    check()
+
+
+@pytest.mark.parametrize("family", PAST, ids=lambda family: family.name)
+def test_drafts_do_not_see_each_other_whatever_their_times_are(family):
+    @settings(max_examples=40)
+    @given(POSTS, POSTS)
+    def check(posts, others):
+        together = rows_of_drafts(family, posts, others)
+        for name, post in others.items():
+            if post["subreddit"] == "pics":
+                assert rows_of_drafts(family, posts, {name: post}) == {name: together[name]}
+
+    check()
+
+
+def test_many_threads_may_ask_one_past_at_once():
+    rng = np.random.default_rng(1)
+    posts = {
+        f"p{number:03}": {
+            "subreddit": "pics",
+            "created": int(rng.integers(0, 400)) * HALF_DAY,
+            "author": f"a{rng.integers(9)}",
+            "caption": " ".join(rng.choice(["lake", "old", "cat", "dog"], 3)),
+            "score": float(rng.normal()),
+            "group": None,
+            "image": int(rng.integers(3)),
+            "vector": int(rng.integers(3)),
+            "members": 100,
+        }
+        for number in range(200)
+    }
+    one = past_of(posts)
+    asked = [drafts_of({name: post}) for name, post in posts.items()]
+    for family in PAST:
+        alone = [said(family, past_of(posts), draft, ["it"]) for draft in asked[:20]]
+        with ThreadPoolExecutor(10) as pool:
+            found = list(pool.map(lambda draft, family=family: said(family, one, draft, ["it"]), asked))
+        assert found[:20] == alone, family.name

@@ -183,7 +183,8 @@ def test_weeks_without_a_score_fade_alike_whichever_posts_are_wanted(rng):
     vectors = VECTORS[[row[4] for row in rows]]
 
     def found(wanted):
-        return title_past._of_titles(vectors, posts, score - 3, wanted)["title_expected"]
+        titles = title_past._Titles(vectors, posts, score - 3)
+        return titles.features(vectors[wanted], posts.created[wanted])["title_expected"]
 
     last = np.arange(len(rows)) >= len(rows) - 200
     assert found(last).tobytes() == found(np.ones(len(rows), dtype=np.bool_))[last].tobytes()

@@ -13,11 +13,13 @@ from redpop_assets.encoders.base import Provenance
 from redpop_assets.encoders.judges import Judges
 from redpop_assets.errors import NotTrainable
 from redpop_assets.evaluation.measurement import LEVELS
+from redpop_assets.features.family import Networks
 from redpop_assets.labels import LabelRule
 from redpop_assets.refresh.desk import Desk, Question
 from redpop_assets.refresh.draft import dataset_of
 from redpop_assets.refresh.held_out import held_out
 from redpop_assets.refresh.likeness import nearest
+from redpop_assets.refresh.new_post import Picture
 from redpop_assets.refresh.predictions import refresh_predictions
 from redpop_assets.refresh.predictors import refresh_predictor
 from redpop_assets.refresh.reasons import explain
@@ -56,8 +58,7 @@ def desk(prepared, encoders, fill, learn_from):
         edition,
         models,
         LabelRule(timedelta(days=6), timedelta(days=1)),
-        device="cpu",
-        judges=Judges("", ("", ""), "", "", "", "cpu", dict[str, Provenance]().get),
+        Networks("cpu", Judges("", ("", ""), "", "", "", "cpu", dict[str, Provenance]().get)),
     )
     edition.close()
     patch.undo()
@@ -174,8 +175,8 @@ def test_a_past_post_with_the_same_picture_is_told(desk, question, monkeypatch):
         .to_pylist()[0]
         .values()
     )
-    monkeypatch.setattr("redpop_assets.refresh.desk.NewPost.group", property(lambda _: group))
-    seen = desk.reasons("pics", replace(question, picture=Image.new("RGB", (8, 8)))).seen
+    monkeypatch.setattr("redpop_assets.refresh.new_post.Draft.group", property(lambda _: group))
+    seen = desk.reasons("pics", replace(question, picture=Picture(Image.new("RGB", (8, 8))))).seen
     assert len(seen) == min(others, 6)
     assert [past.created_at for past in seen] == sorted((past.created_at for past in seen), reverse=True)
 

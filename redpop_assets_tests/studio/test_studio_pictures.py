@@ -117,7 +117,7 @@ def test_what_is_kept_is_bounded_in_number_and_time():
                 own.append((await pictures.keep("a", chunks(picture((50, 50)))))[0])
             with pytest.raises(Refusal, match="choose it again"):
                 pictures.of("a", first)
-            assert pictures.of("b", other).size == (50, 50)
+            assert pictures.of("b", other).image.size == (50, 50)
             now[0] = 1000
             pictures.of("a", own[1])
             now[0] = 1900

@@ -10,7 +10,8 @@ SELECT
 FROM core.posts AS p
 LEFT JOIN core.image_fetches AS f ON f.url = p.image_urls[1]
 LEFT JOIN core.image_fetches AS s
-    ON s.url = p.preview_url AND s.image_sha256 IS NOT NULL AND f.image_sha256 IS NULL;
+    -- One side of = knows nothing of the other: DuckDB would compare each post with each address otherwise.
+    ON s.url = CASE WHEN f.image_sha256 IS NULL THEN p.preview_url END AND s.image_sha256 IS NOT NULL;
 COMMENT ON VIEW core.primary_images IS 'The one picture that stands for each post: its primary image or, where that is dead, the preview that Reddit kept of it. | key: post_id';
 COMMENT ON COLUMN core.primary_images.post_id IS 'Base36 id of the post.';
 COMMENT ON COLUMN core.primary_images.subreddit IS 'Community in lower case; the partition.';
