@@ -1,6 +1,6 @@
 """`redpop studio`: the web application for people who are about to post."""
 
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -19,7 +19,7 @@ def studio(
     from redpop_assets.settings import load_settings
     from redpop_assets.studio.serving import open_site, serve
 
-    chosen = {} if port is None else {"studio_port": port}
+    chosen: dict[str, Any] = {} if port is None else {"studio_port": port}
     settings = demo_settings(SANDBOX_PORT, **chosen) if demo else load_settings(**chosen)
 
     def ready(url: str) -> None:
