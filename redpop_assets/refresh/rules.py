@@ -215,7 +215,7 @@ def _of_words(subreddit: str, community: Mapping[str, Any], title: str, read_at:
         listed = ", ".join(f"“{text}”" for text in required)
         says = f"A title in r/{subreddit} has to have one of {len(required)} texts in it, and this one has none."
         if elsewhere:
-            says = f"A title in r/{subreddit} has to have a text in it; this one has it in other letters, small or capital."
+            says = f"A title in r/{subreddit} has to have a text that this one has in other letters, small or capital."
         yield Objection("title", says, "likely" if elsewhere else "certain", listed, read_at)
     for text in _texts(community["title_forbidden"]):
         if text.casefold() in folded:
