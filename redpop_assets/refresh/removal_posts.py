@@ -158,6 +158,12 @@ class RemovalPosts:
             left_out={why: outcomes.count(why) for why in ("seen late", "not read in time")},
         )
 
+    @classmethod
+    def none(cls) -> "RemovalPosts":
+        """No posts at all."""
+        moments, flags = np.zeros(0, dtype="datetime64[s]"), np.zeros(0, dtype=np.bool_)
+        return cls((), (), (), moments, flags, flags, np.zeros(0, dtype=np.int8), moments, {})
+
     def __len__(self) -> int:
         return len(self.post_ids)
 
@@ -198,7 +204,7 @@ def draft_inputs(
     """What is known of a post with a picture of one's own that is not made yet, a row for each title.
 
     Args:
-        past: the earlier posts of the community, for whom only those of the author need be right.
+        past: the posts of the community.
         titles: n of them.
         posted_at: (n,) datetime64, UTC.
         author: keyed hash; None where unknown.

@@ -36,9 +36,9 @@ class RemovalState:
     trained_because: str | None = None
 
     @property
-    def version(self) -> str:
-        """Equal for predictors that were made from the same posts and have the same files."""
-        return f"{self.row['posts_digest']}-{self.row['digest']}"
+    def trained_now(self) -> bool:
+        """Whether this call made the row."""
+        return self.trained_because is not None
 
     @property
     def outcome(self) -> str:
