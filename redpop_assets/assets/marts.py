@@ -116,7 +116,7 @@ def leaderboard(work: Work) -> Mapping[str, Metadata]:
 
 
 def removal_metrics(work: Work) -> Mapping[str, Metadata]:
-    """How good the predictors of removals are on the newest posts, with 95 % intervals, and whether they are calibrated.
+    """How good the predictors of removals are on the newest posts, with 95 % intervals, and whether they are right.
 
     One row per community, and up to five groups of test posts of which about the same was said. Measured again where a
     predictor changed.

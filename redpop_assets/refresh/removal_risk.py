@@ -71,11 +71,11 @@ class RemovalRisk:
     @property
     def says(self) -> str:
         """All of it in a sentence, to follow the words "Taken down:"."""
-        usual = "" if self.base_rate is None else f"usual here: {_percent(self.base_rate)}"
+        usual = "" if self.base_rate is None else f"usual here: {percent(self.base_rate)}"
         if self.probability is None:
             return f"not known{f' ({usual})' if usual else ''}: {self.why_unknown}"
         doubt = "" if self.record and self.record.beyond_chance else ", and not shown to know more than that"
-        return f"{_percent(self.probability)} ({usual}{doubt})"
+        return f"{percent(self.probability)} ({usual}{doubt})"
 
 
 class RemovalOracle:
@@ -140,6 +140,6 @@ def removal_risk(edition: Readable, models: ModelStore, post: NewPost) -> Remova
     return RemovalOracle(edition, models, post.subreddit).risks(post)[0]
 
 
-def _percent(share: float) -> str:
+def percent(share: float) -> str:
     """Whole percents, but for what is below them."""
     return f"{100 * share:.0f} %" if share >= 0.01 else f"{100 * share:.1f} %"

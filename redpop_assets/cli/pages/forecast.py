@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Sequence
+from dataclasses import asdict
 from typing import Any
 
 import numpy as np
@@ -12,12 +13,18 @@ from rich.table import Table as Grid
 
 from redpop_assets.cli.console import quoted
 from redpop_assets.refresh.draft import Forecast
+from redpop_assets.refresh.removal_risk import RemovalRisk
 
 SHOWN_LEVEL = 80
 
 
 def print_forecasts(
-    forecasts: Sequence[Forecast], subreddit: str, title: str, label_age_days: float, console: Console
+    forecasts: Sequence[Forecast],
+    subreddit: str,
+    title: str,
+    label_age_days: float,
+    risk: RemovalRisk,
+    console: Console,
 ) -> None:
     """Print forecasts for people who think of posting.
 
@@ -26,6 +33,7 @@ def print_forecasts(
         subreddit: as it was asked for.
         title: of the post.
         label_age_days: age at which the score is expected.
+        risk: of the post to be taken down.
         console: where to.
     """
     first = forecasts[0]
@@ -36,6 +44,7 @@ def print_forecasts(
         f"  Standing   {standing(first.percentile)}: {100 * first.percentile:.0f} % of the posts there score less",
         f"  Seen       {_seen(first)}",
         f"  Says       {speaker(first, subreddit)}",
+        f"  Taken down {escape(risk.says)}",
     ]
     console.print("\n".join(lines), soft_wrap=True, highlight=False)
     grid = Grid(box=SIMPLE_HEAD, pad_edge=False, padding=(0, 1))
@@ -60,10 +69,20 @@ def print_forecasts(
     )
 
 
-def as_json(forecasts: Sequence[Forecast], subreddit: str, label_age_days: float) -> str:
+def as_json(forecasts: Sequence[Forecast], subreddit: str, label_age_days: float, risk: RemovalRisk) -> str:
     """Forecasts for programs: one JSON object, scores in points, intervals by level in percent."""
-    document = {"subreddit": subreddit, "label_age_days": label_age_days, "forecasts": list(map(as_dict, forecasts))}
+    document = {
+        "subreddit": subreddit,
+        "label_age_days": label_age_days,
+        "removal": risk_as_dict(risk),
+        "forecasts": list(map(as_dict, forecasts)),
+    }
     return json.dumps(document, indent=1)
+
+
+def risk_as_dict(risk: RemovalRisk) -> dict[str, Any]:
+    """A risk of removal as programs get it; its record is None where nothing judged it."""
+    return {name: value for name, value in asdict(risk).items() if name != "subreddit"}
 
 
 def as_dict(one: Forecast) -> dict[str, Any]:
