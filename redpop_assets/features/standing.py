@@ -77,7 +77,8 @@ def author_standing(
         there = past > 0
         hours = np.full(len(wanted), _DECADE_OF_HOURS)
         hours[there] = (now[there] - posts[place[there]]) / 3600.0
-        return np.log1p(hours)
+        logged: npt.NDArray[np.float64] = np.log1p(hours)
+        return logged
 
     columns = (
         (past == 0).astype(np.float64),

@@ -93,8 +93,7 @@ class RemovalInputs:
     @property
     def nameless(self) -> Flags:
         """(n,) whose authors are not known."""
-        found: Flags = np.isnan(self.standing).any(axis=1)
-        return found
+        return np.asarray(np.isnan(self.standing).any(axis=1))
 
     def of(self, rows: npt.NDArray[Any]) -> RemovalInputs:
         """Some of the posts, by number or by flag."""

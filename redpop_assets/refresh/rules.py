@@ -8,6 +8,7 @@ be posted again, or not within some time; all others are for a person to read.
 What is not known counts as not known, never as fine. Rules are text of strangers, quoted as they stand.
 """
 
+import operator
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -187,8 +188,8 @@ def _of_the_form(subreddit: str, community: Mapping[str, Any], draft: DraftFacts
     # Browsers count an emoji as two; where the counts disagree about the rule, nobody knows which one decides.
     lengths = len(title), len(title.encode("utf-16-le", "surrogatepass")) // 2
     for wrong, limit, words in (
-        (lambda length, limit: length < limit, community["title_min_length"], "at least"),
-        (lambda length, limit: length > limit, community["title_max_length"], "at most"),
+        (operator.lt, community["title_min_length"], "at least"),
+        (operator.gt, community["title_max_length"], "at most"),
     ):
         broken = [limit is not None and wrong(length, limit) for length in lengths]
         if any(broken):
