@@ -1,4 +1,5 @@
 -- Of posts to which some probability of being taken down was given, how many were?
+
 SELECT
     subreddit,
     bin,

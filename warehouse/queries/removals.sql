@@ -1,4 +1,5 @@
 -- How often are posts taken down by moderators or filters, and can it be foreseen?
+
 SELECT
     p.subreddit,
     p.posts,
