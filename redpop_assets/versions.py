@@ -40,6 +40,13 @@ CONFORMAL: Final = "1"
 PREDICTIONS: Final = f"1.{CONFORMAL}"
 """`redpop_assets.refresh.predictions`: raise the first number whenever a row would come out differently."""
 
+REMOVAL_PREDICTORS: Final = "1"
+"""`redpop_assets.refresh.removal_posts` and `redpop_assets.predictors.removal`: raise it whenever a post would get
+another outcome, or other inputs, or something else would be learnt."""
+
+REMOVAL_METRICS: Final = "1"
+"""`redpop_assets.refresh.removal_metrics`: raise it whenever a number would come out differently."""
+
 LEADERBOARD: Final = "2"
 """`redpop_assets.refresh.leaderboard`: raise it whenever a metric would come out differently."""
 

@@ -8,6 +8,7 @@ from redpop_assets import versions
 from redpop_assets.assets.tables import AssetPlan, Metadata, TableAssets, Work
 from redpop_assets.resources import deployed_encoders
 
+_REMOVALS = ("marts.removal_metrics", "marts.removal_calibration")
 _COMPARISON = ("marts.leaderboard", "marts.metrics", "marts.comparisons")
 
 
@@ -36,6 +37,16 @@ def mart_assets(tables: TableAssets) -> list[dg.AssetsDefinition]:
         ),
         tables.asset(
             AssetPlan(
+                name="removal_metrics",
+                together=True,
+                code_versions=dict.fromkeys(_REMOVALS, versions.REMOVAL_METRICS),
+                deps=dict.fromkeys(_REMOVALS, ("models.removal_predictors", "models.removal_posts")),
+                partitioned=False,
+            ),
+            removal_metrics,
+        ),
+        tables.asset(
+            AssetPlan(
                 code_versions={"marts.feature_catalogue": versions.CATALOGUE},
                 # Of the features as the training set saw them: what became of them since would be asked about in vain.
                 deps={"marts.feature_catalogue": ("models.training_set",)},
@@ -57,7 +68,7 @@ def mart_assets(tables: TableAssets) -> list[dg.AssetsDefinition]:
                 deps={
                     "marts.published_warehouse": (
                         *("marts.predictions", *_COMPARISON),
-                        *("marts.feature_catalogue", "marts.forecasts"),
+                        *("marts.feature_catalogue", "marts.forecasts", *_REMOVALS),
                     )
                 },
                 partitioned=False,
@@ -101,6 +112,23 @@ def leaderboard(work: Work) -> Mapping[str, Metadata]:
         },
         "marts.metrics": {"communities_measured": found.measured},
         "marts.comparisons": {"significant_differences": significant},
+    }
+
+
+def removal_metrics(work: Work) -> Mapping[str, Metadata]:
+    """How good the predictors of removals are on the newest posts, with 95 % intervals, and whether they are right.
+
+    One row per community, and up to five groups of test posts of which about the same was said. Measured again where a
+    predictor changed.
+    """
+    from redpop_assets.pages.removals import removals_markdown
+    from redpop_assets.refresh.removal_metrics import refresh_removal_metrics
+
+    rows = refresh_removal_metrics(work.warehouse, seed=work.settings.seed, progress=work.progress)
+    groups = work.warehouse.query("FROM marts.removal_calibration ORDER BY subreddit, bin").to_pylist()
+    return {
+        "marts.removal_metrics": {"table": dg.MetadataValue.md(removals_markdown(rows, groups))},
+        "marts.removal_calibration": {},
     }
 
 

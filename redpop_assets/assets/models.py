@@ -14,11 +14,12 @@ from redpop_assets.resources import deployed_encoders, deployed_families
 if TYPE_CHECKING:
     from redpop_assets.refresh.predictors import PredictorState
 
+_REMOVALS = ("models.removal_predictors", "models.removal_posts")
 _TRAINING = ("models.training_set", "models.training_columns")
 
 
 def model_assets(tables: TableAssets) -> list[dg.AssetsDefinition]:
-    """The training set, every predictor of the settings, and the champion."""
+    """The training set, every predictor of the settings, the champion, and the predictor of removals."""
     settings = tables.settings
     inputs = (
         "core.posts",
@@ -52,7 +53,50 @@ def model_assets(tables: TableAssets) -> list[dg.AssetsDefinition]:
             ),
             champions,
         ),
+        tables.asset(
+            AssetPlan(
+                name="removal",
+                together=True,
+                code_versions=dict.fromkeys(_REMOVALS, versions.REMOVAL_PREDICTORS),
+                deps=dict.fromkeys(_REMOVALS, ("core.posts", "core.rejected_posts", "raw.observations")),
+                condition=on_new_training_data(settings.nightly_cron),
+                kinds=frozenset({"lightgbm"}),
+                resources=("warehouse", "models"),
+            ),
+            removal_predictors,
+        ),
     ]
+
+
+def removal_predictors(work: Work) -> Mapping[str, Metadata]:
+    """How likely a post is to be taken down: learnt from posts that were, trained again when one more was looked at.
+
+    Posts are looked at once, at the label age; those deleted by their authors, or not read in that time, are left out.
+    Too few removals are said with their number. What it looks at was known when a post was made.
+    """
+    from redpop_assets.refresh.removal_predictors import refresh_removal_predictor
+
+    settings = work.settings
+    state = refresh_removal_predictor(
+        work.warehouse,
+        work.models,
+        work.subreddit,
+        settings.label_rule,
+        test_share=settings.test_share,
+        validation_share=settings.validation_share,
+        most=settings.training_posts,
+        seed=settings.seed,
+        progress=work.progress,
+    )
+    work.progress(state.outcome if state.trained_now else f"{state.outcome} (nothing new)")
+    said = ("status", "posts", "removed", "seen_late", "not_read_in_time", "test_posts", "test_removed")
+    metadata: Metadata = {
+        **{name: state.row[name] for name in said},
+        "reason": state.row["reason"] or "",
+        "trained_now": state.trained_now,
+        "trained_because": state.trained_because or "",
+    }
+    return {"models.removal_predictors": metadata, "models.removal_posts": {}}
 
 
 def training_set(work: Work) -> Mapping[str, Metadata]:

@@ -34,7 +34,8 @@ def predict(
 ) -> None:
     """Expected score of a picture and a title that are not posted yet, its range, and where that stands.
 
-    Of several titles: which is best, how far the others are from it, and whether that can be told at all.
+    Of several titles: which is best, how far the others are from it, and whether that can be told at all. And how
+    likely it is that moderators take it down.
     """
     from redpop_assets.captions import parse_title
     from redpop_assets.cli.pages import forecast as page
@@ -42,6 +43,7 @@ def predict(
     from redpop_assets.images.decode import ImageRejected, open_rgb
     from redpop_assets.refresh.draft import answers
     from redpop_assets.refresh.new_post import NewPost
+    from redpop_assets.refresh.removal_risk import RemovalOracle
     from redpop_assets.refresh.titles import compare_titles
     from redpop_assets.resources import author_key, judges_of, open_models
     from redpop_assets.settings import load_settings
@@ -79,16 +81,18 @@ def predict(
     models = open_models(settings)
     asked = frozenset() if predictor is None or "all" in predictor else frozenset(predictor)
     place = subreddit.lower(), settings.label_age_days
+    risks = RemovalOracle(edition, models, subreddit.lower()).risks(post)
     if len(titles) == 1:
         forecasts = [answer.forecasts[0] for answer in answers(edition, models, post, asked)]
         if to_json:
-            typer.echo(page.as_json(forecasts, *place))
+            typer.echo(page.as_json(forecasts, *place, risks[0]))
         else:
-            page.print_forecasts(forecasts, subreddit, titles[0], settings.label_age_days, console())
+            page.print_forecasts(forecasts, subreddit, titles[0], settings.label_age_days, risks[0], console())
         return
+    by_title = dict(zip(titles, risks, strict=True))
     found = compare_titles(edition, models, post, asked)
     comparisons = list(found if predictor else islice(found, 1))
     if to_json:
-        typer.echo(comparisons_json(comparisons, *place))
+        typer.echo(comparisons_json(comparisons, *place, by_title))
     else:
-        print_comparisons(comparisons, subreddit, settings.label_age_days, console())
+        print_comparisons(comparisons, subreddit, settings.label_age_days, by_title, console())

@@ -37,6 +37,9 @@ def sandbox(
     chaos: Annotated[
         bool, typer.Option("--chaos", help="Switch on everything that goes wrong at Reddit and its archive.")
     ] = False,
+    moderated: Annotated[
+        bool, typer.Option("--moderated", help="Moderators take posts down for reasons that can be learnt.")
+    ] = False,
     situations: Annotated[
         list[str] | None,
         typer.Option("--with", help="Switch on one situation, such as rate-limits; may be repeated."),
@@ -59,6 +62,7 @@ def sandbox(
         subreddits=tuple(subreddit or ("pics", "EarthPorn")),
         posts_per_subreddit=posts,
         history=timedelta(days=days),
+        moderated=moderated,
     )
     state = state or load_settings().home / "sandbox"
     clock = Clock(world.epoch, speed=speed, directory=state)

@@ -5,10 +5,12 @@ from collections.abc import Mapping, Sequence
 
 from typing_extensions import TypedDict
 
-from redpop_assets.refresh.desk import Answered, Community, Hours, Place, Reasons, Record, Slot
+from redpop_assets.refresh.desk import Answered, Community, Hours, MayI, Place, Reasons, Record, Slot
 from redpop_assets.refresh.draft import Forecast
 from redpop_assets.refresh.likeness import PastPost
 from redpop_assets.refresh.reasons import Explanation
+from redpop_assets.refresh.removal_risk import RemovalRisk
+from redpop_assets.refresh.rules import Objection
 from redpop_assets.refresh.titles import SURE_LEVEL, Comparison, Difference, TitleForecast
 
 SHOWN_LEVEL = 80
@@ -42,10 +44,34 @@ class DifferenceDocument(TypedDict):
     told_apart: bool
 
 
+class RemovalRecordDocument(TypedDict):
+    """What the predictor of removals has shown, on posts that came after those it learnt from."""
+
+    test_posts: int
+    test_removed: int
+    pr_auc: float
+    pr_auc_low: float | None
+    pr_auc_high: float | None
+    brier_skill: float
+    brier_skill_low: float | None
+    brier_skill_high: float | None
+
+
+class RemovalDocument(TypedDict):
+    """How likely a post is to be taken down, from 0 to 1; or why that is not known."""
+
+    probability: float | None
+    base_rate: float | None
+    age_days: float | None
+    record: RemovalRecordDocument | None
+    why_unknown: str | None
+
+
 class TitleDocument(ForecastDocument):
-    """A title with its forecast and its difference from the best."""
+    """A title with its forecast, its risk of removal and its difference from the best."""
 
     title: str
+    removal: RemovalDocument
     difference: DifferenceDocument
 
 
@@ -66,6 +92,7 @@ class ForecastsDocument(TypedDict):
 
     subreddit: str
     label_age_days: float
+    removal: RemovalDocument
     forecasts: list[ForecastDocument]
 
 
@@ -181,6 +208,25 @@ class HoursDocument(TypedDict):
     why_unknown: str | None
 
 
+class ObjectionDocument(TypedDict):
+    """One thing that stands against a post, or that is not known; the rule is quoted as strangers wrote it."""
+
+    about: str
+    says: str
+    certainty: str
+    rule: str | None
+    read_at: str | None
+
+
+class MayIDocument(TypedDict):
+    """Whether a draft may be posted: the rules against it, and how likely it is to be taken down."""
+
+    subreddit: str
+    title: str
+    objections: list[ObjectionDocument]
+    removal: RemovalDocument
+
+
 class PlaceDocument(TypedDict):
     """What is expected of a draft in one of several communities."""
 
@@ -191,6 +237,7 @@ class PlaceDocument(TypedDict):
     standing_low: float | None
     standing_high: float | None
     told_apart: bool
+    objections: list[ObjectionDocument]
     why_silent: str | None
 
 
@@ -210,29 +257,55 @@ def forecast_document(one: Forecast) -> ForecastDocument:
     }
 
 
-def forecasts_document(forecasts: Sequence[Forecast], subreddit: str, label_age_days: float) -> ForecastsDocument:
+def removal_document(risk: RemovalRisk) -> RemovalDocument:
+    """A risk of removal as programs get it; its record is None where nothing judged it."""
+    record = risk.record
+    return {
+        "probability": risk.probability,
+        "base_rate": risk.base_rate,
+        "age_days": risk.age_days,
+        "record": None
+        if record is None
+        else {
+            "test_posts": record.test_posts,
+            "test_removed": record.test_removed,
+            "pr_auc": record.pr_auc,
+            "pr_auc_low": record.pr_auc_low,
+            "pr_auc_high": record.pr_auc_high,
+            "brier_skill": record.brier_skill,
+            "brier_skill_low": record.brier_skill_low,
+            "brier_skill_high": record.brier_skill_high,
+        },
+        "why_unknown": risk.why_unknown,
+    }
+
+
+def forecasts_document(
+    forecasts: Sequence[Forecast], subreddit: str, label_age_days: float, risk: RemovalRisk
+) -> ForecastsDocument:
     """Forecasts of a draft with one title, as programs get them."""
     return {
         "subreddit": subreddit,
         "label_age_days": label_age_days,
+        "removal": removal_document(risk),
         "forecasts": list(map(forecast_document, forecasts)),
     }
 
 
 def comparisons_document(
-    comparisons: Sequence[Comparison], subreddit: str, label_age_days: float
+    comparisons: Sequence[Comparison], subreddit: str, label_age_days: float, risks: Mapping[str, RemovalRisk]
 ) -> ComparisonsDocument:
     """Comparisons of titles as programs get them: scores in points, differences in log scores, by level in percent."""
     return {
         "subreddit": subreddit,
         "label_age_days": label_age_days,
-        "comparisons": list(map(_comparison, comparisons)),
+        "comparisons": [_comparison(one, risks) for one in comparisons],
     }
 
 
 def answer_document(answered: Answered) -> AnswerDocument:
     """An answer of the desk as programs get it: the comparison of `redpop predict --json`, and the record."""
-    document = comparisons_document([answered.comparison], answered.subreddit, answered.label_age_days)
+    document = comparisons_document([answered.comparison], answered.subreddit, answered.label_age_days, answered.risks)
     return {**document, "record": _record(answered.record)}
 
 
@@ -272,6 +345,16 @@ def hours_document(hours: Hours, subreddit: str) -> HoursDocument:
     }
 
 
+def may_document(may: MayI) -> MayIDocument:
+    """What stands against a draft as programs get it; times in UTC."""
+    return {
+        "subreddit": may.subreddit,
+        "title": may.title,
+        "objections": list(map(_objection, may.objections)),
+        "removal": removal_document(may.risk),
+    }
+
+
 def place_document(place: Place) -> PlaceDocument:
     """One of several communities as programs get it."""
     return {
@@ -282,6 +365,7 @@ def place_document(place: Place) -> PlaceDocument:
         "standing_low": place.standing_low,
         "standing_high": place.standing_high,
         "told_apart": place.told_apart,
+        "objections": list(map(_objection, place.objections)),
         "why_silent": place.why_silent,
     }
 
@@ -382,7 +466,7 @@ def _intervals(intervals: Bounds) -> dict[str, list[float] | None]:
     return {str(level): None if bounds is None else list(bounds) for level, bounds in intervals.items()}
 
 
-def _comparison(one: Comparison) -> ComparisonDocument:
+def _comparison(one: Comparison, risks: Mapping[str, RemovalRisk]) -> ComparisonDocument:
     return {
         "predictor": one.predictor,
         "champion": one.titles[0].forecast.champion_since is not None,
@@ -394,10 +478,21 @@ def _comparison(one: Comparison) -> ComparisonDocument:
             {
                 "title": title.title,
                 **forecast_document(title.forecast),
+                "removal": removal_document(risks[title.title]),
                 "difference": _difference(title.difference),
             }
             for title in one.titles
         ],
+    }
+
+
+def _objection(one: Objection) -> ObjectionDocument:
+    return {
+        "about": one.about,
+        "says": one.says,
+        "certainty": one.certainty,
+        "rule": one.rule,
+        "read_at": None if one.read_at is None else one.read_at.isoformat(),
     }
 
 

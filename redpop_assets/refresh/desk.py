@@ -29,6 +29,8 @@ from redpop_assets.refresh.hours import at_times, differences_from_best, looks_a
 from redpop_assets.refresh.likeness import PastPost, nearest, shown, with_picture
 from redpop_assets.refresh.new_post import Draft, Drafts, Picture
 from redpop_assets.refresh.reasons import USUAL_POSTS, Explanation, explain
+from redpop_assets.refresh.removal_risk import RemovalOracle, RemovalRisk
+from redpop_assets.refresh.rules import DraftFacts, Objection, objections
 from redpop_assets.refresh.speakers import Speaker, Speakers
 from redpop_assets.refresh.titles import SURE_LEVEL, Comparison, Difference, comparison
 
@@ -113,12 +115,31 @@ class Answered:
         label_age_days: age at which the score is expected.
         comparison: the titles, the best first, each with its forecast, and with its difference from the best.
         record: of the one who says so.
+        risks: title -> how likely the post is to be taken down.
     """
 
     subreddit: str
     label_age_days: float
     comparison: Comparison
     record: Record
+    risks: Mapping[str, RemovalRisk]
+
+
+@dataclass(frozen=True)
+class MayI:
+    """Whether a draft may be posted in a community.
+
+    Attributes:
+        subreddit: the community.
+        title: that was asked about, the first one.
+        objections: what its rules have against the draft, and what of them is not known; the surest first.
+        risk: how likely it is to be taken down.
+    """
+
+    subreddit: str
+    title: str
+    objections: tuple[Objection, ...]
+    risk: RemovalRisk
 
 
 @dataclass(frozen=True)
@@ -186,6 +207,7 @@ class Place:
             such an expectation turned out to be worth; None where too few could tell.
         standing_low, standing_high: interval of 90 % of that mean; None likewise.
         told_apart: whether it stands lower than the first place, beyond the intervals of both.
+        objections: rules that such a post breaks, or may break; not those that a person has to read.
         why_silent: why nobody answers; None where somebody does.
     """
 
@@ -196,6 +218,7 @@ class Place:
     standing_low: float | None
     standing_high: float | None
     told_apart: bool
+    objections: tuple[Objection, ...]
     why_silent: str | None
 
 
@@ -259,6 +282,7 @@ class Desk(Kept):
         self.edition = edition
         self._rule = rule
         self._drafts = Drafts(edition, networks, rule.final_age)
+        self._models = models
         self._speakers = Speakers(edition, models)
 
     def communities(self) -> tuple[Community, ...]:
@@ -274,12 +298,23 @@ class Desk(Kept):
         """
         speaker = self._speaker(subreddit)
         post = self._post(subreddit, question)
-        return Answered(
-            subreddit,
-            self._rule.age / timedelta(days=1),
-            comparison(answer(speaker, post), post),
-            self._record(speaker),
-        )
+        compared = comparison(answer(speaker, post), post)
+        risks = dict(zip(question.titles, self._oracle(subreddit).risks(post), strict=True))
+        return Answered(subreddit, self._rule.age / timedelta(days=1), compared, self._record(speaker), risks)
+
+    def may(self, subreddit: str, question: Question) -> MayI:
+        """What stands against the first title of a question, and how likely it is to be taken down.
+
+        Rules are known of communities that nobody speaks for, too.
+
+        Raises:
+            NotTrainable: there is no such community in the edition.
+        """
+        if subreddit not in {community.subreddit for community in self.communities()}:
+            raise NotTrainable(f"There is no r/{subreddit} in the warehouse.")
+        post = self._post(subreddit, replace(question, titles=question.titles[:1]))
+        risk = self._oracle(subreddit).risks(post)[0]
+        return MayI(subreddit, question.titles[0], self._objections(post, question), risk)
 
     def reasons(self, subreddit: str, question: Question) -> Reasons:
         """Why a score is expected of the first title of a question.
@@ -362,7 +397,7 @@ class Desk(Kept):
 
     def _place(self, community: Community, question: Question) -> tuple[Place, Worth | None]:
         """One community, and what its speaker's expectations are worth."""
-        nobody = Place(community.subreddit, None, None, None, None, None, False, community.why_silent)
+        nobody = Place(community.subreddit, None, None, None, None, None, False, (), community.why_silent)
         if community.speaker is None:
             return nobody, None
         try:
@@ -370,7 +405,9 @@ class Desk(Kept):
         except RedPopError as error:
             return replace(nobody, why_silent=str(error)), None
         worth = self._worth(self._speaker(community.subreddit))
-        place = replace(nobody, forecast=best.forecast, title=best.title)
+        post = self._post(community.subreddit, replace(question, titles=(best.title,)))
+        against = tuple(one for one in self._objections(post, question) if one.certainty in ("certain", "likely"))
+        place = replace(nobody, forecast=best.forecast, title=best.title, objections=against)
         if worth is None:
             return place, None
         percentile = best.forecast.percentile
@@ -382,6 +419,19 @@ class Desk(Kept):
             if community.subreddit == subreddit and community.why_silent:
                 raise NotTrainable(community.why_silent)
         return self._speakers.of(subreddit)[0]
+
+    def _oracle(self, subreddit: str) -> RemovalOracle:
+        return self.kept_as(("removals", subreddit), lambda: RemovalOracle(self.edition, self._models, subreddit))
+
+    def _objections(self, post: Draft, question: Question) -> tuple[Objection, ...]:
+        """What rules have against the first title of a draft."""
+        facts = DraftFacts(
+            post.captions[0],
+            question.posted_at,
+            pictures=0 if post.picture is None else 1,
+            duplicate_group=post.group,
+        )
+        return objections(self.edition, post.subreddit, facts)
 
     def _post(self, subreddit: str, question: Question) -> Draft:
         return self._drafts.draft(

@@ -1,10 +1,14 @@
 """Brings the file that people open up to date, and the model files with it."""
 
+from redpop_assets.predictors.removal import NAME
 from redpop_assets.storage.forms import Published
 from redpop_assets.storage.models import ModelStore
 from redpop_assets.storage.warehouse import Warehouse
 
-_IN_USE = "SELECT subreddit, predictor, digest FROM models.predictors WHERE digest IS NOT NULL"
+_IN_USE = f"""
+SELECT subreddit, predictor, digest FROM models.predictors WHERE digest IS NOT NULL
+UNION ALL SELECT subreddit, '{NAME}', digest FROM models.removal_predictors WHERE digest IS NOT NULL
+"""
 
 
 def refresh_published(warehouse: Warehouse, models: ModelStore) -> tuple[Published, int]:

@@ -23,6 +23,7 @@ SELECT list(part ORDER BY name)::VARCHAR FROM (
     UNION ALL
     SELECT name, count(*)::VARCHAR || '-' || coalesce(sum(digest::HUGEINT), 0)::VARCHAR FROM (
         SELECT 'anomalies' AS name, hash(a) AS digest FROM core.anomalies AS a
+        UNION ALL SELECT 'rejected posts', hash(r) FROM core.rejected_posts AS r
         UNION ALL SELECT 'images', hash(i) FROM core.images AS i
         UNION ALL SELECT 'training sets', hash(t) FROM models.training_set AS t
         UNION ALL SELECT 'profiles', hash(f) FROM {PROFILES} AS f

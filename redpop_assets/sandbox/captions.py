@@ -144,7 +144,7 @@ _TITLES: dict[str, tuple[tuple[str, ...], tuple[str, ...], tuple[str, ...], tupl
     ),
 }
 _QUESTIONS = ("what do you think?", "does anyone know more?", "can you see it?")
-_EMOJI = ("😍", "😂", "🙏", "🔥", "❤️", "📷")
+EMOJI = ("😍", "😂", "🙏", "🔥", "❤️", "📷")
 
 
 @dataclass(frozen=True)
@@ -180,7 +180,7 @@ def write(
     elif roll < 0.5:
         text += _pick(rng, ("", "", ".", "!"))
     if rng.random() < 0.08:
-        text += f" {_pick(rng, _EMOJI)}"
+        text += f" {_pick(rng, EMOJI)}"
     if tag:
         text += " [OC]"
     elif rng.random() < 0.07:

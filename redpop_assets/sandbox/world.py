@@ -18,7 +18,7 @@ from functools import cached_property
 import numpy as np
 
 from redpop_assets.errors import SettingsError
-from redpop_assets.sandbox import captions, popularity
+from redpop_assets.sandbox import captions, moderation, popularity
 from redpop_assets.sandbox.captions import Caption
 from redpop_assets.sandbox.pictures import Look
 
@@ -83,6 +83,8 @@ class Post:
     removed_at: float
     picture_dies: float
     over_18: bool
+    removal_chance: float = 0.0
+    """probability that moderators take it down, if its author leaves it; 0 where they have no reasons"""
 
     @property
     def expected_log_score(self) -> float:
@@ -112,7 +114,8 @@ class World:
     """Communities generated from a seed.
 
     At `epoch` each community has exactly `posts_per_subreddit` posts, made during the `history` before; posting goes on
-    at the same rate afterwards. Raises `SettingsError` for values that make no world.
+    at the same rate afterwards. Where it is `moderated`, posts are taken down for reasons (`moderation`), else by
+    chance. Raises `SettingsError` for values that make no world.
     """
 
     def __init__(
@@ -122,13 +125,14 @@ class World:
         posts_per_subreddit: int = 1000,
         epoch: datetime = datetime(2026, 6, 1, 12, tzinfo=UTC),
         history: timedelta = timedelta(days=60),
+        moderated: bool = False,
     ) -> None:
         if not subreddits or len({name.lower() for name in subreddits}) != len(subreddits):
             raise SettingsError("the sandbox needs one or more different subreddits: check the list of names")
         if posts_per_subreddit < 1 or history <= timedelta(0) or epoch.tzinfo is None:
             raise SettingsError("the sandbox needs at least one post, a positive history and an epoch with a time zone")
         self.seed, self.subreddits, self.posts_per_subreddit = seed, tuple(subreddits), posts_per_subreddit
-        self.epoch, self.history = epoch, history
+        self.epoch, self.history, self.moderated = epoch, history, moderated
         self._communities = {name.lower(): _Community(self, name, order) for order, name in enumerate(self.subreddits)}
         self._posts: dict[tuple[str, int], Post] = {}
 
@@ -313,6 +317,7 @@ class _Community:
         self.taste = popularity.Taste.of(name, self.habits, world.rng(name, "taste", 0))
         leaves = world.epoch.timestamp() + rng.uniform(-world.history.total_seconds(), 180 * _DAY, authors)
         self._leaves = np.where(rng.random(authors) < _LEAVING_AUTHORS, leaves, np.inf)
+        self._careless = world.rng(name, "careless authors", 0).random(authors) < moderation.CARELESS
 
     def count(self, now: float) -> int:
         """How many posts there are: those whose time, cut to the second, has come."""
@@ -370,8 +375,11 @@ class _Community:
         }
         noise = float(rng.normal(0, self.taste.noise_scale))
         removal, removed_at = self._removal(rng, created)
+        chance = moderation.probability(caption, created, bool(self._careless[author])) if world.moderated else 0.0
+        if world.moderated and removal != "deleted":
+            removal, removed_at = self._moderation(index, created, chance)
         if kind == "moderator":
-            removal, removed_at = None, math.inf
+            removal, removed_at, chance = None, math.inf, 0.0
         return Post(
             subreddit=self.name,
             index=index,
@@ -398,6 +406,7 @@ class _Community:
             removed_at=removed_at,
             picture_dies=created + float(rng.exponential(25 * _DAY)) if rng.random() < _DYING_PICTURES else math.inf,
             over_18=kind == "image" and rng.random() < _OVER_18,
+            removal_chance=chance,
         )
 
     def _look(self, rng: np.random.Generator, author: int) -> Look:
@@ -434,6 +443,13 @@ class _Community:
             if roll < 0:
                 return category, created + float(rng.exponential(days * _DAY))
         return None, math.inf
+
+    def _moderation(self, index: int, created: float, chance: float) -> tuple[str | None, float]:
+        """What moderators do, drawn apart from everything else."""
+        rng = self.world.rng(self.name, "moderation", index)
+        if rng.random() >= chance:
+            return None, math.inf
+        return "moderator", created + float(rng.exponential(moderation.DELAY * _DAY))
 
     def _author_name(self, author: int, returned: bool) -> str:
         """A name that no other author has; one who closed the account comes back under another."""

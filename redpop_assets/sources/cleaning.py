@@ -18,7 +18,14 @@ import pyarrow as pa
 from redpop_assets import versions
 from redpop_assets.captions import LONGEST_CAPTION
 from redpop_assets.removals import REMOVERS, UNKNOWN, removal
-from redpop_assets.sources.image_urls import UNRESOLVED_REASONS, Unresolved, original_of, pictures_pending, resolve
+from redpop_assets.sources.image_urls import (
+    UNRESOLVED_REASONS,
+    Resolved,
+    Unresolved,
+    original_of,
+    pictures_pending,
+    resolve,
+)
 from redpop_assets.sources.typed import retyped
 from redpop_assets.sources.values import parse_created_utc, parse_post_id
 
@@ -81,6 +88,7 @@ _COLUMN_TYPES: Final = {
     **dict.fromkeys(("is_original_content", "over_18", "spoiler", "author_present"), pa.bool_()),
 }
 _DETAIL_LENGTH: Final = 200
+_OVER_18: Final = "+over_18"
 
 # Only what Reddit and its dumps escape, and only with the semicolon: html.unescape alone would turn "cats&not dogs"
 # of a file that was never escaped into "cats¬ dogs".
@@ -118,6 +126,7 @@ def clean(
     from_archive: bool,
     post_id: str | None = None,
     revised_at: datetime | None = None,
+    as_if_standing: bool = False,
 ) -> Post | Rejection:
     """Judge one raw submission; its content raises nothing.
 
@@ -125,7 +134,8 @@ def clean(
     at least as new as the JSON and overrules it: a post that was removed and approved again is clean. A removal rejects
     the post, a missing author only empties the column. `from_archive` says that HTML entities are to be decoded once,
     and that a missing `subreddit` field means a poor table; in an answer of the API it is the mark of an advertisement.
-    `post_id` is the key of the raw row, for a JSON without a usable id, and `revised_at` its column.
+    `post_id` is the key of the raw row, for a JSON without a usable id, and `revised_at` its column. `as_if_standing`
+    asks what the post would be if it had not been removed; of a gallery whose pictures went with it, it has none.
 
     A crosspost keeps its own caption, author and time; only the pictures are those of the original, and it is as mature
     as the original.
@@ -148,13 +158,15 @@ def clean(
     try:
         if key is None:
             raise _MalformedFieldError("id")
-        refusal = _refusal(submission, subreddit, removed_by_category, from_archive)
+        refusal = _refusal(submission, subreddit, removed_by_category, from_archive, as_if_standing)
         if refusal is not None:
             return reject(*refusal)
         over_18 = _flag(submission, "over_18") or original_of(submission).get("over_18") is True
         if over_18 and not allow_over_18:
             return reject("over_18", "over_18")
         images = resolve(submission)
+        if as_if_standing and isinstance(images, Unresolved) and images.reason == "gallery_removed":
+            images = Resolved("gallery", ())
         if isinstance(images, Unresolved):
             return reject(images.reason, images.detail)
         title = submission.get("title")
@@ -191,11 +203,14 @@ def clean(
         return reject("malformed", str(error))
 
 
-def clean_submissions(submissions: pa.Table, *, subreddit: str, allow_over_18: bool) -> tuple[pa.Table, pa.Table]:
+def clean_submissions(
+    submissions: pa.Table, *, subreddit: str, allow_over_18: bool, as_if_standing: bool = False
+) -> tuple[pa.Table, pa.Table]:
     """Judge rows of raw.submissions joined with their latest observation.
 
     Columns used: `post_id`, `json` (text), `origin`, `removed_by_category`, `author_present` and, where there is one,
     `revised_at`. Returns rows of core.posts and rows of core.rejected_posts; each submission is in exactly one of them.
+    `as_if_standing` is that of `clean`.
     """
     posts: list[Post] = []
     rejections: list[Rejection] = []
@@ -212,6 +227,7 @@ def clean_submissions(submissions: pa.Table, *, subreddit: str, allow_over_18: b
             from_archive=from_archive,
             post_id=row["post_id"],
             revised_at=_aware(row.get("revised_at")),
+            as_if_standing=as_if_standing,
         )
         if isinstance(outcome, Post):
             posts.append(outcome)
@@ -246,7 +262,12 @@ def supersedes(stored: Mapping[str, Any], seen: Mapping[str, Any]) -> bool:
 
 def rules_version(*, allow_over_18: bool) -> str:
     """Version of the rules together with the choices they were given: rows of another version are made again."""
-    return f"{versions.CLEANING}+over_18" if allow_over_18 else versions.CLEANING
+    return f"{versions.CLEANING}{_OVER_18}" if allow_over_18 else versions.CLEANING
+
+
+def allowed_over_18(version: str) -> bool:
+    """Whether the choice behind a `rules_version` was to keep posts marked as mature."""
+    return version.endswith(_OVER_18)
 
 
 def clean_caption(text: str, *, decode_entities: bool) -> str:
@@ -270,7 +291,11 @@ def rejection_rows(rejections: Iterable[Rejection]) -> pa.Table:
 
 
 def _refusal(
-    submission: Mapping[str, Any], subreddit: str, removed_by_category: str | None, from_archive: bool
+    submission: Mapping[str, Any],
+    subreddit: str,
+    removed_by_category: str | None,
+    from_archive: bool,
+    as_if_standing: bool,
 ) -> tuple[str, str] | None:
     """Reason and detail where the post is refused whatever it shows."""
     advertised = [
@@ -288,6 +313,8 @@ def _refusal(
         return "stickied", "stickied"
     if submission.get("distinguished") == "moderator":
         return "moderator", "distinguished"
+    if as_if_standing:
+        return None
     # The observation is at least as new as the category of the JSON.
     category = submission.get("removed_by_category")
     overruled = isinstance(category, str) and category != ""

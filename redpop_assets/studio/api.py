@@ -13,11 +13,13 @@ from redpop_assets.pages.drafts import (
     AnswerDocument,
     CommunityDocument,
     HoursDocument,
+    MayIDocument,
     PlaceDocument,
     ReasonsDocument,
     answer_document,
     community_document,
     hours_document,
+    may_document,
     place_document,
     reasons_document,
 )
@@ -123,6 +125,15 @@ async def hours(request: Request, draft: DraftInWeek) -> HoursDocument:
     where = asked.communities[0]
     found = await site.ask(request, lambda here: here.desk.hours(where, asked.question, asked.zone))
     return hours_document(found, where)
+
+
+@router.post("/may", summary="Whether it may be posted")
+async def may(request: Request, draft: DraftIn) -> MayIDocument:
+    """The community's rules against the first title, and how likely the post is to be taken down."""
+    site = site_of(request)
+    asked = _asked(site, request, draft, draft.subreddit)
+    where = asked.communities[0]
+    return may_document(await site.ask(request, lambda here: here.desk.may(where, asked.question)))
 
 
 @router.post("/places", summary="Where to post it")

@@ -134,8 +134,8 @@ def _where(here: Here, _where: str, asked: Asked) -> dict[str, Any]:
     return {"places": here.desk.places(asked.question)}
 
 
-def _may(_here: Here, _where: str, _asked: Asked) -> dict[str, Any]:
-    return {}
+def _may(here: Here, where: str, asked: Asked) -> dict[str, Any]:
+    return {"may": here.desk.may(where, asked.question)}
 
 
 _SECTIONS: dict[str, Callable[[Here, str, Asked], dict[str, Any]]] = {

@@ -11,6 +11,7 @@ from rich.console import Console
 from redpop_assets.cli.pages.forecast import as_json, print_forecasts
 from redpop_assets.pages.drafts import standing
 from redpop_assets.refresh.draft import Forecast
+from redpop_assets.refresh.removal_risk import RemovalRecord, RemovalRisk
 
 CHAMPION = Forecast(
     predictor="fusion_lightgbm",
@@ -35,9 +36,14 @@ OTHER = replace(
 )
 
 
-def shown(*forecasts):
+RISK = RemovalRisk(
+    "earthporn", 0.042, 0.058, 7.0, RemovalRecord(500, 40, 0.3, 0.2, 0.4, 0.1, 0.05, 0.15), why_unknown=None
+)
+
+
+def shown(*forecasts, risk=RISK):
     text = io.StringIO()
-    print_forecasts(forecasts, "EarthPorn", "A [OC]", 7, Console(file=text, width=120))
+    print_forecasts(forecasts, "EarthPorn", "A [OC]", 7, risk, Console(file=text, width=120))
     return text.getvalue()
 
 
@@ -50,6 +56,7 @@ def test_the_champion_speaks_in_words():
     assert "Seen       picture and title" in said
     assert "fusion_lightgbm, the champion of r/EarthPorn since 2026-06-01" in said
     assert "off by a factor of 2.0" in said
+    assert "Taken down 4 % (usual here: 6 %)\n" in said
     rows = [line.split() for line in said.splitlines() if line.startswith((" fusion", " subreddit"))]
     assert [(row[0], row[-1]) for row in rows] == [("fusion_lightgbm", "0.41"), ("subreddit_median", "–")]
 
@@ -62,6 +69,15 @@ def test_what_is_not_known_is_said():
     assert "neither picture nor title" in said
 
 
+def test_a_risk_that_is_not_known_or_was_never_shown_to_be_any_is_no_figure_like_others():
+    silent = RemovalRisk("earthporn", None, 0.004, 7.0, None, "too few removals here: 3 of 30.")
+    assert "Taken down not known (usual here: 0.4 %): too few removals here: 3 of 30.\n" in shown(CHAMPION, risk=silent)
+    never = RemovalRisk("earthporn", None, None, None, None, "never trained [here].")
+    assert "Taken down not known: never trained [here].\n" in shown(CHAMPION, risk=never)
+    doubtful = replace(RISK, record=replace(RISK.record, brier_skill_low=-0.01))
+    assert "4 % (usual here: 6 %, and not shown to know more than that)\n" in shown(CHAMPION, risk=doubtful)
+
+
 def test_it_says_what_of_the_post_was_looked_at():
     for image, caption, words in ((True, True, "picture and title"), (True, False, "picture"), (False, True, "title")):
         said = shown(replace(CHAMPION, used_image=image, used_caption=caption), OTHER)
@@ -69,10 +85,13 @@ def test_it_says_what_of_the_post_was_looked_at():
 
 
 def test_programs_get_the_same():
-    found = json.loads(as_json([CHAMPION, OTHER], "earthporn", 7))
+    found = json.loads(as_json([CHAMPION, OTHER], "earthporn", 7, RISK))
     assert (found["subreddit"], found["label_age_days"]) == ("earthporn", 7)
     first, second = found["forecasts"]
     assert (first["champion"], second["champion"]) == (True, False)
+    removal = found["removal"]
+    assert (removal["probability"], removal["base_rate"], removal["why_unknown"]) == (0.042, 0.058, None)
+    assert removal["record"]["test_removed"] == 40
     assert first["intervals"] == {"50": [900.0, 1500.0], "80": [-0.7, 2600.2], "90": None}
     assert (first["expected_score"], first["test_mae"], second["test_spearman"]) == (1234.4, 0.7, None)
 

@@ -11,6 +11,7 @@ from rich.console import Console
 from redpop_assets.cli.pages.titles import comparisons_json, print_comparisons
 from redpop_assets.pages.drafts import verdict
 from redpop_assets.refresh.draft import Forecast
+from redpop_assets.refresh.removal_risk import RemovalRisk
 from redpop_assets.refresh.titles import Comparison, Difference, TitleForecast
 
 FORECAST = Forecast(
@@ -65,10 +66,16 @@ def test_the_verdict_says_what_is_not_known():
     assert "fusion_lightgbm does not look at titles" in verdict(blind)
 
 
+RISKS = {
+    name: RemovalRisk("earthporn", probability, 0.06, 7.0, None, None)
+    for name, probability in (("A [OC]", 0.04), ("B", 0.09), ("C", 0.1), ("D", 0.11))
+}
+
+
 def test_people_see_the_order_the_factor_and_its_interval():
     text = io.StringIO()
     found = comparison(CLOSE, WORSE, replace(BEST))
-    print_comparisons([found], "EarthPorn", 7, Console(file=text, width=120))
+    print_comparisons([found], "EarthPorn", 7, RISKS, Console(file=text, width=120))
     said = text.getvalue()
     assert "r/EarthPorn: 4 titles for one post\n" in said
     assert "fusion_lightgbm, the champion of r/EarthPorn since 2026-06-01; on posts it had not seen" in said
@@ -77,11 +84,13 @@ def test_people_see_the_order_the_factor_and_its_interval():
     assert " ".join(rows[1]) == "C 54 0 to 260 0.90 0.55 to 1.35 cannot be told apart"
     assert " ".join(rows[2]) == "B 54 0 to 260 0.50 0.30 to 0.90 worse"
     assert " ".join(rows[3]) == "A [OC] 54 0 to 260 1.00 – the same title"
+    risks = "the first 4 % (usual here: 6 %, and not shown to know more than that); the others 10 %, 9 %, 4 %\n"
+    assert f"Taken down {risks}" in said
     assert "should hold it in 90 of 100 cases, by 120 posts that were not learnt from" in said
 
 
 def test_programs_get_the_same():
-    document = json.loads(comparisons_json([comparison(WORSE, title("D", -0.2, None))], "pics", 7))
+    document = json.loads(comparisons_json([comparison(WORSE, title("D", -0.2, None))], "pics", 7, RISKS))
     assert (document["subreddit"], document["label_age_days"]) == ("pics", 7)
     (found,) = document["comparisons"]
     assert (found["predictor"], found["champion"], found["held_out_posts"]) == ("fusion_lightgbm", True, 120)
@@ -96,3 +105,4 @@ def test_programs_get_the_same():
         "told_apart": False,
     }
     assert found["titles"][0]["expected_score"] == 53.6
+    assert [one["removal"]["probability"] for one in found["titles"]] == [0.04, 0.09, 0.11]

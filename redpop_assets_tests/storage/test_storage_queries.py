@@ -335,6 +335,27 @@ def fill(warehouse: Warehouse, world: World) -> None:
             for subreddit in ("aww", "pics")
             for number, predictor, promoted in ((1, "poor", True), (2, "good", True), (3, "good", False))
         ],
+        "models.removal_predictors": [
+            {
+                **{"subreddit": "pics", "status": "trained", "posts_digest": "p", "settings": "s", "code_version": "1"},
+                **{"seed": 7, "digest": "d", "age_hours": 168.0, "posts": 200, "removed": 30, "base_rate": 0.15},
+                **dict.fromkeys(("seen_late", "not_read_in_time", "train_posts", "train_removed"), 0),
+                **dict.fromkeys(("validation_posts", "validation_removed", "test_posts", "test_removed"), 0),
+                **{"trained_at": moment},
+            }
+        ],
+        "marts.removal_metrics": [
+            {
+                **{"subreddit": "pics", "status": "trained", "digest": "d", "age_hours": 168.0, "test_posts": 40},
+                **{"test_removed": 6, "test_authors": 20, "base_rate": 0.15, "pr_auc": 0.4, "inputs": "i"},
+            }
+        ],
+        "marts.removal_calibration": [
+            {
+                **{"subreddit": "pics", "bin": 1, "posts": 40, "removed": 6, "mean_probability": 0.1234},
+                **{"removed_share": 0.15},
+            }
+        ],
         "marts.forecasts": [
             {
                 **pick(post, *key),
@@ -508,6 +529,13 @@ def test_freshness_lists_every_table(world, answers):
     assert {".".join(name) for name in rows} == {table.name for table in load_schema().values() if not table.is_view}
     assert rows["raw", "observations"]["row_count"] == len(world.observations)
     assert rows["raw", "observations"]["latest"] == max(row["observed_at"] for row in world.observations)
+
+
+def test_removals_are_shown_with_what_chance_reaches(answers):
+    (row,) = answers("removals")
+    assert (row["subreddit"], row["removed"], row["pr_auc"], row["pr_auc_of_chance"]) == ("pics", 30, 0.4, 0.15)
+    (group,) = answers("removal_calibration")
+    assert (group["removed"], group["mean_probability"], group["removed_share"]) == (6, 0.123, 0.15)
 
 
 def test_leaderboard_is_within_a_subreddit_and_best_first(world, answers):

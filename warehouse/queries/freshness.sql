@@ -107,6 +107,14 @@ SELECT 'models', 'validation_predictions', count(*), NULL FROM models.validation
 UNION ALL
 SELECT 'models', 'champions', count(*), max(judged_at) FROM models.champions
 UNION ALL
+SELECT 'models', 'removal_predictors', count(*), max(trained_at) FROM models.removal_predictors
+UNION ALL
+SELECT 'models', 'removal_posts', count(*), NULL FROM models.removal_posts
+UNION ALL
+SELECT 'marts', 'removal_metrics', count(*), NULL FROM marts.removal_metrics
+UNION ALL
+SELECT 'marts', 'removal_calibration', count(*), NULL FROM marts.removal_calibration
+UNION ALL
 SELECT 'marts', 'predictions', count(*), NULL FROM marts.predictions
 UNION ALL
 SELECT 'marts', 'forecasts', count(*), max(made_at) FROM marts.forecasts

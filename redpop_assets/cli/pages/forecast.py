@@ -20,10 +20,16 @@ from redpop_assets.pages.drafts import (
     standing,
 )
 from redpop_assets.refresh.draft import Forecast
+from redpop_assets.refresh.removal_risk import RemovalRisk
 
 
 def print_forecasts(
-    forecasts: Sequence[Forecast], subreddit: str, title: str, label_age_days: float, console: Console
+    forecasts: Sequence[Forecast],
+    subreddit: str,
+    title: str,
+    label_age_days: float,
+    risk: RemovalRisk,
+    console: Console,
 ) -> None:
     """Print forecasts for people who think of posting.
 
@@ -32,6 +38,7 @@ def print_forecasts(
         subreddit: as it was asked for.
         title: of the post.
         label_age_days: age at which the score is expected.
+        risk: of the post to be taken down.
         console: where to.
     """
     first = forecasts[0]
@@ -42,6 +49,7 @@ def print_forecasts(
         f"  Standing   {standing(first.percentile)}: {100 * first.percentile:.0f} % of the posts there score less",
         f"  Seen       {seen(first)}",
         f"  Says       {escape(speaker(first, subreddit))}",
+        f"  Taken down {escape(risk.says)}",
     ]
     console.print("\n".join(lines), soft_wrap=True, highlight=False)
     grid = Grid(box=SIMPLE_HEAD, pad_edge=False, padding=(0, 1))
@@ -66,6 +74,6 @@ def print_forecasts(
     )
 
 
-def as_json(forecasts: Sequence[Forecast], subreddit: str, label_age_days: float) -> str:
+def as_json(forecasts: Sequence[Forecast], subreddit: str, label_age_days: float, risk: RemovalRisk) -> str:
     """Forecasts for programs: one JSON object, scores in points, intervals by level in percent."""
-    return json.dumps(forecasts_document(forecasts, subreddit, label_age_days), indent=1)
+    return json.dumps(forecasts_document(forecasts, subreddit, label_age_days, risk), indent=1)

@@ -1,7 +1,7 @@
 """What `redpop predict` shows of several titles: which is best, how far the others are, and what cannot be told."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from rich.box import SIMPLE_HEAD
 from rich.console import Console
@@ -10,11 +10,16 @@ from rich.table import Table as Grid
 
 from redpop_assets.cli.console import quoted
 from redpop_assets.pages.drafts import SHOWN_LEVEL, against, age, comparisons_document, points, speaker, verdict
+from redpop_assets.refresh.removal_risk import RemovalRisk, percent
 from redpop_assets.refresh.titles import SURE_LEVEL, Comparison
 
 
 def print_comparisons(
-    comparisons: Sequence[Comparison], subreddit: str, label_age_days: float, console: Console
+    comparisons: Sequence[Comparison],
+    subreddit: str,
+    label_age_days: float,
+    risks: Mapping[str, RemovalRisk],
+    console: Console,
 ) -> None:
     """Print what each predictor says of the titles, for people who have to choose one.
 
@@ -22,6 +27,7 @@ def print_comparisons(
         comparisons: of at least one predictor and two titles.
         subreddit: as it was asked for.
         label_age_days: age at which the scores are expected.
+        risks: title -> its risk to be taken down.
         console: where to.
     """
     for comparison in comparisons:
@@ -32,6 +38,7 @@ def print_comparisons(
             f"  Expected   points after {age(label_age_days)}",
             f"  Says       {who}",
             f"  Verdict    {verdict(comparison)}",
+            f"  Taken down {escape(_risks(comparison, risks))}",
         ]
         console.print("\n".join(lines), soft_wrap=True, highlight=False)
         console.print(_table(comparison))
@@ -46,9 +53,20 @@ def print_comparisons(
         )
 
 
-def comparisons_json(comparisons: Sequence[Comparison], subreddit: str, label_age_days: float) -> str:
+def comparisons_json(
+    comparisons: Sequence[Comparison], subreddit: str, label_age_days: float, risks: Mapping[str, RemovalRisk]
+) -> str:
     """Comparisons for programs: one JSON object, scores in points, differences in log scores, by level in percent."""
-    return json.dumps(comparisons_document(comparisons, subreddit, label_age_days), indent=1)
+    return json.dumps(comparisons_document(comparisons, subreddit, label_age_days, risks), indent=1)
+
+
+def _risks(comparison: Comparison, risks: Mapping[str, RemovalRisk]) -> str:
+    """The risk of the first title in words, and what that of the others is beside it."""
+    first, *others = [risks[one.title] for one in comparison.titles]
+    known = [one.probability for one in others if one.probability is not None]
+    if not known:
+        return first.says
+    return f"the first {first.says}; the others {', '.join(map(percent, known))}"
 
 
 def _table(comparison: Comparison) -> Grid:
