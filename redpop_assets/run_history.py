@@ -2,22 +2,29 @@
 
 Dagster's own storages make an engine and open a connection for every access: each statement is compiled anew, each
 closing is the last one of its file and so a checkpoint, each commit waits for the disk. A run that finds nothing to do
-records some 500 events in 2,000 accesses, and three quarters of what it costs are these. The files are the same ones,
-in the same places; whoever opens them with Dagster's storages finds what is written here, and the other way round.
+records some 500 events in 2,000 accesses, and three quarters of what it costs are these. And whenever they open or make
+a file, they read the code of all their migrations, which takes longer than to make it. The files are the same ones, in
+the same places; whoever opens them with Dagster's storages finds what is written here, and the other way round.
 """
 
+import tempfile
 from collections import OrderedDict
-from collections.abc import Iterator, Mapping
-from contextlib import AbstractContextManager, contextmanager
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager, suppress
+from functools import cache
 from pathlib import Path
 from threading import Lock, local
 from typing import Any, Final, Self
+from uuid import uuid4
 
 from dagster._core.storage.event_log import SqliteEventLogStorage
 from dagster._core.storage.runs import SqliteRunStorage
+from dagster._core.storage.schedules import SqliteScheduleStorage
+from dagster._core.storage.sqlite import create_db_conn_string
 from dagster._serdes import ConfigurableClassData
-from sqlalchemy import Connection, Engine, create_engine, event, inspect
-from sqlalchemy.pool import QueuePool
+from sqlalchemy import Connection, Engine, create_engine, event, inspect, text
+from sqlalchemy.exc import DatabaseError
+from sqlalchemy.pool import NullPool, QueuePool
 
 from redpop_assets.pools import PatientClaims
 
@@ -119,6 +126,57 @@ def _trust_the_log(connection: Any, _: Any) -> None:
     connection.execute("PRAGMA synchronous = NORMAL")
 
 
+def _is_ready(engine: Engine, blank: Callable[[], bytes]) -> bool:
+    """Whether a database has the tables of a storage of Dagster; where there is no file, a copy of `blank` becomes it.
+
+    Others see the copy complete or not at all, and the first one wins. What was left half made is for Dagster to mend.
+    """
+    file = Path(str(engine.url.database))
+    if not file.exists():
+        new = file.with_name(f".new-{uuid4().hex}")
+        try:
+            new.write_bytes(blank())
+            with suppress(FileExistsError):
+                file.hardlink_to(new)
+        finally:
+            new.unlink(missing_ok=True)
+    try:
+        with engine.connect() as connection:
+            return bool(connection.execute(text("SELECT 1 FROM alembic_version")).fetchall())
+    except DatabaseError:
+        return False
+
+
+def _blank(name: str, make: Callable[[str], object]) -> bytes:
+    """The file of that name that `make` makes in a folder, which holds nothing yet."""
+    with tempfile.TemporaryDirectory() as folder:
+        make(folder)
+        return Path(folder, f"{name}.db").read_bytes()
+
+
+@cache
+def _blank_log() -> bytes:
+    def make(folder: str) -> None:
+        of_one_run = object.__new__(SqliteEventLogStorage)  # to open one makes an index, too
+        of_one_run._initdb(_unshared(create_db_conn_string(folder, "log")))
+
+    return _blank("log", make)
+
+
+@cache
+def _blank_runs() -> bytes:
+    return _blank("runs", SqliteRunStorage.from_local)
+
+
+@cache
+def _blank_ticks() -> bytes:
+    return _blank("schedules", SqliteScheduleStorage.from_local)
+
+
+def _unshared(url: str) -> Engine:
+    return create_engine(url, poolclass=NullPool, connect_args={"timeout": _BUSY_SECONDS})
+
+
 class EventLog(PatientClaims, SqliteEventLogStorage):
     """The events of runs, a file for each run, and an index of those about assets."""
 
@@ -133,6 +191,10 @@ class EventLog(PatientClaims, SqliteEventLogStorage):
     def from_config_value(cls, inst_data: ConfigurableClassData | None, config_value: Mapping[str, Any]) -> Self:
         """As Dagster makes it from `dagster.yaml`."""
         return cls(inst_data=inst_data, **config_value)
+
+    def _initdb(self, engine: Engine, for_index_shard: bool = False) -> None:
+        if not _is_ready(engine, _blank_log):
+            super()._initdb(engine, for_index_shard)
 
     def run_connection(self, run_id: str | None = None) -> AbstractContextManager[Connection]:
         """A transaction on the file of a run, which is made where there is none."""
@@ -191,6 +253,15 @@ class Runs(SqliteRunStorage):
         """As Dagster makes it from `dagster.yaml`."""
         return cls.from_local(inst_data=inst_data, **config_value)
 
+    @classmethod
+    def from_local(cls, base_dir: str, inst_data: ConfigurableClassData | None = None) -> Self:
+        """Open the file of runs of a folder, which is made where there is none."""
+        Path(base_dir).mkdir(parents=True, exist_ok=True)
+        url = create_db_conn_string(base_dir, "runs")
+        if not _is_ready(_unshared(url), _blank_runs):
+            SqliteRunStorage.from_local(base_dir)
+        return cls(url, inst_data)
+
     @contextmanager
     def connect(self) -> Iterator[Connection]:
         """A transaction on the file of runs."""
@@ -200,3 +271,21 @@ class Runs(SqliteRunStorage):
     def dispose(self) -> None:
         """Close what is open."""
         self._connections.close()
+
+
+class Schedules(SqliteScheduleStorage):
+    """When schedules and sensors ticked."""
+
+    @classmethod
+    def from_config_value(cls, inst_data: ConfigurableClassData | None, config_value: Mapping[str, Any]) -> Self:
+        """As Dagster makes it from `dagster.yaml`."""
+        return cls.from_local(inst_data=inst_data, **config_value)
+
+    @classmethod
+    def from_local(cls, base_dir: str, inst_data: ConfigurableClassData | None = None) -> Self:
+        """Open the file of ticks of a folder, which is made where there is none."""
+        Path(base_dir).mkdir(parents=True, exist_ok=True)
+        url = create_db_conn_string(base_dir, "schedules")
+        if not _is_ready(_unshared(url), _blank_ticks):
+            SqliteScheduleStorage.from_local(base_dir)
+        return cls(url, inst_data)

@@ -1,13 +1,15 @@
 """The run history over kept connections: the same files as Dagster's own storages, for threads, processes and homes."""
 
+import sqlite3
 import subprocess
 import sys
 import threading
-from contextlib import suppress
+from contextlib import closing, nullcontext, suppress
 from pathlib import Path
 
 import dagster as dg
 import pytest
+from sqlalchemy.exc import DatabaseError
 
 from redpop_assets.run_history import Connections
 
@@ -21,10 +23,7 @@ OURS = (
     """\
 run_storage: {{module: redpop_assets.run_history, class: Runs, config: {{base_dir: {folder}/history}}}}
 event_log_storage: {{module: redpop_assets.run_history, class: EventLog, config: {{base_dir: {folder}/history/runs}}}}
-schedule_storage:
-  module: dagster._core.storage.schedules
-  class: SqliteScheduleStorage
-  config: {{base_dir: {folder}/schedules}}
+schedule_storage: {{module: redpop_assets.run_history, class: Schedules, config: {{base_dir: {folder}/schedules}}}}
 """
     + _COMMON
 )
@@ -82,6 +81,47 @@ def test_what_one_writes_the_other_reads_and_goes_on_with(opened, configs):
         assert known(instance) == after
 
 
+def tables(folder):
+    """What defines each database below a folder, and which version each is said to have."""
+    found = {}
+    for path in folder.rglob("*.db"):
+        with closing(sqlite3.connect(path)) as connection:
+            lines = [line for line in connection.iterdump() if "alembic" in line or line.startswith("CREATE")]
+        found[path.relative_to(folder).as_posix()] = sorted(lines)
+    return found
+
+
+def test_a_new_history_has_the_tables_and_the_version_of_dagsters_own(opened, tmp_path):
+    found = []
+    for name, config in (("ours", OURS), ("again", OURS), ("theirs", OF_DAGSTER)):
+        with opened(config, tmp_path / name) as instance, instance.event_log_storage.run_connection("of-a-run"):
+            pass
+        found.append(tables(tmp_path / name))
+    assert found[0] == found[1] == found[2]
+    assert {Path(name).stem for name in found[0]} == {"runs", "index", "of-a-run", "schedules"}
+    assert all("INSERT INTO" in " ".join(lines) for lines in found[0].values())
+
+
+@pytest.mark.parametrize("left", [b"", b"no database"], ids=["empty", "foreign"])
+def test_a_file_that_was_left_unfinished_is_for_dagster_to_judge(opened, tmp_path, left):
+    """An empty one is what a process leaves that was killed while it made it."""
+    file = tmp_path / "history" / "history" / "runs.db"
+    file.parent.mkdir(parents=True)
+    file.write_bytes(left)
+    with nullcontext() if not left else pytest.raises(DatabaseError), opened(folder=tmp_path / "history") as instance:
+        assert materialized(instance)
+    assert left == b"" or file.read_bytes() == left
+
+
+def test_two_histories_are_not_taken_for_one(opened, tmp_path):
+    """New files are copies of one, in which nothing may stand that tells histories apart."""
+    ids = []
+    for name in ("one", "other"):
+        with opened(folder=tmp_path / name) as instance:
+            ids.append(instance.run_storage.get_run_storage_id())
+    assert ids[0] != ids[1]
+
+
 def test_both_at_once(opened):
     """The UI may still be of the version before while a command is of this one."""
     with opened(OF_DAGSTER) as theirs, opened(OURS) as ours:
@@ -97,6 +137,24 @@ with dg.DagsterInstance.from_config(sys.argv[1]) as instance:
 """
 
 
+@dg.job
+def nothing():
+    pass
+
+
+MESSAGES = [str(number) for number in range(20)]
+
+
+def recorded(instance):
+    """What a run stores, without running: Dagster arranges the logging of a process anew for each, which is for no two
+    threads at once (each can hold the lock that the other waits for)."""
+    run = instance.create_run_for_job(nothing)
+    for message in MESSAGES:
+        instance.report_engine_event(message, run)
+    instance.report_runless_asset_event(dg.AssetMaterialization(table.key, metadata={"rows": 3}))
+    instance.report_runless_asset_event(dg.AssetCheckEvaluation(table.key, check_name="holds", passed=True))
+
+
 def test_threads_and_processes_lose_nothing_to_one_another(opened):
     with opened() as instance:
         others = [
@@ -107,22 +165,19 @@ def test_threads_and_processes_lose_nothing_to_one_another(opened):
             )
             for _ in range(2)
         ]
-        threads = [threading.Thread(target=materialized, args=(instance,)) for _ in range(4)]
+        threads = [threading.Thread(target=recorded, args=(instance,)) for _ in range(4)]
         for thread in threads:
             thread.start()
         for thread in threads:
             thread.join()
         assert [other.wait(120) for other in others] == [0, 0]
         found = known(instance)
-    assert {status for _, status in found["runs"]} == {dg.DagsterRunStatus.SUCCESS}
-    assert len(found["runs"]) == 6
-    assert len(found["checks"]) == 6
-    assert len({len(events) for events in found["events"].values()}) == 1
-
-
-@dg.job
-def nothing():
-    pass
+        materializations = instance.fetch_materializations(table.key, limit=10).records
+    assert [status for _, status in found["runs"]].count(dg.DagsterRunStatus.SUCCESS) == 2
+    assert len(found["runs"]) == len(found["checks"]) == len(materializations) == 6
+    events = list(found["events"].values())
+    assert events.count(MESSAGES) == 4
+    assert len({len(those) for those in events if those != MESSAGES}) == 1
 
 
 def open_files(folder):
