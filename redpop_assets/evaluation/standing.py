@@ -4,6 +4,9 @@ Points of two communities cannot be compared, and neither can what two predictor
 and wrong, the other know little and say so. What can be compared is how posts did, within their own community, of which
 a predictor expected that much and from which it had not learnt. A line is fitted through their percentiles, so that a
 predictor that ranks no better than chance expects the middle of everything.
+
+How far a single post lies from that line is luck in part, and in part what the predictor does not know about it.
+Nothing tells the two apart, for nobody has posted one thing twice; half of it is taken to be the one, half the other.
 """
 
 from __future__ import annotations
@@ -19,6 +22,9 @@ Doubles: TypeAlias = "npt.NDArray[np.float64]"
 FEWEST: Final = 30
 """Clusters of posts below which nothing is said."""
 
+UNKNOWN: Final = 0.5
+"""Share of the variance around the line that is not luck, but what a predictor does not know of a post."""
+
 
 @dataclass(frozen=True, eq=False)
 class Worth:
@@ -27,6 +33,7 @@ class Worth:
     Attributes:
         intercept, slope: of the line; percentiles from 0 to 1.
         covariance: (2, 2) of the two.
+        spread: variance of actual percentiles around the line.
         freedom: degrees of freedom.
         posts: that it was learnt from.
     """
@@ -34,6 +41,7 @@ class Worth:
     intercept: float
     slope: float
     covariance: Doubles
+    spread: float
     freedom: int
     posts: int
 
@@ -74,37 +82,45 @@ class Worth:
         covariance = np.zeros((2, 2))
         covariance[: len(found), : len(found)] = sandwich
         slope = float(found[1]) if len(found) > 1 else 0.0
-        return cls(float(found[0]), slope, covariance, groups - 1, n)
+        spread = float(((actual - design @ found) ** 2).sum() / (n - design.shape[1]))
+        return cls(float(found[0]), slope, covariance, spread, groups - 1, n)
 
     def at(self, percentile: float) -> tuple[float, float]:
-        """Mean actual percentile of posts with such an expected one, from 0 to 1, and the variance of that mean."""
+        """Mean actual percentile of posts with such an expected one, from 0 to 1; and the variance of one such post.
+
+        The variance is that of the mean, and of what the predictor does not know of the post; luck is left out.
+        """
         point = np.array([1.0, percentile])
         mean = self.intercept + self.slope * percentile
-        return float(min(max(mean, 0.0), 1.0)), float(point @ self.covariance @ point)
+        variance = float(point @ self.covariance @ point) + UNKNOWN * self.spread
+        return float(min(max(mean, 0.0), 1.0)), variance
 
     def interval(self, percentile: float, level: int) -> tuple[float, float]:
-        """Ends of a central interval of that mean, from 0 to 1.
+        """Ends, from 0 to 1, of a central interval of where one post with such an expectation stands, luck left out.
 
         Args:
             percentile: expected, from 0 to 1.
             level: coverage in percent.
         """
-        from scipy import special  # imported by who asks only
-
         mean, variance = self.at(percentile)
-        reach = float(special.stdtrit(self.freedom, 0.5 + level / 200)) * variance**0.5
+        reach = _reach(self.freedom, level) * variance**0.5
         return max(mean - reach, 0.0), min(mean + reach, 1.0)
 
 
-def told_apart(one: tuple[float, float], other: tuple[float, float], freedom: int, level: int) -> bool:
-    """Whether two means differ beyond chance, each given with its variance; they are taken to be independent.
+def told_apart(one: tuple[Worth, float], other: tuple[Worth, float], level: int) -> bool:
+    """Whether one post stands elsewhere in one community than in another, beyond what is not known; luck left out.
 
     Args:
-        one, other: as `Worth.at` returns them.
-        freedom: the smaller one of the two.
+        one, other: of each community what expectations are worth there, and the percentile that is expected.
         level: coverage in percent of the interval of the difference that has to leave out 0.
     """
+    (mean, variance), (other_mean, other_variance) = (worth.at(percentile) for worth, percentile in (one, other))
+    reach = _reach(min(one[0].freedom, other[0].freedom), level) * (variance + other_variance) ** 0.5
+    return bool(abs(mean - other_mean) > reach)
+
+
+def _reach(freedom: int, level: int) -> float:
+    """Standard errors to either end of an interval."""
     from scipy import special  # imported by who asks only
 
-    spread = (one[1] + other[1]) ** 0.5
-    return bool(abs(one[0] - other[0]) > float(special.stdtrit(freedom, 0.5 + level / 200)) * spread)
+    return float(special.stdtrit(freedom, 0.5 + level / 200))

@@ -236,6 +236,7 @@ class PlaceDocument(TypedDict):
     standing: float | None
     standing_low: float | None
     standing_high: float | None
+    unlike: list[str]
     told_apart: bool
     objections: list[ObjectionDocument]
     why_silent: str | None
@@ -364,6 +365,7 @@ def place_document(place: Place) -> PlaceDocument:
         "standing": place.standing,
         "standing_low": place.standing_low,
         "standing_high": place.standing_high,
+        "unlike": list(place.unlike),
         "told_apart": place.told_apart,
         "objections": list(map(_objection, place.objections)),
         "why_silent": place.why_silent,

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 from zoneinfo import ZoneInfo
 
@@ -19,14 +20,14 @@ from redpop_assets.errors import NotTrainable, RedPopError
 from redpop_assets.evaluation.measurement import LEVELS
 from redpop_assets.evaluation.metrics import percentile_rank
 from redpop_assets.evaluation.standing import Worth, told_apart
-from redpop_assets.features.family import Content, Encoders, Networks
+from redpop_assets.features.family import Content, Encoders, Floats, Networks
 from redpop_assets.kept import Kept
 from redpop_assets.labels import LabelRule
 from redpop_assets.refresh.community_page import PastSlot, hours_of
 from redpop_assets.refresh.draft import Forecast, answer, dataset_of, forecasts_of, looks_at
 from redpop_assets.refresh.held_out import held_out
 from redpop_assets.refresh.hours import at_times, differences_from_best, looks_at_time
-from redpop_assets.refresh.likeness import PastPost, nearest, shown, with_picture
+from redpop_assets.refresh.likeness import PastPost, nearest, shown, usual_likeness, with_picture
 from redpop_assets.refresh.new_post import Draft, Drafts, Picture
 from redpop_assets.refresh.reasons import USUAL_POSTS, Explanation, explain
 from redpop_assets.refresh.removal_risk import RemovalOracle, RemovalRisk
@@ -40,6 +41,8 @@ if TYPE_CHECKING:
 
 SIMILAR_POSTS: Final = 6
 """Past posts that are shown as like a draft, of each kind of likeness."""
+
+_MODALITIES: Final[Mapping[Content, str]] = {"picture": "image", "caption": "caption"}
 
 HOURS_SHOWN: Final = 7 * 24
 BEST_SLOTS: Final = 5
@@ -205,8 +208,10 @@ class Place:
         title: that title.
         standing: mean percentile of past posts here of which as much was expected, none of them learnt from: what
             such an expectation turned out to be worth; None where too few could tell.
-        standing_low, standing_high: interval of 90 % of that mean; None likewise.
-        told_apart: whether it stands lower than the first place, beyond the intervals of both.
+        standing_low, standing_high: where the draft stands in 90 of 100 cases, luck left out; None likewise.
+        unlike: the sides, picture or title, that are less like anything posted here than almost all posts were.
+        told_apart: whether it stands lower than the first place, beyond what is not known; never where one of the two
+            is unlike what was learnt from.
         objections: rules that such a post breaks, or may break; not those that a person has to read.
         why_silent: why nobody answers; None where somebody does.
     """
@@ -217,6 +222,7 @@ class Place:
     standing: float | None
     standing_low: float | None
     standing_high: float | None
+    unlike: tuple[Content, ...]
     told_apart: bool
     objections: tuple[Objection, ...]
     why_silent: str | None
@@ -386,18 +392,15 @@ class Desk(Kept):
         def apart(place: Place, other: Worth | None) -> bool:
             if place is first or other is None or place.forecast is None or first.forecast is None or worth is None:
                 return False
-            return told_apart(
-                worth.at(first.forecast.percentile),
-                other.at(place.forecast.percentile),
-                min(worth.freedom, other.freedom),
-                SURE_LEVEL,
-            )
+            if place.unlike or first.unlike:
+                return False
+            return told_apart((worth, first.forecast.percentile), (other, place.forecast.percentile), SURE_LEVEL)
 
         return tuple(replace(place, told_apart=apart(place, other)) for place, other in found)
 
     def _place(self, community: Community, question: Question) -> tuple[Place, Worth | None]:
         """One community, and what its speaker's expectations are worth."""
-        nobody = Place(community.subreddit, None, None, None, None, None, False, (), community.why_silent)
+        nobody = Place(community.subreddit, None, None, None, None, None, (), False, (), community.why_silent)
         if community.speaker is None:
             return nobody, None
         try:
@@ -407,7 +410,8 @@ class Desk(Kept):
         worth = self._worth(self._speaker(community.subreddit))
         post = self._post(community.subreddit, replace(question, titles=(best.title,)))
         against = tuple(one for one in self._objections(post, question) if one.certainty in ("certain", "likely"))
-        place = replace(nobody, forecast=best.forecast, title=best.title, objections=against)
+        unlike = self._unlike(post, self._speaker(community.subreddit))
+        place = replace(nobody, forecast=best.forecast, title=best.title, unlike=unlike, objections=against)
         if worth is None:
             return place, None
         percentile = best.forecast.percentile
@@ -469,6 +473,33 @@ class Desk(Kept):
             judged_held={level: judged[f"held_{level}"] for level in LEVELS},
         )
 
+    def _unlike(self, post: Draft, speaker: Speaker) -> tuple[Content, ...]:
+        """The sides of a draft that are less like anything in its community than 19 of 20 of its posts are.
+
+        What a predictor says of them is a guess beyond what it has learnt.
+        """
+        found: list[Content] = []
+        for content, modality in _MODALITIES.items():
+            encoder = self._encoder(modality, speaker.encoders)
+            own = self._own_vector(post, modality, encoder)
+            if own is None:
+                continue
+            past = self._drafts.past(post.subreddit)
+            vectors = past.vectors(content, encoder)
+            key = ("usual likeness", post.subreddit, content, encoder)
+            usual = self.kept_as(key, partial(usual_likeness, vectors))
+            closest = nearest(vectors, own, 1)
+            if usual is not None and (not closest or closest[0][1] < usual):
+                found.append(content)
+        return tuple(found)
+
+    def _own_vector(self, post: Draft, modality: str, encoder: str) -> Floats | None:
+        """(d,) the vector of the draft's picture or first title; None without one."""
+        if not encoder:
+            return None
+        block = post.block(modality, Encoders(**{"image": "", "caption": "", modality: encoder}))
+        return block.values[0] if block is not None and block.present[0] else None
+
     def _worth(self, speaker: Speaker) -> Worth | None:
         """What the standings that a speaker expects turned out to be worth."""
 
@@ -487,13 +518,12 @@ class Desk(Kept):
 
     def _similar(self, post: Draft, speaker: Speaker, content: Content) -> tuple[PastPost, ...]:
         """Past posts whose picture or title is most like that of a draft."""
-        name = {"picture": "image", "caption": "caption"}[content]
-        encoder = self._encoder(name, speaker.encoders)
-        block = post.block(name, Encoders(**{"image": "", "caption": "", name: encoder})) if encoder else None
-        if block is None or not block.present[0]:
+        encoder = self._encoder(_MODALITIES[content], speaker.encoders)
+        own = self._own_vector(post, _MODALITIES[content], encoder)
+        if own is None:
             return ()
         past = self._drafts.past(post.subreddit)
-        likeness = nearest(past.vectors(content, encoder), block.values[0], SIMILAR_POSTS)
+        likeness = nearest(past.vectors(content, encoder), own, SIMILAR_POSTS)
         return shown(self.edition, [(past.posts.post_ids[row], how) for row, how in likeness], content)
 
     def _encoder(self, modality: str, used: Encoders) -> str:
