@@ -10,10 +10,12 @@ from PIL import Image
 from redpop_assets.errors import NotTrainable
 from redpop_assets.evaluation.measurement import LEVELS
 from redpop_assets.refresh.community_page import PastSlot
-from redpop_assets.refresh.desk import Answered, Community, Hours, Place, Reasons, Record, Slot
+from redpop_assets.refresh.desk import Answered, Community, Hours, MayI, Place, Reasons, Record, Slot
 from redpop_assets.refresh.draft import Forecast
 from redpop_assets.refresh.likeness import PastPost
 from redpop_assets.refresh.reasons import Explanation, Input, Part
+from redpop_assets.refresh.removal_risk import RemovalRisk
+from redpop_assets.refresh.rules import Objection
 from redpop_assets.refresh.titles import Comparison, Difference, TitleForecast
 from redpop_assets.storage.warehouse import Warehouse
 
@@ -44,6 +46,10 @@ def difference(expected: float, half: float = 0.3) -> Difference:
 def past_post(number: int, **more) -> PastPost:
     what = {"score": 40, "percentile": 0.5, "image_sha256": None, "similarity": 0.8, "alike": "caption"} | more
     return PastPost(f"p{number}", "pics", f"{MARKUP} {number}", created_at=datetime(2026, 4, 3, 9), **what)
+
+
+def risk(subreddit: str) -> RemovalRisk:
+    return RemovalRisk(subreddit, 0.2, 0.1, 7.0, None, None)
 
 
 class SampleDesk:
@@ -81,7 +87,17 @@ class SampleDesk:
             for title in order
         )
         record = Record(100, 0.7, 1.8, dict.fromkeys(LEVELS, 0.79), 12, dict.fromkeys(LEVELS, 0.75))
-        return Answered(subreddit, 7.0, Comparison("fusion_lightgbm", titles, True, 120, None), record)
+        return Answered(
+            subreddit,
+            7.0,
+            Comparison("fusion_lightgbm", titles, True, 120, None),
+            record,
+            dict.fromkeys(worth, risk(subreddit)),
+        )
+
+    def may(self, subreddit, question):
+        rule = Objection("rules", "The rules have to be read.", "read it", MARKUP, datetime(2026, 6, 1))
+        return MayI(subreddit, question.titles[0], (rule,), risk(subreddit))
 
     def reasons(self, _subreddit, question):
         inputs = (Input("caption", "words", "Words of the title.", 3.0, 8.0, -0.2),)
@@ -109,9 +125,19 @@ class SampleDesk:
     def places(self, question):
         one = forecast(200.0)
         return (
-            Place("pics", one, question.titles[0], 0.7, 0.6, 0.8, False, None),
-            Place("earthporn", one, question.titles[0], 0.4, 0.3, 0.5, True, None),
-            Place("quiet", None, None, None, None, None, False, "Nobody speaks for r/quiet yet."),
+            Place("pics", one, question.titles[0], 0.7, 0.6, 0.8, False, (), None),
+            Place(
+                "earthporn",
+                one,
+                question.titles[0],
+                0.4,
+                0.3,
+                0.5,
+                True,
+                (Objection("form", "Pictures are not taken.", "certain"),),
+                None,
+            ),
+            Place("quiet", None, None, None, None, None, False, (), "Nobody speaks for r/quiet yet."),
         )
 
 

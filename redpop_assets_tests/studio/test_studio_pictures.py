@@ -96,7 +96,7 @@ def test_predictors_see_the_picture_upright_and_without_metadata(visit):
     brought = bring(client, data).json()
     assert (brought["width"], brought["height"]) == (200, 300)
     client.post("/api/v1/answers", json=draft(picture=brought["picture"]))
-    seen = desks[0].asked[0].picture
+    seen = desks[0].asked[0].picture.image
     assert 0x010E not in seen.getexif()
     assert seen.tobytes() == open_rgb(data).tobytes()
 
