@@ -125,7 +125,7 @@ class SampleDesk:
     def places(self, question):
         one = forecast(200.0)
         return (
-            Place("pics", one, question.titles[0], 0.7, 0.6, 0.8, False, (), None),
+            Place("pics", one, question.titles[0], 0.7, 0.6, 0.8, (), False, (), None),
             Place(
                 "earthporn",
                 one,
@@ -133,11 +133,12 @@ class SampleDesk:
                 0.4,
                 0.3,
                 0.5,
+                ("picture",),
                 True,
                 (Objection("form", "Pictures are not taken.", "certain"),),
                 None,
             ),
-            Place("quiet", None, None, None, None, None, False, (), "Nobody speaks for r/quiet yet."),
+            Place("quiet", None, None, None, None, None, (), False, (), "Nobody speaks for r/quiet yet."),
         )
 
 
