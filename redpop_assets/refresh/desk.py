@@ -8,6 +8,7 @@ features and the same stored model as everywhere else. How an answer is found st
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from functools import partial
@@ -15,6 +16,7 @@ from typing import TYPE_CHECKING, Any, Final
 from zoneinfo import ZoneInfo
 
 import numpy as np
+from PIL import Image
 
 from redpop_assets.errors import NotTrainable, RedPopError
 from redpop_assets.evaluation.measurement import LEVELS
@@ -294,6 +296,20 @@ class Desk(Kept):
     def communities(self) -> tuple[Community, ...]:
         """Every community of the edition, by name."""
         return self.kept_as("communities", self._communities)
+
+    def warm(self) -> None:
+        """Load and prepare what questions need, networks and pasts included, by asking one in every community.
+
+        What cannot be had is left out here, and said to who asks for it.
+        """
+        blank = Picture(Image.new("RGB", (64, 64)))
+        question = Question(("A title", "Another title"), blank, datetime.now(UTC))
+        for community in self.communities():
+            if community.speaker is not None:
+                with suppress(RedPopError):
+                    self.answer(community.subreddit, question)
+                    self.hours(community.subreddit, question, ZoneInfo("UTC"))
+                    self._worth(self._speaker(community.subreddit))
 
     def answer(self, subreddit: str, question: Question) -> Answered:
         """What is expected of the titles of a question in one community.

@@ -90,8 +90,15 @@ def serve(site: Site, on_ready: Callable[[str], None]) -> None:
     """
     with _bound(site.settings.studio_host, site.settings.studio_port) as listener:
         on_ready(_url(listener))
+        threading.Thread(target=_warm, args=(site,), name="redpop-warm", daemon=True).start()
         with contextlib.suppress(KeyboardInterrupt):
             _server(site).run(sockets=[listener])
+
+
+def _warm(site: Site) -> None:
+    """Load what the first questions need, before somebody asks them; what is wrong is said to who asks."""
+    with contextlib.suppress(RedPopError), site.editions.current() as opened:
+        opened.desk.warm()
 
 
 @contextlib.contextmanager
@@ -125,9 +132,13 @@ def _desks(settings: "Settings") -> Callable[[Edition], "Desk"]:
         from redpop_assets.refresh.desk import Desk
         from redpop_assets.resources import judges_of, open_models
 
-        if not networks:  # editions are opened one after the other
+        first = not networks  # editions are opened one after the other
+        if first:
             networks.append(Networks(settings.network_device, judges_of(settings, query)))
-        return Desk(edition, open_models(settings), settings.label_rule, networks[0])
+        desk = Desk(edition, open_models(settings), settings.label_rule, networks[0])
+        if not first:  # the one before goes on answering meanwhile
+            desk.warm()
+        return desk
 
     return make
 

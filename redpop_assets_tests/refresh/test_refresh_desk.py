@@ -81,6 +81,15 @@ def test_communities_say_who_speaks_or_why_nobody_does(desk):
         desk.answer("elsewhere", Question((SHORT,), None, NOON))
 
 
+def test_a_warm_desk_loads_nothing_when_it_is_asked(desk, question, monkeypatch):
+    desk.warm()
+    monkeypatch.setattr("redpop_assets.encoders.load.load_text_encoder", None)
+    monkeypatch.setattr("redpop_assets.refresh.speakers.load_predictor", None)
+    monkeypatch.setattr("redpop_assets.predictors.parts.differences.Differences.fit", None)
+    assert len(desk.answer("pics", question).comparison.titles) == 3
+    assert len(desk.hours("pics", question, ZoneInfo("UTC")).slots) == 168
+
+
 def test_titles_are_answered_with_their_differences_and_the_record(desk, question):
     answered = desk.answer("pics", question)
     assert answered.label_age_days == 6
