@@ -16,6 +16,10 @@ if TYPE_CHECKING:
     from redpop_assets.settings import Settings
 
 
+_COMMAND_LINES = ("redpop", "__main__.py")
+"""What a process of the command line calls itself."""
+
+
 def program(name: str) -> str:
     """A program of this environment, which need not be on the PATH.
 
@@ -32,9 +36,11 @@ def program(name: str) -> str:
 def compute_as_told(settings: "Settings") -> None:
     """Where figures are to be the same on other machines, begin this command again as a process that computes so.
 
-    What libraries compute with is settled when they are loaded, which is over by the time the settings are known.
+    What libraries compute with is settled when they are loaded, which is over by the time the settings are known. In a
+    program of somebody else that calls a command nothing begins again: steps that compute say so.
     """
-    if settings.reproducible and not is_same_everywhere(os.environ):
+    is_command = Path(sys.argv[0]).name in _COMMAND_LINES
+    if settings.reproducible and is_command and not is_same_everywhere(os.environ):
         command = [sys.executable, "-m", "redpop_assets.cli", *sys.argv[1:]]
         os.execve(sys.executable, command, {**os.environ, **SAME_EVERYWHERE})
 

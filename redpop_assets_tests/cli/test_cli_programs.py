@@ -20,9 +20,9 @@ print(json.dumps({"as_it_is": True}))
 """
 
 
-def said(tmp_path, **variables):
+def said(tmp_path, program="/somewhere/bin/redpop", **variables):
     environment = {name: value for name, value in os.environ.items() if name not in SAME_EVERYWHERE}
-    environment |= {"REDPOP_HOME": str(tmp_path), **variables}
+    environment |= {"REDPOP_HOME": str(tmp_path), "PROGRAM": program, **variables}
     result = subprocess.run(
         [sys.executable, "-c", COMMAND, "materialize", "-r", "pics"],
         env=environment,
@@ -41,6 +41,11 @@ def test_a_command_whose_figures_are_to_be_the_same_begins_again_as_a_process_th
     assert again["environment"]["REDPOP_HOME"] == str(tmp_path)
     # And that process does not begin once more.
     assert said(tmp_path, REDPOP_REPRODUCIBLE="true", **SAME_EVERYWHERE) == {"as_it_is": True}
+
+
+def test_a_program_that_calls_a_command_goes_on(tmp_path):
+    assert said(tmp_path, "/somewhere/bin/pytest", REDPOP_REPRODUCIBLE="true") == {"as_it_is": True}
+    assert "environment" in said(tmp_path, "/somewhere/redpop_assets/cli/__main__.py", REDPOP_REPRODUCIBLE="true")
 
 
 def test_other_commands_compute_with_all_that_the_machine_has(tmp_path):
