@@ -15,6 +15,7 @@ def told(program, arguments, environment):
     print(json.dumps({"arguments": arguments[1:], "environment": environment}))
     sys.exit()
 os.execve = told
+sys.argv[0] = os.environ["PROGRAM"]
 compute_as_told(load_settings())
 print(json.dumps({"as_it_is": True}))
 """
