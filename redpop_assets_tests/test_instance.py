@@ -78,14 +78,15 @@ def test_two_deployments_in_one_process_do_not_touch_each_other(two, tmp_path):
     before = dict(os.environ)
     first, second = two
     defs = {settings.home: build_defs(settings) for settings in two}
+    # Resolved before there are instances: Dagster reads in that which was opened last, whose files would appear.
+    keys = {home: selected_keys(platform, "group:raw", harvest=True) for home, platform in defs.items()}
     with open_instance(first) as of_first, open_instance(second) as of_second:
         instances = {first.home: of_first, second.home: of_second}
         for settings in (first, second, first):
             untouched = files(tmp_path) - files(settings.home)
             times = {path: path.stat().st_mtime_ns for path in untouched}
-            platform = defs[settings.home]
-            keys = selected_keys(platform, "group:raw", harvest=True)
-            assert execute(platform, instances[settings.home], "pics", keys, tags={}).success
+            home = settings.home
+            assert execute(defs[home], instances[home], "pics", keys[home], tags={}).success
             assert {path: path.stat().st_mtime_ns for path in files(tmp_path) - files(settings.home)} == times
         assert [len(instances[settings.home].get_runs()) for settings in two] == [2, 1]
     posts = [
