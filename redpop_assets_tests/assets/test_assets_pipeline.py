@@ -21,12 +21,15 @@ pytestmark = pytest.mark.end_to_end
 SUBREDDITS = ("pics", "earthporn")
 TABLES = [name for name, table in load_schema().items() if not table.is_view]
 
-# Nothing was imported, forgotten, found to be a placeholder, or wrong in an archive.
+# Nothing was imported, forgotten, found to be a placeholder, or wrong in an archive; nothing was read young enough for
+# it to be known what became of it.
 WITHOUT_REASON_TO_HAVE_ANY = {
     "core.anomalies",
     "raw.imports",
     "raw.tombstones",
     "core.placeholder_images",
+    "models.removal_posts",
+    "marts.removal_calibration",
 }
 OPTIONAL = {family.table for family in FAMILIES if family.optional}
 # Nobody asked.
@@ -81,6 +84,12 @@ METADATA = {
     "models/training_columns": COUNTS,
     **{f"models/{name}": PREDICTOR for name in PREDICTORS},
     "models/champions": COUNTS | {"champion", "reason", "judged_now", "history"},
+    "models/removal_predictors": COUNTS
+    | {"status", "reason", "posts", "removed", "seen_late", "not_read_in_time", "test_posts", "test_removed"}
+    | {"trained_now", "trained_because"},
+    "models/removal_posts": COUNTS,
+    "marts/removal_metrics": {"dagster/row_count", "table"},
+    "marts/removal_calibration": {"dagster/row_count"},
     "marts/predictions": {"dagster/row_count", "rows_computed"},
     "marts/forecasts": {"dagster/row_count", "forecasts_made", "forecasts_scored", "accuracy"},
     "marts/leaderboard": {"dagster/row_count", "best_spearman", "table"},

@@ -328,6 +328,7 @@ def test_a_reader_that_goes_away_is_no_error(tmp_path):
 HARMLESS = {
     "demo": ("--port", "x"),
     "dev": ("--port", "x"),
+    "studio": ("--port", "x"),
     "materialize": ("--select", "group:none"),
     "analyse": ("--only", "\udcff"),
 }
