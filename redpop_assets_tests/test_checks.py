@@ -47,6 +47,13 @@ EMPTY = {
         "now() AS started_at, now() AS updated_at, "
         + ", ".join(f"0 AS {column.name}" for column in SCHEMA["raw.imports"].columns if column.type == "BIGINT")
     ),
+    "models.removal_posts": (
+        f"{ANY_POST} AS post_id, 'pics' AS subreddit, 'x' AS cluster, 'test' AS split, FALSE AS removed, "
+        "0.1 AS probability, 'x' AS digest"
+    ),
+    "marts.removal_calibration": (
+        "'pics' AS subreddit, 0 AS bin, 9 AS posts, 1 AS removed, 0.1 AS mean_probability, 0.1 AS removed_share"
+    ),
 }
 DEFAULTS = {"VARCHAR": "'x'", "INTEGER": "1", "DOUBLE": "1.0", "BOOLEAN": "FALSE"}
 EMPTY |= {
