@@ -26,7 +26,10 @@ if (form) {
     sayZone();
     redraw();
   });
-  if (one("#titles").value.trim()) redraw();
+  // Before this event htmx does not listen yet: what was typed until then is asked now.
+  document.addEventListener("DOMContentLoaded", () => {
+    if (one("#titles").value.trim()) redraw();
+  });
 }
 
 document.body.addEventListener("htmx:afterSwap", (event) => drawCharts(event.target));
