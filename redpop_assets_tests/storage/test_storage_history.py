@@ -59,7 +59,8 @@ def test_members_are_those_of_the_moment_each_post_was_seen(filled):
         "json": ["{}" if n == 5 else f'{{"subreddit_subscribers": {1000 + n}}}' for n in range(40)],
     }
     filled.merge("raw.submissions", arrow_table(rows))
-    members, seen_at = read_subscribers(filled, "pics")
+    with filled.read() as reader:
+        members, seen_at = read_subscribers(reader, [post["post_id"] for post in posts])
     assert np.isnan(members[5])
     assert members[[0, 39]].tolist() == [1000, 1039]
     assert seen_at.tolist() == [post["created_at"] for post in posts]
