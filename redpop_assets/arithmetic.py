@@ -7,6 +7,7 @@ have to stand in the environment before a process begins.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Final
@@ -24,6 +25,6 @@ SAME_EVERYWHERE: Final[Mapping[str, str]] = MappingProxyType(
 """Variables of libraries, and their values."""
 
 
-def is_same_everywhere(environment: Mapping[str, str]) -> bool:
-    """Whether a process with this environment computes as it would on another machine."""
+def is_same_everywhere(environment: Mapping[str, str] = os.environ) -> bool:
+    """Whether a process with this environment, by default this one, computes as it would on another machine."""
     return all(environment.get(name) == value for name, value in SAME_EVERYWHERE.items())

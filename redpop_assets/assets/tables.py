@@ -7,7 +7,6 @@ is and writes nothing.
 
 import inspect
 import logging
-import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
@@ -66,7 +65,7 @@ def _computing(settings: Settings) -> Iterator[None]:
     """Where figures are to be the same everywhere, everything inside is added up in one order: on one thread."""
     with ExitStack() as stack:
         if settings.reproducible:
-            if not is_same_everywhere(os.environ):
+            if not is_same_everywhere():
                 _log.warning(
                     "REDPOP_REPRODUCIBLE: this process computes with all that the processor has, so figures may differ "
                     "from those of other machines. Start runs by `redpop`, or with these variables: %s",
