@@ -83,8 +83,8 @@ def usual_likeness(vectors: Floats) -> float | None:
     Returns:
         A cosine; None with fewer than 20 rows.
     """
-    there = vectors[np.isfinite(vectors).all(axis=1)] if vectors.size else vectors
-    if len(there) < _LEAST_ROWS:
+    there = vectors[np.isfinite(vectors).all(axis=1)]
+    if not there.shape[1] or len(there) < _LEAST_ROWS:
         return None
     sample = there[np.unique(np.linspace(0, len(there) - 1, min(_SAMPLED, len(there))).round().astype(np.intp))]
     likeness = sample @ there.T

@@ -13,12 +13,12 @@ from redpop_assets.encoders.base import Provenance
 from redpop_assets.encoders.judges import Judges
 from redpop_assets.errors import NotTrainable
 from redpop_assets.evaluation.measurement import LEVELS
-from redpop_assets.features.family import Networks
+from redpop_assets.features.family import Encoders, Networks
 from redpop_assets.labels import LabelRule
 from redpop_assets.refresh.desk import Desk, Question
 from redpop_assets.refresh.draft import dataset_of
 from redpop_assets.refresh.held_out import held_out
-from redpop_assets.refresh.likeness import nearest
+from redpop_assets.refresh.likeness import nearest, usual_likeness
 from redpop_assets.refresh.new_post import Picture
 from redpop_assets.refresh.predictions import refresh_predictions
 from redpop_assets.refresh.predictors import refresh_predictor
@@ -204,6 +204,30 @@ def test_the_nearest_rows_are_exact_and_rows_without_a_vector_are_like_nothing()
     assert nearest(vectors, np.full(4, np.nan, np.float32), 5) == []
     assert nearest(np.empty((50, 0), np.float32), own, 5) == []
     assert len(nearest(vectors[:2], own, 5)) == 1
+
+
+def test_hours_that_nobody_has_read_yet_are_no_silence(desk):
+    """Others post between the last reading and the draft: only the clock goes on, the rest is as it was seen."""
+    until = desk._drafts.known_until("pics").item().replace(tzinfo=UTC)
+
+    def block(name, moment):
+        draft = desk._drafts.draft("pics", ["A title"], None, posted_at=moment, author=None)
+        return draft.block(name, Encoders("", "")).values
+
+    for name in ("community", "author", "novelty"):
+        np.testing.assert_array_equal(block(name, until + timedelta(days=5)), block(name, until))
+        assert not np.array_equal(block(name, until - timedelta(days=40)), block(name, until))
+    assert not np.array_equal(block("time", until + timedelta(hours=5)), block("time", until))
+
+
+def test_usual_likeness_is_that_to_the_nearest_other_and_copies_are_none():
+    angles = np.linspace(0, 1, 40)
+    vectors = np.column_stack([np.cos(angles), np.sin(angles)]).astype(np.float32)
+    assert usual_likeness(np.vstack([vectors, vectors])) == pytest.approx(usual_likeness(vectors), abs=0.01)
+    far = np.eye(40, dtype=np.float32)
+    assert usual_likeness(far) == pytest.approx(0.0)
+    assert usual_likeness(vectors[:19]) is None
+    assert usual_likeness(np.empty((40, 0), np.float32)) is None
 
 
 def test_every_input_belongs_to_one_side():
