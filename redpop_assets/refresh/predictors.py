@@ -43,8 +43,8 @@ _KEPT = {"snapshot": "training set", "code_version": "code", "seed": "seed"}
 
 
 @dataclass(frozen=True)
-class PredictorState:
-    """One row of models.predictors; `trained_because` says why this call made it, None if it did not."""
+class TrainedState:
+    """The row of something that is trained; `trained_because` says why this call made it, None if it did not."""
 
     row: dict[str, Any]
     trained_because: str | None = None
@@ -55,15 +55,19 @@ class PredictorState:
         return self.trained_because is not None
 
     @property
-    def version(self) -> str:
-        """Equal for models that were learnt from one training set and have the same files."""
-        return f"{self.row['snapshot']}-{self.row['digest']}"
-
-    @property
     def outcome(self) -> str:
         """What came of it, in a sentence."""
         status, reason = self.row["status"], self.row["reason"]
         return str(status) if reason is None else f"{status}: {reason}"
+
+
+class PredictorState(TrainedState):
+    """One row of models.predictors."""
+
+    @property
+    def version(self) -> str:
+        """Equal for models that were learnt from one training set and have the same files."""
+        return f"{self.row['snapshot']}-{self.row['digest']}"
 
 
 def refresh_predictor(

@@ -2,7 +2,6 @@
 
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from typing import Any, Final
 
 import numpy as np
@@ -13,6 +12,7 @@ from redpop_assets.errors import ArtifactError, NotTrainable
 from redpop_assets.evaluation.splits import Split, time_split
 from redpop_assets.labels import LabelRule
 from redpop_assets.predictors.removal import NAME, RemovalModel
+from redpop_assets.refresh.predictors import TrainedState
 from redpop_assets.refresh.removal_posts import FIRST_SEEN_WITHIN, REMOVED, RemovalPosts
 from redpop_assets.refresh.snapshot import Snapshot
 from redpop_assets.storage.arrow import arrow_table, utc_now
@@ -28,25 +28,6 @@ LEAST: Final[Mapping[str, int]] = {"train": 30, "validation": 8, "test": 10}
 _KEPT = {"posts_digest": "posts", "settings": "settings", "code_version": "code", "seed": "seed"}
 
 
-@dataclass(frozen=True)
-class RemovalState:
-    """One row of models.removal_predictors; `trained_because` says why this call made it, None if it did not."""
-
-    row: dict[str, Any]
-    trained_because: str | None = None
-
-    @property
-    def trained_now(self) -> bool:
-        """Whether this call made the row."""
-        return self.trained_because is not None
-
-    @property
-    def outcome(self) -> str:
-        """What came of it, in a sentence."""
-        status, reason = self.row["status"], self.row["reason"]
-        return str(status) if reason is None else f"{status}: {reason}"
-
-
 def refresh_removal_predictor(
     warehouse: Warehouse,
     models: ModelStore,
@@ -58,7 +39,7 @@ def refresh_removal_predictor(
     most: int,
     seed: int,
     progress: Callable[[str], None],
-) -> RemovalState:
+) -> TrainedState:
     """Train the predictor of removals, unless it was made from just this; record the outcome.
 
     What cannot be trained, for want of removals, is recorded as not trained with the numbers. Reads a few columns of
@@ -85,7 +66,7 @@ def refresh_removal_predictor(
     made_from = Snapshot(parts, _KEPT)
     why = _lost(stored, models) if stored and made_from.is_of(stored) else made_from.because(stored)
     if stored and why is None:
-        return RemovalState(stored)
+        return TrainedState(stored)
     progress(f"The predictor of removals of r/{subreddit} is trained because {why}")
 
     began = time.perf_counter()
@@ -144,7 +125,7 @@ def refresh_removal_predictor(
         writer.merge(TABLE, arrow_table({column: [value] for column, value in row.items()}))
         writer.replace(POSTS, arrow_table(of_posts), "subreddit = $subreddit", scope)
     progress(f"removal: {row['status']} in {time.perf_counter() - began:.1f} s")
-    return RemovalState(row, trained_because=why)
+    return TrainedState(row, trained_because=why)
 
 
 def _split(posts: RemovalPosts, rows: Any, rule: LabelRule, test_share: float, validation_share: float) -> Split:
