@@ -35,6 +35,7 @@ from redpop_assets import markdown
 from redpop_assets.encoders.base import CODE_VERSION, Provenance
 from redpop_assets.encoders.judges import Judges
 from redpop_assets.features.family import Encoders, Networks
+from redpop_assets.features.registry import BLOCKS
 from redpop_assets.images.decode import open_rgb
 from redpop_assets.predictors.registry import predictor_names
 from redpop_assets.refresh.draft import answer
@@ -76,6 +77,10 @@ def home(folder: Path, communities: Sequence[str], posts: int, predictors: Seque
     encoders = Encoders(**{**vars(ENCODERS), **{k: v for k, v in vars(NETWORKS).items() if v}})
     for number, name in enumerate(communities):
         fill_community(warehouse, name, posts=LEARNT_FROM, seed=number, encoders=encoders, widths=widths)
+        with warehouse.write() as writer:  # what a deployment does not compute unless it is told to
+            for family in BLOCKS.values():
+                if family.optional:
+                    writer.execute(f"DELETE FROM {family.table}")
         refresh_training_set(
             warehouse,
             name,

@@ -86,8 +86,12 @@ class Block:
         Raises:
             ValueError: the block lacks one of them.
         """
-        at = [self.columns.index(column) for column in columns]
-        return Block(self.values[:, at], columns, self.present)
+        if columns == self.columns:
+            return self
+        place = {column: at for at, column in enumerate(self.columns)}
+        if lacking := [column for column in columns if column not in place]:
+            raise ValueError(f"the block lacks {len(lacking)} of the columns: {', '.join(lacking[:5])}")
+        return Block(self.values[:, [place[column] for column in columns]], columns, self.present)
 
     def part(self, rows: slice) -> Block:
         """Neighbouring rows, as a view."""

@@ -79,6 +79,16 @@ def test_without_leaves_blocks_out_and_names_unknown_ones():
         dataset().without({"image"})
 
 
+def test_pick_keeps_columns_in_the_order_asked_for_and_names_those_that_lack():
+    block = Block(np.arange(6, dtype=np.float32).reshape(2, 3), ("a", "b", "c"), np.array([True, True]))
+    picked = block.pick(("c", "a"))
+    assert picked.columns == ("c", "a")
+    assert np.array_equal(picked.values, [[2, 0], [5, 3]])
+    assert np.array_equal(block.pick(("a", "b", "c")).values, block.values)
+    with pytest.raises(ValueError, match="lacks 1 of the columns: d"):
+        block.pick(("a", "d"))
+
+
 def test_labels_that_are_not_there():
     with pytest.raises(ValueError, match="4 posts of r/pics carry no labels"):
         _ = dataset(log_score=None).labels
