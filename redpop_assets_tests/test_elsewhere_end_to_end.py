@@ -22,7 +22,7 @@ from redpop_assets.sandbox.world import World
 from redpop_assets.storage.location import open_link
 from redpop_assets.storage.published import open_published
 from redpop_assets.testing.deployments import SECRET, Deployment
-from redpop_assets_tests.fixtures.object_storage import Seaweed
+from redpop_assets.testing.object_storage import Seaweed
 
 pytestmark = pytest.mark.end_to_end
 

@@ -25,8 +25,8 @@ from redpop_assets.sandbox.world import World
 from redpop_assets.storage.location import open_link
 from redpop_assets.storage.published import open_published
 from redpop_assets.testing.deployments import SECRET, Deployment
-from redpop_assets_tests.fixtures.object_storage import Seaweed
-from redpop_assets_tests.fixtures.postgres import PostgresServer
+from redpop_assets.testing.object_storage import Seaweed
+from redpop_assets.testing.postgres import PostgresServer
 
 pytestmark = pytest.mark.end_to_end
 

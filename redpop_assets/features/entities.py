@@ -7,6 +7,7 @@ eighteen labels of OntoNotes; here they are folded to the seven.
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import MappingProxyType
@@ -94,9 +95,10 @@ class Entities:
                 if isinstance(node.ops, NumpyOps):
                     node.ops = NumpyOps(use_blis=False)
         self._language = language
+        self._counting = threading.Lock()  # the end of a memory zone takes strings from every thread
 
     def counts(self, captions: Sequence[str]) -> dict[str, npt.NDArray[np.float32]]:
-        """Count the named entities of captions by class.
+        """Count the named entities of captions by class; threads wait for each other.
 
         Args:
             captions: n titles; empty ones are fine.
@@ -108,7 +110,7 @@ class Entities:
         # Half a surrogate pair is no text that spaCy could store.
         texts = (caption.encode("utf-8", "replace").decode() for caption in captions)
         # Strings that only these captions have are forgotten at the end.
-        with self._language.memory_zone():
+        with self._counting, self._language.memory_zone():
             for row, document in enumerate(self._language.pipe(texts, batch_size=_BATCH, n_process=1)):
                 for entity in document.ents:
                     column = CLASSES.get(entity.label_)

@@ -4,7 +4,6 @@ import gc
 import io
 import os
 import signal
-import socket
 import subprocess
 import sys
 import threading
@@ -36,6 +35,7 @@ from redpop_assets.refresh.features import Scope
 from redpop_assets.storage.files import Folder
 from redpop_assets.storage.images import ImageStore
 from redpop_assets.storage.shards import Shards
+from redpop_assets.testing.ray_machines import two_machines
 from redpop_assets.testing.warehouses import blank_warehouse
 from redpop_assets_tests.cluster.work import NeverDone, OfOneProcess, Refused, where
 from redpop_assets_tests.local_server import LocalServer
@@ -286,51 +286,16 @@ def test_each_machine_is_tried_before_anything_depends_on_it(tmp_path, session):
 
 
 @pytest.fixture
-def two_machines(tmp_path):
-    """A head and a worker of `ray start`, as on two machines: addresses of their own on the loopback, and a token."""
-    said = {"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": "0123456789abcdef" * 3, "RAY_USAGE_STATS_ENABLED": "0"}
-    outer = {name: value for name, value in os.environ.items() if not name.startswith("RAY_")}
-    environment = {**outer, **said, "PYTHONPATH": str(Path(__file__).resolve().parents[2])}
-    small = ["--num-cpus=1", "--num-gpus=0", "--object-store-memory=80000000", "--disable-usage-stats", "--block"]
-    with socket.socket() as free, socket.socket() as other:
-        free.bind(("127.0.0.2", 0))
-        other.bind(("127.0.0.3", 0))
-        port, agent = free.getsockname()[1], other.getsockname()[1]
-    address = f"127.0.0.2:{port}"
-    machines = (
-        ["--head", f"--port={port}", "--node-ip-address=127.0.0.2", "--include-dashboard=false"],
-        [f"--address={address}", "--node-ip-address=127.0.0.3", f"--dashboard-agent-listen-port={agent}"],
-    )
-    started = []
-    try:
-        for number, options in enumerate(machines):
-            command = [sys.executable, "-m", "ray.scripts.scripts", "start", *options, *small]
-            log = tmp_path / f"machine{number}.log"
-            with log.open("w") as file:
-                started.append(subprocess.Popen(command, env=environment, stdout=file, stderr=file))
-            wait_for("will now block", log, started[-1])
-        yield {**environment, "RAY_ADDRESS": address}
-    finally:
-        for process in reversed(started):
-            process.terminate()
-        for process in started:
-            process.wait(60)
+def machines(tmp_path):
+    with two_machines(tmp_path) as environment:
+        yield environment
 
 
-def wait_for(words: str, log: Path, process: subprocess.Popen[bytes]) -> None:
-    """Until a process has said so."""
-    deadline = time.monotonic() + 180
-    while words not in log.read_text():
-        assert process.poll() is None, log.read_text()
-        assert time.monotonic() < deadline, log.read_text()
-        time.sleep(0.2)
-
-
-def test_two_machines_share_the_work_of_a_run_that_knows_the_address(tmp_path, two_machines):
+def test_two_machines_share_the_work_of_a_run_that_knows_the_address(tmp_path, machines):
     command = [sys.executable, "-m", "redpop_assets_tests.cluster.work", str(tmp_path / "images")]
-    ran = subprocess.run(command, env=two_machines, capture_output=True, text=True, timeout=300)
+    ran = subprocess.run(command, env=machines, capture_output=True, text=True, timeout=300)
     assert ran.returncode == 0, ran.stderr
     told = ran.stdout.splitlines()
-    assert f"at {two_machines['RAY_ADDRESS']}: 2 machines, 2 processors, 0 GPUs" in told[-2]
-    done, machines = told[-1].split()
-    assert (done, machines) == ("a,b,c,d,e,f", "2")
+    assert f"at {machines['RAY_ADDRESS']}: 2 machines, 2 processors, 0 GPUs" in told[-2]
+    done, seen = told[-1].split()
+    assert (done, seen) == ("a,b,c,d,e,f", "2")

@@ -1,3 +1,5 @@
+from concurrent.futures import ThreadPoolExecutor
+
 import numpy as np
 import pytest
 import spacy
@@ -67,6 +69,13 @@ def test_odd_captions_are_finite(bundled, caption):
         assert values.shape == (1,)
         assert values.dtype == np.float32
         assert np.isfinite(values).all()
+
+
+def test_threads_that_count_at_once_do_not_disturb_each_other(bundled):
+    captions = [f"Barack Obama visited Paris and Town{number} on Tuesday" for number in range(200)]
+    alone = [one(bundled, caption) for caption in captions]
+    with ThreadPoolExecutor(4) as pool:
+        assert list(pool.map(lambda caption: one(bundled, caption), captions)) == alone
 
 
 def test_no_captions_give_no_rows(bundled):
