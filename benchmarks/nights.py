@@ -92,7 +92,7 @@ def nights(
     state = folder / f"sandbox-{communities}"
     options = ("--budget", str(_BUDGET), "--days", "60")
     found = {}
-    with sandbox_process(_free_port(), state=state, subreddits=names(communities), posts=posts, options=options) as url:
+    with sandbox_process(free_port(), state=state, subreddits=names(communities), posts=posts, options=options) as url:
         deployed = deployment(home, url, communities, predictors)
         home.mkdir(parents=True, exist_ok=True)
         environment = deployed.full_environment
@@ -257,7 +257,7 @@ def first_step(settings: Settings) -> None:
 @contextmanager
 def webserver(environment: dict[str, str], log: Path) -> Iterator[tuple[str, dict[str, float], Callable[[], float]]]:
     """The UI's server: its URL, what it took until it answered, and its CPU seconds so far with its code server."""
-    port = _free_port()
+    port = free_port()
     url = f"http://127.0.0.1:{port}"
     workspace = Path(environment["DAGSTER_HOME"]) / "workspace.yaml"
     words = [str(Path(sys.executable).with_name("dagster-webserver")), "-w", str(workspace), "-p", str(port)]
@@ -327,7 +327,8 @@ def shot(url: str, to: Path) -> None:
         subprocess.run(words, check=True, capture_output=True, timeout=_WAIT_SECONDS)
 
 
-def _free_port() -> int:
+def free_port() -> int:
+    """A port that nobody listens at."""
     with socket.socket() as listener:
         listener.bind(("127.0.0.1", 0))
         return int(listener.getsockname()[1])

@@ -1,15 +1,18 @@
 """A post that is not made yet is seen as the graph sees a post of that moment."""
 
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC
 
 import numpy as np
 import pytest
+from PIL import Image
 
+from redpop_assets.features.family import Networks
 from redpop_assets.features.registry import BLOCKS
 from redpop_assets.images.decode import open_rgb
 from redpop_assets.predictors.dataset import BLOCK_NAMES
 from redpop_assets.refresh.blocks import block_columns, read_dataset
-from redpop_assets.refresh.new_post import NewPost
+from redpop_assets.refresh.new_post import Drafts, NewPost, Picture
 from redpop_assets.resources import deployed_encoders, judges_of
 from redpop_assets.storage.images import ImageStore
 
@@ -95,3 +98,25 @@ def test_without_a_picture_it_lacks_what_is_made_of_one(pipeline, stored):
     assert {name for name in BLOCK_NAMES if post.block(name, encoders) is None} == of_pictures
     with pytest.raises(ValueError, match="no block 'colour'"):
         post.block("colour", encoders)
+
+
+def test_no_family_minds_that_several_people_ask_at_once(pipeline, stored):
+    warehouse, encoders, data = stored
+    settings = pipeline.deployment.settings
+    networks = Networks("cpu", judges_of(settings, warehouse.query))
+    picture = Picture(Image.new("RGB", (64, 48), "green"))
+    moment = data.created_at.max().item().replace(tzinfo=UTC)
+    titles = [f"Anna saw {number} cats in Paris on Tuesday: {title}" for number, title in enumerate(data.captions[:12])]
+
+    def blocks_of(drafts, title):
+        draft = drafts.draft("pics", [title], picture, posted_at=moment, author=None)
+        return {name: draft.block(name, encoders) for name in BLOCK_NAMES if not BLOCKS[name].optional}
+
+    one_after_the_other = Drafts(warehouse, networks, settings.label_rule.final_age)
+    alone = [blocks_of(one_after_the_other, title) for title in titles]
+    at_once = Drafts(warehouse, networks, settings.label_rule.final_age)
+    with ThreadPoolExecutor(4) as pool:
+        together = list(pool.map(lambda title: blocks_of(at_once, title), titles))
+    for one, other in zip(alone, together, strict=True):
+        for name, block in one.items():
+            np.testing.assert_array_equal(other[name].values, block.values, err_msg=name)
