@@ -19,6 +19,7 @@ from typing import Any, ClassVar, Final, Protocol
 
 import pyarrow as pa
 
+from redpop_assets.arithmetic import SAME_EVERYWHERE, is_same_everywhere
 from redpop_assets.cluster.session import Session, last_line
 from redpop_assets.errors import RedPopError
 from redpop_assets.storage.shards import Shards
@@ -99,6 +100,8 @@ def results(
             compute=data.ActorPoolStrategy(size=actors.count),
             num_cpus=actors.cpus,
             num_gpus=actors.gpus or None,
+            # A process of Ray has the environment of its machine, not that of the run.
+            runtime_env={"env_vars": dict(SAME_EVERYWHERE)} if is_same_everywhere() else None,
         )
         taken: set[str] = set()
         left = sum(part.num_rows for part in parts)

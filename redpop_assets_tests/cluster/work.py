@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pyarrow as pa
 
+from redpop_assets.arithmetic import is_same_everywhere
 from redpop_assets.cluster.pipeline import Actors, Result, Work, results
 from redpop_assets.cluster.session import Session
 from redpop_assets.cluster.trial import try_out
@@ -65,7 +66,7 @@ def where(running: Running, name: str) -> tuple[int, str, str]:
 
 @dataclass
 class WhereItRan:
-    """Says on which machine of a cluster each part was done."""
+    """Says on which machine of a cluster each part was done, and whether its process computes as on any other."""
 
     key: str = "url"
 
@@ -74,7 +75,9 @@ class WhereItRan:
 
         time.sleep(1)  # so that one actor cannot do all parts
         node = ray.get_runtime_context().get_node_id()
-        yield Result({"urls": rows}, tuple(rows.column("url").to_pylist()), {"node": node})
+        yield Result(
+            {"urls": rows}, tuple(rows.column("url").to_pylist()), {"node": node, "same": is_same_everywhere()}
+        )
 
 
 def on_two_machines(images: Path) -> None:
@@ -89,7 +92,8 @@ def on_two_machines(images: Path) -> None:
     found = list(results(session, WhereItRan(), parts, Actors(2, 1), Shards(place)))
     session.close()
     done = ",".join(sorted(url for result in found for url in result.done))
-    print(done, len({result.said["node"] for result in found}))  # noqa: T201
+    as_told = all(result.said["same"] for result in found)
+    print(done, len({result.said["node"] for result in found}), as_told)  # noqa: T201
 
 
 if __name__ == "__main__":
