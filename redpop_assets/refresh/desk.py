@@ -34,7 +34,7 @@ from redpop_assets.refresh.new_post import Draft, Drafts, Picture
 from redpop_assets.refresh.reasons import USUAL_POSTS, Explanation, explain
 from redpop_assets.refresh.removal_risk import RemovalOracle, RemovalRisk
 from redpop_assets.refresh.rules import DraftFacts, Objection, objections
-from redpop_assets.refresh.speakers import Speaker, Speakers
+from redpop_assets.refresh.speakers import MODELS, SPEAKS_FIRST, Speaker, Speakers
 from redpop_assets.refresh.titles import SURE_LEVEL, Comparison, Difference, comparison
 
 if TYPE_CHECKING:
@@ -154,7 +154,7 @@ class Reasons:
     Attributes:
         predictor: whose expectation it is.
         explanation: the expectation taken apart by sides; None where no usual post is at hand.
-        similar: past posts whose picture or title is most like it, and how they did.
+        similar: past posts with a settled score whose picture or title is most like it, and how they did.
         seen: posts, of whatever community, that showed this very picture, the newest first.
     """
 
@@ -230,20 +230,17 @@ class Place:
     why_silent: str | None
 
 
-_COMMUNITIES = """
+_COMMUNITIES = f"""
 WITH stored AS (
     SELECT subreddit, count(*) AS posts, max(created_at) AS newest_post_at FROM core.posts GROUP BY subreddit
 ),
 mature AS (SELECT p.subreddit, count(*) AS matured FROM core.labels JOIN core.posts AS p USING (post_id) GROUP BY ALL),
 trained AS (
     SELECT m.subreddit,
-        first(m.predictor ORDER BY c.promoted_at IS NULL, l.spearman DESC NULLS LAST, m.predictor)
-            FILTER (m.status = 'trained') AS speaker,
+        first(m.predictor ORDER BY {SPEAKS_FIRST}) FILTER (m.status = 'trained') AS speaker,
         max(c.promoted_at) AS champion_since,
         first(m.predictor || ': ' || m.reason ORDER BY m.predictor) FILTER (m.status <> 'trained') AS not_trained
-    FROM models.predictors AS m
-    LEFT JOIN marts.leaderboard AS l USING (subreddit, predictor, digest)
-    LEFT JOIN marts.champions AS c USING (subreddit, predictor, digest)
+    FROM {MODELS}
     GROUP BY m.subreddit
 )
 SELECT subreddit, posts, coalesce(matured, 0) AS matured, newest_post_at, speaker, champion_since, not_trained
@@ -265,11 +262,6 @@ _JUDGED = """
 SELECT count(*) AS judged, avg(inside_50::INTEGER) AS held_50, avg(inside_80::INTEGER) AS held_80,
     avg(inside_90::INTEGER) AS held_90
 FROM marts.forecast_outcomes WHERE subreddit = $subreddit AND predictor = $predictor AND log_score IS NOT NULL
-"""
-_STANDINGS = """
-SELECT v.expected_log_score, t.log_score, t.cluster
-FROM marts.predictions AS v JOIN models.training_set AS t USING (post_id)
-WHERE v.subreddit = $subreddit AND v.predictor = $predictor AND v.digest = $digest AND t.split = 'test'
 """
 
 
@@ -309,7 +301,7 @@ class Desk(Kept):
                 with suppress(RedPopError):
                     self.answer(community.subreddit, question)
                     self.hours(community.subreddit, question, ZoneInfo("UTC"))
-                    self._worth(self._speaker(community.subreddit))
+                    self._worth(self._speaker(community.subreddit), author_said=False)
 
     def answer(self, subreddit: str, question: Question) -> Answered:
         """What is expected of the titles of a question in one community.
@@ -410,7 +402,8 @@ class Desk(Kept):
                 return False
             if place.unlike or first.unlike:
                 return False
-            return told_apart((worth, first.forecast.percentile), (other, place.forecast.percentile), SURE_LEVEL)
+            one, two = first.forecast.expected_log_score, place.forecast.expected_log_score
+            return told_apart((worth, one), (other, two), SURE_LEVEL)
 
         return tuple(replace(place, told_apart=apart(place, other)) for place, other in found)
 
@@ -423,16 +416,16 @@ class Desk(Kept):
             best = self.answer(community.subreddit, question).comparison.titles[0]
         except RedPopError as error:
             return replace(nobody, why_silent=str(error)), None
-        worth = self._worth(self._speaker(community.subreddit))
+        worth = self._worth(self._speaker(community.subreddit), author_said=question.author is not None)
         post = self._post(community.subreddit, replace(question, titles=(best.title,)))
         against = tuple(one for one in self._objections(post, question) if one.certainty in ("certain", "likely"))
         unlike = self._unlike(post, self._speaker(community.subreddit))
         place = replace(nobody, forecast=best.forecast, title=best.title, unlike=unlike, objections=against)
         if worth is None:
             return place, None
-        percentile = best.forecast.percentile
-        low, high = worth.interval(percentile, SURE_LEVEL)
-        return replace(place, standing=worth.at(percentile)[0], standing_low=low, standing_high=high), worth
+        expected = best.forecast.expected_log_score
+        low, high = worth.interval(expected, SURE_LEVEL)
+        return replace(place, standing=worth.at(expected)[0], standing_low=low, standing_high=high), worth
 
     def _speaker(self, subreddit: str) -> Speaker:
         for community in self.communities():
@@ -516,30 +509,32 @@ class Desk(Kept):
         block = post.block(modality, Encoders(**{"image": "", "caption": "", modality: encoder}))
         return block.values[0] if block is not None and block.present[0] else None
 
-    def _worth(self, speaker: Speaker) -> Worth | None:
-        """What the standings that a speaker expects turned out to be worth."""
+    def _worth(self, speaker: Speaker, *, author_said: bool) -> Worth | None:
+        """What such expectations of a speaker turned out to be worth.
+
+        By posts that it has not learnt from, each asked about as the draft is: by somebody unknown, unless it is said
+        who would post it.
+        """
 
         def learnt() -> Worth | None:
-            model = {"subreddit": speaker.subreddit, "predictor": speaker.name, "digest": speaker.model["digest"]}
-            rows = self.edition.query(_STANDINGS, model)
-            if not rows.num_rows:
+            found = held_out(speaker)
+            if not len(found.data):
                 return None
-            expected, actual = (
-                percentile_rank(speaker.log_scores, rows.column(name).to_numpy())
-                for name in ("expected_log_score", "log_score")
-            )
-            return Worth.fit(expected, actual, rows.column("cluster").to_pylist())
+            drafts = self._drafts.as_asked(found.data, speaker.encoders, by_somebody=not author_said)
+            actual = percentile_rank(speaker.log_scores, found.log_scores)
+            return Worth.fit(speaker.predictor.predict(drafts), actual, found.clusters)
 
-        return speaker.kept_as("worth of standings", learnt)
+        return speaker.kept_as(("worth of standings", author_said), learnt)
 
     def _similar(self, post: Draft, speaker: Speaker, content: Content) -> tuple[PastPost, ...]:
-        """Past posts whose picture or title is most like that of a draft."""
+        """Past posts with a label whose picture or title is most like that of a draft."""
         encoder = self._encoder(_MODALITIES[content], speaker.encoders)
         own = self._own_vector(post, _MODALITIES[content], encoder)
         if own is None:
             return ()
         past = self._drafts.past(post.subreddit)
-        likeness = nearest(past.vectors(content, encoder), own, SIMILAR_POSTS)
+        labelled = ~np.isnan(past.posts.log_score)
+        likeness = nearest(past.vectors(content, encoder), own, SIMILAR_POSTS, labelled)
         return shown(self.edition, [(past.posts.post_ids[row], how) for row, how in likeness], content)
 
     def _encoder(self, modality: str, used: Encoders) -> str:
