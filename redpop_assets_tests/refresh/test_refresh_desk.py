@@ -11,7 +11,7 @@ from PIL import Image
 from redpop_assets.errors import NotTrainable
 from redpop_assets.evaluation.measurement import LEVELS
 from redpop_assets.features.family import Encoders
-from redpop_assets.refresh.desk import Question
+from redpop_assets.refresh.answers import Question
 from redpop_assets.refresh.draft import dataset_of
 from redpop_assets.refresh.held_out import held_out
 from redpop_assets.refresh.likeness import nearest, usual_likeness

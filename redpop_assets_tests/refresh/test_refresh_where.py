@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from redpop_assets.features.authors import Activity, author_features
-from redpop_assets.refresh.desk import Question
+from redpop_assets.refresh.answers import Question
 from redpop_assets.refresh.held_out import held_out
 from redpop_assets.refresh.predictions import refresh_predictions
 from redpop_assets.refresh.predictors import refresh_predictor
@@ -81,9 +81,22 @@ def desk(tmp_path_factory, fill, learn_from, encoders, open_desk):
 def test_that_nobody_says_who_posts_it_makes_no_community_worse(desk):
     first, second = desk.places(QUESTION)
     assert (first.subreddit, second.subreddit) == ("pics", "aww")
-    # Beside posts whose authors are known, it would be the other way round.
-    assert first.forecast.percentile < second.forecast.percentile
     assert first.standing > 0.6 > 0.5 > second.standing
+
+
+def test_who_expects_too_little_of_drafts_ranks_them_as_well(desk, monkeypatch):
+    """As if drafts were by closed accounts: in pics so little is expected of them that any other place looks better."""
+    before, _ = desk.places(QUESTION)
+    monkeypatch.setattr("redpop_assets.refresh.new_post.NEWCOMER", None)
+    worth = ("worth of standings", False)
+    kept = desk._speaker("pics")._kept
+    monkeypatch.setitem(kept, worth, kept[worth])  # what is learnt meanwhile goes with the test
+    del kept[worth]
+    first, second = desk.places(QUESTION)
+    assert first.forecast.expected_log_score < before.forecast.expected_log_score - 1
+    assert first.forecast.percentile < second.forecast.percentile
+    assert (first.subreddit, second.subreddit) == ("pics", "aww")
+    assert first.standing > 0.6
 
 
 def test_of_an_author_who_is_said_the_same_is_said(desk):
@@ -101,13 +114,14 @@ def test_posts_are_asked_about_as_they_were_but_for_what_drafts_do_not_say(desk)
     speaker = desk._speaker("pics")
     posts = held_out(speaker).data
     as_said, as_unsaid = (
-        desk._drafts.as_asked(posts, speaker.encoders, by_somebody=by_somebody) for by_somebody in (False, True)
+        desk._drafts.as_asked(posts, speaker.encoders, author_said=author_said) for author_said in (True, False)
     )
     np.testing.assert_array_equal(as_said.blocks["author"].values, posts.blocks["author"].values)
     columns = as_unsaid.blocks["author"].columns
     unsaid = as_unsaid.blocks["author"].values
-    assert not unsaid[:, columns.index("author_known")].any()
+    assert unsaid[:, columns.index("author_known")].all()
     assert unsaid[:, columns.index("is_cold_start")].all()
+    assert not unsaid[:, columns.index("past_posts_anywhere")].any()
     column = columns.index("subreddit_posts_last_24h")
     np.testing.assert_array_equal(unsaid[:, column], posts.blocks["author"].values[:, column])
     for name in ("text", "time"):
