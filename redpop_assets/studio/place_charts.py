@@ -39,6 +39,7 @@ def week_of(hours: PastHours) -> dict[str, Any]:
         "data": {"values": values},
         "mark": {"type": "rect", "cornerRadius": 2, "stroke": "--surface", "strokeWidth": 2},
         "width": "container",
+        "autosize": {"type": "fit-x", "contains": "padding"},
     }
     encoding = {
         "color": {
