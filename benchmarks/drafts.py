@@ -31,7 +31,8 @@ from PIL import Image
 from redpop_assets import markdown
 from redpop_assets.demo.settings import demo_settings
 from redpop_assets.features.family import Networks
-from redpop_assets.refresh.desk import Desk, Question
+from redpop_assets.refresh.answers import Question
+from redpop_assets.refresh.desk import Desk
 from redpop_assets.refresh.new_post import Picture
 from redpop_assets.resources import judges_of, open_models
 from redpop_assets.sandbox import captions, pictures, popularity

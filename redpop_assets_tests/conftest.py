@@ -16,6 +16,7 @@ pytest_plugins = [
     "redpop_assets_tests.fixtures.communities",
     "redpop_assets_tests.fixtures.deployments",
     "redpop_assets_tests.fixtures.object_storage",
+    "redpop_assets_tests.fixtures.places",
     "redpop_assets_tests.fixtures.postgres",
     "redpop_assets_tests.fixtures.public_data",
 ]

@@ -1,15 +1,16 @@
 """What somebody asks who is about to post: answered from one edition of the published file, kept warm.
 
-Here is what a question and its answers are, and who answers: the champion of each community, by the same families of
-features and the same stored model as everywhere else. How an answer is found stands in `redpop_assets.refresh.draft`
-(expectations), `titles` (differences), `reasons` (why), `hours` (when) and `places` (where).
+The champion of each community answers, by the same families of features and the same stored model as everywhere else.
+What a question and its answers are stands in `redpop_assets.refresh.answers`; how they are found, in `draft`
+(expectations), `titles` (differences), `reasons` (why), `hours` (when), `rules` and `removal_risk` (may I), and here
+(where).
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final
@@ -25,17 +26,18 @@ from redpop_assets.evaluation.standing import Worth, told_apart
 from redpop_assets.features.family import Content, Encoders, Floats, Networks
 from redpop_assets.kept import Kept
 from redpop_assets.labels import LabelRule
-from redpop_assets.refresh.community_page import PastSlot, hours_of
-from redpop_assets.refresh.draft import Forecast, answer, dataset_of, forecasts_of, looks_at
+from redpop_assets.refresh.answers import Answered, Community, Hours, MayI, Place, Question, Reasons, Record, Slot
+from redpop_assets.refresh.community_page import hours_of
+from redpop_assets.refresh.draft import answer, dataset_of, forecasts_of, looks_at
 from redpop_assets.refresh.held_out import held_out
 from redpop_assets.refresh.hours import at_times, differences_from_best, looks_at_time
 from redpop_assets.refresh.likeness import PastPost, nearest, shown, usual_likeness, with_picture
 from redpop_assets.refresh.new_post import Draft, Drafts, Picture
-from redpop_assets.refresh.reasons import USUAL_POSTS, Explanation, explain
-from redpop_assets.refresh.removal_risk import RemovalOracle, RemovalRisk
+from redpop_assets.refresh.reasons import USUAL_POSTS, explain
+from redpop_assets.refresh.removal_risk import RemovalOracle
 from redpop_assets.refresh.rules import DraftFacts, Objection, objections
-from redpop_assets.refresh.speakers import Speaker, Speakers
-from redpop_assets.refresh.titles import SURE_LEVEL, Comparison, Difference, comparison
+from redpop_assets.refresh.speakers import MODELS, SPEAKS_FIRST, Speaker, Speakers
+from redpop_assets.refresh.titles import SURE_LEVEL, comparison
 
 if TYPE_CHECKING:
     from redpop_assets.storage.models import ModelStore
@@ -49,201 +51,17 @@ _MODALITIES: Final[Mapping[Content, str]] = {"picture": "image", "caption": "cap
 HOURS_SHOWN: Final = 7 * 24
 BEST_SLOTS: Final = 5
 
-
-@dataclass(frozen=True, eq=False)
-class Question:
-    """A post that is not made yet.
-
-    Attributes:
-        titles: those to choose from, at least one.
-        picture: what is found out about it is kept with it, for the next question; None for a title alone.
-        posted_at: when it would be made (aware).
-        author: keyed hash of the author's name; None for somebody unknown.
-    """
-
-    titles: tuple[str, ...]
-    picture: Picture | None
-    posted_at: datetime
-    author: str | None = None
-
-
-@dataclass(frozen=True)
-class Community:
-    """A community of the warehouse, and who speaks for it.
-
-    Attributes:
-        subreddit: in lower case.
-        posts: that are stored.
-        matured: those of them with a label.
-        newest_post_at: creation of the newest (UTC); None without one.
-        speaker: the predictor that answers: the champion, else the one that ranked unseen posts best; None without any.
-        champion_since: since when it is the champion (UTC); None where it is not.
-        why_silent: why nobody answers, in a sentence that says what to do; None where somebody does.
-    """
-
-    subreddit: str
-    posts: int
-    matured: int
-    newest_post_at: datetime | None
-    speaker: str | None
-    champion_since: datetime | None
-    why_silent: str | None
-
-
-@dataclass(frozen=True)
-class Record:
-    """What the one who answers has shown so far, on posts that it had not learnt from.
-
-    Attributes:
-        test_posts: posts of the test part.
-        spearman: how well it ranked them; None where unknown.
-        factor_off: by what factor of 1 + points it was off on average; None where unknown.
-        held: level in percent -> share of the test posts whose score lay in such a range; None where unknown.
-        judged: forecasts that were written down before the score was known, and whose score is known by now.
-        judged_held: level in percent -> share of these that lay in the range; None without any.
-    """
-
-    test_posts: int
-    spearman: float | None
-    factor_off: float | None
-    held: Mapping[int, float | None]
-    judged: int
-    judged_held: Mapping[int, float | None]
-
-
-@dataclass(frozen=True)
-class Answered:
-    """What is expected of the titles of a question in one community.
-
-    Attributes:
-        subreddit: the community.
-        label_age_days: age at which the score is expected.
-        comparison: the titles, the best first, each with its forecast, and with its difference from the best.
-        record: of the one who says so.
-        risks: title -> how likely the post is to be taken down.
-    """
-
-    subreddit: str
-    label_age_days: float
-    comparison: Comparison
-    record: Record
-    risks: Mapping[str, RemovalRisk]
-
-
-@dataclass(frozen=True)
-class MayI:
-    """Whether a draft may be posted in a community.
-
-    Attributes:
-        subreddit: the community.
-        title: that was asked about, the first one.
-        objections: what its rules have against the draft, and what of them is not known; the surest first.
-        risk: how likely it is to be taken down.
-    """
-
-    subreddit: str
-    title: str
-    objections: tuple[Objection, ...]
-    risk: RemovalRisk
-
-
-@dataclass(frozen=True)
-class Reasons:
-    """Why a score is expected of a draft in a community.
-
-    Attributes:
-        predictor: whose expectation it is.
-        explanation: the expectation taken apart by sides; None where no usual post is at hand.
-        similar: past posts whose picture or title is most like it, and how they did.
-        seen: posts, of whatever community, that showed this very picture, the newest first.
-    """
-
-    predictor: str
-    explanation: Explanation | None
-    similar: tuple[PastPost, ...]
-    seen: tuple[PastPost, ...]
-
-
-@dataclass(frozen=True)
-class Slot:
-    """One hour of the coming week.
-
-    Attributes:
-        at: its begin (aware, in the asked time zone).
-        forecast: of the draft, if it were posted then.
-        difference: from the best slot, with intervals, as of titles.
-        past: how posts of this hour of this weekday did.
-    """
-
-    at: datetime
-    forecast: Forecast
-    difference: Difference
-    past: PastSlot
-
-
-@dataclass(frozen=True)
-class Hours:
-    """When to post: 168 slots in the order of time, and the best five of them.
-
-    Attributes:
-        predictor: who says so.
-        looks_at_time: whether it can tell times apart at all.
-        slots: each hour of the coming seven days.
-        best: positions of the five slots that are expected to be best, the best first.
-        why_unknown: why differences have no intervals, in a sentence; None where they have.
-    """
-
-    predictor: str
-    looks_at_time: bool
-    slots: tuple[Slot, ...]
-    best: tuple[int, ...]
-    why_unknown: str | None
-
-
-@dataclass(frozen=True)
-class Place:
-    """What is expected of a draft in one of several communities.
-
-    Attributes:
-        subreddit: the community.
-        forecast: of the best title there; None where nobody answers.
-        title: that title.
-        standing: mean percentile of past posts here of which as much was expected, none of them learnt from: what
-            such an expectation turned out to be worth; None where too few could tell.
-        standing_low, standing_high: where the draft stands in 90 of 100 cases, luck left out; None likewise.
-        unlike: the sides, picture or title, that are less like anything posted here than almost all posts were.
-        told_apart: whether it stands lower than the first place, beyond what is not known; never where one of the two
-            is unlike what was learnt from.
-        objections: rules that such a post breaks, or may break; not those that a person has to read.
-        why_silent: why nobody answers; None where somebody does.
-    """
-
-    subreddit: str
-    forecast: Forecast | None
-    title: str | None
-    standing: float | None
-    standing_low: float | None
-    standing_high: float | None
-    unlike: tuple[Content, ...]
-    told_apart: bool
-    objections: tuple[Objection, ...]
-    why_silent: str | None
-
-
-_COMMUNITIES = """
+_COMMUNITIES = f"""
 WITH stored AS (
     SELECT subreddit, count(*) AS posts, max(created_at) AS newest_post_at FROM core.posts GROUP BY subreddit
 ),
 mature AS (SELECT p.subreddit, count(*) AS matured FROM core.labels JOIN core.posts AS p USING (post_id) GROUP BY ALL),
 trained AS (
     SELECT m.subreddit,
-        first(m.predictor ORDER BY c.promoted_at IS NULL, l.spearman DESC NULLS LAST, m.predictor)
-            FILTER (m.status = 'trained') AS speaker,
+        first(m.predictor ORDER BY {SPEAKS_FIRST}) FILTER (m.status = 'trained') AS speaker,
         max(c.promoted_at) AS champion_since,
         first(m.predictor || ': ' || m.reason ORDER BY m.predictor) FILTER (m.status <> 'trained') AS not_trained
-    FROM models.predictors AS m
-    LEFT JOIN marts.leaderboard AS l USING (subreddit, predictor, digest)
-    LEFT JOIN marts.champions AS c USING (subreddit, predictor, digest)
+    FROM {MODELS}
     GROUP BY m.subreddit
 )
 SELECT subreddit, posts, coalesce(matured, 0) AS matured, newest_post_at, speaker, champion_since, not_trained
@@ -265,11 +83,6 @@ _JUDGED = """
 SELECT count(*) AS judged, avg(inside_50::INTEGER) AS held_50, avg(inside_80::INTEGER) AS held_80,
     avg(inside_90::INTEGER) AS held_90
 FROM marts.forecast_outcomes WHERE subreddit = $subreddit AND predictor = $predictor AND log_score IS NOT NULL
-"""
-_STANDINGS = """
-SELECT v.expected_log_score, t.log_score, t.cluster
-FROM marts.predictions AS v JOIN models.training_set AS t USING (post_id)
-WHERE v.subreddit = $subreddit AND v.predictor = $predictor AND v.digest = $digest AND t.split = 'test'
 """
 
 
@@ -309,7 +122,7 @@ class Desk(Kept):
                 with suppress(RedPopError):
                     self.answer(community.subreddit, question)
                     self.hours(community.subreddit, question, ZoneInfo("UTC"))
-                    self._worth(self._speaker(community.subreddit))
+                    self._worth(self._speaker(community.subreddit), author_said=False)
 
     def answer(self, subreddit: str, question: Question) -> Answered:
         """What is expected of the titles of a question in one community.
@@ -410,7 +223,8 @@ class Desk(Kept):
                 return False
             if place.unlike or first.unlike:
                 return False
-            return told_apart((worth, first.forecast.percentile), (other, place.forecast.percentile), SURE_LEVEL)
+            one, two = first.forecast.expected_log_score, place.forecast.expected_log_score
+            return told_apart((worth, one), (other, two), SURE_LEVEL)
 
         return tuple(replace(place, told_apart=apart(place, other)) for place, other in found)
 
@@ -423,16 +237,16 @@ class Desk(Kept):
             best = self.answer(community.subreddit, question).comparison.titles[0]
         except RedPopError as error:
             return replace(nobody, why_silent=str(error)), None
-        worth = self._worth(self._speaker(community.subreddit))
+        worth = self._worth(self._speaker(community.subreddit), author_said=question.author is not None)
         post = self._post(community.subreddit, replace(question, titles=(best.title,)))
         against = tuple(one for one in self._objections(post, question) if one.certainty in ("certain", "likely"))
         unlike = self._unlike(post, self._speaker(community.subreddit))
         place = replace(nobody, forecast=best.forecast, title=best.title, unlike=unlike, objections=against)
         if worth is None:
             return place, None
-        percentile = best.forecast.percentile
-        low, high = worth.interval(percentile, SURE_LEVEL)
-        return replace(place, standing=worth.at(percentile)[0], standing_low=low, standing_high=high), worth
+        expected = best.forecast.expected_log_score
+        low, high = worth.interval(expected, SURE_LEVEL)
+        return replace(place, standing=worth.at(expected)[0], standing_low=low, standing_high=high), worth
 
     def _speaker(self, subreddit: str) -> Speaker:
         for community in self.communities():
@@ -516,30 +330,32 @@ class Desk(Kept):
         block = post.block(modality, Encoders(**{"image": "", "caption": "", modality: encoder}))
         return block.values[0] if block is not None and block.present[0] else None
 
-    def _worth(self, speaker: Speaker) -> Worth | None:
-        """What the standings that a speaker expects turned out to be worth."""
+    def _worth(self, speaker: Speaker, *, author_said: bool) -> Worth | None:
+        """What such expectations of a speaker turned out to be worth.
+
+        By posts that it has not learnt from, each asked about as the draft is: a newcomer's, unless it is said
+        who would post it.
+        """
 
         def learnt() -> Worth | None:
-            model = {"subreddit": speaker.subreddit, "predictor": speaker.name, "digest": speaker.model["digest"]}
-            rows = self.edition.query(_STANDINGS, model)
-            if not rows.num_rows:
+            found = held_out(speaker)
+            if not len(found.data):
                 return None
-            expected, actual = (
-                percentile_rank(speaker.log_scores, rows.column(name).to_numpy())
-                for name in ("expected_log_score", "log_score")
-            )
-            return Worth.fit(expected, actual, rows.column("cluster").to_pylist())
+            drafts = self._drafts.as_asked(found.data, speaker.encoders, author_said=author_said)
+            actual = percentile_rank(speaker.log_scores, found.log_scores)
+            return Worth.fit(speaker.predictor.predict(drafts), actual, found.clusters)
 
-        return speaker.kept_as("worth of standings", learnt)
+        return speaker.kept_as(("worth of standings", author_said), learnt)
 
     def _similar(self, post: Draft, speaker: Speaker, content: Content) -> tuple[PastPost, ...]:
-        """Past posts whose picture or title is most like that of a draft."""
+        """Past posts with a label whose picture or title is most like that of a draft."""
         encoder = self._encoder(_MODALITIES[content], speaker.encoders)
         own = self._own_vector(post, _MODALITIES[content], encoder)
         if own is None:
             return ()
         past = self._drafts.past(post.subreddit)
-        likeness = nearest(past.vectors(content, encoder), own, SIMILAR_POSTS)
+        labelled = ~np.isnan(past.posts.log_score)
+        likeness = nearest(past.vectors(content, encoder), own, SIMILAR_POSTS, labelled)
         return shown(self.edition, [(past.posts.post_ids[row], how) for row, how in likeness], content)
 
     def _encoder(self, modality: str, used: Encoders) -> str:

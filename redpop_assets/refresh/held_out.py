@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final, TypeAlias
 
@@ -23,7 +24,7 @@ PLACES: Final = 12
 _Doubles: TypeAlias = "npt.NDArray[np.float64]"
 
 _HELD_OUT = """
-SELECT post_id, log_score FROM (
+SELECT post_id, log_score, "cluster" FROM (
     FROM models.training_set WHERE subreddit = $subreddit AND split IN ('test', 'embargo')
     ORDER BY created_at DESC, post_id DESC LIMIT $most
 ) ORDER BY post_id
@@ -36,11 +37,15 @@ class HeldOut:
 
     Attributes:
         data: n posts as it sees them, in the order of their ids.
-        residuals: (n,) their log scores less what it expects.
+        log_scores: (n,) their labels.
+        residuals: (n,) labels less what it expects.
+        clusters: n names: posts of one author, or of one picture, share one.
     """
 
     data: Dataset
+    log_scores: _Doubles
     residuals: _Doubles
+    clusters: Sequence[str]
 
 
 def held_out(speaker: Speaker) -> HeldOut:
@@ -59,7 +64,8 @@ def _read(speaker: Speaker) -> HeldOut:
         list(predictor.columns),
         rows.column("post_id").to_pylist(),
     )
-    return HeldOut(data, rows.column("log_score").to_numpy() - predictor.predict(data))
+    log_scores = rows.column("log_score").to_numpy()
+    return HeldOut(data, log_scores, log_scores - predictor.predict(data), rows.column("cluster").to_pylist())
 
 
 def parts_of(side: Side, predictor: Predictor, data: Dataset, places: int = PLACES) -> _Doubles:

@@ -53,19 +53,23 @@ class PastPost:
     alike: Content
 
 
-def nearest(vectors: Floats, own: Floats, most: int) -> list[tuple[int, float]]:
+def nearest(
+    vectors: Floats, own: Floats, most: int, among: npt.NDArray[np.bool_] | None = None
+) -> list[tuple[int, float]]:
     """The rows that are most like a vector, and their cosines, the most alike first.
 
     Args:
         vectors: (n, d) L2-normalised; rows of NaN are like nothing.
         own: (d,) L2-normalised.
         most: how many at most.
+        among: (n,) rows that count; None for all.
     """
     if not vectors.size or len(own) != vectors.shape[1] or not np.isfinite(own).all():
         return []
     with np.errstate(invalid="ignore"):
         likeness: npt.NDArray[np.float32] = vectors @ own
-    likeness = np.where(np.isnan(likeness), -np.inf, likeness)
+    left_out = np.isnan(likeness) if among is None else np.isnan(likeness) | ~among
+    likeness = np.where(left_out, -np.inf, likeness)
     number = min(most, len(likeness))
     found = np.argpartition(-likeness, number - 1)[:number]
     found = found[np.lexsort((found, -likeness[found]))]

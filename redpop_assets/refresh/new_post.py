@@ -4,6 +4,9 @@ A draft has rows: titles, each with a moment at which it would be posted. Each i
 only one, for what looks at other posts sees those that are stored, and those of earlier seconds only. So a title may be
 compared with others, and an hour with all hours of a week, at once.
 
+Of an author who is not said nothing is known but that the account is open. Of stored posts that is known of newcomers;
+where their author is not known, the account was closed since, and what became of those says nothing about a draft.
+
 What is the same for many questions is made once: networks are loaded once for a process, the past of a community is
 prepared once for an edition, what follows from a picture alone is kept with the picture, and what follows from a title
 alone is kept while the title is among the latest.
@@ -12,9 +15,10 @@ alone is kept while the title is among the latest.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from functools import cached_property
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING, Final, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
@@ -36,7 +40,7 @@ from redpop_assets.features.registry import BLOCKS
 from redpop_assets.images.decode import Look, look_of
 from redpop_assets.images.duplicates import Lookalikes
 from redpop_assets.kept import Kept, Recent
-from redpop_assets.predictors.dataset import Block
+from redpop_assets.predictors.dataset import Block, Dataset
 from redpop_assets.refresh.blocks import make_block
 from redpop_assets.refresh.features import read_vectors
 from redpop_assets.storage.history import History, read_subscribers
@@ -47,6 +51,9 @@ if TYPE_CHECKING:
 
     from redpop_assets.encoders.image_network import ImageOutputs
     from redpop_assets.encoders.judges import Judges
+
+NEWCOMER: Final = "newcomer"
+"""The author of a draft of whom nothing is said, for what looks at authors: no keyed hash, so of no stored post."""
 
 NEW = "new"
 """What the ids of drafts begin with; a colon follows, which no id of Reddit has."""
@@ -178,6 +185,32 @@ class Drafts(Kept):
         keys = [(encoder, caption) for caption in captions]
         found = self._vectors.all(keys, lambda missing: list(network.encode([caption for _, caption in missing])))
         return np.stack([found[key] for key in keys])
+
+    def as_asked(self, data: Dataset, encoders: Encoders, *, author_said: bool) -> Dataset:
+        """Stored posts of a community as drafts that were asked about just before they were made.
+
+        Less is said of a draft than is known of a post: its form is taken for granted, and mostly nobody says who would
+        post it. So a predictor that looks at these may expect less, or more, of every draft than of such posts.
+
+        Args:
+            data: n stored posts, in the order of their ids, as the predictor sees them.
+            encoders: the networks that it looks through.
+            author_said: whether it is said who made them.
+
+        Returns:
+            The same posts without labels. What follows from picture and title alone is as it was.
+        """
+        past = self.past(data.subreddit)
+        place = {post_id: row for row, post_id in enumerate(past.posts.post_ids)}
+        rows = np.array([place[post_id] for post_id in data.post_ids], dtype=np.int64)
+        subjects = _Stored(self.networks, past, rows, author_said=author_said)
+        blocks = dict(data.blocks)
+        for name, block in data.blocks.items():
+            if BLOCKS[name].grain == "post" and block.present.any():
+                made = _block(BLOCKS[name], subjects, encoders)
+                blocks[name] = block if made is None else made.pick(block.columns)
+        authors = data.authors if author_said else (None,) * len(data)
+        return replace(data, blocks=blocks, log_score=None, authors=authors)
 
     @property
     def _everybody(self) -> Everybody:
@@ -398,9 +431,8 @@ class _Rows(Subjects):
 
     @property
     def facts(self) -> PostFacts:
-        """A picture of one's own without a flair: what people who ask do not say otherwise."""
-        n = len(self)
-        return PostFacts(["image"] * n, [1] * n, [None] * n, [False] * n, [None] * n, [False] * n, [False] * n)
+        """What is taken of drafts; see `_unsaid`."""
+        return _unsaid(len(self))
 
     @property
     def past(self) -> Past:
@@ -410,7 +442,7 @@ class _Rows(Subjects):
     def asked(self) -> Asked:
         draft, n = self._draft, len(self)
         return Asked(
-            authors=[draft.author] * n,
+            authors=[draft.author or NEWCOMER] * n,
             captions=draft.texts,
             groups=[draft.group] * n,
             created_at=np.fmin(draft.created_at, draft.drafts.known_until(draft.subreddit)),
@@ -428,6 +460,48 @@ class _Rows(Subjects):
             assert draft.picture is not None
             return draft.picture.outputs(self.networks, encoder).vectors.repeat(len(self), axis=0)
         return draft.drafts.vectors(draft.texts, encoder)
+
+
+class _Stored(Subjects):
+    """Stored posts, asked about as drafts are: of what drafts do not say, nothing is known.
+
+    Args:
+        networks: those that are asked.
+        past: of their community.
+        rows: (n,) their places in it, ascending.
+        author_said: whether it is said who made them.
+    """
+
+    def __init__(self, networks: Networks, past: Past, rows: npt.NDArray[np.int64], *, author_said: bool) -> None:
+        super().__init__(networks)
+        self._past = past
+        asked = past.asked(rows)
+        self._asked = asked if author_said else replace(asked, authors=[NEWCOMER] * len(rows))
+
+    def __len__(self) -> int:
+        return len(self._asked)
+
+    @property
+    def created_at(self) -> npt.NDArray[np.datetime64]:
+        return self._asked.created_at
+
+    @property
+    def facts(self) -> PostFacts:
+        """What is taken of drafts; see `_unsaid`."""
+        return _unsaid(len(self))
+
+    @property
+    def past(self) -> Past:
+        return self._past
+
+    @property
+    def asked(self) -> Asked:
+        return self._asked
+
+
+def _unsaid(n: int) -> PostFacts:
+    """A picture of one's own without a flair, n times: what people who ask do not say otherwise."""
+    return PostFacts(["image"] * n, [1] * n, [None] * n, [False] * n, [None] * n, [False] * n, [False] * n)
 
 
 def _block(family: Family, subjects: Subjects, encoders: Encoders) -> Block | None:

@@ -6,7 +6,7 @@ come from, the labels that a score is ranked among, and what its differences bet
 
 from collections.abc import Collection, Mapping
 from functools import partial
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 import numpy.typing as npt
@@ -24,12 +24,18 @@ from redpop_assets.storage.rows import Readable
 MOST_LOADED = 32
 """Speakers that are kept loaded: the largest takes some 10 MB besides the libraries behind it."""
 
-_TRAINED = """
+MODELS: Final = """models.predictors AS m
+    LEFT JOIN marts.leaderboard AS l USING (subreddit, predictor, digest)
+    LEFT JOIN marts.champions AS c USING (subreddit, predictor, digest)"""
+"""SQL: the predictors of communities, what they showed on unseen posts, and whether they are champions."""
+
+SPEAKS_FIRST: Final = "c.promoted_at IS NULL, l.spearman DESC NULLS LAST, m.predictor"
+"""SQL: the order of the trained ones of `MODELS` in which they speak: the champion, then as they rank unseen posts."""
+
+_TRAINED = f"""
 SELECT m.*, l.spearman AS test_spearman, l.mae AS test_mae, c.promoted_at AS champion_since
-FROM models.predictors AS m
-LEFT JOIN marts.leaderboard AS l USING (subreddit, predictor, digest)
-LEFT JOIN marts.champions AS c USING (subreddit, predictor, digest)
-WHERE m.status = 'trained' AND m.subreddit = $subreddit ORDER BY m.predictor
+FROM {MODELS}
+WHERE m.status = 'trained' AND m.subreddit = $subreddit ORDER BY {SPEAKS_FIRST}
 """
 _LOG_SCORES = "SELECT log_score FROM models.training_set WHERE subreddit = $subreddit ORDER BY log_score"
 _COMMUNITIES = "SELECT DISTINCT subreddit FROM models.predictors WHERE status = 'trained' ORDER BY 1"
@@ -151,11 +157,6 @@ class Speakers(Kept):
 
     def _read(self, subreddit: str) -> tuple[list[Mapping[str, Any]], npt.NDArray[np.float64]]:
         scope = {"subreddit": subreddit}
-        models = sorted(self.warehouse.query(_TRAINED, scope).to_pylist(), key=_champion_and_then_the_best)
+        models = self.warehouse.query(_TRAINED, scope).to_pylist()
         scores: npt.NDArray[np.float64] = self.warehouse.query(_LOG_SCORES, scope).column("log_score").to_numpy()
         return models, scores
-
-
-def _champion_and_then_the_best(model: Mapping[str, Any]) -> tuple[bool, bool, float]:
-    skill = model["test_spearman"]
-    return model["champion_since"] is None, skill is None, -(skill or 0.0)

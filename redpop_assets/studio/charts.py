@@ -3,7 +3,7 @@
 import math
 from typing import Any
 
-from redpop_assets.refresh.desk import Hours, Slot
+from redpop_assets.refresh.answers import Hours, Slot
 
 _SCHEMA = "https://vega.github.io/schema/vega-lite/v6.json"
 _RAMP = [f"--ramp-{step}" for step in range(1, 6)]

@@ -9,7 +9,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from redpop_assets.errors import NothingPublished, RedPopError
-from redpop_assets.refresh.desk import Answered, Community
+from redpop_assets.refresh.answers import Answered, Community
 from redpop_assets.studio.charts import week
 from redpop_assets.studio.questions import Asked, ask
 from redpop_assets.studio.refusals import Refusal, refusal_of

@@ -39,6 +39,7 @@ def week_of(hours: PastHours) -> dict[str, Any]:
         "data": {"values": values},
         "mark": {"type": "rect", "cornerRadius": 2, "stroke": "--surface", "strokeWidth": 2},
         "width": "container",
+        "autosize": {"type": "fit-x", "contains": "padding"},
     }
     encoding = {
         "color": {
@@ -56,10 +57,10 @@ def week_of(hours: PastHours) -> dict[str, Any]:
         "tooltip": [{"field": "said", "type": "nominal", "title": "hour"}],
     }
     return {
-        "wide": {**chart, "height": {"step": 30}, "encoding": {"x": hour, "y": day, **encoding}},
+        "wide": {**chart, "height": 30 * len(WEEKDAYS), "encoding": {"x": hour, "y": day, **encoding}},
         "narrow": {
             **chart,
-            "height": {"step": 15},
+            "height": 15 * 24,
             "encoding": {"x": {**day, "axis": {"orient": "top", "labelAngle": 0}}, "y": hour, **encoding},
         },
     }

@@ -8,7 +8,7 @@ from zoneinfo import ZoneInfo
 
 from redpop_assets.captions import parse_title
 from redpop_assets.errors import SettingsError
-from redpop_assets.refresh.desk import Question
+from redpop_assets.refresh.answers import Question
 from redpop_assets.shown import visible
 from redpop_assets.spellings import parse_account, parse_community
 from redpop_assets.studio.refusals import Refusal

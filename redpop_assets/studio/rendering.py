@@ -1,10 +1,12 @@
 """Pages from templates: every text is escaped, and what is missing is an error."""
 
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from markupsafe import Markup, escape
 from starlette.requests import Request
 from starlette.responses import HTMLResponse
 
@@ -31,6 +33,7 @@ class Templates:
         )
         self._environment.filters |= {
             "visible": visible,
+            "commands": _commands,
             "points": drafts.points,
             "standing": drafts.standing,
             "age": drafts.age,
@@ -45,3 +48,8 @@ class Templates:
         """A page, or a part of one."""
         text = self._environment.get_template(template).render(request=request, **context)
         return HTMLResponse(text, status)
+
+
+def _commands(sentence: object) -> Markup:
+    """One of our own sentences, with what stands between backticks as code."""
+    return Markup(re.sub(r"`([^`]+)`", r"<code>\1</code>", str(escape(sentence))))

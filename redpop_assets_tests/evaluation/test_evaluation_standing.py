@@ -1,5 +1,7 @@
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from redpop_assets.evaluation.standing import FEWEST, Worth, told_apart
 
@@ -27,6 +29,14 @@ def test_who_ranks_like_chance_expects_the_middle_of_everything():
     assert same.at(0.99)[0] == pytest.approx(0.5)
 
 
+@given(st.floats(-50, 50), st.floats(0.01, 100))
+def test_who_expects_too_much_or_too_little_of_every_post_loses_nothing_by_it(shift, scale):
+    expected, actual, owner = world(200, 0.6)
+    fair, biased = Worth.fit(expected, actual, owner), Worth.fit(shift + scale * expected**3, actual, owner)
+    for value in expected[:5]:
+        assert biased.at(shift + scale * value**3) == pytest.approx(fair.at(value))
+
+
 @pytest.mark.parametrize("authors", [None, 60])
 def test_intervals_hold_what_they_promise_where_half_of_the_spread_is_luck(authors):
     """Of 400 draws of posts, and a new post each, the interval of 90 % holds where it stands in about 90 %."""
@@ -44,8 +54,9 @@ def test_intervals_hold_what_they_promise_where_half_of_the_spread_is_luck(autho
 
 
 def test_two_places_are_told_apart_only_beyond_what_is_not_known():
-    sure = Worth(0.0, 1.0, np.zeros((2, 2)), 0.002, 100, 200)
-    unsure = Worth(0.0, 1.0, np.zeros((2, 2)), 0.1, 100, 200)
+    usual = np.linspace(0, 1, 201)
+    sure = Worth(usual, 0.0, 1.0, np.zeros((2, 2)), 0.002, 100)
+    unsure = Worth(usual, 0.0, 1.0, np.zeros((2, 2)), 0.1, 100)
     assert told_apart((sure, 0.8), (sure, 0.5), 90)
     assert told_apart((sure, 0.5), (sure, 0.8), 90)
     assert not told_apart((sure, 0.8), (unsure, 0.5), 90)
@@ -57,7 +68,7 @@ def test_too_few_posts_or_authors_say_nothing():
     expected, actual, _ = world(200, 0.5)
     assert Worth.fit(expected, actual, ["one author"] * 200) is None
     assert Worth.fit(*world(FEWEST - 1, 0.5)) is None
-    assert Worth.fit(*world(FEWEST, 0.5)).posts == FEWEST
+    assert len(Worth.fit(*world(FEWEST, 0.5)).reference) == FEWEST
 
 
 def test_what_cannot_be_measured_is_refused():

@@ -2,11 +2,19 @@
 
 import shutil
 from datetime import timedelta
+from zlib import crc32
 
+import numpy as np
 import pytest
 
+from redpop_assets.encoders.base import Provenance
+from redpop_assets.encoders.judges import Judges
+from redpop_assets.features.family import Networks
+from redpop_assets.labels import LabelRule
 from redpop_assets.predictors.registry import predictor_names
+from redpop_assets.refresh.desk import Desk
 from redpop_assets.refresh.training_set import refresh_training_set
+from redpop_assets.storage.edition import Edition
 from redpop_assets.storage.models import ModelStore
 from redpop_assets.storage.warehouse import Warehouse
 
@@ -48,3 +56,30 @@ def learn_from(encoders):
         )
 
     return learn_from
+
+
+class _Words:
+    """Vectors that follow from the words, as short as those of the filled community."""
+
+    def encode(self, texts):
+        vectors = np.stack([np.random.default_rng(crc32(text.encode())).normal(size=5) for text in texts])
+        return (vectors / np.linalg.norm(vectors, axis=1, keepdims=True)).astype(np.float32)
+
+
+@pytest.fixture(scope="module")
+def open_desk():
+    """Publishes a warehouse and makes the desk of that edition, whose captions are encoded without a network."""
+    editions = []
+
+    def made(warehouse, models):
+        warehouse.publish()
+        editions.append(Edition(warehouse.published.parent))
+        judges = Judges("", ("", ""), "", "", "", "cpu", dict[str, Provenance]().get)
+        rule = LabelRule(timedelta(days=6), timedelta(days=1))
+        return Desk(editions[-1], models, rule, Networks("cpu", judges))
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("redpop_assets.encoders.load.load_text_encoder", lambda *_, **__: _Words())
+        yield made
+    for edition in editions:
+        edition.close()

@@ -2,20 +2,16 @@
 
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
-from zlib import crc32
 from zoneinfo import ZoneInfo
 
 import numpy as np
 import pytest
 from PIL import Image
 
-from redpop_assets.encoders.base import Provenance
-from redpop_assets.encoders.judges import Judges
 from redpop_assets.errors import NotTrainable
 from redpop_assets.evaluation.measurement import LEVELS
-from redpop_assets.features.family import Encoders, Networks
-from redpop_assets.labels import LabelRule
-from redpop_assets.refresh.desk import Desk, Question
+from redpop_assets.features.family import Encoders
+from redpop_assets.refresh.answers import Question
 from redpop_assets.refresh.draft import dataset_of
 from redpop_assets.refresh.held_out import held_out
 from redpop_assets.refresh.likeness import nearest, usual_likeness
@@ -24,7 +20,7 @@ from redpop_assets.refresh.predictions import refresh_predictions
 from redpop_assets.refresh.predictors import refresh_predictor
 from redpop_assets.refresh.reasons import explain
 from redpop_assets.refresh.sides import SIDES, joined, mixed, side_of
-from redpop_assets.storage.edition import Edition
+from redpop_assets.testing.filled import ENCODERS
 
 pytestmark = pytest.mark.integration
 
@@ -33,16 +29,8 @@ LONG, SHORT, MIDDLE = "word " * 60, "A", "Three words here"
 NOON = datetime(2026, 6, 1, 12, 20, tzinfo=UTC)
 
 
-class Encoder:
-    """Vectors that follow from the words, as short as those of the filled community."""
-
-    def encode(self, texts):
-        vectors = np.stack([np.random.default_rng(crc32(text.encode())).normal(size=5) for text in texts])
-        return (vectors / np.linalg.norm(vectors, axis=1, keepdims=True)).astype(np.float32)
-
-
 @pytest.fixture(scope="module")
-def desk(prepared, encoders, fill, learn_from):
+def desk(prepared, encoders, fill, learn_from, open_desk):
     """A desk over two communities, of which nobody speaks for the smaller one."""
     _, warehouse, models = prepared
     fill(warehouse, "aww", posts=30)
@@ -50,18 +38,7 @@ def desk(prepared, encoders, fill, learn_from):
     for name in NAMES:
         assert refresh_predictor(name, "pics", warehouse, models, encoders, seed=7).row["status"] == "trained"
     refresh_predictions(warehouse, models, progress=lambda _: None)
-    warehouse.publish()
-    patch = pytest.MonkeyPatch()
-    patch.setattr("redpop_assets.encoders.load.load_text_encoder", lambda *_, **__: Encoder())
-    edition = Edition(warehouse.published.parent)
-    yield Desk(
-        edition,
-        models,
-        LabelRule(timedelta(days=6), timedelta(days=1)),
-        Networks("cpu", Judges("", ("", ""), "", "", "", "cpu", dict[str, Provenance]().get)),
-    )
-    edition.close()
-    patch.undo()
+    return open_desk(warehouse, models)
 
 
 @pytest.fixture
@@ -116,6 +93,27 @@ def test_reasons_sum_to_what_is_expected_beyond_the_usual(desk, question):
     likeness = [past.similarity for past in found.similar]
     assert likeness == sorted(likeness, reverse=True)
     assert {past.subreddit for past in found.similar} == {"pics"}
+
+
+def test_past_posts_are_shown_with_how_they_did(desk, question):
+    """Under a title that is most like that of a post without a settled score, others are shown."""
+    past = desk._drafts.past("pics")
+    unsettled = np.isnan(past.posts.log_score)
+    vectors = past.vectors("caption", ENCODERS.caption)
+
+    def alike(title):
+        return nearest(vectors, desk._drafts.vectors([title], ENCODERS.caption)[0], 6)
+
+    titles = [f"Title {number}" for number in range(40)]
+    title = next(one for one in titles if unsettled[[row for row, _ in alike(one)]].any())
+    similar = desk.reasons("pics", replace(question, titles=(title,))).similar
+    assert len(similar) == 6
+    assert all(post.score is not None for post in similar)
+
+
+def test_who_speaks_is_the_first_of_those_who_may(desk):
+    """By the order of the speakers themselves, whatever the champion: the best of the others, too."""
+    assert desk.communities()[1].speaker == desk._speaker("pics").name == desk._speakers.of("pics")[0].name
 
 
 def test_a_post_that_is_usual_in_all_but_one_side_differs_by_that_side(desk):

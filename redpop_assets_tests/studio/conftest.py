@@ -34,16 +34,16 @@ def home(tmp_path, blank_home):
 
 @pytest.fixture
 def make_site(home):
-    """Makes a studio on the home; keywords are settings, and `desk` makes the desk of an edition."""
+    """Makes a studio on the home, or on another folder; keywords are settings, `desk` makes the desk of an edition."""
 
-    def make(desk=SampleDesk, every=0.0, waiting=None, **chosen):
-        settings = load_settings(home=home, **chosen)
+    def make(desk=SampleDesk, every=0.0, waiting=None, folder=home, **chosen):
+        settings = load_settings(home=folder, **chosen)
         return Site(
             settings=settings,
-            editions=Editions(home, desk, every=every),
+            editions=Editions(folder, desk, every=every),
             workers=Workers(settings.studio_threads, waiting),
             pictures=Pictures(max_bytes=settings.image_max_bytes, max_pixels=settings.image_max_pixels, min_edge=128),
-            images=ImageStore(home / "images"),
+            images=ImageStore(folder / "images"),
             thumbnails=Recent(4),
             templates=Templates(),
             door=Door(settings.studio_token.get_secret_value()),

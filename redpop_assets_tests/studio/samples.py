@@ -9,8 +9,8 @@ from PIL import Image
 
 from redpop_assets.errors import NotTrainable
 from redpop_assets.evaluation.measurement import LEVELS
+from redpop_assets.refresh.answers import Answered, Community, Hours, MayI, Place, Reasons, Record, Slot
 from redpop_assets.refresh.community_page import PastSlot
-from redpop_assets.refresh.desk import Answered, Community, Hours, MayI, Place, Reasons, Record, Slot
 from redpop_assets.refresh.draft import Forecast
 from redpop_assets.refresh.likeness import PastPost
 from redpop_assets.refresh.reasons import Explanation, Input, Part

@@ -6,6 +6,7 @@ import re
 import shutil
 import time
 from pathlib import Path
+from urllib.parse import urljoin
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
@@ -41,8 +42,15 @@ def address(make_site):
 
 
 @pytest.fixture
+def of_places(make_site, places):
+    """Address of a studio on communities that have everything."""
+    with running(make_site(folder=places.published.parent, studio_requests_per_minute=10_000)) as url:
+        yield url
+
+
+@pytest.fixture
 def open_page(chromium, address):
-    """Opens the draft's page; keywords are those of a browser context. Nothing may be complained about."""
+    """Opens the draft's page or another one; keywords are those of a context. Nothing may be complained about."""
     complaints, contexts = [], []
 
     def opened(path="/", **how):
@@ -52,7 +60,7 @@ def open_page(chromium, address):
         page = context.new_page()
         page.on("pageerror", lambda error: complaints.append(str(error)))
         page.on("console", lambda said: complaints.append(said.text) if said.type in ("error", "warning") else None)
-        page.goto(address + path)
+        page.goto(urljoin(address, path))
         return page
 
     yield opened
@@ -62,7 +70,10 @@ def open_page(chromium, address):
     assert not [
         one
         for one in complaints
-        if "status of 4" not in one and "htmx:sendAbort" not in one and "htmx:afterRequest" not in one
+        if "status of 4" not in one
+        and "status of 502" not in one
+        and "htmx:sendAbort" not in one
+        and "htmx:afterRequest" not in one
     ]
 
 
@@ -168,6 +179,19 @@ def test_a_broken_upload_is_said_and_the_title_still_answered(open_page, tmp_pat
     expect(number(page)).to_have_text("300")
 
 
+@pytest.mark.parametrize(("status", "words"), [(413, "larger than the server"), (502, "instead of it (502)")])
+def test_what_a_proxy_says_instead_is_put_into_words(open_page, photo, status, words):
+    page = open_page()
+    body = "<html>\r\n<head><title>Bad</title></head><body><h1>nginx</h1></body></html>"
+    page.route("**/draft/answer", lambda route: route.fulfill(status=status, body=body, content_type="text/html"))
+    page.route("**/api/v1/pictures", lambda route: route.fulfill(status=status, body=body, content_type="text/html"))
+    page.locator("#file").set_input_files(photo)
+    expect(page.locator("#picture-said")).to_contain_text(words)
+    write(page, "one")
+    expect(page.locator("#answer .problem")).to_contain_text(words)
+    assert "nginx" not in page.content()
+
+
 def test_dropping_and_pasting(open_page):
     page = open_page()
     for kind, target in (("drop", "dataTransfer"), ("paste", "clipboardData")):
@@ -233,6 +257,39 @@ def test_the_api_s_page_and_a_page_that_is_not_there(open_page):
     page = open_page("/nowhere", color_scheme="dark")
     expect(page.locator("h1")).to_have_text("Not here")
     is_fine(page)
+
+
+@pytest.mark.parametrize(("width", "scheme"), [(1280, "light"), (390, "dark")])
+def test_pages_of_communities_and_posts(open_page, of_places, width, scheme):
+    """On a wide screen and on a phone, in the light and in the dark; what is not known of one is said there."""
+    look = f"{width}-{scheme}"
+    page = open_page(
+        of_places + "/communities",
+        viewport={"width": width, "height": 900},
+        color_scheme=scheme,
+        timezone_id="Europe/Vienna",
+    )
+    expect(page.locator(".shelf li")).to_have_count(3)
+    is_fine(page)
+    shown(page, f"communities-{look}")
+    page.get_by_role("link", name="r/pics").click()
+    expect(page.locator("h1")).to_have_text("r/pics")
+    expect(page.locator("#hours")).to_contain_text("By the clock of Europe/Vienna")
+    expect(page.locator(".chart canvas")).to_have_count(3)  # hours, growth and members
+    expect(page.locator("[aria-labelledby=words]")).to_contain_text("sunset")
+    is_fine(page)
+    shown(page, f"community-{look}")
+    page.goto(of_places + "/post/pi00038")
+    expect(page.locator(".picture-side img")).to_have_js_property("naturalWidth", 640)
+    expect(page.locator("[aria-labelledby=noted]")).to_contain_text("in 80 of 100 cases")
+    is_fine(page)
+    shown(page, f"post-{look}")
+    page.locator("[aria-labelledby=by-title] a").first.click()
+    expect(page).to_have_url(re.compile(r"/post/pi(?!00038)"))
+    page.goto(of_places + "/r/later")
+    expect(page.locator("main")).to_contain_text("redpop materialize")
+    is_fine(page)
+    shown(page, f"community-unknown-{look}")
 
 
 def test_the_entrance(chromium, make_site):

@@ -37,7 +37,7 @@ def test_communities_are_listed_with_what_is_known(client):
     page = client.get("/communities")
     assert page.status_code == 200
     assert 'href="/r/pics"' in page.text
-    assert "240 223 with a score that has settled" in words(page.text)
+    assert "240 of which 223 have a settled score" in words(page.text)
     assert "<b>" not in page.text
 
 
@@ -47,7 +47,7 @@ def test_a_community_says_what_it_knows_and_what_it_does_not(client):
     assert page.status_code == 200
     assert "Saturday" in said
     assert "By the clock of UTC" in said
-    assert "`redpop materialize --no-harvest --subreddit pics`" in said
+    assert "<code>redpop materialize --no-harvest --subreddit pics</code>" in page.text
     assert "<script>document" not in page.text
     assert page.text.count("data-chart") == 1  # nothing was read while it grew, and one day of members is no line
 

@@ -41,6 +41,26 @@ document.body.addEventListener("htmx:sendError", () => {
   if (said) said.textContent = "The studio does not answer: is it still running?";
 });
 
+// A whole page instead of a part of one is not by the studio, but by what stands in front of it: its words do not help.
+document.body.addEventListener("htmx:beforeSwap", (event) => {
+  const { xhr } = event.detail;
+  if (xhr.status < 400 || !isPage(xhr.responseText)) return;
+  const problem = document.createElement("p");
+  problem.className = "card problem";
+  problem.textContent = otherwise(xhr.status);
+  event.detail.serverResponse = problem.outerHTML;
+});
+
+function isPage(text) {
+  return /^\s*<(!doctype|html)/i.test(text);
+}
+
+function otherwise(status) {
+  return status === 413
+    ? "This is larger than the server in front of the studio takes."
+    : `The server in front of the studio answers instead of it (${status}): try again in a moment.`;
+}
+
 function redraw() {
   form.dispatchEvent(new CustomEvent("redraw", { bubbles: true }));
 }
@@ -86,7 +106,8 @@ function preparePictures() {
     let answer, body;
     try {
       answer = await fetch("/api/v1/pictures", { method: "POST", body: picture, headers: { "content-type": picture.type || "application/octet-stream" } });
-      body = await answer.json();
+      const text = await answer.text();
+      body = isPage(text) ? { error: otherwise(answer.status) } : JSON.parse(text);
     } catch {
       body = { error: "The picture could not be sent: is the studio still running?" };
     }
