@@ -4,6 +4,9 @@ BIN := .venv/bin
 # A file is the unit of work, as its fixtures are shared; the order is that of conftest.py.
 PYTEST := -n 2 --dist loadfile --no-loadscope-reorder --durations 10
 
+# Tests start hundreds of processes; one that finds nothing compiled compiles what it imports.
+unexport PYTHONDONTWRITEBYTECODE
+
 .PHONY: setup demo studio dev check test lint typecheck architecture unit tests docs constraints clean
 
 setup: .venv/.installed

@@ -1,6 +1,8 @@
 """What the tests of all rooms share; the fixtures themselves are in `fixtures/`, by subject."""
 
+import gc
 import os
+from collections.abc import Iterator
 
 import hypothesis
 import pytest
@@ -26,6 +28,20 @@ pytest_plugins = [
 hypothesis.settings.register_profile("redpop", deadline=None, derandomize=True)
 hypothesis.settings.register_profile("search", deadline=None)
 hypothesis.settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "redpop"))
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_collection() -> Iterator[None]:
+    """What is imported stays: no collector of garbage looks through it, neither now nor before each of its long walks.
+
+    A million objects are there once all files are imported; to walk through them took a third of the time of that.
+    """
+    gc.disable()
+    try:
+        return (yield)
+    finally:
+        gc.enable()
+        gc.freeze()
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

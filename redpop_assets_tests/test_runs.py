@@ -34,10 +34,11 @@ UP_TO_THE_PAST = 'group:raw or group:core or key:"features/author_features" or k
 def contents(deployment) -> dict[str, list[str]]:
     """All rows of all tables, without the times of this machine."""
     found = {}
-    for name, table in load_schema().items():
-        if not table.is_view:
-            columns = ", ".join(column for column in table.column_names if column not in OF_THIS_MACHINE)
-            found[name] = sorted(map(repr, deployment.rows(f"SELECT {columns} FROM {name}")))
+    with deployment.warehouse.read() as reader:
+        for name, table in load_schema().items():
+            if not table.is_view:
+                columns = ", ".join(column for column in table.column_names if column not in OF_THIS_MACHINE)
+                found[name] = sorted(map(repr, reader.query(f"SELECT {columns} FROM {name}").to_pylist()))
     return found
 
 

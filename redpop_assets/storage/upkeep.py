@@ -5,10 +5,11 @@ What those are belongs in `redpop_assets.storage.schema`; how data follow when t
 """
 
 import hashlib
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from functools import cached_property
+from typing import TypeAlias
 
 import duckdb
 
@@ -27,6 +28,9 @@ COMMENT ON TABLE main.warehouse_state IS 'Which table definitions this file has,
 COMMENT ON COLUMN main.warehouse_state.ddl_digest IS 'SHA-256 of all SQL files of schema/ and migrations/.';
 COMMENT ON COLUMN main.warehouse_state.erasures_pending IS 'Whether free blocks may still hold what was erased.';
 """
+
+_Kind: TypeAlias = tuple[str, bool]
+"""Type of a column, and whether it may be NULL."""
 
 
 @dataclass(frozen=True)
@@ -144,8 +148,9 @@ class Definitions:
             conn.execute(f"CREATE SCHEMA IF NOT EXISTS {layer}")
         self._drop_views(conn)
         tables = [table for table in self.schema.values() if not table.is_view]
+        existing = _existing(conn)
         for table in tables:
-            self._add_columns(conn, table)
+            self._add_columns(conn, table, existing.get(table.name, {}))
             self._execute_ddl(conn, table)
         self._require_columns(conn, tables)
         for table in self.schema.values():
@@ -164,16 +169,8 @@ class Definitions:
         ).fetchall():
             conn.execute(f'DROP VIEW IF EXISTS {layer}."{view}"')
 
-    def _add_columns(self, conn: duckdb.DuckDBPyConnection, table: Table) -> None:
+    def _add_columns(self, conn: duckdb.DuckDBPyConnection, table: Table, existing: Mapping[str, _Kind]) -> None:
         """Give an existing table the columns that it lacks and that may be NULL; nobody has to be asked for those."""
-        existing = {
-            name
-            for (name,) in conn.execute(
-                "SELECT column_name FROM duckdb_columns() "
-                "WHERE database_name = current_database() AND schema_name || '.' || table_name = ?",
-                [table.name],
-            ).fetchall()
-        }
         for column in table.columns if existing else ():
             if column.nullable and column.name not in existing:
                 conn.execute(f'ALTER TABLE {table.name} ADD COLUMN "{column.name}" {self.dialect(column.type)}')
@@ -192,12 +189,7 @@ class Definitions:
 
     def _require_columns(self, conn: duckdb.DuckDBPyConnection, tables: Sequence[Table]) -> None:
         """Raise `WarehouseError` when one of the tables exists with other columns than its SQL file; order is free."""
-        existing: dict[str, dict[str, tuple[str, bool]]] = {}
-        for name, column, type_, nullable in conn.execute(
-            "SELECT schema_name || '.' || table_name, column_name, data_type, is_nullable FROM duckdb_columns()"
-            " WHERE NOT internal AND database_name = current_database()"
-        ).fetchall():
-            existing.setdefault(name, {})[column] = (type_, nullable)
+        existing = _existing(conn)
         for table in tables:
             wanted = {column.name: (self.dialect(column.type), column.nullable) for column in table.columns}
             actual = existing.get(table.name, wanted)
@@ -227,7 +219,18 @@ def transaction(conn: duckdb.DuckDBPyConnection) -> Iterator[None]:
     conn.commit()
 
 
-def _spelled(column: tuple[str, bool] | None) -> str:
+def _existing(conn: duckdb.DuckDBPyConnection) -> dict[str, dict[str, _Kind]]:
+    """The columns of every table and view that the connected database has, by qualified name."""
+    existing: dict[str, dict[str, _Kind]] = {}
+    for name, column, type_, nullable in conn.execute(
+        "SELECT schema_name || '.' || table_name, column_name, data_type, is_nullable FROM duckdb_columns()"
+        " WHERE NOT internal AND database_name = current_database()"
+    ).fetchall():
+        existing.setdefault(name, {})[column] = (type_, nullable)
+    return existing
+
+
+def _spelled(column: _Kind | None) -> str:
     if column is None:
         return "missing"
     type_, nullable = column

@@ -44,7 +44,7 @@ def file(image, form="PNG", **options):
 
 
 def animated(frames):
-    first, *others = [Image.fromarray(noise(130, 130)) for _ in range(frames)]
+    first, *others = [Image.fromarray(noise(130, 130, 1)) for _ in range(frames)]
     return file(first, "GIF", save_all=True, append_images=others, duration=10)
 
 
@@ -56,33 +56,34 @@ def with_bad_profile(data):
     return data[:end_of_header] + chunk + data[end_of_header:]
 
 
-ORDINARY = {f"plain{n}": file(Image.fromarray(noise(160, 140)), "JPEG") for n in range(6)}
+# Drawn when they are asked for: who only looks for tests imports this, too.
+ORDINARY = {f"plain{n}": lambda: file(Image.fromarray(noise(160, 140)), "JPEG") for n in range(6)}
 ODD = {
-    "column": file(Image.fromarray(noise(128, 640)), "JPEG"),
-    "row": file(Image.fromarray(noise(4000, 800)), "JPEG"),
-    "smallest": file(Image.fromarray(noise(128, 128))),
-    "black": file(Image.new("RGB", (200, 200))),
-    "white": file(Image.new("RGB", (200, 200), "white")),
-    "clear": file(Image.new("RGBA", (200, 200), (0, 0, 0, 0))),
-    "glass": file(Image.fromarray(noise(150, 150, 4))),
-    "bits": file(Image.fromarray(noise(150, 150, 1)).convert("1")),
-    "grey": file(Image.fromarray(noise(150, 150, 1)), "JPEG"),
-    "grey16": file(Image.fromarray(noise(150, 150, 1, np.uint16))),
-    "palette": file(Image.fromarray(noise(150, 150)).quantize(3)),
-    "print": file(Image.fromarray(noise(150, 150, 4), "CMYK"), "JPEG"),
-    "lossless": file(Image.fromarray(noise(150, 150)), "WEBP", lossless=True),
-    "profile": with_bad_profile(file(Image.fromarray(noise(150, 150)))),
+    "column": lambda: file(Image.fromarray(noise(128, 640)), "JPEG"),
+    "row": lambda: file(Image.fromarray(noise(4000, 800)), "JPEG"),
+    "smallest": lambda: file(Image.fromarray(noise(128, 128))),
+    "black": lambda: file(Image.new("RGB", (200, 200))),
+    "white": lambda: file(Image.new("RGB", (200, 200), "white")),
+    "clear": lambda: file(Image.new("RGBA", (200, 200), (0, 0, 0, 0))),
+    "glass": lambda: file(Image.fromarray(noise(150, 150, 4))),
+    "bits": lambda: file(Image.fromarray(noise(150, 150, 1)).convert("1")),
+    "grey": lambda: file(Image.fromarray(noise(150, 150, 1)), "JPEG"),
+    "grey16": lambda: file(Image.fromarray(noise(150, 150, 1, np.uint16))),
+    "palette": lambda: file(Image.fromarray(noise(150, 150)).quantize(3)),
+    "print": lambda: file(Image.fromarray(noise(150, 150, 4), "CMYK"), "JPEG"),
+    "lossless": lambda: file(Image.fromarray(noise(150, 150)), "WEBP", lossless=True),
+    "profile": lambda: with_bad_profile(file(Image.fromarray(noise(150, 150)))),
 }
 # What the door refuses, each with a reason.
 REFUSED = {
-    "tiny": file(Image.new("RGB", (4, 4))),
-    "huge": file(Image.new("1", (12_000, 12_000), 1)),
-    "ribbon": file(Image.fromarray(noise(128, 20_000)), "JPEG"),
-    "moving": animated(40),
-    "cut": file(Image.fromarray(noise(400, 400)), "JPEG")[:-2000],
-    "half": file(Image.fromarray(noise(400, 400)), "JPEG")[:900],
-    "page": b"<!doctype html><title>no picture</title>",
-    "nothing": b"",
+    "tiny": lambda: file(Image.new("RGB", (4, 4))),
+    "huge": lambda: file(Image.new("1", (12_000, 12_000), 1)),
+    "ribbon": lambda: file(Image.fromarray(noise(128, 20_000)), "JPEG"),
+    "moving": lambda: animated(40),
+    "cut": lambda: file(Image.fromarray(noise(400, 400)), "JPEG")[:-2000],
+    "half": lambda: file(Image.fromarray(noise(400, 400)), "JPEG")[:900],
+    "page": lambda: b"<!doctype html><title>no picture</title>",
+    "nothing": lambda: b"",
 }
 
 
@@ -100,10 +101,11 @@ def post(number, name, url):
 @pytest.fixture(scope="module")
 def host():
     """A web server that has all the pictures, each under its name."""
+    pictures = {name: draw() for name, draw in (ORDINARY | ODD | REFUSED).items()}
 
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self):
-            body = (ORDINARY | ODD | REFUSED)[self.path[1:]]
+            body = pictures[self.path[1:]]
             self.send_response_only(200)
             self.send_header("content-length", str(len(body)))
             self.end_headers()

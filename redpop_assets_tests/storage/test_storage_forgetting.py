@@ -83,7 +83,8 @@ def add_post(warehouse, images, post_id, *, subreddit="pics", author=ANNA, pictu
 
 def rows(warehouse: Warehouse) -> dict[str, int]:
     tables = [name for name, table in warehouse.schema.items() if not table.is_view]
-    return {name: warehouse.scalar(f"SELECT count(*) FROM {name}") for name in tables}
+    with warehouse.read() as reader:
+        return {name: reader.scalar(f"SELECT count(*) FROM {name}") for name in tables}
 
 
 def files(images: ImageStore) -> set[str]:
@@ -93,7 +94,8 @@ def files(images: ImageStore) -> set[str]:
 def everything(warehouse: Warehouse) -> str:
     """Every value of every table, as text."""
     tables = [name for name, table in warehouse.schema.items() if not table.is_view]
-    return "\n".join(str(warehouse.query(f"FROM {name}").to_pylist()) for name in tables)
+    with warehouse.read() as reader:
+        return "\n".join(str(reader.query(f"FROM {name}").to_pylist()) for name in tables)
 
 
 def traces(warehouse: Warehouse) -> int:

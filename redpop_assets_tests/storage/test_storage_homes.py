@@ -122,10 +122,11 @@ def test_it_is_then_like_a_new_one(warehouse, tmp_path):
 
 
 def test_every_table_is_read_and_written(warehouse):
-    for table in warehouse.schema.values():
-        rows = warehouse.query(f"FROM {table.name}")
-        if not table.is_view:
-            assert warehouse.merge(table.name, rows) == Merged(0, 0), table.name
+    with warehouse.write() as writer:
+        for table in warehouse.schema.values():
+            rows = writer.query(f"FROM {table.name}")
+            if not table.is_view:
+                assert writer.merge(table.name, rows) == Merged(0, 0), table.name
     assert warehouse.publish().changed
 
 
