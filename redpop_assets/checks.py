@@ -236,6 +236,16 @@ _CHECKS: Mapping[str, tuple[TableCheck, ...]] = {
             _PAST_ONLY,
         ),
     ),
+    "features.early_readings": (
+        TableCheck(
+            "nothing_was_read_later",
+            "Every row was made of readings by the age that it names, the newest of them not older than half of it.",
+            "SELECT count(*) FROM features.early_readings AS e JOIN core.posts AS p USING (post_id) "
+            "WHERE e.subreddit = $subreddit AND (e.observed_at > p.created_at + to_hours(e.age_hours) "
+            "OR e.observed_at < p.created_at + to_minutes(30 * e.age_hours) "
+            "OR abs(e.reading_age_hours - epoch(e.observed_at - p.created_at) / 3600) > 0.001)",
+        ),
+    ),
     "models.training_set": (
         TableCheck(
             "no_label_from_the_future",
@@ -255,6 +265,15 @@ _CHECKS: Mapping[str, tuple[TableCheck, ...]] = {
             "No column was known only after the post.",
             "SELECT count(*) FROM models.training_columns WHERE subreddit = $subreddit "
             "AND known_at NOT IN ('before_post', 'at_post')",
+        ),
+    ),
+    "models.early_predictions": (
+        TableCheck(
+            "judged_posts_were_not_learnt_from",
+            "What is kept as expected of a post is of the part of the split that the post is in, and that is not train.",
+            "SELECT count(*) FROM models.early_predictions AS e JOIN models.training_set AS t USING (post_id, subreddit) "
+            "JOIN models.early_predictors AS m USING (subreddit, predictor, age_hours, digest) "
+            "WHERE e.subreddit = $subreddit AND m.status = 'trained' AND e.split NOT IN ('validation', 'test')",
         ),
     ),
     "models.champions": (
@@ -292,6 +311,17 @@ _CHECKS: Mapping[str, tuple[TableCheck, ...]] = {
             "Forecasts are never changed, so this only warns; a label age that was shortened makes such.",
             "SELECT count(*) FROM marts.forecasts JOIN core.posts USING (post_id) "
             "WHERE as_of >= created_at + $label_age::INTERVAL",
+            blocking=False,
+        ),
+    ),
+    "marts.early_forecasts": (
+        TableCheck(
+            "forecasts_come_before_scores",
+            "Every forecast was made before its post had reached the label age, from nothing that was read after the age "
+            "that it names. Forecasts are never changed, so this only warns.",
+            "SELECT count(*) FROM marts.early_forecasts AS f JOIN core.posts AS p USING (post_id) "
+            "WHERE f.as_of >= p.created_at + $label_age::INTERVAL "
+            "OR f.read_at > p.created_at + to_hours(f.age_hours)",
             blocking=False,
         ),
     ),

@@ -68,7 +68,8 @@ EARLY_READINGS: Final = "1"
 """`redpop_assets.refresh.early_readings`: raise it when other posts would get a row."""
 
 EARLY_PREDICTORS: Final = f"1.{CONFORMAL}"
-"""`redpop_assets.refresh.early_predictors`: raise the first number whenever other posts would be learnt from or judged."""
+"""`redpop_assets.refresh.early_predictors`: raise the first number whenever other posts would be learnt from,
+or judged."""
 
 EARLY_LEADERBOARD: Final = "1"
 """`redpop_assets.refresh.early_leaderboard`: raise it whenever a number would come out differently."""

@@ -1,8 +1,8 @@
 """`early_curve`: one model of the whole life of a score, from posting to the label age, with a range at every age.
 
-Of each post there is a vector nobody sees: its log score at some ages (`Knots`), its log comments at a few, its share of
-upvotes, its label, and what the champion expected of it at posting. Vectors of a community are normal with one mean and
-one covariance. A reading is a noisy look at the vector: between two ages it lies linearly in the logarithm of age. So
+Of each post there is a vector nobody sees: its log score at some ages (`Knots`), the last of them the label age, its log
+comments at a few, its share of upvotes, and what the champion expected of it at posting. Vectors of a community are
+normal with one mean and one covariance. A reading is a noisy look at the vector: between two ages it lies linearly in the logarithm of age. So
 
 - whatever was read of a post, at whatever ages, is evidence of the same kind, and what is to come is the conditional
   mean and deviation given what was read *by then*: readings by an age are taken out of all readings first;
