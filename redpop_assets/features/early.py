@@ -127,7 +127,7 @@ def early_features(readings: Readings, sightings: Sightings, age: float) -> tupl
         "log_comments": signed_log(last.comments),
         "log_crossposts": signed_log(last.crossposts),
         **{f"rank_{name}": _place(sightings, number, posts, age) for number, name in enumerate(LISTINGS)},
-        "still_up": 1.0 - last.removed,
+        "still_up": (~last.removed).astype(np.float64),
     }
     for value, name in (("score", "score"), ("comments", "comment")):
         speed, change = _speeds(known, getattr(known, value), _BEGIN[value], posts, age)

@@ -1,4 +1,4 @@
-"""Predictors that follow a post as people read them: by age, beside the forecast at posting and what nobody can beat."""
+"""Predictors that follow a post as people read them: by age, beside the forecast at posting."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any

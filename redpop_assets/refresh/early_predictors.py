@@ -96,6 +96,7 @@ def refresh_early_predictors(
     label_hours: float,
     seed: int,
     progress: Progress,
+    names: Sequence[str] = EARLY_NAMES,
 ) -> EarlyStates:
     """Train what follows posts, unless it was made from just this; record the outcome.
 
@@ -110,6 +111,7 @@ def refresh_early_predictors(
         label_hours: age at which labels are made.
         seed: of the training.
         progress: told why they are trained, and what they say of it.
+        names: those that are trained for each age; the model of the whole curve always is.
     """
     scope = {"subreddit": subreddit}
     with warehouse.read() as reader:
@@ -117,7 +119,7 @@ def refresh_early_predictors(
         champions = reader.query(_CHAMPION, scope).to_pylist()
         made_of = reader.query(_MADE_OF, {**scope, "label_age": np.timedelta64(round(label_hours * 3600), "s").item()})
     champion = champions[0] if champions else None
-    codes = {name: early_class(name).code_version for name in EARLY_NAMES}
+    codes = {name: early_class(name).code_version for name in names}
     parts = {
         "training set": training_sets(warehouse).get(subreddit, ""),
         "readings": tuple(made_of.to_pylist()[0].values()),
@@ -137,7 +139,7 @@ def refresh_early_predictors(
     training = _Training.read(warehouse, models, subreddit, encoders, champion, label_hours, progress)
     found: list[_Outcome] = [training.at_posting(age) for age in FORECAST_AGES] if champion else []
     for age in FORECAST_AGES:
-        found += [training.of_an_age(name, age, seed, models) for name in EARLY_NAMES]
+        found += [training.of_an_age(name, age, seed, models) for name in names]
     curves, coverage = training.curves(models)
     found += curves
     same = {**scope, "encoders": json.dumps(asdict(encoders)), "label_hours": label_hours}

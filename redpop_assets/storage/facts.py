@@ -22,7 +22,10 @@ from typing import Final
 AT_POSTING: Final = ("before_post", "at_post")
 """When it was known of what ordinary predictors may look at."""
 
-KNOWN_AT: Final = (*AT_POSTING, "after_age", "after_post")
+AFTER_AGE: Final = "after_age"
+"""Once the post had the age that the row names: what predictors that follow a post may look at, besides."""
+
+KNOWN_AT: Final = (*AT_POSTING, AFTER_AGE, "after_post")
 """What a feature may say of when it was known."""
 
 UNITS: Final = (

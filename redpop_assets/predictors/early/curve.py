@@ -1,8 +1,9 @@
 """`early_curve`: one model of the whole life of a score, from posting to the label age, with a range at every age.
 
-Of each post there is a vector nobody sees: its log score at some ages (`Knots`), the last of them the label age, its log
+Of each post there is a vector nobody sees: its log score at some ages (`Knots`), up to the label age, its log
 comments at a few, its share of upvotes, and what the champion expected of it at posting. Vectors of a community are
-normal with one mean and one covariance. A reading is a noisy look at the vector: between two ages it lies linearly in the logarithm of age. So
+normal with one mean and one covariance. A reading is a noisy look at the vector: between two ages it lies linearly in
+the logarithm of age. So
 
 - whatever was read of a post, at whatever ages, is evidence of the same kind, and what is to come is the conditional
   mean and deviation given what was read *by then*: readings by an age are taken out of all readings first;
@@ -238,7 +239,7 @@ class Population:
         inverse = np.linalg.inv(self.covariance)
         variances = np.linalg.inv(inverse + evidence.precision)
         pulled = inverse @ self.mean + evidence.weighted
-        return np.einsum("nij,nj->ni", variances, pulled), variances
+        return np.einsum("nij,nj->ni", variances, pulled), np.asarray(variances, dtype=np.float64)
 
 
 @dataclass(frozen=True, eq=False)
@@ -298,7 +299,7 @@ class CurveModel:
         learnt, held_out = train.evidence(knots), validation.evidence(knots)
         halves = [np.arange(len(validation)) % 2 == half for half in (0, 1)]
         fitted = [prior.fit(learnt.joined(held_out.select(~half))) for half in halves]
-        errors: dict[str, list[Doubles]] = {}
+        errors: dict[str, Doubles] = {}
         expected: dict[int, Foreseen] = {}
         for reached in (0, *FORECAST_AGES):
             targets = np.array([age for age in knots.scores if age > reached])

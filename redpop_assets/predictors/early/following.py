@@ -66,13 +66,13 @@ class _Following(Predictor):
         (folder / USUAL).write_text(json.dumps(self.usual.described(), indent=1) + "\n", encoding="utf-8")
         line = None if self.line is None else {"numbers": self.line.numbers, "columns": self.line.columns}
         (folder / SCORE).write_text(json.dumps(line, indent=1) + "\n", encoding="utf-8")
-        return [*super()._save_files(folder), USUAL, SCORE]
+        return [*super()._save_files(folder), USUAL, SCORE]  # type: ignore[safe-super]  # that of the system beside it
 
     def _load_files(self, folder: Path) -> None:
         self.usual = Usual.of(json.loads((folder / USUAL).read_text(encoding="utf-8")))
         line = json.loads((folder / SCORE).read_text(encoding="utf-8"))
         self.line = None if line is None else EarlyLogLinear.described(line, self.seed)
-        super()._load_files(folder)
+        super()._load_files(folder)  # type: ignore[safe-super]  # likewise
 
 
 class EarlyBoosting(_Following, MetadataBoosting):
