@@ -21,7 +21,7 @@ _TRAINING = ("models.training_set", "models.training_columns")
 
 
 def model_assets(tables: TableAssets) -> list[dg.AssetsDefinition]:
-    """The training set, every predictor of the settings, the champion, what foresees removals and what follows posts."""
+    """The training set, every predictor of the settings, the champion, and what foresees removals or follows posts."""
     settings = tables.settings
     inputs = (
         "core.posts",

@@ -18,9 +18,6 @@ from typing import Final, Self, TypeAlias
 
 from redpop_assets.arrays import np, npt
 
-CODE_VERSION: Final = "1"
-"""Raise it whenever the same readings would give other numbers."""
-
 FORECAST_AGES: Final = (1, 3, 6, 24)
 """Ages at which posts are forecast from their readings (hours)."""
 

@@ -25,7 +25,6 @@ from redpop_assets.features.early import COLUMNS, FORECAST_AGES
 from redpop_assets.features.family import Encoders
 from redpop_assets.predictors.base import Progress
 from redpop_assets.predictors.dataset import EARLY, Block, Dataset
-from redpop_assets.predictors.early.curve import CODE_VERSION as CURVE_VERSION
 from redpop_assets.predictors.early.curve import CurveModel, CurvePosts, Foreseen
 from redpop_assets.predictors.early.registry import AT_POSTING, CURVE, EARLY_NAMES, early_class
 from redpop_assets.predictors.parts.conformal import Calibration
@@ -124,7 +123,7 @@ def refresh_early_predictors(
         "training set": training_sets(warehouse).get(subreddit, ""),
         "readings": tuple(made_of.to_pylist()[0].values()),
         "champion": champion and champion["digest"],
-        "code": (versions.EARLY_PREDICTORS, CURVE_VERSION, *codes.items()),
+        "code": (versions.EARLY_PREDICTORS, *codes.items()),
         "settings": (label_hours, repr(encoders)),
         "seed": seed,
     }

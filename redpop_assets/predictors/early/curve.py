@@ -29,6 +29,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, Self, TypeAlias
 
+from redpop_assets import versions
 from redpop_assets.arrays import np, npt
 from redpop_assets.errors import ArtifactError, NotTrainable
 from redpop_assets.evaluation.measurement import LEVELS
@@ -37,9 +38,6 @@ from redpop_assets.predictors.parts.conformal import FEWEST_IN_A_BIN, Calibratio
 
 if TYPE_CHECKING:
     from pathlib import Path
-
-CODE_VERSION: Final = "1"
-"""Raise it whenever a file would come out differently, or mean something else."""
 
 SCORE_AGES: Final = (0.5, 1.0, 2.0, 3.0, 6.0, 12.0, 24.0, 48.0, 96.0)
 """Ages at which the log score is a number of the vector, as far as they are well below the label age (hours)."""
@@ -351,7 +349,7 @@ class CurveModel:
 
         arrays = {"mean": self.population.mean, "covariance": self.population.covariance}
         save_file({**arrays, **{f"errors.{name}": found for name, found in self.errors.items()}}, folder / FILE)
-        details = {"code_version": CODE_VERSION, "label_hours": self.knots.label_hours}
+        details = {"code_version": versions.EARLY_PREDICTORS, "label_hours": self.knots.label_hours}
         (folder / DETAILS).write_text(json.dumps(details, indent=1) + "\n", encoding="utf-8")
 
     @classmethod
@@ -366,7 +364,7 @@ class CurveModel:
 
         try:
             details = json.loads((folder / DETAILS).read_text(encoding="utf-8"))
-            if details["code_version"] != CODE_VERSION:
+            if details["code_version"] != versions.EARLY_PREDICTORS:
                 raise ArtifactError(f"{folder} was written by another version of RedPop: run `redpop materialize`.")
             arrays = load_file(folder / FILE)
             errors = {name.removeprefix("errors."): found for name, found in arrays.items() if "." in name}
