@@ -36,6 +36,10 @@ ALONE = (
     "(SELECT min(post_id) FROM core.duplicates WHERE subreddit = 'pics' AND duplicate_group IN "
     "(SELECT duplicate_group FROM core.duplicates GROUP BY ALL HAVING count(*) = 1))"
 )
+EARLY_FORECAST = (
+    "post_id, subreddit, 1 AS age_hours, 'early_curve' AS predictor, 'x' AS digest, created_at AS made_at, "
+    "1.0 AS expected_log_score, 1.0 AS expected_score, 0.5 AS percentile, 1.0 AS median_log_score"
+)
 # Tables that nothing has filled yet, and a row for each.
 EMPTY = {
     "core.anomalies": (
@@ -187,9 +191,8 @@ BREAKAGES = {
         "1.0 AS expected_log_score",
     ),
     ("marts.early_forecasts", "forecasts_come_before_scores"): tuple(
-        "INSERT INTO marts.early_forecasts BY NAME SELECT post_id, subreddit, 1 AS age_hours, 'early_curve' AS "
-        f"predictor, 'x' AS digest, created_at AS made_at, {as_of} AS as_of, {read_at} AS read_at, 1.0 AS expected_log_score, "
-        f"1.0 AS expected_score, 0.5 AS percentile, 1.0 AS median_log_score FROM core.posts WHERE post_id = {ANY_POST}"
+        f"INSERT INTO marts.early_forecasts BY NAME SELECT {EARLY_FORECAST}, {as_of} AS as_of, {read_at} AS read_at "
+        f"FROM core.posts WHERE post_id = {ANY_POST}"
         for as_of, read_at in (
             ("created_at + INTERVAL 168 HOUR", "created_at + INTERVAL 1 HOUR"),
             ("created_at + INTERVAL 2 HOUR", "created_at + INTERVAL 61 MINUTE"),
