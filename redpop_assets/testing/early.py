@@ -101,15 +101,15 @@ def fill_watched(warehouse: Warehouse, world: World, *, hours: Sequence[float] =
     name, now = world.subreddits[0], world.epoch.timestamp()
     posts = [post for post in world.posts(name, now) if post.removal != "deleted"]
     rows: dict[str, list[object]] = {
-        column: [] for column in ("post_id", "at", "score", "ratio", "comments", "crossposts", "hidden", "removed")
+        field: [] for field in ("post_id", "at", "score", "ratio", "comments", "crossposts", "hidden", "removed")
     }
     for post in posts:
         for moment in (post.created + 3600 * age for age in hours):
             if moment <= now:
                 found = world.read(post, moment)
                 said = (found.score, found.upvote_ratio, found.num_comments, found.num_crossposts, found.hidden)
-                for column, value in zip(rows, (post.id, round(moment * 1e6), *said, found.removed), strict=True):
-                    rows[column].append(value)
+                for field, value in zip(rows, (post.id, round(moment * 1e6), *said, found.removed), strict=True):
+                    rows[field].append(value)
     n, subreddit = len(rows["post_id"]), name.lower()
     first = pa.array([round((post.created + 60) * 1e6) for post in posts], pa.timestamp("us"))
     shown = [submission(world, post, post.created + 60, "https://i.redd.it") for post in posts]
