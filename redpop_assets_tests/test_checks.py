@@ -24,15 +24,28 @@ WITHOUT_ASSET = {
 CHECKED = [name for name, table in SCHEMA.items() if not table.is_view and name not in WITHOUT_ASSET]
 RULES = {(name, check.name) for name in CHECKED for check in checks_of(SCHEMA[name])}
 FLOATS = {
-    name: SCHEMA[name].features for name in CHECKED if name.startswith("features.") and not name.endswith("_embeddings")
+    name: SCHEMA[name].features
+    for name in CHECKED
+    if name.startswith("features.") and not name.endswith("_embeddings") and name != "features.early_readings"
 }
 
 ANY_POST = "(SELECT min(post_id) FROM core.posts WHERE subreddit = 'pics')"
+LEARNT = "(SELECT min(post_id) FROM models.training_set WHERE subreddit = 'pics' AND split = 'train')"
+TESTED = "(SELECT min(post_id) FROM models.training_set WHERE subreddit = 'pics' AND split = 'test')"
 LABELLED = "(SELECT min(post_id) FROM core.labels WHERE subreddit = 'pics')"
 WITH_PICTURE = "(SELECT min(post_id) FROM core.primary_images WHERE subreddit = 'pics' AND image_sha256 IS NOT NULL)"
 ALONE = (
     "(SELECT min(post_id) FROM core.duplicates WHERE subreddit = 'pics' AND duplicate_group IN "
     "(SELECT duplicate_group FROM core.duplicates GROUP BY ALL HAVING count(*) = 1))"
+)
+EARLY_READING = (
+    f"{ANY_POST} AS post_id, 'pics' AS subreddit, 1 AS age_hours, 'x' AS made_from, 0.75 AS reading_age_hours, "
+    f"(SELECT created_at + INTERVAL 45 MINUTE FROM core.posts WHERE post_id = {ANY_POST}) AS observed_at, "
+    "1.0 AS readings, 0.0 AS masked, NULL::FLOAT AS log_score, 1.0 AS still_up"
+)
+EARLY_FORECAST = (
+    "post_id, subreddit, 1 AS age_hours, 'early_curve' AS predictor, 'x' AS digest, created_at AS made_at, "
+    "1.0 AS expected_log_score, 1.0 AS expected_score, 0.5 AS percentile, 1.0 AS median_log_score"
 )
 # Tables that nothing has filled yet, and a row for each.
 EMPTY = {
@@ -50,6 +63,19 @@ EMPTY = {
     "models.removal_posts": (
         f"{ANY_POST} AS post_id, 'pics' AS subreddit, 'x' AS cluster, 'test' AS split, FALSE AS removed, "
         "0.1 AS probability, 'x' AS digest"
+    ),
+    "models.early_predictions": (
+        f"{TESTED} AS post_id, 'pics' AS subreddit, 'early_curve' AS predictor, 1 AS age_hours, 'test' AS split, "
+        "'x' AS digest, 1.0 AS expected_log_score"
+    ),
+    "features.early_readings": EARLY_READING,
+    "models.early_coverage": (
+        "'pics' AS subreddit, 1 AS age_hours, 3 AS target_hours, 9 AS posts, 0.5 AS mae, 'x' AS digest"
+    ),
+    "marts.early_forecasts": (
+        f"{ANY_POST} AS post_id, 'pics' AS subreddit, 1 AS age_hours, 'early_curve' AS predictor, 'x' AS digest, "
+        "now() AS made_at, TIMESTAMP '2020-01-01' AS as_of, TIMESTAMP '2020-01-01' AS read_at, "
+        "1.0 AS expected_log_score, 1.0 AS expected_score, 0.5 AS percentile, 1.0 AS median_log_score"
     ),
     "marts.removal_calibration": (
         "'pics' AS subreddit, 0 AS bin, 9 AS posts, 1 AS removed, 0.1 AS mean_probability, 0.1 AS removed_share"
@@ -161,6 +187,31 @@ BREAKAGES = {
         f"UPDATE marts.predictions SET low_50 = high_50 + 1 WHERE post_id = {ANY_POST} "
         "AND predictor = 'fusion_lightgbm'",
         f"UPDATE marts.predictions SET high_90 = low_90 WHERE post_id = {ANY_POST} AND predictor = 'fusion_lightgbm'",
+    ),
+    ("features.early_readings", "nothing_was_read_later"): tuple(
+        f"INSERT INTO features.early_readings BY NAME SELECT * REPLACE ({broken}) FROM (SELECT {EARLY_READING})"
+        for broken in (
+            "observed_at + INTERVAL 16 MINUTE AS observed_at, 61 / 60 AS reading_age_hours",
+            "observed_at - INTERVAL 16 MINUTE AS observed_at, 29 / 60 AS reading_age_hours",
+            "0.8 AS reading_age_hours",
+        )
+    ),
+    ("features.early_readings", "no_missing_numbers"): tuple(
+        f"INSERT INTO features.early_readings BY NAME SELECT * REPLACE ('nan' AS {name}) FROM (SELECT {EARLY_READING})"
+        for name in ("readings", "masked", "log_score", "still_up")
+    ),
+    ("models.early_predictions", "judged_posts_were_not_learnt_from"): (
+        f"INSERT INTO models.early_predictions BY NAME SELECT {LEARNT} AS post_id, "
+        "'pics' AS subreddit, 'early_curve' AS predictor, 1 AS age_hours, 'test' AS split, 'x' AS digest, "
+        "1.0 AS expected_log_score",
+    ),
+    ("marts.early_forecasts", "forecasts_come_before_scores"): tuple(
+        f"INSERT INTO marts.early_forecasts BY NAME SELECT {EARLY_FORECAST}, {as_of} AS as_of, {read_at} AS read_at "
+        f"FROM core.posts WHERE post_id = {ANY_POST}"
+        for as_of, read_at in (
+            ("created_at + INTERVAL 168 HOUR", "created_at + INTERVAL 1 HOUR"),
+            ("created_at + INTERVAL 2 HOUR", "created_at + INTERVAL 61 MINUTE"),
+        )
     ),
     ("marts.forecasts", "forecasts_come_before_scores"): (
         "UPDATE marts.forecasts AS f SET as_of = p.created_at + INTERVAL 168 HOUR FROM core.posts AS p "
