@@ -63,3 +63,16 @@ something else."""
 
 PUBLISHED: Final = "1"
 """`redpop_assets.refresh.published`: raise it when another file would be published."""
+
+EARLY_READINGS: Final = "1"
+"""`redpop_assets.refresh.early_readings`: raise it when other posts would get a row."""
+
+EARLY_PREDICTORS: Final = f"1.{CONFORMAL}"
+"""`redpop_assets.refresh.early_predictors`: raise the first number whenever other posts would be learnt from or judged."""
+
+EARLY_LEADERBOARD: Final = "1"
+"""`redpop_assets.refresh.early_leaderboard`: raise it whenever a number would come out differently."""
+
+EARLY_FORECASTS: Final = "1"
+"""`redpop_assets.refresh.early_forecasts`: raise it whenever another post would be forecast, or a forecast would hold
+something else."""

@@ -20,7 +20,7 @@ from typing import Any, ClassVar, Self, TypeAlias
 from redpop_assets.arrays import np, npt
 from redpop_assets.errors import ArtifactError, NotTrainable
 from redpop_assets.evaluation.metrics import mae, rmse, spearman
-from redpop_assets.predictors.dataset import BLOCK_NAMES, Dataset
+from redpop_assets.predictors.dataset import BLOCK_NAMES, EARLY, Dataset
 
 Doubles: TypeAlias = "npt.NDArray[np.float64]"
 Progress = Callable[[str], None]
@@ -143,7 +143,7 @@ class Predictor(ABC):
             if not train.blocks[block].present.any():
                 raise NotTrainable(f"needs {_plural(block)}: 0 of {len(train)} training rows have one")
 
-        usable = [name for name in BLOCK_NAMES if name in self.uses]
+        usable = [name for name in (*BLOCK_NAMES, EARLY) if name in self.uses]
         available = [name for name in usable if name in train.blocks and train.blocks[name].present.any()]
         left_out = tuple(name for name in usable if name not in available)
         if self.uses and not available:

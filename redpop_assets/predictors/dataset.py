@@ -22,6 +22,9 @@ MOST_DEVIATIONS = 4.0
 BLOCK_NAMES = tuple(BLOCKS)
 """Names of the blocks, in the order of the registry of families."""
 
+EARLY = "early"
+"""Block of what readings told by an age of the posts: of predictors that follow a post, and of no other."""
+
 EMBEDDINGS = ("image", "caption")
 """Blocks that are vectors of a network; the others are tabular."""
 
@@ -105,7 +108,7 @@ class Dataset:
     Args:
         subreddit: name in lower case.
         post_ids: the n base36 ids, unique.
-        blocks: block name -> Block of n rows; names are those of `BLOCK_NAMES`.
+        blocks: block name -> Block of n rows; names are those of `BLOCK_NAMES`, and `EARLY`.
         created_at: (n,) datetime64[s], UTC.
         log_score: (n,) float32, sign(s) * ln(1 + |s|) of the matured score, or None where labels are unknown.
         captions: the n titles, for predictors that read words; empty where nobody gave them.
@@ -137,7 +140,7 @@ class Dataset:
         if np.isnat(self.created_at).any():
             raise ValueError(f"{int(np.isnat(self.created_at).sum())} posts have no creation time")
         for name, block in self.blocks.items():
-            if name not in BLOCK_NAMES:
+            if name not in (*BLOCK_NAMES, EARLY):
                 raise ValueError(f"unknown block {name!r}; blocks are {', '.join(BLOCK_NAMES)}")
             if len(block.values) != n:
                 raise ValueError(f"block {name} has {len(block.values)} rows for {n} posts")

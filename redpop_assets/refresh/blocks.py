@@ -17,6 +17,7 @@ from redpop_assets.captions import LONGEST_CAPTION
 from redpop_assets.features.family import Encoders, Family
 from redpop_assets.features.registry import BLOCKS
 from redpop_assets.predictors.dataset import BLOCK_NAMES, EMBEDDINGS, Block, Dataset
+from redpop_assets.storage.facts import AT_POSTING
 from redpop_assets.storage.rows import Readable, Reader
 from redpop_assets.storage.schema import Column, Schema, load_schema
 
@@ -34,7 +35,7 @@ def block_columns(block: str) -> tuple[Column, ...]:
     What only became known after the post is refused here, whatever the table offers.
     """
     table = load_schema()[BLOCKS[block].table]
-    return tuple(column for column in table.features if column.known_at != "after_post")
+    return tuple(column for column in table.features if column.known_at in AT_POSTING)
 
 
 def make_block(

@@ -90,7 +90,7 @@ class MultimodalMLP(Predictor):
         return {name: values for name, values in inputs.items() if values.shape[1]}
 
     def _tabular(self, data: Dataset) -> Block:
-        names = [name for name in BLOCK_NAMES if name in self.columns and name not in WIDE_BLOCKS]
+        names = [name for name in self.columns if name not in WIDE_BLOCKS]
         return Block(
             np.hstack([np.empty((len(data), 0), np.float32), *(data.blocks[name].values for name in names)]),
             tuple(f"{name}.{column}" for name in names for column in self.columns[name]),
