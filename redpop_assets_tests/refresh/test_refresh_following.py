@@ -53,8 +53,8 @@ def grown(tmp_path_factory, fill):
         writer.execute("INSERT INTO raw.submissions VALUES ('raw1', 'pics', '2026-01-01', 'listing', NULL, '{}')")
         writer.execute("INSERT INTO raw.submissions VALUES ('no1', 'pics', '2026-01-01', 'listing', NULL, '{}')")
         writer.execute(
-            "INSERT INTO core.rejected_posts BY NAME SELECT 'no1' AS post_id, 'pics' AS subreddit, 'over_18' AS reason, "
-            "'' AS detail, '1' AS code_version"
+            "INSERT INTO core.rejected_posts BY NAME SELECT 'no1' AS post_id, 'pics' AS subreddit, "
+            "'over_18' AS reason, '' AS detail, '1' AS code_version"
         )
     return warehouse
 
@@ -87,20 +87,21 @@ def test_where_nobody_can_be_compared_it_is_said_why(grown):
     for post_id in (HIDDEN, UNREAD):
         found = following(grown, expected, post_id)
         assert (found.standing, "never read while it was shown" in found.why_unranked) == (None, True)
-    with grown.write() as writer:
-        writer.execute(
-            "UPDATE raw.observations SET observed_at = observed_at + INTERVAL 9 HOUR WHERE post_id = $id", {"id": YOUNG}
-        )
+    older(grown, YOUNG, 9)
     try:
         found = following(grown, expected, YOUNG)
         assert (found.standing, found.why_unranked.startswith("0 other posts of r/pics")) == (None, True)
         assert str(LEAST_POSTS) in found.why_unranked
     finally:
-        with grown.write() as writer:
-            writer.execute(
-                "UPDATE raw.observations SET observed_at = observed_at - INTERVAL 9 HOUR WHERE post_id = $id",
-                {"id": YOUNG},
-            )
+        older(grown, YOUNG, -9)
+
+
+def older(warehouse, post_id, hours):
+    with warehouse.write() as writer:
+        writer.execute(
+            "UPDATE raw.observations SET observed_at = observed_at + to_hours($hours) WHERE post_id = $id",
+            {"id": post_id, "hours": hours},
+        )
 
 
 def test_what_was_written_down_is_shown_as_it_was_written(grown):
@@ -108,10 +109,9 @@ def test_what_was_written_down_is_shown_as_it_was_written(grown):
     (said,) = found.said
     assert (said.age_hours, said.predictor, said.expected) == (3, "log_linear", 10.0)
     assert (said.ranges[80].low, said.ranges[50]) == (pytest.approx(0.5), None)
-    assert said.inside[80] is (np.log1p(found.label.score) >= np.log(1.5))
-    assert said_lines(found) == [
-        f"after 3 hours: 10 points (0 to 999,999), log_linear, {'held' if said.inside[80] else 'not held'}"
-    ]
+    assert said.inside == {50: None, 80: found.label.score >= 1, 90: None}
+    held = "held" if said.inside[80] else "not held"
+    assert said_lines(found) == [f"after 3 hours: 10 points (0 to 999,999), log_linear, {held}"]
     assert f"{found.label.score:,} points" in end_said(found)
 
 

@@ -20,7 +20,7 @@ def words(page):
     return " ".join(html.unescape(re.sub("<[^>]+>", " ", page)).split())
 
 
-@pytest.fixture
+@pytest.fixture(autouse=True)
 def warehouse(home, fill):
     warehouse = Warehouse(home, source="test")
     fill(warehouse, "pics")
@@ -39,7 +39,7 @@ def read(warehouse, hours):
     warehouse.publish()
 
 
-def test_page_api_and_command_say_the_same(warehouse, visit, redpop_follow, monkeypatch):
+def test_page_api_and_command_say_the_same(visit, redpop_follow, monkeypatch):
     client = visit(desk=SampleDesk)
     monkeypatch.setattr(early_forecasts.EarlyOracle, "of", lambda self, post: SampleDesk(self._edition).ahead(post))
     for post_id in (YOUNG, OLD):
@@ -88,7 +88,7 @@ def test_the_page_is_renewed_where_there_is_news(warehouse, visit):
     assert re.search(r'name="seen" value="([^"]+)"', news.text)[1] != seen
 
 
-def test_a_settled_post_is_not_asked_about_again(warehouse, visit):
+def test_a_settled_post_is_not_asked_about_again(visit):
     page = visit(desk=SampleDesk).get(f"/post/{OLD}").text
     assert "hx-trigger" not in page
     assert "Ended at" in words(page)
@@ -98,10 +98,10 @@ def test_forecasts_of_ages_are_shown_as_they_were_written_down(warehouse, visit)
     at = datetime(2026, 1, 2)
     with warehouse.write() as writer:
         writer.execute(
-            "INSERT INTO marts.early_forecasts BY NAME SELECT $post AS post_id, 'pics' AS subreddit, unnest([1, 6]) AS "
-            "age_hours, 'log_linear' AS predictor, 'd' AS digest, $at::TIMESTAMP AS made_at, made_at AS as_of, made_at AS "
-            "read_at, ln(12) AS expected_log_score, 11.0 AS expected_score, 0.5 AS percentile, 1.0 AS median_log_score, "
-            "ln(3) AS low_80, ln(43) AS high_80",
+            "INSERT INTO marts.early_forecasts BY NAME SELECT $post AS post_id, 'pics' AS subreddit, "
+            "unnest([1, 6]) AS age_hours, 'log_linear' AS predictor, 'd' AS digest, $at::TIMESTAMP AS made_at, "
+            "made_at AS as_of, made_at AS read_at, ln(12) AS expected_log_score, 11.0 AS expected_score, "
+            "0.5 AS percentile, 1.0 AS median_log_score, ln(3) AS low_80, ln(43) AS high_80",
             {"post": YOUNG, "at": at + timedelta(hours=1)},
         )
     warehouse.publish()
@@ -109,7 +109,7 @@ def test_forecasts_of_ages_are_shown_as_they_were_written_down(warehouse, visit)
     assert "1 hour 11 2 to 42 log_linear not known yet 6 hours 11 2 to 42 log_linear not known yet" in page
 
 
-def test_what_is_not_stored_is_not_followed(warehouse, visit):
+def test_what_is_not_stored_is_not_followed(visit):
     client = visit(desk=SampleDesk)
     for path in ("/post/zzz/following", "/api/v1/posts/zzz/following"):
         assert client.get(path).status_code == 404
