@@ -18,6 +18,7 @@ import dagster as dg
 from redpop_assets import markdown
 from redpop_assets.features.registry import COMPARED
 from redpop_assets.settings import Settings
+from redpop_assets.storage.facts import AFTER_AGE
 from redpop_assets.storage.schema import Column, Table
 
 if TYPE_CHECKING:
@@ -236,6 +237,16 @@ _CHECKS: Mapping[str, tuple[TableCheck, ...]] = {
             _PAST_ONLY,
         ),
     ),
+    "features.early_readings": (
+        TableCheck(
+            "nothing_was_read_later",
+            "Every row was made of readings by the age that it names, the newest of them not older than half of it.",
+            "SELECT count(*) FROM features.early_readings AS e JOIN core.posts AS p USING (post_id) "
+            "WHERE e.subreddit = $subreddit AND (e.observed_at > p.created_at + to_hours(e.age_hours) "
+            "OR e.observed_at < p.created_at + to_minutes(30 * e.age_hours) "
+            "OR abs(e.reading_age_hours - epoch(e.observed_at - p.created_at) / 3600) > 0.001)",
+        ),
+    ),
     "models.training_set": (
         TableCheck(
             "no_label_from_the_future",
@@ -255,6 +266,14 @@ _CHECKS: Mapping[str, tuple[TableCheck, ...]] = {
             "No column was known only after the post.",
             "SELECT count(*) FROM models.training_columns WHERE subreddit = $subreddit "
             "AND known_at NOT IN ('before_post', 'at_post')",
+        ),
+    ),
+    "models.early_predictions": (
+        TableCheck(
+            "judged_posts_were_not_learnt_from",
+            "What is kept as expected of a post was expected by models that had not learnt from it.",
+            "SELECT count(*) FROM models.early_predictions AS e JOIN models.training_set AS t USING (post_id) "
+            "WHERE e.subreddit = $subreddit AND (t.split <> e.split OR t.split NOT IN ('validation', 'test'))",
         ),
     ),
     "models.champions": (
@@ -292,6 +311,17 @@ _CHECKS: Mapping[str, tuple[TableCheck, ...]] = {
             "Forecasts are never changed, so this only warns; a label age that was shortened makes such.",
             "SELECT count(*) FROM marts.forecasts JOIN core.posts USING (post_id) "
             "WHERE as_of >= created_at + $label_age::INTERVAL",
+            blocking=False,
+        ),
+    ),
+    "marts.early_forecasts": (
+        TableCheck(
+            "forecasts_come_before_scores",
+            "Every forecast was made before its post had reached the label age, from nothing that was read after the "
+            "age that it names. Forecasts are never changed, so this only warns.",
+            "SELECT count(*) FROM marts.early_forecasts AS f JOIN core.posts AS p USING (post_id) "
+            "WHERE f.as_of >= p.created_at + $label_age::INTERVAL "
+            "OR f.read_at > p.created_at + to_hours(f.age_hours)",
             blocking=False,
         ),
     ),
@@ -438,6 +468,8 @@ def looks_as_before(table: str, looks: Mapping[str, tuple["Sample", "FeatureChec
 
 
 def _not_finite(column: Column) -> str:
+    if column.known_at == AFTER_AGE and column.nullable:  # a reading may not say it, as a score that is hidden
+        return f"NOT isfinite({column.name})"
     if column.type == "FLOAT":
         return f"{column.name} IS NULL OR NOT isfinite({column.name})"
     return (

@@ -65,10 +65,12 @@ PUBLISHED: Final = "1"
 """`redpop_assets.refresh.published`: raise it when another file would be published."""
 
 EARLY_READINGS: Final = "1"
-"""`redpop_assets.refresh.early_readings`: raise it when other posts would get a row."""
+"""`redpop_assets.features.early` and `redpop_assets.refresh.early_readings`: raise it when other posts would get a row,
+or the same readings would give other numbers."""
 
 EARLY_PREDICTORS: Final = f"1.{CONFORMAL}"
-"""`redpop_assets.refresh.early_predictors`: raise the first number whenever other posts would be learnt from or judged."""
+"""`redpop_assets.refresh.early_predictors` and `redpop_assets.predictors.early.curve`: raise the first number whenever
+other posts would be learnt from or judged, or the curve would come out differently."""
 
 EARLY_LEADERBOARD: Final = "1"
 """`redpop_assets.refresh.early_leaderboard`: raise it whenever a number would come out differently."""

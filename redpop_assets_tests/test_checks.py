@@ -28,6 +28,8 @@ FLOATS = {
 }
 
 ANY_POST = "(SELECT min(post_id) FROM core.posts WHERE subreddit = 'pics')"
+LEARNT = "(SELECT min(post_id) FROM models.training_set WHERE subreddit = 'pics' AND split = 'train')"
+TESTED = "(SELECT min(post_id) FROM models.training_set WHERE subreddit = 'pics' AND split = 'test')"
 LABELLED = "(SELECT min(post_id) FROM core.labels WHERE subreddit = 'pics')"
 WITH_PICTURE = "(SELECT min(post_id) FROM core.primary_images WHERE subreddit = 'pics' AND image_sha256 IS NOT NULL)"
 ALONE = (
@@ -50,6 +52,18 @@ EMPTY = {
     "models.removal_posts": (
         f"{ANY_POST} AS post_id, 'pics' AS subreddit, 'x' AS cluster, 'test' AS split, FALSE AS removed, "
         "0.1 AS probability, 'x' AS digest"
+    ),
+    "models.early_predictions": (
+        f"{TESTED} AS post_id, 'pics' AS subreddit, 'early_curve' AS predictor, 1 AS age_hours, 'test' AS split, "
+        "'x' AS digest, 1.0 AS expected_log_score"
+    ),
+    "models.early_coverage": (
+        "'pics' AS subreddit, 1 AS age_hours, 3 AS target_hours, 9 AS posts, 0.5 AS mae, 'x' AS digest"
+    ),
+    "marts.early_forecasts": (
+        f"{ANY_POST} AS post_id, 'pics' AS subreddit, 1 AS age_hours, 'early_curve' AS predictor, 'x' AS digest, "
+        "now() AS made_at, TIMESTAMP '2020-01-01' AS as_of, TIMESTAMP '2020-01-01' AS read_at, "
+        "1.0 AS expected_log_score, 1.0 AS expected_score, 0.5 AS percentile, 1.0 AS median_log_score"
     ),
     "marts.removal_calibration": (
         "'pics' AS subreddit, 0 AS bin, 9 AS posts, 1 AS removed, 0.1 AS mean_probability, 0.1 AS removed_share"
@@ -162,6 +176,25 @@ BREAKAGES = {
         "AND predictor = 'fusion_lightgbm'",
         f"UPDATE marts.predictions SET high_90 = low_90 WHERE post_id = {ANY_POST} AND predictor = 'fusion_lightgbm'",
     ),
+    ("features.early_readings", "nothing_was_read_later"): (
+        "UPDATE features.early_readings SET observed_at = observed_at + INTERVAL 30 HOUR WHERE subreddit = 'pics'",
+        "UPDATE features.early_readings SET observed_at = observed_at - INTERVAL 23 HOUR WHERE subreddit = 'pics'",
+        "UPDATE features.early_readings SET reading_age_hours = reading_age_hours + 0.5 WHERE subreddit = 'pics'",
+    ),
+    ("models.early_predictions", "judged_posts_were_not_learnt_from"): (
+        f"INSERT INTO models.early_predictions BY NAME SELECT {LEARNT} AS post_id, "
+        "'pics' AS subreddit, 'early_curve' AS predictor, 1 AS age_hours, 'test' AS split, 'x' AS digest, "
+        "1.0 AS expected_log_score",
+    ),
+    ("marts.early_forecasts", "forecasts_come_before_scores"): tuple(
+        "INSERT INTO marts.early_forecasts BY NAME SELECT post_id, subreddit, 1 AS age_hours, 'early_curve' AS "
+        f"predictor, 'x' AS digest, created_at AS made_at, {as_of} AS as_of, {read_at} AS read_at, 1.0 AS expected_log_score, "
+        f"1.0 AS expected_score, 0.5 AS percentile, 1.0 AS median_log_score FROM core.posts WHERE post_id = {ANY_POST}"
+        for as_of, read_at in (
+            ("created_at + INTERVAL 168 HOUR", "created_at + INTERVAL 1 HOUR"),
+            ("created_at + INTERVAL 2 HOUR", "created_at + INTERVAL 61 MINUTE"),
+        )
+    ),
     ("marts.forecasts", "forecasts_come_before_scores"): (
         "UPDATE marts.forecasts AS f SET as_of = p.created_at + INTERVAL 168 HOUR FROM core.posts AS p "
         "WHERE p.post_id = f.post_id AND p.post_id = (SELECT min(post_id) FROM marts.forecasts)",
@@ -204,6 +237,7 @@ _PAST = ("features.author_features", "authors_see_only_the_past")
 ALSO = {
     ("core.image_fetches", "stored_images_exist"): {("raw.tombstones", "no_trace_of_forgotten_posts")},
     ("features.author_features", "no_missing_numbers"): {_PAST},
+    ("features.early_readings", "no_missing_numbers"): {("features.early_readings", "nothing_was_read_later")},
     ("core.posts", "unique_keys"): {("core.posts", "every_submission_accounted_for"), _PAST},
     ("core.labels", "unique_keys"): {_PAST},
     ("core.rejected_posts", "unique_keys"): {("core.posts", "every_submission_accounted_for")},

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Final
 
 import dagster as dg
 
+from redpop_assets import versions
 from redpop_assets.assets.tables import AssetPlan, Body, Metadata, TableAssets, Work
 from redpop_assets.features.family import Family, Grain, Networks
 from redpop_assets.features.registry import STEPS
@@ -30,7 +31,26 @@ def feature_assets(tables: TableAssets) -> list[dg.AssetsDefinition]:
         tables.asset(_plan(step, families), _body(step, families))
         for step, families in STEPS.items()
         if computed.issuperset(families)
+    ] + [
+        tables.asset(
+            AssetPlan(
+                code_versions={"features.early_readings": versions.EARLY_READINGS},
+                deps={"features.early_readings": ("core.posts", "raw.observations")},
+            ),
+            early_readings,
+        )
     ]
+
+
+def early_readings(work: Work) -> Mapping[str, Metadata]:
+    """What the readings of a post told by the time it was 1, 3, 6 and 24 hours old, and nothing that was read later.
+
+    One row per post and age, made once the community has been read past that age. Ordinary predictors never see it.
+    """
+    from redpop_assets.refresh.early_readings import refresh_early_readings
+
+    found = refresh_early_readings(work.warehouse, work.subreddit)
+    return {"features.early_readings": {"rows_made": found.made, "rows_gone": found.gone}}
 
 
 def _plan(step: str, families: Sequence[Family]) -> AssetPlan:

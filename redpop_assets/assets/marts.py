@@ -62,6 +62,28 @@ def mart_assets(tables: TableAssets) -> list[dg.AssetsDefinition]:
             ),
             forecasts,
         ),
+        tables.asset(
+            AssetPlan(
+                code_versions={"marts.early_leaderboard": versions.EARLY_LEADERBOARD},
+                deps={"marts.early_leaderboard": ("models.early_predictors", "models.early_predictions")},
+                partitioned=False,
+            ),
+            early_leaderboard,
+        ),
+        tables.asset(
+            AssetPlan(
+                code_versions={"marts.early_forecasts": versions.EARLY_FORECASTS},
+                deps={
+                    "marts.early_forecasts": (
+                        *("features.early_readings", "models.early_predictors", "models.early_predictions"),
+                        "marts.predictions",
+                    )
+                },
+                partitioned=False,
+                resources=("warehouse", "models"),
+            ),
+            early_forecasts,
+        ),
         tables.artifact(
             AssetPlan(
                 code_versions={"marts.published_warehouse": versions.PUBLISHED},
@@ -69,6 +91,7 @@ def mart_assets(tables: TableAssets) -> list[dg.AssetsDefinition]:
                     "marts.published_warehouse": (
                         *("marts.predictions", *_COMPARISON),
                         *("marts.feature_catalogue", "marts.forecasts", *_REMOVALS),
+                        *("marts.early_leaderboard", "marts.early_forecasts"),
                     )
                 },
                 partitioned=False,
@@ -174,6 +197,33 @@ def forecasts(work: Work) -> Mapping[str, Metadata]:
             "accuracy": dg.MetadataValue.md(accuracy_markdown(accuracy)),
         }
     }
+
+
+def early_leaderboard(work: Work) -> Mapping[str, Metadata]:
+    """Predictors that follow a post, by age, and what the readings by then add over the forecast at posting.
+
+    All of an age are judged on the same test posts, with 95 % intervals; measured again where one of them changed.
+    """
+    from redpop_assets.pages.early import early_markdown
+    from redpop_assets.refresh.early_leaderboard import refresh_early_leaderboard
+
+    rows = refresh_early_leaderboard(work.warehouse, seed=work.settings.seed, progress=work.progress)
+    return {"marts.early_leaderboard": {"table": dg.MetadataValue.md(early_markdown(rows))}}
+
+
+def early_forecasts(work: Work) -> Mapping[str, Metadata]:
+    """What was expected of each young post once its readings by an age had arrived, written down once per age.
+
+    Never changed; marts.early_forecast_outcomes and marts.early_forecast_accuracy score it when the post has matured.
+    """
+    from redpop_assets.refresh.early_forecasts import make_early_forecasts
+    from redpop_assets.storage.arrow import utc_now
+
+    label_age = work.settings.label_rule.age
+    made = make_early_forecasts(work.warehouse, work.models, label_age=label_age, made_at=utc_now())
+    work.progress(f"{made} new forecasts that follow posts")
+    scored = work.warehouse.scalar("SELECT coalesce(sum(scored), 0)::BIGINT FROM marts.early_forecast_accuracy")
+    return {"marts.early_forecasts": {"forecasts_made": made, "forecasts_scored": scored}}
 
 
 def published_warehouse(work: Work) -> tuple[Metadata, str | None]:

@@ -1,6 +1,7 @@
 """Layer models: the shared training set, one asset per predictor, and who speaks for a subreddit. How: see refresh/."""
 
 from collections.abc import Mapping
+from datetime import timedelta
 from typing import TYPE_CHECKING
 
 import dagster as dg
@@ -15,11 +16,12 @@ if TYPE_CHECKING:
     from redpop_assets.refresh.predictors import PredictorState
 
 _REMOVALS = ("models.removal_predictors", "models.removal_posts")
+_EARLY = ("models.early_predictors", "models.early_predictions", "models.early_coverage")
 _TRAINING = ("models.training_set", "models.training_columns")
 
 
 def model_assets(tables: TableAssets) -> list[dg.AssetsDefinition]:
-    """The training set, every predictor of the settings, the champion, and the predictor of removals."""
+    """The training set, every predictor of the settings, the champion, and what foresees removals or follows posts."""
     settings = tables.settings
     inputs = (
         "core.posts",
@@ -65,7 +67,50 @@ def model_assets(tables: TableAssets) -> list[dg.AssetsDefinition]:
             ),
             removal_predictors,
         ),
+        tables.asset(
+            AssetPlan(
+                name="early",
+                together=True,
+                code_versions=dict.fromkeys(_EARLY, versions.EARLY_PREDICTORS),
+                deps=dict.fromkeys(_EARLY, (*_TRAINING, "models.champions", "features.early_readings")),
+                condition=on_new_training_data(settings.nightly_cron),
+                kinds=frozenset({"lightgbm", "pytorch"}),
+                resources=("warehouse", "models"),
+            ),
+            early_predictors,
+        ),
     ]
+
+
+def early_predictors(work: Work) -> Mapping[str, Metadata]:
+    """Predictors that follow a post: what each expects of it from the readings by 1, 3, 6 and 24 hours.
+
+    Learnt from the posts of the training set that were read while they were young, by the same split; trained again
+    when these, their readings or the champion changed. One of them is a model of the whole curve, judged at every age.
+    """
+    from redpop_assets.refresh.early_predictors import refresh_early_predictors
+
+    settings = work.settings
+    states = refresh_early_predictors(
+        work.warehouse,
+        work.models,
+        work.subreddit,
+        deployed_encoders(settings),
+        label_hours=settings.label_rule.age / timedelta(hours=1),
+        seed=settings.seed,
+        progress=work.progress,
+    )
+    reasons = sorted({row["reason"] for row in states.rows if row["reason"]})
+    return {
+        "models.early_predictors": {
+            "trained": states.trained,
+            "not_trained": len(states.rows) - states.trained,
+            "reasons": "; ".join(reasons),
+            "trained_because": states.trained_because or "",
+        },
+        "models.early_predictions": {},
+        "models.early_coverage": {},
+    }
 
 
 def removal_predictors(work: Work) -> Mapping[str, Metadata]:

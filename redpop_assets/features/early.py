@@ -18,9 +18,6 @@ from typing import Final, Self, TypeAlias
 
 from redpop_assets.arrays import np, npt
 
-CODE_VERSION: Final = "1"
-"""Raise it whenever the same readings would give other numbers."""
-
 FORECAST_AGES: Final = (1, 3, 6, 24)
 """Ages at which posts are forecast from their readings (hours)."""
 
@@ -127,7 +124,7 @@ def early_features(readings: Readings, sightings: Sightings, age: float) -> tupl
         "log_comments": signed_log(last.comments),
         "log_crossposts": signed_log(last.crossposts),
         **{f"rank_{name}": _place(sightings, number, posts, age) for number, name in enumerate(LISTINGS)},
-        "still_up": 1.0 - last.removed,
+        "still_up": (~last.removed).astype(np.float64),
     }
     for value, name in (("score", "score"), ("comments", "comment")):
         speed, change = _speeds(known, getattr(known, value), _BEGIN[value], posts, age)

@@ -94,8 +94,8 @@ def _measured(
     """The rows of a community and an age, without their digest."""
     judged = warehouse.query(_JUDGED, {"subreddit": subreddit, "age": age})
     said: dict[str, dict[str, dict[str, Any]]] = {}
-    for row in judged.to_pylist():
-        said.setdefault(row["predictor"], {})[row["post_id"]] = row
+    for one in judged.to_pylist():
+        said.setdefault(one["predictor"], {})[one["post_id"]] = one
     # All are judged on the posts that every one of them speaks of.
     posts = sorted(set.intersection(*(set(own) for own in said.values()))) if said else []
     everything = {

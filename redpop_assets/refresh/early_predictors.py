@@ -8,9 +8,10 @@ said of the same posts when they were made.
 
 from __future__ import annotations
 
+import json
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from typing import Any, Final
 
 import numpy as np
@@ -24,7 +25,6 @@ from redpop_assets.features.early import COLUMNS, FORECAST_AGES
 from redpop_assets.features.family import Encoders
 from redpop_assets.predictors.base import Progress
 from redpop_assets.predictors.dataset import EARLY, Block, Dataset
-from redpop_assets.predictors.early.curve import CODE_VERSION as CURVE_VERSION
 from redpop_assets.predictors.early.curve import CurveModel, CurvePosts, Foreseen
 from redpop_assets.predictors.early.registry import AT_POSTING, CURVE, EARLY_NAMES, early_class
 from redpop_assets.predictors.parts.conformal import Calibration
@@ -35,7 +35,7 @@ from redpop_assets.refresh.early_readings import read_readings
 from redpop_assets.refresh.predictors import OF_MODEL, VALIDATION, encoders_of
 from redpop_assets.refresh.snapshot import ALL, Snapshot
 from redpop_assets.refresh.training_set import read_split, training_sets
-from redpop_assets.storage.arrow import arrow_table, utc_now
+from redpop_assets.storage.arrow import utc_now
 from redpop_assets.storage.models import ModelStore
 from redpop_assets.storage.rows import Readable
 from redpop_assets.storage.warehouse import Warehouse
@@ -95,6 +95,7 @@ def refresh_early_predictors(
     label_hours: float,
     seed: int,
     progress: Progress,
+    names: Sequence[str] = EARLY_NAMES,
 ) -> EarlyStates:
     """Train what follows posts, unless it was made from just this; record the outcome.
 
@@ -109,6 +110,7 @@ def refresh_early_predictors(
         label_hours: age at which labels are made.
         seed: of the training.
         progress: told why they are trained, and what they say of it.
+        names: those that are trained for each age; the model of the whole curve always is.
     """
     scope = {"subreddit": subreddit}
     with warehouse.read() as reader:
@@ -116,12 +118,12 @@ def refresh_early_predictors(
         champions = reader.query(_CHAMPION, scope).to_pylist()
         made_of = reader.query(_MADE_OF, {**scope, "label_age": np.timedelta64(round(label_hours * 3600), "s").item()})
     champion = champions[0] if champions else None
-    codes = {name: early_class(name).code_version for name in EARLY_NAMES}
+    codes = {name: early_class(name).code_version for name in names}
     parts = {
         "training set": training_sets(warehouse).get(subreddit, ""),
         "readings": tuple(made_of.to_pylist()[0].values()),
         "champion": champion and champion["digest"],
-        "code": (versions.EARLY_PREDICTORS, CURVE_VERSION, *codes.items()),
+        "code": (versions.EARLY_PREDICTORS, *codes.items()),
         "settings": (label_hours, repr(encoders)),
         "seed": seed,
     }
@@ -136,10 +138,11 @@ def refresh_early_predictors(
     training = _Training.read(warehouse, models, subreddit, encoders, champion, label_hours, progress)
     found: list[_Outcome] = [training.at_posting(age) for age in FORECAST_AGES] if champion else []
     for age in FORECAST_AGES:
-        found += [training.of_an_age(name, age, seed, models) for name in EARLY_NAMES]
+        found += [training.of_an_age(name, age, seed, models) for name in names]
     curves, coverage = training.curves(models)
     found += curves
-    rows = [_row(outcome, made_from, scope, champion) for outcome in found if outcome.predictor != AT_POSTING]
+    same = {**scope, "encoders": json.dumps(asdict(encoders)), "label_hours": label_hours}
+    rows = [{**_row(outcome, made_from, champion), **same} for outcome in found if outcome.predictor != AT_POSTING]
     for age in FORECAST_AGES:
         errors = {row["predictor"]: row["validation_mse"] for row in rows if row["age_hours"] == age and row["digest"]}
         for row in rows:
@@ -279,7 +282,12 @@ class _Training:
         rows = rows[np.isfinite(self.posting[rows])]
         calibration = Calibration.fit(self.posting[held_out], self.curve.labels[held_out])
         return self._outcome(
-            AT_POSTING, age, rows, self.posting[rows], calibration.intervals(self.posting[rows]), self.champion["digest"]
+            AT_POSTING,
+            age,
+            rows,
+            self.posting[rows],
+            calibration.intervals(self.posting[rows]),
+            self.champion["digest"],
         )
 
     def of_an_age(self, name: str, age: int, seed: int, models: ModelStore) -> _Outcome:
@@ -310,9 +318,7 @@ class _Training:
         began = time.perf_counter()
         train, validation = (np.flatnonzero(self.split == part) for part in ("train", "validation"))
         try:
-            model, held_out = CurveModel.fit(
-                self.curve.select(train), self.curve.select(validation), self.label_hours
-            )
+            model, held_out = CurveModel.fit(self.curve.select(train), self.curve.select(validation), self.label_hours)
         except NotTrainable as error:
             return [self._nothing(CURVE, age, str(error), began) for age in FORECAST_AGES], []
         with models.new(self.subreddit, CURVE) as kept:
@@ -368,9 +374,7 @@ class _Training:
         seconds = 0.0 if began is None else time.perf_counter() - began
         error = float((off**2).mean()) if len(off) else None
         ids = tuple(self.data.post_ids[row] for row in rows)
-        return _Outcome(
-            name, age, ids, self.split[rows], expected, bounds, digest, self._counts(age), error, seconds
-        )
+        return _Outcome(name, age, ids, self.split[rows], expected, bounds, digest, self._counts(age), error, seconds)
 
 
 def _at_posting(
@@ -423,18 +427,15 @@ def _coverage(model: CurveModel, test: CurvePosts, found: Foreseen) -> list[dict
     return rows
 
 
-def _share(
-    seen: npt.NDArray[np.float64], low: npt.NDArray[np.float64], high: npt.NDArray[np.float64]
-) -> float | None:
-    return float(((low <= seen) & (seen <= high)).mean()) if np.isfinite(low).all() and np.isfinite(high).all() else None
+def _share(seen: npt.NDArray[np.float64], low: npt.NDArray[np.float64], high: npt.NDArray[np.float64]) -> float | None:
+    return (
+        float(((low <= seen) & (seen <= high)).mean()) if np.isfinite(low).all() and np.isfinite(high).all() else None
+    )
 
 
-def _row(
-    outcome: _Outcome, made_from: Snapshot, scope: Mapping[str, str], champion: Mapping[str, Any] | None
-) -> dict[str, Any]:
-    """A row of models.early_predictors."""
+def _row(outcome: _Outcome, made_from: Snapshot, champion: Mapping[str, Any] | None) -> dict[str, Any]:
+    """A row of models.early_predictors, without what all of a community share."""
     return {
-        **scope,
         "predictor": outcome.predictor,
         "age_hours": outcome.age,
         "status": "not_trained" if outcome.digest is None else "trained",

@@ -15,8 +15,8 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from redpop_assets import versions
 from redpop_assets.features.early import (
-    CODE_VERSION,
     COLUMNS,
     FORECAST_AGES,
     FRESH,
@@ -143,7 +143,7 @@ def refresh_early_readings(warehouse: Warehouse, subreddit: str) -> EarlyReading
         "ages": list(FORECAST_AGES),
         "last": max(FORECAST_AGES),
         "listings": list(LISTINGS),
-        "code": CODE_VERSION,
+        "code": versions.EARLY_READINGS,
     }
     with warehouse.read() as reader:
         due, gone = reader.query(_DUE, params), reader.query(_GONE, params)
@@ -202,8 +202,8 @@ def _numbers(rows: pa.Table, post_ids: Sequence[str]) -> npt.NDArray[np.int64]:
 def _rows(subreddit: str, post_ids: Sequence[str], due: pa.Table, readings: Readings, sightings: Sightings) -> pa.Table:
     """Rows of the table for what is due, of the posts that are read."""
     parts = []
-    for age in FORECAST_AGES:
-        wanted = due.filter(pa.array([one == age for one in due.column("age_hours").to_pylist()], pa.bool_()))
+    for age in sorted(set(due.column("age_hours").to_pylist())):
+        wanted = due.filter(pc.equal(due.column("age_hours"), age))
         posts, found = early_features(readings, sightings, age)
         number = _numbers(wanted, post_ids)
         at = np.searchsorted(posts, number)

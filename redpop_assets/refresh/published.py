@@ -8,6 +8,7 @@ from redpop_assets.storage.warehouse import Warehouse
 _IN_USE = f"""
 SELECT subreddit, predictor, digest FROM models.predictors WHERE digest IS NOT NULL
 UNION ALL SELECT subreddit, '{NAME}', digest FROM models.removal_predictors WHERE digest IS NOT NULL
+UNION SELECT subreddit, predictor, digest FROM models.early_predictors WHERE digest IS NOT NULL
 """
 
 

@@ -44,6 +44,15 @@ _DYING_PICTURES = 0.025
 _LEAVING_AUTHORS = 0.08
 _OVER_18 = 0.005
 
+HIDDEN = 3600.0
+"""Age below which the score of a post is not shown (seconds)."""
+PACE = (10.5, 0.25)
+"""Median of the pace of growth (hours), and deviation of its logarithm."""
+LIKING = (0.86, 0.03, 0.04)
+"""Share of upvotes under a usual post, how it follows the log score, and its own deviation."""
+TALK = (-0.4, 0.4)
+"""Mean and deviation of how much is said under a post, beyond what its score explains."""
+
 _ADJECTIVES = ("Quiet", "Rusty", "Solar", "Velvet", "Bold", "Lucky", "Misty", "Odd", "Plain", "Royal", "Salty", "Wild")
 _CREATURES = ("Otter", "Falcon", "Badger", "Walrus", "Heron", "Lynx", "Moth", "Pike", "Raven", "Toad", "Yak", "Wren")
 
@@ -228,7 +237,7 @@ class World:
     def read(self, post: Post, now: float) -> Reading:
         """What the API shows in the second of `now`; reads in one second agree, others differ by the vote fuzzing."""
         true = self.score(post, now)
-        hidden = now - post.created < 3600
+        hidden = now - post.created < HIDDEN
         ratio = min(0.99, max(0.5, post.liking))
         comments = math.expm1(0.6 * math.log1p(true) + post.talk)
         removed = post.removal if now >= post.removed_at else None
@@ -399,9 +408,9 @@ class _Community:
             terms=terms,
             noise=noise,
             base=self.taste.base,
-            pace=3600 * float(rng.lognormal(math.log(10.5), 0.25)),
-            liking=0.86 + 0.03 * (sum(terms.values()) + noise) + float(rng.normal(0, 0.04)),
-            talk=-0.4 + float(rng.normal(0, 0.4)),
+            pace=3600 * float(rng.lognormal(math.log(PACE[0]), PACE[1])),
+            liking=LIKING[0] + LIKING[1] * (sum(terms.values()) + noise) + float(rng.normal(0, LIKING[2])),
+            talk=TALK[0] + float(rng.normal(0, TALK[1])),
             removal=removal,
             removed_at=removed_at,
             picture_dies=created + float(rng.exponential(25 * _DAY)) if rng.random() < _DYING_PICTURES else math.inf,

@@ -20,6 +20,7 @@ Every number that a predictor can look at: {{tables}} tables, {{columns}} column
 |---|---|
 | `before_post` | could be known while the post was being written: caption, picture, what had matured of earlier posts |
 | `at_post` | known at the moment of posting, such as the traffic of the last day |
+| `after_age` | known once the post had the age that the row names; only predictors that follow a post see it |
 | `after_post` | became known later, or may have been changed later; training refuses it |
 
 "No value" says how a row tells that it has no value of its own: by another column, or by a number that also means that.

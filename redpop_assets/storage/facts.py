@@ -9,7 +9,7 @@ The sentences before are for people; rewording them changes nothing that is comp
 |---|---|---|
 | `key` | tables | the columns that identify a row, none of which may be NULL |
 | `source` | tables, columns | publications with their year, separated by `;`; columns without one have their table's |
-| `known_at` | features | `before_post`, `at_post`, `after_age` (when the post had the age that the row names) or `after_post` |
+| `known_at` | features | one of `KNOWN_AT`; `after_age`: once the post had the age that its row names |
 | `unit` | features | one of `UNITS`, `per` and a word, or a range such as `-1 to 1` |
 | `missing` | features | `flag = 0` or `flag = 1`: the number is only a placeholder where that other column says so |
 | `placeholder` | features | `365 = never`: a value, and what it also means |
@@ -22,8 +22,11 @@ from typing import Final
 AT_POSTING: Final = ("before_post", "at_post")
 """When it was known of what ordinary predictors may look at."""
 
-KNOWN_AT: Final = (*AT_POSTING, "after_age", "after_post")
-"""What a feature may say of when it was known; `after_age` is for tables whose rows name an age of the post."""
+AFTER_AGE: Final = "after_age"
+"""Once the post had the age that the row names: what predictors that follow a post may look at, besides."""
+
+KNOWN_AT: Final = (*AT_POSTING, AFTER_AGE, "after_post")
+"""What a feature may say of when it was known."""
 
 UNITS: Final = (
     *("0 or 1", "count", "share", "logarithm", "log score"),

@@ -11,7 +11,7 @@ COMMAND = "python -m redpop_assets.storage.readme"
 _LAYERS = {
     "raw": "As the source gave it: nothing is cleaned, nothing is overwritten.",
     "core": "Clean posts, their pictures and their labels.",
-    "features": "What predictors see; each column says when it was knowable: before_post, at_post or after_post.",
+    "features": "What predictors see, and when each column was known: before_post, at_post, after_age or after_post.",
     "models": "What was trained, on which rows, with which result.",
     "marts": "Made for reading: start here.",
 }

@@ -30,6 +30,7 @@ WITHOUT_REASON_TO_HAVE_ANY = {
     "core.placeholder_images",
     "models.removal_posts",
     "marts.removal_calibration",
+    *("models.early_predictions", "models.early_coverage", "marts.early_forecasts"),
 }
 OPTIONAL = {family.table for family in FAMILIES if family.optional}
 # Nobody asked.
@@ -88,6 +89,12 @@ METADATA = {
     | {"status", "reason", "posts", "removed", "seen_late", "not_read_in_time", "test_posts", "test_removed"}
     | {"trained_now", "trained_because"},
     "models/removal_posts": COUNTS,
+    "features/early_readings": COUNTS | {"rows_made", "rows_gone"},
+    "models/early_predictors": COUNTS | {"trained", "not_trained", "reasons", "trained_because"},
+    "models/early_predictions": COUNTS,
+    "models/early_coverage": COUNTS,
+    "marts/early_leaderboard": {"dagster/row_count", "table"},
+    "marts/early_forecasts": {"dagster/row_count", "forecasts_made", "forecasts_scored"},
     "marts/removal_metrics": {"dagster/row_count", "table"},
     "marts/removal_calibration": {"dagster/row_count"},
     "marts/predictions": {"dagster/row_count", "rows_computed"},

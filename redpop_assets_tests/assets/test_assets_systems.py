@@ -22,6 +22,7 @@ def test_all_systems_are_trained_or_say_what_they_lack(everyone):
     assert {key for key in run.metadata if key.startswith("models/")} == {
         *("models/training_set", "models/training_columns", "models/champions"),
         *("models/removal_predictors", "models/removal_posts"),
+        *("models/early_predictors", "models/early_predictions", "models/early_coverage"),
         *(f"models/{name}" for name in predictor_names()),
     }
     found = {row["predictor"]: row for row in deployment.rows("FROM models.predictors WHERE subreddit = 'pics'")}

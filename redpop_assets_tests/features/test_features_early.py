@@ -62,7 +62,7 @@ def test_places_in_listings():
         np.array([1, 1, 0, 1, 1]),
         np.array([4, 9, 0, 2, 0]),
     )
-    posts, found = early_features(readings((0, 1.0, 5, 1), (1, 1.0, 5, 1)), seen, 1)
+    _, found = early_features(readings((0, 1.0, 5, 1), (1, 1.0, 5, 1)), seen, 1)
     assert found["rank_hot"][0] == np.log(5)
     assert np.isnan(found["rank_hot"][1])  # seen too long ago
     assert found["rank_new"][0] == 0

@@ -175,9 +175,10 @@ def test_what_is_usual_follows_age_and_hour():
     beside = usual.beside(Block(values, COLUMNS, block.present), created)
     assert beside.columns == (*COLUMNS, "usual_log_score", "usual_log_comments")
     assert np.abs(beside.values[:, beside.columns.index("usual_log_score")]).max() < 0.05
-    assert Usual.of(usual.described()).beside(block, created).values.tobytes() == usual.beside(
-        block, created
-    ).values.tobytes()
+    assert (
+        Usual.of(usual.described()).beside(block, created).values.tobytes()
+        == usual.beside(block, created).values.tobytes()
+    )
 
 
 @pytest.mark.parametrize("name", ["early_boosting", "early_network"])

@@ -121,6 +121,18 @@ SELECT 'marts', 'forecasts', count(*), max(made_at) FROM marts.forecasts
 UNION ALL
 SELECT 'marts', 'leaderboard', count(*), NULL FROM marts.leaderboard
 UNION ALL
+SELECT 'features', 'early_readings', count(*), max(observed_at) FROM features.early_readings
+UNION ALL
+SELECT 'models', 'early_predictors', count(*), max(trained_at) FROM models.early_predictors
+UNION ALL
+SELECT 'models', 'early_predictions', count(*), NULL FROM models.early_predictions
+UNION ALL
+SELECT 'models', 'early_coverage', count(*), NULL FROM models.early_coverage
+UNION ALL
+SELECT 'marts', 'early_leaderboard', count(*), NULL FROM marts.early_leaderboard
+UNION ALL
+SELECT 'marts', 'early_forecasts', count(*), max(made_at) FROM marts.early_forecasts
+UNION ALL
 SELECT 'marts', 'metrics', count(*), NULL FROM marts.metrics
 UNION ALL
 SELECT 'marts', 'comparisons', count(*), NULL FROM marts.comparisons

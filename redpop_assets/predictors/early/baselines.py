@@ -12,7 +12,9 @@ from __future__ import annotations
 
 import json
 from abc import abstractmethod
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any, Self
 
 from redpop_assets.arrays import np
 from redpop_assets.errors import NotTrainable
@@ -37,13 +39,13 @@ class _OfScore(Predictor):
         if known.sum() < _LEAST_SCORES:
             raise NotTrainable(f"the score is shown by that age under {int(known.sum())} of {len(train)} posts")
         labels = train.labels.astype(np.float64)
-        found = self._learnt(score[known], _age(train)[known], labels[known])
+        found = self._learnt(np.column_stack([score, np.log(_age(train))])[known], labels[known])
         self.numbers = {**found, "hidden": float(np.median(labels))}
         return Training(self._predict(validation))
 
     @abstractmethod
-    def _learnt(self, score: Doubles, age: Doubles, labels: Doubles) -> dict[str, float]:
-        """The numbers that predict a post whose score is shown, from such posts."""
+    def _learnt(self, looks: Doubles, labels: Doubles) -> dict[str, float]:
+        """The numbers that predict a post whose score is shown, from such posts: (n, 2) log scores and log ages."""
 
     def _save_files(self, folder: Path) -> list[str]:
         (folder / FILE).write_text(json.dumps(self.numbers, indent=1) + "\n", encoding="utf-8")
@@ -60,8 +62,8 @@ class EarlyGrowth(_OfScore):
     title = "Score so far times the community's growth from that age"
     code_version = "1"
 
-    def _learnt(self, score: Doubles, age: Doubles, labels: Doubles) -> dict[str, float]:
-        return {"growth": float(np.median(labels - score))}
+    def _learnt(self, looks: Doubles, labels: Doubles) -> dict[str, float]:
+        return {"growth": float(np.median(labels - looks[:, 0]))}
 
     def _predict(self, data: Dataset) -> Doubles:
         score = _column(data, "log_score")
@@ -75,10 +77,18 @@ class EarlyLogLinear(_OfScore):
     title = "Log-linear regression on the score so far (Szabo and Huberman 2010)"
     code_version = "1"
 
-    def _learnt(self, score: Doubles, age: Doubles, labels: Doubles) -> dict[str, float]:
-        inputs = np.column_stack([np.ones(len(score)), score, np.log(age)])
-        found, *_ = np.linalg.lstsq(inputs, labels, rcond=None)
+    def _learnt(self, looks: Doubles, labels: Doubles) -> dict[str, float]:
+        found, *_ = np.linalg.lstsq(np.column_stack([np.ones(len(looks)), looks]), labels, rcond=None)
         return dict(zip(("intercept", "score", "age"), found.tolist(), strict=True))
+
+    @classmethod
+    def described(cls, line: Mapping[str, Any], seed: int) -> Self:
+        """One that was fitted: its `numbers` and its `columns`."""
+        made = cls(seed)
+        made.numbers = line["numbers"]
+        made.columns = {name: tuple(columns) for name, columns in line["columns"].items()}
+        made._fitted = True
+        return made
 
     def _predict(self, data: Dataset) -> Doubles:
         score, numbers = _column(data, "log_score"), self.numbers

@@ -1,8 +1,9 @@
 """`early_curve`: one model of the whole life of a score, from posting to the label age, with a range at every age.
 
-Of each post there is a vector nobody sees: its log score at some ages (`Knots`), its log comments at a few, its share of
-upvotes, its label, and what the champion expected of it at posting. Vectors of a community are normal with one mean and
-one covariance. A reading is a noisy look at the vector: between two ages it lies linearly in the logarithm of age. So
+Of each post there is a vector nobody sees: its log score at some ages (`Knots`), up to the label age, its log
+comments at a few, its share of upvotes, and what the champion expected of it at posting. Vectors of a community are
+normal with one mean and one covariance. A reading is a noisy look at the vector: between two ages it lies linearly in
+the logarithm of age. So
 
 - whatever was read of a post, at whatever ages, is evidence of the same kind, and what is to come is the conditional
   mean and deviation given what was read *by then*: readings by an age are taken out of all readings first;
@@ -28,6 +29,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, Self, TypeAlias
 
+from redpop_assets import versions
 from redpop_assets.arrays import np, npt
 from redpop_assets.errors import ArtifactError, NotTrainable
 from redpop_assets.evaluation.measurement import LEVELS
@@ -36,9 +38,6 @@ from redpop_assets.predictors.parts.conformal import FEWEST_IN_A_BIN, Calibratio
 
 if TYPE_CHECKING:
     from pathlib import Path
-
-CODE_VERSION: Final = "1"
-"""Raise it whenever a file would come out differently, or mean something else."""
 
 SCORE_AGES: Final = (0.5, 1.0, 2.0, 3.0, 6.0, 12.0, 24.0, 48.0, 96.0)
 """Ages at which the log score is a number of the vector, as far as they are well below the label age (hours)."""
@@ -238,7 +237,7 @@ class Population:
         inverse = np.linalg.inv(self.covariance)
         variances = np.linalg.inv(inverse + evidence.precision)
         pulled = inverse @ self.mean + evidence.weighted
-        return np.einsum("nij,nj->ni", variances, pulled), variances
+        return np.einsum("nij,nj->ni", variances, pulled), np.asarray(variances, dtype=np.float64)
 
 
 @dataclass(frozen=True, eq=False)
@@ -298,7 +297,7 @@ class CurveModel:
         learnt, held_out = train.evidence(knots), validation.evidence(knots)
         halves = [np.arange(len(validation)) % 2 == half for half in (0, 1)]
         fitted = [prior.fit(learnt.joined(held_out.select(~half))) for half in halves]
-        errors: dict[str, list[Doubles]] = {}
+        errors: dict[str, Doubles] = {}
         expected: dict[int, Foreseen] = {}
         for reached in (0, *FORECAST_AGES):
             targets = np.array([age for age in knots.scores if age > reached])
@@ -350,7 +349,7 @@ class CurveModel:
 
         arrays = {"mean": self.population.mean, "covariance": self.population.covariance}
         save_file({**arrays, **{f"errors.{name}": found for name, found in self.errors.items()}}, folder / FILE)
-        details = {"code_version": CODE_VERSION, "label_hours": self.knots.label_hours}
+        details = {"code_version": versions.EARLY_PREDICTORS, "label_hours": self.knots.label_hours}
         (folder / DETAILS).write_text(json.dumps(details, indent=1) + "\n", encoding="utf-8")
 
     @classmethod
@@ -365,7 +364,7 @@ class CurveModel:
 
         try:
             details = json.loads((folder / DETAILS).read_text(encoding="utf-8"))
-            if details["code_version"] != CODE_VERSION:
+            if details["code_version"] != versions.EARLY_PREDICTORS:
                 raise ArtifactError(f"{folder} was written by another version of RedPop: run `redpop materialize`.")
             arrays = load_file(folder / FILE)
             errors = {name.removeprefix("errors."): found for name, found in arrays.items() if "." in name}

@@ -1,8 +1,8 @@
 """What readings usually tell in a community at an age of the post and an hour of the day, and how far one is from it.
 
-Least squares on the logarithm of the age of the reading and a smooth daily curve, fitted on the train part: of what is
-looked at no label is among. One mean would not do: a post that was read at 50 minutes has fewer points than one that was
-read at 60, and at night everything is slower.
+Least squares on the logarithm of the age of the reading and a smooth daily curve, fitted on the train part; no
+label is looked at. One mean would not do: a post that was read at 50 minutes has fewer points than one that was read at
+60, and at night everything is slower.
 """
 
 from __future__ import annotations

@@ -31,7 +31,7 @@ from typing import TYPE_CHECKING, Any
 
 from redpop_assets.arrays import np, npt
 from redpop_assets.predictors.base import Doubles, Predictor, Training
-from redpop_assets.predictors.dataset import EMBEDDINGS, Dataset, Floats
+from redpop_assets.predictors.dataset import BLOCK_NAMES, EMBEDDINGS, Dataset, Floats
 from redpop_assets.predictors.parts.additive_kernel import (
     AdditiveKernel,
     Projection,
@@ -93,7 +93,8 @@ class FusionLightGBM(Predictor):
     def _fit_stages(self, train: Dataset, validation: Dataset) -> Training:
         self.projections = {
             name: Projection.fit(train.blocks[name], whiten=name not in EMBEDDINGS)
-            for name in self.columns
+            for name in BLOCK_NAMES
+            if name in self.columns
         }
         labels, held_out = train.labels.astype(np.float64), validation.labels.astype(np.float64)
         scores, held_out_scores = self._scores(train), self._scores(validation)
@@ -219,7 +220,7 @@ class FusionLightGBM(Predictor):
 
         tensors = load_file(folder / TENSORS)
         details = json.loads((folder / DETAILS).read_text(encoding="utf-8"))
-        self.projections = projections_from(tensors, list(self.columns))
+        self.projections = projections_from(tensors, [name for name in BLOCK_NAMES if name in self.columns])
         self.kernel = AdditiveKernel(
             weights={name: tuple(pair) for name, pair in details["weights"].items()},
             noise=details["noise"],

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from redpop_assets.arrays import np
 from redpop_assets.predictors.base import Doubles, Predictor, Training
-from redpop_assets.predictors.dataset import BLOCK_NAMES, Dataset
+from redpop_assets.predictors.dataset import Dataset
 from redpop_assets.predictors.parts.contributions import Contributions
 from redpop_assets.predictors.parts.trees import Rows, binned, predicted
 
@@ -74,7 +74,7 @@ class MetadataBoosting(Predictor):
         self._check_columns(data)
         inputs = self._rows(data.pick(self.columns))(slice(None))
         added = np.asarray(self.booster.predict(inputs, pred_contrib=True, num_threads=1), dtype=np.float64)
-        names = tuple((block, column) for block in BLOCK_NAMES for column in self.columns.get(block, ()))
+        names = tuple((block, column) for block, columns in self.columns.items() for column in columns)
         return Contributions(float(added[0, -1]), names, added[:, :-1], inputs.astype(np.float64))
 
     def _save_files(self, folder: Path) -> list[str]:
@@ -87,14 +87,9 @@ class MetadataBoosting(Predictor):
         self.booster = lightgbm.Booster(model_file=folder / MODEL)
 
     def _rows(self, data: Dataset) -> Rows:
-        blocks = [data.blocks[name].values for name in BLOCK_NAMES if name in self.columns]
+        blocks = [data.blocks[name].values for name in self.columns]
         return lambda some: np.hstack([values[some] for values in blocks])
 
     def _feature_names(self) -> list[str]:
         # LightGBM refuses JSON's special characters in names, and blocks may share a column name.
-        return [
-            f"{name}.{index}"
-            for name in BLOCK_NAMES
-            if name in self.columns
-            for index in range(len(self.columns[name]))
-        ]
+        return [f"{name}.{index}" for name, columns in self.columns.items() for index in range(len(columns))]

@@ -21,7 +21,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from redpop_assets.arrays import np
 from redpop_assets.predictors.base import Doubles, Predictor, Training
@@ -51,7 +51,12 @@ class MultimodalMLP(Predictor):
     code_version = "1"
     library = "pytorch"
 
+    apart: ClassVar[tuple[str, ...]] = ()
+    """Blocks of numbers that have a branch of their own."""
+
     projections: dict[str, Projection]
+    moments: dict[str, tuple[Floats, Floats]]
+    """Mean and deviation of those."""
     mean: Floats
     deviation: Floats
     members: list[NetworkRegressor]
@@ -65,6 +70,7 @@ class MultimodalMLP(Predictor):
                 name: Projection.fit(train.blocks[name], whiten=False) for name in WIDE_BLOCKS if name in self.columns
             }
         self.mean, self.deviation = self._tabular(train).moments()
+        self.moments = {name: train.blocks[name].moments() for name in self.apart if name in self.columns}
         inputs, held_out = self._inputs(train), self._inputs(validation)
         self.members, epochs = [], []
         for member in range(MEMBERS):
@@ -87,10 +93,11 @@ class MultimodalMLP(Predictor):
             scores = projection.scores(data.blocks[name])
             inputs[name] = np.nan_to_num(scores * np.sqrt(scores.shape[1])).astype(np.float32)
         inputs[TABULAR] = self._tabular(data).standardised(self.mean, self.deviation)
+        inputs |= {name: data.blocks[name].standardised(*moments) for name, moments in self.moments.items()}
         return {name: values for name, values in inputs.items() if values.shape[1]}
 
     def _tabular(self, data: Dataset) -> Block:
-        names = [name for name in self.columns if name not in WIDE_BLOCKS]
+        names = [name for name in self.columns if name not in (*WIDE_BLOCKS, *self.apart)]
         return Block(
             np.hstack([np.empty((len(data), 0), np.float32), *(data.blocks[name].values for name in names)]),
             tuple(f"{name}.{column}" for name in names for column in self.columns[name]),
@@ -102,6 +109,8 @@ class MultimodalMLP(Predictor):
 
         arrays: dict[str, np.ndarray[Any, Any]] = {"mean": self.mean, "deviation": self.deviation}
         arrays |= projection_arrays(self.projections)
+        for name, (mean, deviation) in self.moments.items():
+            arrays |= {f"apart.{name}.mean": mean, f"apart.{name}.deviation": deviation}
         for number, member in enumerate(self.members):
             arrays |= member.arrays(f"member{number}")
         save_file(arrays, folder / FILE)
@@ -112,6 +121,11 @@ class MultimodalMLP(Predictor):
 
         arrays = load_file(folder / FILE)
         self.mean, self.deviation = arrays["mean"], arrays["deviation"]
+        self.moments = {
+            name: (arrays[f"apart.{name}.mean"], arrays[f"apart.{name}.deviation"])
+            for name in self.apart
+            if name in self.columns
+        }
         self.projections = projections_from(arrays, [name for name in WIDE_BLOCKS if name in self.columns])
         self.members = [NetworkRegressor(build_network, RECIPE) for _ in range(MEMBERS)]
         for number, member in enumerate(self.members):

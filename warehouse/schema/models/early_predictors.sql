@@ -9,6 +9,8 @@ CREATE TABLE IF NOT EXISTS models.early_predictors (
     speaks BOOLEAN NOT NULL,
     posting_predictor VARCHAR,
     posting_digest VARCHAR,
+    encoders VARCHAR NOT NULL,
+    label_hours DOUBLE NOT NULL,
     train_posts INTEGER NOT NULL,
     validation_posts INTEGER NOT NULL,
     test_posts INTEGER NOT NULL,
@@ -27,6 +29,8 @@ COMMENT ON COLUMN models.early_predictors.digest IS 'SHA-256 of its files below 
 COMMENT ON COLUMN models.early_predictors.speaks IS 'Whether its forecasts of that age are written down (marts.early_forecasts): the least squared error on the validation part.';
 COMMENT ON COLUMN models.early_predictors.posting_predictor IS 'The champion at posting that it is compared with, and that the model of the whole curve starts from; NULL without one.';
 COMMENT ON COLUMN models.early_predictors.posting_digest IS 'Digest of that champion (models.predictors).';
+COMMENT ON COLUMN models.early_predictors.encoders IS 'The networks behind what it may have learnt from, as JSON.';
+COMMENT ON COLUMN models.early_predictors.label_hours IS 'Age at which the labels are made that it expects (hours).';
 COMMENT ON COLUMN models.early_predictors.train_posts IS 'Posts of the train part with readings by that age.';
 COMMENT ON COLUMN models.early_predictors.validation_posts IS 'Posts of the validation part with such readings, which stop and calibrate it.';
 COMMENT ON COLUMN models.early_predictors.test_posts IS 'Posts of the test part with such readings, which judge it.';
