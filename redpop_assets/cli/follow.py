@@ -40,10 +40,10 @@ def follow(
     lines = [
         f"[bold]r/{quoted(found.subreddit)}: {quoted(found.title)}[/]",
         "",
-        quoted(page.chart(found)),
+        *map(quoted, page.chart(found).splitlines()),
         "",
         f"  Stands     {quoted(page.standing_said(found))}",
-        f"  Ends       {quoted(page.end_said(found))}",
+        f"  {'Ended' if found.label else 'Ends':<10} {quoted(page.end_said(found))}",
     ]
     if found.removed_by is not None:
         lines.append(f"  Removed    by {quoted(found.removed_by)}")

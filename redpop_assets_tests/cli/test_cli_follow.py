@@ -59,7 +59,7 @@ class TestOnAPipeline:
         if document["standing"] is not None:
             assert f"% of {document['standing']['posts']} other posts" in said
         if settled:
-            assert f"Ends {document['label']['score']:,} points" in said
+            assert f"Ended {document['label']['score']:,} points" in said
             assert document["ahead"] is None
         else:
             ahead = document["ahead"]
