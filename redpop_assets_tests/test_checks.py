@@ -24,7 +24,9 @@ WITHOUT_ASSET = {
 CHECKED = [name for name, table in SCHEMA.items() if not table.is_view and name not in WITHOUT_ASSET]
 RULES = {(name, check.name) for name in CHECKED for check in checks_of(SCHEMA[name])}
 FLOATS = {
-    name: SCHEMA[name].features for name in CHECKED if name.startswith("features.") and not name.endswith("_embeddings")
+    name: SCHEMA[name].features
+    for name in CHECKED
+    if name.startswith("features.") and not name.endswith("_embeddings") and name != "features.early_readings"
 }
 
 ANY_POST = "(SELECT min(post_id) FROM core.posts WHERE subreddit = 'pics')"
@@ -35,6 +37,15 @@ WITH_PICTURE = "(SELECT min(post_id) FROM core.primary_images WHERE subreddit = 
 ALONE = (
     "(SELECT min(post_id) FROM core.duplicates WHERE subreddit = 'pics' AND duplicate_group IN "
     "(SELECT duplicate_group FROM core.duplicates GROUP BY ALL HAVING count(*) = 1))"
+)
+EARLY_READING = (
+    f"{ANY_POST} AS post_id, 'pics' AS subreddit, 1 AS age_hours, 'x' AS made_from, 0.75 AS reading_age_hours, "
+    f"(SELECT created_at + INTERVAL 45 MINUTE FROM core.posts WHERE post_id = {ANY_POST}) AS observed_at, "
+    "1.0 AS readings, 0.0 AS masked, NULL::FLOAT AS log_score, 1.0 AS still_up"
+)
+EARLY_FORECAST = (
+    "post_id, subreddit, 1 AS age_hours, 'early_curve' AS predictor, 'x' AS digest, created_at AS made_at, "
+    "1.0 AS expected_log_score, 1.0 AS expected_score, 0.5 AS percentile, 1.0 AS median_log_score"
 )
 # Tables that nothing has filled yet, and a row for each.
 EMPTY = {
@@ -57,6 +68,7 @@ EMPTY = {
         f"{TESTED} AS post_id, 'pics' AS subreddit, 'early_curve' AS predictor, 1 AS age_hours, 'test' AS split, "
         "'x' AS digest, 1.0 AS expected_log_score"
     ),
+    "features.early_readings": EARLY_READING,
     "models.early_coverage": (
         "'pics' AS subreddit, 1 AS age_hours, 3 AS target_hours, 9 AS posts, 0.5 AS mae, 'x' AS digest"
     ),
@@ -176,10 +188,17 @@ BREAKAGES = {
         "AND predictor = 'fusion_lightgbm'",
         f"UPDATE marts.predictions SET high_90 = low_90 WHERE post_id = {ANY_POST} AND predictor = 'fusion_lightgbm'",
     ),
-    ("features.early_readings", "nothing_was_read_later"): (
-        "UPDATE features.early_readings SET observed_at = observed_at + INTERVAL 30 HOUR WHERE subreddit = 'pics'",
-        "UPDATE features.early_readings SET observed_at = observed_at - INTERVAL 23 HOUR WHERE subreddit = 'pics'",
-        "UPDATE features.early_readings SET reading_age_hours = reading_age_hours + 0.5 WHERE subreddit = 'pics'",
+    ("features.early_readings", "nothing_was_read_later"): tuple(
+        f"INSERT INTO features.early_readings BY NAME SELECT * REPLACE ({broken}) FROM (SELECT {EARLY_READING})"
+        for broken in (
+            "observed_at + INTERVAL 16 MINUTE AS observed_at, 61 / 60 AS reading_age_hours",
+            "observed_at - INTERVAL 16 MINUTE AS observed_at, 29 / 60 AS reading_age_hours",
+            "0.8 AS reading_age_hours",
+        )
+    ),
+    ("features.early_readings", "no_missing_numbers"): tuple(
+        f"INSERT INTO features.early_readings BY NAME SELECT * REPLACE ('nan' AS {name}) FROM (SELECT {EARLY_READING})"
+        for name in ("readings", "masked", "log_score", "still_up")
     ),
     ("models.early_predictions", "judged_posts_were_not_learnt_from"): (
         f"INSERT INTO models.early_predictions BY NAME SELECT {LEARNT} AS post_id, "
@@ -187,9 +206,8 @@ BREAKAGES = {
         "1.0 AS expected_log_score",
     ),
     ("marts.early_forecasts", "forecasts_come_before_scores"): tuple(
-        "INSERT INTO marts.early_forecasts BY NAME SELECT post_id, subreddit, 1 AS age_hours, 'early_curve' AS "
-        f"predictor, 'x' AS digest, created_at AS made_at, {as_of} AS as_of, {read_at} AS read_at, 1.0 AS expected_log_score, "
-        f"1.0 AS expected_score, 0.5 AS percentile, 1.0 AS median_log_score FROM core.posts WHERE post_id = {ANY_POST}"
+        f"INSERT INTO marts.early_forecasts BY NAME SELECT {EARLY_FORECAST}, {as_of} AS as_of, {read_at} AS read_at "
+        f"FROM core.posts WHERE post_id = {ANY_POST}"
         for as_of, read_at in (
             ("created_at + INTERVAL 168 HOUR", "created_at + INTERVAL 1 HOUR"),
             ("created_at + INTERVAL 2 HOUR", "created_at + INTERVAL 61 MINUTE"),
@@ -237,7 +255,6 @@ _PAST = ("features.author_features", "authors_see_only_the_past")
 ALSO = {
     ("core.image_fetches", "stored_images_exist"): {("raw.tombstones", "no_trace_of_forgotten_posts")},
     ("features.author_features", "no_missing_numbers"): {_PAST},
-    ("features.early_readings", "no_missing_numbers"): {("features.early_readings", "nothing_was_read_later")},
     ("core.posts", "unique_keys"): {("core.posts", "every_submission_accounted_for"), _PAST},
     ("core.labels", "unique_keys"): {_PAST},
     ("core.rejected_posts", "unique_keys"): {("core.posts", "every_submission_accounted_for")},

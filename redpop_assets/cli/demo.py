@@ -39,6 +39,7 @@ def demo(
 
 
 def _calm(port: int, posts: int, advance: timedelta | None) -> None:
+    from redpop_assets.cli.pages.early import print_early_leaderboard
     from redpop_assets.cli.pages.leaderboard import print_leaderboard
     from redpop_assets.cli.published import published_rows
     from redpop_assets.demo.calm import run_demo
@@ -48,7 +49,10 @@ def _calm(port: int, posts: int, advance: timedelta | None) -> None:
     compute_as_told(settings)
     began = time.perf_counter()
     ceilings = run_demo(settings, port=port, posts=posts, advance=advance, say=say)
-    print_leaderboard(published_rows(settings, "SELECT * FROM marts.leaderboard"), console(), ceilings)
+    print_leaderboard(published_rows(settings, "SELECT * FROM marts.leaderboard"), console(), ceilings.at_posting)
+    early = published_rows(settings, "SELECT * FROM marts.early_leaderboard WHERE status = 'trained'")
+    if early:  # posts that were read while they were young have matured
+        print_early_leaderboard(early, console(), ceilings.early)
     home = quoted(os.path.relpath(settings.home))
     redpop = quoted(os.path.relpath(Path(sys.executable).with_name("redpop")))
     say(

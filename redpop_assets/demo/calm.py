@@ -1,21 +1,35 @@
-"""The demo: the whole graph on the sandbox, in a home of its own, and the ceiling of its leaderboard."""
+"""The demo: the whole graph on the sandbox, in a home of its own, and the ceilings of its leaderboards."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from datetime import timedelta
 
 import duckdb
 import numpy as np
 
-from redpop_assets.demo.sandbox import advance_clock, sandbox_process, truth
+from redpop_assets.demo.sandbox import advance_clock, foreseen, sandbox_process, truth
 from redpop_assets.errors import RedPopError
 from redpop_assets.evaluation.bootstrap import Interval, author_clusters, interval, spearman_of
 from redpop_assets.runs import materialize
 from redpop_assets.settings import Settings
 
 
+@dataclass(frozen=True)
+class Ceilings:
+    """What nobody can beat but by luck, by Spearman with the labels of the test part.
+
+    Attributes:
+        at_posting: community in lower case -> of who knows all terms of the log score when a post is made.
+        early: community and age in hours -> of who knows what was read by that age as well.
+    """
+
+    at_posting: Mapping[str, Interval]
+    early: Mapping[tuple[str, int], Interval]
+
+
 def run_demo(
     settings: Settings, *, port: int, posts: int, advance: timedelta | None, say: Callable[[str], None]
-) -> dict[str, Interval]:
+) -> Ceilings:
     """Start the sandbox, and bring everything up to date on it.
 
     Args:
@@ -26,7 +40,7 @@ def run_demo(
         say: gets what happens, as sentences.
 
     Returns:
-        The ceiling of each community, in lower case.
+        What nobody can beat but by luck.
 
     Raises:
         RedPopError: the sandbox does not start, or a run fails.
@@ -38,7 +52,10 @@ def run_demo(
         outcomes = materialize(settings, settings.partitions)
         if failures := [str(failure) for outcome in outcomes for failure in outcome.failures]:
             raise RedPopError("The demo did not finish:\n" + "\n".join(failures))
-        return {name: ceiling(settings, url, name) for name in settings.partitions}
+        return Ceilings(
+            {name: ceiling(settings, url, name) for name in settings.partitions},
+            {(name, age): found for name in settings.partitions for age, found in early_ceilings(settings, url, name)},
+        )
 
 
 def ceiling(settings: Settings, url: str, subreddit: str) -> Interval:
@@ -59,3 +76,36 @@ def ceiling(settings: Settings, url: str, subreddit: str) -> Interval:
     if found is None:
         raise RedPopError(f"The test part of r/{subreddit} is too small for a ceiling: {len(test)} posts.")
     return found
+
+
+def early_ceilings(settings: Settings, url: str, subreddit: str) -> list[tuple[int, Interval]]:
+    """Age in hours -> Spearman of what the best forecaster expects with the labels, on the posts that are judged there.
+
+    The best forecaster knows the process of the sandbox, the terms of each post and the readings by that age.
+
+    Returns:
+        Of each age at which predictors are judged, estimate and 95 % interval, clustered by author.
+    """
+    found = []
+    with duckdb.connect(settings.home / "redpop.duckdb", read_only=True) as connection:
+        rows = connection.execute(_JUDGED_EARLY, [subreddit]).fetchall()
+    for age in sorted({row[0] for row in rows}):
+        own = [row for row in rows if row[0] == age]
+        best = foreseen(url, {post_id: moments for _, post_id, _, _, moments in own})
+        labels, expected = np.array([row[3] for row in own]), np.array([best[row[1]] for row in own])
+        bounds = interval(spearman_of(labels, expected), author_clusters([row[2] for row in own]), seed=settings.seed)
+        if bounds is not None:
+            found.append((age, bounds))
+    return found
+
+
+_JUDGED_EARLY = """
+SELECT e.age_hours, t.post_id, t.cluster, t.log_score, list(epoch(o.observed_at) ORDER BY o.observed_at)
+FROM (SELECT DISTINCT post_id, age_hours FROM models.early_predictions WHERE split = 'test') AS e
+JOIN models.training_set AS t USING (post_id)
+JOIN core.posts AS p USING (post_id)
+JOIN raw.observations AS o
+    ON o.post_id = t.post_id AND o.observed_at BETWEEN p.created_at AND p.created_at + to_hours(e.age_hours)
+WHERE t.subreddit = ? AND t.split = 'test'
+GROUP BY ALL ORDER BY e.age_hours, t.post_id
+"""

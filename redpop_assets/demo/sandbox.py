@@ -17,6 +17,7 @@ from redpop_assets.errors import RedPopError
 
 _READY_SECONDS = 60.0
 _LONGEST_ANSWER = 60.0
+_FORESEEN_AT_ONCE = 50
 _LONGEST_SIGN_OF_LIFE = 5.0  # of the clock, which is there at once; what listens and says nothing is no sandbox
 
 
@@ -106,6 +107,24 @@ def truth(url: str, subreddit: str = "") -> dict[str, dict[str, Any]]:
     """What the sandbox knows of every post so far, by id; of one community or of all."""
     lines = ask_sandbox(f"{url}/sandbox/truth" + (f"?subreddit={subreddit}" if subreddit else "")).splitlines()
     return {row["id"]: row for row in map(json.loads, lines) if "id" in row}  # the first line is no post
+
+
+def foreseen(url: str, readings: Mapping[str, Sequence[float]]) -> dict[str, float]:
+    """What the best forecaster expects of posts that were read at some moments, as log scores.
+
+    Args:
+        url: of the sandbox.
+        readings: post id -> Unix seconds.
+
+    Raises:
+        RedPopError: no sandbox answers there, or it has no such post.
+    """
+    found: dict[str, float] = {}
+    ids = list(readings)
+    for first in range(0, len(ids), _FORESEEN_AT_ONCE):
+        some = {post_id: list(readings[post_id]) for post_id in ids[first : first + _FORESEEN_AT_ONCE]}
+        found |= json.loads(ask_sandbox(f"{url}/sandbox/foreseen", some))
+    return found
 
 
 def ask_sandbox(url: str, body: object = None, *, timeout: float = _LONGEST_ANSWER) -> str:

@@ -14,6 +14,7 @@ from redpop_assets.sandbox import popularity
 from redpop_assets.sandbox.chaos import Chaos
 from redpop_assets.sandbox.clock import Clock
 from redpop_assets.sandbox.fates import REASONS, Fates
+from redpop_assets.sandbox.foresight import foreseen
 from redpop_assets.sandbox.listings import LISTINGS, LONGEST, WINDOWS, Listings
 from redpop_assets.sandbox.odd_posts import original
 from redpop_assets.sandbox.world import Post, World
@@ -34,6 +35,7 @@ class Panel:
             Route("/sandbox/chaos", self.switch_chaos, methods=["POST"]),
             Route("/sandbox/delete", self.delete, methods=["POST"]),
             Route("/sandbox/truth", self.truth),
+            Route("/sandbox/foreseen", self.foreseen, methods=["POST"]),
             Route("/sandbox/listed", self.listed),
         ]
 
@@ -111,6 +113,21 @@ class Panel:
                     yield json.dumps({**_truth(post), **self._now_of(post, now)}) + "\n"
 
         return StreamingResponse(lines(), media_type="application/x-ndjson")
+
+    async def foreseen(self, request: Request) -> Response:
+        """What the best forecaster expects of posts read at some moments: {"1abc": [Unix seconds]} -> {"1abc": 4.2}."""
+        now = self._now()
+        try:
+            asked = json.loads(await request.body())
+            moments = {str(name): [min(float(one), now) for one in read] for name, read in asked.items()}
+        except (ValueError, TypeError, AttributeError) as error:
+            return JSONResponse({"error": f'send {{"post id": [Unix seconds of its readings]}} ({error})'}, 400)
+        found = {name: self._fates.find(name, now) for name in moments}
+        if unknown := [name for name, post in found.items() if post is None]:
+            return JSONResponse({"error": f"there is no post {', '.join(unknown)}"}, 404)
+        return JSONResponse(
+            {name: foreseen(self._world, post, moments[name]) for name, post in found.items() if post is not None}
+        )
 
     def listed(self, request: Request) -> Response:
         """Ids that a listing shows now, to its end and undisturbed: `?subreddit=pics&listing=top&t=week`."""

@@ -1,12 +1,16 @@
-"""Readings of young posts in a community that `fill_community` has filled: scores that grow to their labels."""
+"""Posts that were read while they were young: in a community that is filled already, and in one of the sandbox."""
 
+import json
 import math
 from collections.abc import Sequence
+from datetime import timedelta
 
 import numpy as np
 import pyarrow as pa
 
 from redpop_assets.sandbox.popularity import growth
+from redpop_assets.sandbox.submissions import submission
+from redpop_assets.sandbox.world import Post, World
 from redpop_assets.storage.warehouse import Warehouse
 
 HOURS = (0.9, 1.8, 2.9, 5.7, 11.5, 23.5, 47.0, 95.0)
@@ -72,3 +76,76 @@ def fill_readings(
         if column.name not in table.column_names:
             table = table.append_column(column.name, pa.nulls(n))
     warehouse.append("raw.observations", table)
+
+
+WATCHED = (1.0, 2.0, 3.0, 6.0, 12.0, 24.0, 48.0, 96.0, 168.0, 190.0, 214.0)
+"""Ages at which each post of a watched world is read (hours)."""
+
+
+def watched_world(posts: int, *, seed: int, days: int = 200) -> World:
+    """One community with so many posts."""
+    return World(seed, ("pics",), posts, history=timedelta(days=days))
+
+
+def fill_watched(warehouse: Warehouse, world: World, *, hours: Sequence[float] = WATCHED) -> dict[str, Post]:
+    """Store the raw posts of the first community of a world as somebody saw them who read each at these ages.
+
+    Args:
+        warehouse: where to; only the raw layer is written.
+        world: read up to its epoch.
+        hours: ages.
+
+    Returns:
+        The posts by id; deleted ones are left out.
+    """
+    name, now = world.subreddits[0], world.epoch.timestamp()
+    posts = [post for post in world.posts(name, now) if post.removal != "deleted"]
+    rows: dict[str, list[object]] = {
+        field: [] for field in ("post_id", "at", "score", "ratio", "comments", "crossposts", "hidden", "removed")
+    }
+    for post in posts:
+        for moment in (post.created + 3600 * age for age in hours):
+            if moment <= now:
+                found = world.read(post, moment)
+                said = (found.score, found.upvote_ratio, found.num_comments, found.num_crossposts, found.hidden)
+                for field, value in zip(rows, (post.id, round(moment * 1e6), *said, found.removed), strict=True):
+                    rows[field].append(value)
+    n, subreddit = len(rows["post_id"]), name.lower()
+    first = pa.array([round((post.created + 60) * 1e6) for post in posts], pa.timestamp("us"))
+    shown = [submission(world, post, post.created + 60, "https://i.redd.it") for post in posts]
+    with warehouse.write() as writer:
+        writer.append(
+            "raw.submissions",
+            pa.table(
+                {
+                    "post_id": [post.id for post in posts],
+                    "subreddit": [subreddit] * len(posts),
+                    "discovered_at": first,
+                    "origin": ["listing"] * len(posts),
+                    "revised_at": pa.nulls(len(posts), pa.timestamp("us")),
+                    "json": [
+                        json.dumps({**one, "author": post.author_id}) for one, post in zip(shown, posts, strict=True)
+                    ],
+                }
+            ),
+        )
+        table = pa.table(
+            {
+                "post_id": pa.array(rows["post_id"], pa.string()),
+                "subreddit": [subreddit] * n,
+                "observed_at": pa.array(rows["at"], pa.timestamp("us")),
+                "endpoint": ["info"] * n,
+                "score": pa.array(rows["score"], pa.int32()),
+                "upvote_ratio": pa.array(rows["ratio"], pa.float64()),
+                "num_comments": pa.array(rows["comments"], pa.int32()),
+                "num_crossposts": pa.array(rows["crossposts"], pa.int32()),
+                "hide_score": pa.array(rows["hidden"], pa.bool_()),
+                "author_present": [True] * n,
+                "removed_by_category": pa.array(rows["removed"], pa.string()),
+            }
+        )
+        for column in warehouse.schema["raw.observations"].columns:
+            if column.name not in table.column_names:
+                table = table.append_column(column.name, pa.nulls(n))
+        writer.append("raw.observations", table)
+    return {post.id: post for post in posts}

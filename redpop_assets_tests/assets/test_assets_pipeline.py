@@ -30,7 +30,7 @@ WITHOUT_REASON_TO_HAVE_ANY = {
     "core.placeholder_images",
     "models.removal_posts",
     "marts.removal_calibration",
-    *("models.early_predictions", "models.early_coverage", "marts.early_forecasts"),
+    *("features.early_readings", "models.early_predictions", "models.early_coverage", "marts.early_forecasts"),
 }
 OPTIONAL = {family.table for family in FAMILIES if family.optional}
 # Nobody asked.

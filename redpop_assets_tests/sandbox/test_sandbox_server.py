@@ -16,6 +16,7 @@ from PIL import Image
 
 from redpop_assets.errors import RedPopError, SettingsError
 from redpop_assets.sandbox.clock import Clock
+from redpop_assets.sandbox.foresight import foreseen
 from redpop_assets.sandbox.server import running, serve
 from redpop_assets.sandbox.world import World
 
@@ -280,6 +281,17 @@ def test_truth_tells_the_process_and_every_post(moving):
         assert line["expected_log_score"] == pytest.approx(total) == pytest.approx(post.expected_log_score)
     only = requests.get(f"{base}/sandbox/truth?subreddit=earthporn", timeout=10).text.splitlines()
     assert len(only) == 201
+
+
+def test_what_could_be_foreseen_is_told_of_posts_that_there_are(moving):
+    base, world, _ = moving
+    post = next(one for one in world.posts("pics", EPOCH.timestamp() - 3 * DAY) if one.kind == "image")
+    moments = [post.created + 3600, post.created + 21_600]
+    answer = requests.post(f"{base}/sandbox/foreseen", json={post.id: moments, "t3_none": []}, timeout=10)
+    assert (answer.status_code, "t3_none" in answer.text) == (404, True)
+    found = requests.post(f"{base}/sandbox/foreseen", json={post.id: moments}, timeout=10).json()
+    assert found == {post.id: pytest.approx(foreseen(world, post, moments))}
+    assert requests.post(f"{base}/sandbox/foreseen", data="[1]", timeout=10).status_code == 400
 
 
 def test_a_clock_survives_a_restart(tmp_path):

@@ -58,6 +58,9 @@ PRIOR_POSTS: Final = 12.0
 NOISE: Final[Mapping[str, float]] = {"score": 0.05, "comments": 0.05, "ratio": 0.01, "posting": 0.05, "label": 0.03}
 """Deviation of a reading beyond rounding: vote fuzzing is a few percent of a score."""
 
+ROUNDING: Final = 0.3
+"""Deviation of what rounding to whole points does, which is uniform (points)."""
+
 NEAR: Final = 0.1
 """A reading is one of a target age if it is at most so far from it, as a share of the age."""
 
@@ -157,7 +160,7 @@ class Evidence:
             ("comments", some.comments, knots.of_comments(some.age_hours)),
         ):
             # Rounding and fuzz are of points: on a logarithmic scale they are large where points are few.
-            variance = NOISE[name] ** 2 + (0.5 / (1 + np.abs(values))) ** 2
+            variance = NOISE[name] ** 2 + (ROUNDING / (1 + np.abs(values))) ** 2
             found._add(some.post, looks, signed_log(values), variance)
         last = some.of(np.lexsort((some.age_hours, some.post)))
         newest = np.flatnonzero(np.append(last.post[1:] != last.post[:-1], True)) if len(last) else np.zeros(0, int)
@@ -433,7 +436,7 @@ def _ahead(population: Population, knots: Knots, evidence: Evidence, targets: Do
     looks = knots.of_score(targets)
     expected = np.maximum.accumulate(means @ looks.T, axis=1)
     variance = np.einsum("ki,nij,kj->nk", looks, variances, looks)
-    rounding = (0.5 / (1 + np.expm1(np.clip(np.abs(expected), 0, 15)))) ** 2
+    rounding = (ROUNDING / (1 + np.expm1(np.clip(np.abs(expected), 0, 15)))) ** 2
     return expected, np.sqrt(variance + NOISE["score"] ** 2 + rounding)
 
 

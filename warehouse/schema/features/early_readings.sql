@@ -21,11 +21,11 @@ CREATE TABLE IF NOT EXISTS features.early_readings (
     still_up FLOAT NOT NULL
 );
 COMMENT ON TABLE features.early_readings IS 'What the readings of a post told by the time that it had an age of 1, 3, 6 or 24 hours: only readings made by then, the newest of them at half of that age at least, else there is no row. Ordinary predictors never see it. | key: post_id, age_hours | source: Szabo & Huberman 2010';
-COMMENT ON COLUMN features.early_readings.post_id IS 'Base36 id of the post.';
-COMMENT ON COLUMN features.early_readings.subreddit IS 'Community in lower case; the partition.';
-COMMENT ON COLUMN features.early_readings.age_hours IS 'Age of the post up to which readings count (hours).';
-COMMENT ON COLUMN features.early_readings.observed_at IS 'Time of the newest reading that counts (UTC): nothing of the row was read later.';
-COMMENT ON COLUMN features.early_readings.made_from IS 'Digest of the readings and sightings that count, and of the code that made the row.';
+COMMENT ON COLUMN features.early_readings.post_id IS 'Base36 id of the post. | known_at: before_post';
+COMMENT ON COLUMN features.early_readings.subreddit IS 'Community in lower case; the partition. | known_at: before_post';
+COMMENT ON COLUMN features.early_readings.age_hours IS 'Age of the post up to which readings count (hours). | known_at: before_post';
+COMMENT ON COLUMN features.early_readings.observed_at IS 'Time of the newest reading that counts (UTC): nothing of the row was read later. | known_at: after_age';
+COMMENT ON COLUMN features.early_readings.made_from IS 'Digest of the readings and sightings that count, and of the code that made the row. | known_at: after_age';
 COMMENT ON COLUMN features.early_readings.reading_age_hours IS 'Age of the post at the newest reading that counts; what follows is of that age, not carried on to age_hours. | known_at: after_age | unit: hours';
 COMMENT ON COLUMN features.early_readings.readings IS 'Readings that count. | known_at: after_age | unit: count';
 COMMENT ON COLUMN features.early_readings.masked IS '1 if the newest of them hides the score. | known_at: after_age | unit: 0 or 1';
