@@ -13,6 +13,7 @@ from redpop_assets.cli.doctor import doctor
 from redpop_assets.cli.drift import accept_drift
 from redpop_assets.cli.exports import export
 from redpop_assets.cli.failures import Commands
+from redpop_assets.cli.follow import follow
 from redpop_assets.cli.leaderboard import leaderboard
 from redpop_assets.cli.materialize import materialize
 from redpop_assets.cli.move import move
@@ -46,6 +47,7 @@ app.command()(forget)
 app.command()(new_author_key)
 app.command()(export)
 app.command()(predict)
+app.command()(follow)
 app.command()(accept_drift)
 app.command()(leaderboard)
 app.command()(sql)

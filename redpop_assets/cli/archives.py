@@ -1,4 +1,4 @@
-"""`redpop import`: posts from files."""
+"""`redpop import`: posts, and readings of their scores, from files."""
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -25,7 +25,9 @@ def import_posts(
     files: Annotated[
         list[Path],
         typer.Argument(
-            metavar="FILE...", help="Tables (CSV) and dumps (NDJSON, JSON, RedCaps) of posts; also .gz, .zst."
+            metavar="FILE...",
+            help="Tables (CSV) and dumps (NDJSON, JSON, RedCaps) of posts, or of readings of their scores; also .gz, "
+            ".zst.",
         ),
     ],
     subreddit: Subreddits = None,
@@ -45,7 +47,10 @@ def import_posts(
     ] = None,
     check: Annotated[bool, typer.Option("--check", help="Say what would be imported, and store nothing.")] = False,
 ) -> None:
-    """Load posts of files into the raw tables, in one pass over each for all communities.
+    """Load posts, and readings of their scores, from files into the raw tables, in one pass for all communities.
+
+    A post may have any number of readings: a row each, columns such as score_1h beside each other, or a list in a JSON
+    record. A file of readings alone is about posts that are known already: import those first.
 
     The columns of a table are told apart by their names and what stands in them, and it is said what was understood.
     Interrupted, it goes on where it stopped; importing a file again adds nothing. A file that cannot be read does not
@@ -95,7 +100,7 @@ def import_posts(
             continue
         reports[file] = report
         for name, imported in report.by_subreddit.items():
-            if imported.posts:
+            if imported.posts or imported.readings:
                 found[name] = found.get(name, Imported()) + imported
         _say_report(file, report, stored=not check)
         if report.days_alone and understood is not None:
@@ -106,7 +111,7 @@ def import_posts(
     if failed and len(paths) > 1:
         names = ", ".join(quoted(str(file)) for file in failed)
         say(f"{len(failed)} of {len(paths)} files could not be read to their end, see above what to do: {names}")
-    if failed or not found:
+    if failed or not (found or any(report.checked for report in reports.values())):
         raise typer.Exit(1)
 
 
@@ -139,13 +144,23 @@ def _say_report(file: Path, report: "ImportReport", *, stored: bool) -> None:
     """What was in one file, and what of it was left out."""
     if report.resumed_after:
         say(f"The import was interrupted before; it went on after line {report.resumed_after:,}.")
-    found = {name: imported for name, imported in report.by_subreddit.items() if imported.posts}
+    found = {name: one for name, one in report.by_subreddit.items() if one.posts or one.readings}
     if len(found) > _MOST_NAMED:
-        _say_imported(f"{report.posts:,} posts of {len(found):,} communities", file, report.total, stored=stored)
+        _say_imported(_counted(report.total, f"{len(found):,} communities"), file, report.total, stored=stored)
     else:
         for name, imported in found.items():
-            _say_imported(f"{imported.posts} posts of r/{name}", file, imported, stored=stored)
-    if not found:
+            _say_imported(_counted(imported, f"r/{name}"), file, imported, stored=stored)
+    if report.checked:
+        say(
+            f"{report.checked:,} readings in {quoted(file.name)} beside those of its posts; nothing was stored. They "
+            "are taken if their posts are in the file or were imported before."
+        )
+    if report.unknown:
+        say(
+            f"{report.unknown:,} readings are of posts that are not known, and were left out: import or harvest these "
+            "posts first, then this file again."
+        )
+    if not found and not report.checked and not report.unknown:
         say(f"No post of {_listed(list(report.by_subreddit))} is in {quoted(file.name)}.")
     if report.forgotten:
         say(f"{report.forgotten} posts were left out because they were forgotten.")
@@ -166,6 +181,14 @@ def _say_report(file: Path, report: "ImportReport", *, stored: bool) -> None:
             say(f"  line {sample.line}: {quoted(sample.error)}")
     if report.stopped_after is not None:
         say(f"The limit was reached after line {report.stopped_after:,}; the next import goes on from there.")
+
+
+def _counted(imported: "Imported", whose: str) -> str:
+    """How many posts of a community there are, and further readings."""
+    if not imported.posts:
+        return f"{imported.readings:,} readings of posts of {whose}"
+    also = f", and {imported.readings:,} further readings," if imported.readings else ""
+    return f"{imported.posts} posts of {whose}{also}"
 
 
 def _say_imported(what: str, file: Path, imported: "Imported", *, stored: bool) -> None:

@@ -29,6 +29,7 @@ from redpop_assets.labels import LabelRule
 from redpop_assets.refresh.answers import Answered, Community, Hours, MayI, Place, Question, Reasons, Record, Slot
 from redpop_assets.refresh.community_page import hours_of
 from redpop_assets.refresh.draft import answer, dataset_of, forecasts_of, looks_at
+from redpop_assets.refresh.early_forecasts import EarlyForecast, EarlyOracle
 from redpop_assets.refresh.held_out import held_out
 from redpop_assets.refresh.hours import at_times, differences_from_best, looks_at_time
 from redpop_assets.refresh.likeness import PastPost, nearest, shown, usual_likeness, with_picture
@@ -247,6 +248,11 @@ class Desk(Kept):
         expected = best.forecast.expected_log_score
         low, high = worth.interval(expected, SURE_LEVEL)
         return replace(place, standing=worth.at(expected)[0], standing_low=low, standing_high=high), worth
+
+    def ahead(self, post_id: str) -> EarlyForecast | None:
+        """What is expected of a stored post now, by its readings so far; None for one that is unknown."""
+        oracle: EarlyOracle = self.kept_as("early", lambda: EarlyOracle(self.edition, self._models))
+        return oracle.of(post_id)
 
     def _speaker(self, subreddit: str) -> Speaker:
         for community in self.communities():

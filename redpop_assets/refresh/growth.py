@@ -1,8 +1,9 @@
-"""How scores grow in a community: which share of its later score a post has at each age."""
+"""How scores grow in a community: which share of its later score a post has at each age, and which score."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Final
 
 from redpop_assets.storage.rows import Readable
@@ -46,6 +47,110 @@ SELECT
     quantile_cont(share, 0.75) AS share_q75
 FROM aged GROUP BY from_hours ORDER BY from_hours
 """
+
+
+# Of each post the first reading of each span of ages.
+_BANDS = """
+WITH posts AS (
+    SELECT post_id, created_at FROM core.posts
+    WHERE subreddit = $subreddit AND post_id <> $except_post AND created_at >= TIMESTAMP '2016-12-01'
+    ORDER BY created_at DESC, post_id LIMIT $newest
+),
+aged AS (
+    SELECT
+        epoch(o.observed_at - p.created_at) / 3600 AS age_hours,
+        o.score,
+        CASE
+            WHEN age_hours < 0.25 THEN 0
+            WHEN age_hours < 0.5 THEN 1
+            WHEN age_hours < 1 THEN 2
+            WHEN age_hours < 2 THEN 3
+            WHEN age_hours < 4 THEN 4
+            WHEN age_hours < 8 THEN 5
+            WHEN age_hours < 16 THEN 6
+            WHEN age_hours < 30 THEN 7
+            WHEN age_hours < 60 THEN 8
+            WHEN age_hours < 120 THEN 9
+            ELSE 10
+        END AS span
+    FROM raw.observations AS o JOIN posts AS p USING (post_id)
+    WHERE o.subreddit = $subreddit AND o.score IS NOT NULL AND NOT coalesce(o.hide_score, FALSE)
+        AND o.observed_at BETWEEN p.created_at AND p.created_at + to_hours(240)
+    QUALIFY row_number() OVER (PARTITION BY o.post_id, span ORDER BY o.observed_at) = 1
+)
+SELECT
+    count(*) AS posts,
+    median(age_hours) AS hours,
+    quantile_cont(score, 0.25)::DOUBLE AS low,
+    median(score)::DOUBLE AS median,
+    quantile_cont(score, 0.75)::DOUBLE AS high
+FROM aged GROUP BY span HAVING count(*) >= $least ORDER BY hours
+"""
+# Of each post the reading nearest to the age, on a scale of ratios.
+_STANDING = """
+WITH posts AS (
+    SELECT post_id, created_at FROM core.posts
+    WHERE subreddit = $subreddit AND post_id <> $except_post
+        AND (created_at >= TIMESTAMP '2016-12-01') = ($created_at >= TIMESTAMP '2016-12-01')
+    ORDER BY created_at DESC, post_id LIMIT $newest
+),
+near AS (
+    SELECT o.score
+    FROM raw.observations AS o JOIN posts AS p USING (post_id)
+    WHERE o.subreddit = $subreddit AND o.score IS NOT NULL AND NOT coalesce(o.hide_score, FALSE)
+        AND epoch(o.observed_at - p.created_at) / 3600 BETWEEN $hours / $reach AND $hours * $reach
+    QUALIFY row_number() OVER (
+        PARTITION BY o.post_id
+        ORDER BY abs(ln(epoch(o.observed_at - p.created_at) / 3600 / $hours)), o.observed_at
+    ) = 1
+)
+SELECT count(*) AS posts, avg(CASE WHEN score < $score THEN 1.0 WHEN score = $score THEN 0.5 ELSE 0.0 END) AS percentile
+FROM near
+"""
+LEAST_POSTS: Final = 20
+"""Other posts without which nothing is said of an age."""
+
+REACH: Final = 1.25
+"""By what factor the ages of others may differ from that of a post that is compared with them."""
+
+_LEAST_HOURS: Final = 1 / 60
+
+
+@dataclass(frozen=True)
+class Band:
+    """Which scores the posts of a community have at some age (points).
+
+    Attributes:
+        hours: median of their ages.
+        posts: how many were read then.
+        low, median, high: a quarter, half and three quarters of them had at most this.
+    """
+
+    hours: float
+    posts: int
+    low: float
+    median: float
+    high: float
+
+
+@dataclass(frozen=True)
+class Standing:
+    """Where a post stands among others of its community, at the age that it has.
+
+    Attributes:
+        age_hours: at the reading that is compared.
+        score: in it (points).
+        percentile: share of the others that had less at about that age, from 0 to 1, ties half.
+        posts: how many others.
+        youngest_hours, oldest_hours: between which ages these were read.
+    """
+
+    age_hours: float
+    score: int
+    percentile: float
+    posts: int
+    youngest_hours: float
+    oldest_hours: float
 
 
 @dataclass(frozen=True)
@@ -100,6 +205,40 @@ def growth_of(warehouse: Readable, subreddit: str) -> Growth:
     if not ages:
         why = (
             f"No labelled post of r/{subreddit} was read while it grew: readings at young ages come from Reddit "
-            "itself, night after night (`redpop materialize`), and archives have none."
+            "itself, night after night (`redpop materialize`), or from tables of readings (`redpop import`); other "
+            "archives have none."
         )
     return Growth(ages, why)
+
+
+def bands_of(warehouse: Readable, subreddit: str, except_post: str = "") -> tuple[Band, ...]:
+    """Which scores the newest posts of a community have at each age, on the present scale; the youngest first.
+
+    Args:
+        warehouse: what is read.
+        subreddit: in lower case.
+        except_post: id of one that does not count.
+    """
+    scope = {"subreddit": subreddit, "except_post": except_post, "newest": NEWEST_POSTS, "least": LEAST_POSTS}
+    rows = warehouse.query(_BANDS, scope).to_pylist()
+    return tuple(Band(row["hours"], row["posts"], row["low"], row["median"], row["high"]) for row in rows)
+
+
+def standing_of(
+    warehouse: Readable, subreddit: str, post_id: str, created_at: datetime, age_hours: float, score: int
+) -> Standing | int:
+    """Where a post stands among the newest others; how many there are where they are fewer than `LEAST_POSTS`.
+
+    Args:
+        warehouse: what is read.
+        subreddit: in lower case.
+        post_id: of the post.
+        created_at: when it was made (UTC): scores of before December 2016 are compared among themselves.
+        age_hours, score: of its newest reading that shows any.
+    """
+    hours = max(age_hours, _LEAST_HOURS)
+    scope = {"subreddit": subreddit, "except_post": post_id, "created_at": created_at, "newest": NEWEST_POSTS}
+    row = warehouse.query(_STANDING, {**scope, "hours": hours, "score": score, "reach": REACH}).to_pylist()[0]
+    if row["posts"] < LEAST_POSTS:
+        return int(row["posts"])
+    return Standing(age_hours, score, row["percentile"], row["posts"], hours / REACH, hours * REACH)

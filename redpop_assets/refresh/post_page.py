@@ -293,11 +293,10 @@ def post_page(warehouse: Readable, post_id: str) -> PostPage | None:
         warehouse: what is read.
         post_id: base36 id.
     """
-    scope = {"post_id": post_id}
-    row = next(iter(warehouse.query(_POST, scope).to_pylist()), None)
+    row = next(iter(warehouse.query(_POST, {"post_id": post_id}).to_pylist()), None)
     if row is None:
         return None
-    label, noted = _label(row), _noted(warehouse, post_id)
+    label, noted = label_of(row), noted_of(warehouse, post_id)
     usual, usual_is_of = _usual(warehouse, row["subreddit"], label, noted)
     return PostPage(
         post_id=row["post_id"],
@@ -315,13 +314,7 @@ def post_page(warehouse: Readable, post_id: str) -> PostPage | None:
         picture_missing=_picture_missing(row),
         width=row["width"],
         height=row["height"],
-        readings=tuple(
-            Reading(
-                *(reading["observed_at"], reading["age_hours"], reading["score"], reading["upvote_ratio"]),
-                *(reading["num_comments"], reading["masked"], reading["endpoint"]),
-            )
-            for reading in warehouse.query(_READINGS, scope).to_pylist()
-        ),
+        readings=readings_of(warehouse, post_id),
         label=label,
         usual=usual,
         usual_is_of=usual_is_of,
@@ -384,7 +377,19 @@ def _picture_missing(row: Mapping[str, Any]) -> str | None:
     return f"{row['status']}: {row['reason']}" if row["reason"] else str(row["status"])
 
 
-def _label(row: Mapping[str, Any]) -> Label | None:
+def readings_of(warehouse: Readable, post_id: str) -> tuple[Reading, ...]:
+    """The readings of a post, the oldest first."""
+    return tuple(
+        Reading(
+            *(reading["observed_at"], reading["age_hours"], reading["score"], reading["upvote_ratio"]),
+            *(reading["num_comments"], reading["masked"], reading["endpoint"]),
+        )
+        for reading in warehouse.query(_READINGS, {"post_id": post_id}).to_pylist()
+    )
+
+
+def label_of(row: Mapping[str, Any]) -> Label | None:
+    """The label of a row of the post, of which `score` is None where there is none."""
     if row["score"] is None:
         return None
     return Label(
@@ -393,7 +398,8 @@ def _label(row: Mapping[str, Any]) -> Label | None:
     )
 
 
-def _noted(warehouse: Readable, post_id: str) -> Noted | None:
+def noted_of(warehouse: Readable, post_id: str) -> Noted | None:
+    """The forecast that was written down when the post was made."""
     row = next(iter(warehouse.query(_FORECAST, {"post_id": post_id}).to_pylist()), None)
     if row is None:
         return None
@@ -403,7 +409,7 @@ def _noted(warehouse: Readable, post_id: str) -> Noted | None:
         age_hours=row["age_hours"],
         expected=row["expected_score"],
         percentile=row["percentile"],
-        ranges={level: _range(row, level) for level in LEVELS},
+        ranges={level: range_of(row, level) for level in LEVELS},
         inside={level: row[f"inside_{level}"] for level in LEVELS},
         missing=tuple(row["missing_blocks"]),
     )
@@ -418,14 +424,14 @@ def _expected(warehouse: Readable, post_id: str) -> tuple[Expected, ...]:
             split=row["split"],
             expected=row["expected_score"],
             percentile=row["percentile"],
-            range_80=_range(row, 80),
+            range_80=range_of(row, 80),
             missing=tuple(row["missing_blocks"] or ()),
         )
         for row in warehouse.query(_EXPECTED, {"post_id": post_id}).to_pylist()
     )
 
 
-def _range(row: Mapping[str, Any], level: int) -> Points | None:
+def range_of(row: Mapping[str, Any], level: int) -> Points | None:
     """The ends of an interval of the log score, in points."""
     low, high = row[f"low_{level}"], row[f"high_{level}"]
     return None if low is None or high is None else Points(float(raw_score(low)), float(raw_score(high)))

@@ -95,6 +95,12 @@ ALIASES: Final[Mapping[str, tuple[str, ...]]] = {
     ),
 }
 
+OF_READING: Final = (
+    *("score", "upvote_ratio", "num_comments", "num_crossposts", "hide_score", "stickied", "locked", "over_18"),
+    *("spoiler", "archived", "removed_by_category"),
+)
+"""Fields of the API that change after the post was made, and that a reading keeps."""
+
 _OF_API: Final = frozenset({"created", "ups", "url_overridden_by_dest", "subreddit_name_prefixed"})
 _TEXTS: Final = frozenset({"title", "selftext", "selftext_html", "body"})
 _FLAGS: Final = frozenset(
@@ -140,6 +146,25 @@ class Dates:
 
     order: DateOrder | None = None
     days: bool = False
+
+
+@dataclass(frozen=True)
+class TypedReading:
+    """A record that tells a reading of a post and nothing of the post itself, with the names and types of the API.
+
+    Attributes:
+        post_id: base36 id.
+        values: the fields of the API that a reading has; those that the record lacks are not there.
+        subreddit: as it is written; None where the record names none.
+        created_at: when the post was made; None where the record does not say so.
+        emptied: what was wrong with fields that were left out.
+    """
+
+    post_id: str
+    values: dict[str, Any]
+    subreddit: str | None
+    created_at: datetime | None
+    emptied: list[str] = field(default_factory=list)
 
 
 TOO_DEEP: Final = f"arrays and objects more than {MOST_LEVELS} deep in each other"
@@ -194,6 +219,48 @@ def typed(record: Mapping[str, Any], *, from_table: bool = False, dates: Dates |
     created_at = _require(submission, dates or Dates())
     _type_all(submission, emptied)
     return Typed(submission, created_at, isinstance(written, str) and is_day(written, dates), emptied)
+
+
+def typed_reading(record: Mapping[str, Any], *, dates: Dates | None = None) -> TypedReading:
+    """Give a record of a reading the names and types of the API; see `typed`.
+
+    Args:
+        record: what a file holds of one reading, under any of the names of `ALIASES`.
+        dates: how the file writes times.
+
+    Raises:
+        BrokenRecordError: it names no post, or its time or its score is none.
+    """
+    submission = dict(record)
+    _rename(submission)
+    dates = dates or Dates()
+    created_at = None
+    if has_value(submission.get("created_utc")):
+        created_at = _created_at(submission["created_utc"], dates)
+    emptied: list[str] = []
+    values = reading_values(submission, emptied)
+    own = submission.get("subreddit")
+    return TypedReading(
+        submission["id"], values, own if isinstance(own, str) and has_value(own) else None, created_at, emptied
+    )
+
+
+def reading_values(record: Mapping[str, Any], emptied: list[str]) -> dict[str, Any]:
+    """The fields of a reading that a record has, typed; what is wrong with others is added to `emptied`.
+
+    Raises:
+        BrokenRecordError: its score is none.
+    """
+    values = {name: record[name] for name in OF_READING if has_value(record.get(name))}
+    if "score" in values:
+        values["score"] = _checked_score(values["score"])
+    _type_fields(values, emptied)
+    return {name: value for name, value in values.items() if value is not None}
+
+
+def tells_reading(values: Mapping[str, Any]) -> bool:
+    """Whether typed values are a reading: a score, comments or a share of upvotes."""
+    return bool(values.keys() & {"score", "num_comments", "upvote_ratio"})
 
 
 def is_day(text: str, dates: Dates | None = None) -> bool:
@@ -323,10 +390,10 @@ def fits(name: str, value: str, dates: Dates | None = None) -> bool:
 def _rename(submission: dict[str, Any]) -> None:
     """Give the fields the names of the API, where a record has them under others."""
     for name, others in ALIASES.items():
-        if _has(submission.get(name)):
+        if has_value(submission.get(name)):
             continue
         for other in others:
-            if _has(submission.get(other)):
+            if has_value(submission.get(other)):
                 # A name that is not the API's is not kept beside the right one: what it holds may be a person.
                 submission[name] = submission[other] if other in _OF_API else submission.pop(other)
                 break
@@ -341,16 +408,17 @@ def _rename(submission: dict[str, Any]) -> None:
         with contextlib.suppress(SettingsError):
             submission["subreddit"] = parse_community(submission["subreddit"])
     page = comment_page(submission.get("permalink"))
-    if found is None and not _has(post_id) and page is not None:
+    if found is None and not has_value(post_id) and page is not None:
         found = page.post_id
-    if page is not None and page.community and not _has(submission.get("subreddit")):
+    if page is not None and page.community and not has_value(submission.get("subreddit")):
         submission["subreddit"] = page.community
     if found is None:
-        raise BrokenRecordError("no usable id" + (f": {_shown(post_id)}" if _has(post_id) else ""))
+        raise BrokenRecordError("no usable id" + (f": {_shown(post_id)}" if has_value(post_id) else ""))
     submission["id"] = found
 
 
-def _has(value: Any) -> bool:
+def has_value(value: Any) -> bool:
+    """Whether a file says anything there: not None, and none of the markers of a missing value."""
     return value is not None and not (isinstance(value, str) and is_missing(value))
 
 
@@ -358,20 +426,28 @@ def _require(submission: dict[str, Any], dates: Dates) -> datetime:
     """The time of the post, after a look at the fields without which there is none."""
     if not isinstance(submission.get("title"), str):
         raise BrokenRecordError("no title (a line of comments?)")
-    if not _has(submission.get("created_utc")):
+    if not has_value(submission.get("created_utc")):
         raise BrokenRecordError("no usable created_utc: it is missing")
-    try:
-        created_at = moment(submission["created_utc"], day_is_enough=dates.days, order=dates.order)
-    except ValueError as error:
-        raise BrokenRecordError(f"no usable created_utc: {_shown(submission['created_utc'])} {error}") from None
+    created_at = _created_at(submission["created_utc"], dates)
     if not _is_epoch(submission["created_utc"]):
         submission["created_utc"] = created_at.timestamp()
-    try:
-        if "score" in submission:
-            submission["score"] = _score(submission["score"])
-    except _UnusableError as error:
-        raise BrokenRecordError(f"score holds {_shown(submission['score'])}, which {error}") from None
+    if "score" in submission:
+        submission["score"] = _checked_score(submission["score"])
     return created_at
+
+
+def _created_at(value: Any, dates: Dates) -> datetime:
+    try:
+        return moment(value, day_is_enough=dates.days, order=dates.order)
+    except ValueError as error:
+        raise BrokenRecordError(f"no usable created_utc: {_shown(value)} {error}") from None
+
+
+def _checked_score(value: Any) -> int | None:
+    try:
+        return _score(value)
+    except _UnusableError as error:
+        raise BrokenRecordError(f"score holds {_shown(value)}, which {error}") from None
 
 
 def _type_fields(submission: dict[str, Any], emptied: list[str]) -> None:

@@ -9,6 +9,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from redpop_assets.kept import Recent
+from redpop_assets.pages import following as follow_page
 from redpop_assets.pages.leaderboard import legend
 from redpop_assets.refresh.community_page import (
     CommunityPage,
@@ -18,6 +19,7 @@ from redpop_assets.refresh.community_page import (
     hours_of,
     listed,
 )
+from redpop_assets.refresh.following import Following, following
 from redpop_assets.refresh.going_with import Look, Things, looks_of, things_of, words_of
 from redpop_assets.refresh.post_page import PostPage, post_page
 from redpop_assets.storage.edition import Edition
@@ -74,6 +76,7 @@ class _Lately:
         self.communities: Recent[str, CommunityDocument | None] = Recent(_PLACES_KEPT)
         self.hours: Recent[tuple[str, str], PastHours] = Recent(_PLACES_KEPT)
         self.posts: Recent[str, PostPage | None] = Recent(_POSTS_KEPT)
+        self.followed: Recent[str, Following | None] = Recent(_POSTS_KEPT)
 
 
 class _Answers:
@@ -141,6 +144,24 @@ class _Answers:
             raise Refusal(404, "No such post is stored here.")
         return found
 
+    async def followed(self, site: Site, request: Request, post_id: str) -> tuple[Following, str]:
+        """One stored post, and what tells the edition that it is read from from the next one.
+
+        Raises:
+            Refusal: it is not stored, or was forgotten (404).
+        """
+        wanted = post_id.lower()
+
+        def read(here: Here) -> tuple[Following | None, str]:
+            lately = self._of(here.edition)
+            found = lately.followed.get(wanted, lambda: following(here.edition, here.desk.ahead, wanted))
+            return found, "-".join(f"{part:x}" for part in here.edition.identity)
+
+        found, edition = await site.ask(request, read)
+        if found is None:
+            raise Refusal(404, "No such post is stored here.")
+        return found, edition
+
 
 def _pages(answers: _Answers) -> APIRouter:
     router = APIRouter(include_in_schema=False)
@@ -178,9 +199,24 @@ def _pages(answers: _Answers) -> APIRouter:
     async def post(request: Request, post_id: str) -> Response:
         """One stored post."""
         site = site_of(request)
-        return site.page(request, "post.html", page=await answers.post(site, request, post_id), charts=place_charts)
+        page = await answers.post(site, request, post_id)
+        followed, edition = await answers.followed(site, request, post_id)
+        return site.page(request, "post.html", page=page, charts=place_charts, **_of_following(followed, edition))
+
+    @router.get("/post/{post_id}/following")
+    async def newly(request: Request, post_id: str, seen: str = "") -> Response:
+        """Where the post stands and where it goes, if that was published since the edition that was seen."""
+        site = site_of(request)
+        followed, edition = await answers.followed(site, request, post_id)
+        if seen == edition:
+            return Response(status_code=204)
+        return site.page(request, "_following.html", charts=place_charts, **_of_following(followed, edition))
 
     return router
+
+
+def _of_following(followed: Following, edition: str) -> dict[str, object]:
+    return {"followed": followed, "edition": edition, "following": follow_page}
 
 
 def _documents(answers: _Answers) -> APIRouter:
@@ -190,6 +226,11 @@ def _documents(answers: _Answers) -> APIRouter:
     async def community(request: Request, name: Name, zone: Zone = "UTC") -> CommunityDocument:
         """What it is and asks, when its posts did well, what goes with scores, who speaks for it, what is missing."""
         return await answers.community(site_of(request), request, name, zone)
+
+    @router.get("/posts/{post_id}/following", summary="Where a stored post stands, and where it will end")
+    async def follow(request: Request, post_id: PostId) -> Following:
+        """Its curve so far, where it stands among posts of its age, and what is expected: `redpop follow --json`."""
+        return (await answers.followed(site_of(request), request, post_id))[0]
 
     @router.get("/posts/{post_id}", summary="A stored post")
     async def post(request: Request, post_id: PostId) -> PostPage:

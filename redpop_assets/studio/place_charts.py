@@ -6,7 +6,9 @@ Each is said once more beside it, as a sentence or a table: no chart is the only
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
+from redpop_assets.pages.following import SHOWN_LEVEL, age_said
 from redpop_assets.refresh.community_page import PastHours, PastSlot, Size
+from redpop_assets.refresh.following import Following
 from redpop_assets.refresh.growth import Growth
 from redpop_assets.refresh.post_page import PostPage
 
@@ -158,6 +160,50 @@ def readings_of(page: PostPage) -> dict[str, Any]:
     return _layers(_band(usual, "points"), layers, usual)
 
 
+def following_of(found: Following) -> dict[str, Any]:
+    """The curve of a post so far, beside those of its age; what was written down of it, and what is expected now."""
+    bands = [
+        {"hours": max(one.hours, 0.1), "low": one.low, "median": one.median, "high": one.high} for one in found.bands
+    ]
+    own: list[dict[str, Any]] = [
+        {
+            "hours": max(reading.age_hours, 0.1),
+            "score": reading.score,
+            "said": f"after {age_said(reading.age_hours)}: {reading.score:,} points",
+        }
+        for reading in found.readings
+        if reading.score is not None and not reading.masked
+    ]
+    ahead = found.ahead.curve if found.ahead is not None else ()
+    expected: list[dict[str, Any]] = []
+    for one in ahead:
+        low, high = one.ranges.get(SHOWN_LEVEL, (one.expected, one.expected))
+        said = f"expected after {age_said(one.age_hours)}: {one.expected:,.0f} points, {low:,.0f} to {high:,.0f}"
+        expected.append({"hours": one.age_hours, "score": one.expected, "low": low, "high": high, "said": said})
+    tip = {"tooltip": [{"field": "said", "type": "nominal"}]}
+    point = {"type": "point", "filled": True, "opacity": 1}
+    layers: list[dict[str, Any]] = [
+        {
+            "data": {"values": expected},
+            "mark": {"type": "area", "color": "--good", "opacity": 0.22},
+            "encoding": {"y": _measure("low"), "y2": {"field": "high"}},
+        },
+        {
+            "data": {"values": [*own[-1:], *expected] if expected else []},
+            "mark": {"type": "line", "strokeWidth": 2, "strokeDash": [5, 4], "color": "--good"},
+            "encoding": {"y": _measure("score")},
+        },
+        {
+            "data": {"values": expected},
+            "mark": {**point, "shape": "diamond", "size": 80, "color": "--good"},
+            "encoding": {"y": _measure("score"), **tip},
+        },
+        {"data": {"values": own}, "mark": {"type": "line", "strokeWidth": 2}, "encoding": {"y": _measure("score")}},
+        {"data": {"values": own}, "mark": {**point, "size": 70}, "encoding": {"y": _measure("score"), **tip}},
+    ]
+    return _layers(_band(bands, "points"), layers, bands)
+
+
 def members_of(sizes: Sequence[Size]) -> dict[str, Any]:
     """How many members a community had, day by day."""
     return {
@@ -177,15 +223,6 @@ def members_of(sizes: Sequence[Size]) -> dict[str, Any]:
             },
         },
     }
-
-
-def age_said(hours: float) -> str:
-    """An age in words."""
-    if hours < 1:
-        return f"{60 * hours:.0f} minutes"
-    if hours < 48:
-        return "1 hour" if round(hours, 1) == 1 else f"{hours:.3g} hours"
-    return f"{hours / 24:.3g} days"
 
 
 def slot_said(slot: PastSlot) -> str:

@@ -120,6 +120,8 @@ def test_the_import_itself_is_on_record(tmp_path, warehouse, key):
         "new_observations": 3,
         "forgotten": 0,
         "revised_posts": 0,
+        "readings": 0,
+        "unknown_readings": 0,
         "broken": 1,
         "other_subreddits": 1,
         "observed_at": datetime(2021, 1, 1),

@@ -12,6 +12,7 @@ from redpop_assets.evaluation.measurement import LEVELS
 from redpop_assets.refresh.answers import Answered, Community, Hours, MayI, Place, Reasons, Record, Slot
 from redpop_assets.refresh.community_page import PastSlot
 from redpop_assets.refresh.draft import Forecast
+from redpop_assets.refresh.early_forecasts import Ahead, AtAnAge, EarlyForecast
 from redpop_assets.refresh.likeness import PastPost
 from redpop_assets.refresh.reasons import Explanation, Input, Part
 from redpop_assets.refresh.removal_risk import RemovalRisk
@@ -94,6 +95,15 @@ class SampleDesk:
             record,
             dict.fromkeys(worth, risk(subreddit)),
         )
+
+    def ahead(self, post_id):
+        """Rises by what is stored of readings, so that another edition says something else."""
+        rows = self.edition.scalar("SELECT count(*) FROM raw.observations")
+        at = [
+            Ahead(hours, 100.0 + hours + rows, {50: (80.0, 150.0), 80: (60.0 + hours, 300.0 + hours)})
+            for hours in (24, 168)
+        ]
+        return EarlyForecast(post_id, "pics", 1.0, 20, tuple(at), AtAnAge(1, "log_linear", at[-1]), 0.8, None)
 
     def may(self, subreddit, question):
         rule = Objection("rules", "The rules have to be read.", "read it", MARKUP, datetime(2026, 6, 1))

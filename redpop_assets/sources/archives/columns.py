@@ -6,13 +6,23 @@ nobody guesses. How a single cell is read is the matter of `redpop_assets.source
 """
 
 import re
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 from itertools import pairwise
 from typing import Final, get_args
 
 from redpop_assets.errors import ArchiveError
 from redpop_assets.privacy.submissions import KEPT
+from redpop_assets.sources.archives.series import (
+    EITHER,
+    OF_COMMENTS,
+    READ_ALONE,
+    Series,
+    age_unit,
+    differ_within_a_post,
+    series_of,
+)
 from redpop_assets.sources.typed import ALIASES, DateOrder, Dates, comment_page, date_orders, fits, is_missing, moment
 from redpop_assets.sources.values import parse_post_id
 
@@ -21,6 +31,9 @@ SAMPLE: Final = 500
 
 REQUIRED: Final = ("id", "title", "created_utc", "score", "url")
 """Fields of the API without which a table is none of posts."""
+
+REQUIRED_OF_READINGS: Final = ("id", "score", "observed_at")
+"""Fields of the API without which a table is none of readings."""
 
 WORDS: Final[Mapping[str, str]] = {
     "id": "id",
@@ -65,6 +78,7 @@ _RANKS: Final[Mapping[str, Mapping[str, int]]] = {
 }
 _KNOWN: Final = frozenset(_FOLDED) | {spelling for ranks in _RANKS.values() for spelling in ranks}
 # What does not name a post by itself; an address decides where it stands.
+_EITHER: Final = frozenset(map(folded, EITHER))
 _OF_API_BESIDE: Final = frozenset({"ups", "created", "name", "url_overridden_by_dest", "subreddit_name_prefixed"})
 
 
@@ -93,7 +107,7 @@ class Told:
 def told(text: str) -> Told:
     """Read what somebody says of columns: `time=created_date,id=full_permalink`, `time=date:day-first`.
 
-    Behind the column of the time may stand `:day-first`, `:month-first` and `:exact`, which refuses a day without a
+    Behind the column of a time may stand `:day-first`, `:month-first` and `:exact`, which refuses a day without a
     time; else it is taken as its first second in UTC.
 
     Raises:
@@ -112,7 +126,9 @@ def told(text: str) -> Told:
                 f"{part.strip()!r} says nothing of columns: write what it is and the name of the column, such as "
                 f"time=created_date,id=full_permalink. There are {', '.join(WORDS)}, and the fields of Reddit's API."
             )
-        while name == "created_utc" and (found := re.fullmatch(rf"(.*):\s*({'|'.join(_FORMATS)})", header)):
+        while name in ("created_utc", "observed_at") and (
+            found := re.fullmatch(rf"(.*):\s*({'|'.join(_FORMATS)})", header)
+        ):
             header = found[1].strip()
             days = days and found[2] != _EXACT
             order = next((known for known in get_args(DateOrder) if known == found[2]), order)
@@ -141,12 +157,18 @@ class Columns:
         dates: how the table writes the times of posts.
         meanings: for people, what is taken from where.
         left_out: headers of the columns that nothing is taken from, in their order.
+        series: columns that hold further readings of the post of their row.
+        age: the column with the age of the post at the reading, and the seconds in one of what it counts; None without.
+        of_readings: whether the rows are readings of posts that others tell of, and no posts.
     """
 
     headers: Mapping[str, str]
     dates: Dates
     meanings: tuple[Meaning, ...]
     left_out: tuple[str, ...]
+    series: Series = field(default_factory=Series)
+    age: tuple[str, float] | None = None
+    of_readings: bool = False
 
     @property
     def days_hint(self) -> str:
@@ -212,6 +234,8 @@ class _Search:
         self._headers: dict[str, str] = {}
         self._meanings: list[Meaning] = []
         self._dates = asked.dates
+        self._series = Series()
+        self._age: tuple[str, float] | None = None
 
     def columns(self) -> Columns:
         """All that is found."""
@@ -220,27 +244,98 @@ class _Search:
                 raise ArchiveError(f"{self._file} has no column `{header}` for {_word(name)}; it has {self._all()}.")
         page = self._page()
         self._id(page)
+        alone = not any(self._candidates(name) or name in self._asked.headers for name in ("title", "url"))
+        self._find_readings(page, alone=alone)
         for name in ("created_utc", "score", "title", "url", "author", "subreddit"):
             self._choose(name, page)
         names_post = page is not None or "name" in self._headers
-        lacking = [_word(name) for name in REQUIRED if name not in self._headers and not (name == "id" and names_post)]
-        if lacking:
+        found = {*self._headers, *(["id"] if names_post else []), *(["score"] if self._series.has_scores else [])}
+        lacking = [_word(name) for name in REQUIRED if name not in found]
+        of_readings = bool(lacking) and self._tells_readings(found)
+        if lacking and not of_readings:
             raise ArchiveError(
                 f"{self._file} has no column for {', '.join(lacking)}. A table of posts needs "
-                f"{', '.join(map(_word, REQUIRED))}; it has {self._all()}. Say which is which, such as "
+                f"{', '.join(map(_word, REQUIRED))}; one of readings of their scores needs "
+                f"{', '.join(map(_word, REQUIRED_OF_READINGS))}. It has {self._all()}. Say which is which, such as "
                 f"--columns {lacking[0]}=NAME; a dump needs one JSON object a line."
             )
-        self._rest()
+        self._rest(alone=alone)
         if page is not None and "subreddit" not in self._headers:
             self._say("subreddit", f"from `{page}`")
         order = list(WORDS.values())
         self._meanings.sort(key=lambda meaning: order.index(WORDS[meaning.word]) if meaning.word in WORDS else 99)
-        used = set(self._headers.values())
+        if of_readings:
+            why = f"there is no column for {', '.join(lacking)}: no posts are taken from this table"
+            self._meanings.append(Meaning("rows", "readings of posts that are known", why))
+        used = {*self._headers.values(), *self._series.columns, *([self._age[0]] if self._age else [])}
         places = {header: place for place, header in enumerate(self._header)}
         headers = dict(sorted(self._headers.items(), key=lambda item: places[item[1]]))
+        left_out = tuple(each for each in self._header if each not in used)
         return Columns(
-            headers, self._dates, tuple(self._meanings), tuple(each for each in self._header if each not in used)
+            headers, self._dates, tuple(self._meanings), left_out, self._series, self._age, of_readings=of_readings
         )
+
+    def _tells_readings(self, found: Collection[str]) -> bool:
+        """Whether each row says of which post it is, what its score was, and when."""
+        of_comments = any(folded(column) in map(folded, OF_COMMENTS) for column in self._header)
+        has_time = self._age is not None or self._series.groups or _TIMES_OF_READING & set(self._headers)
+        return not of_comments and bool(has_time) and {"id", "score"} <= set(found)
+
+    def _find_readings(self, page: str | None, *, alone: bool) -> None:
+        """Find the time of the reading, or the age of the post then, and columns that hold one reading each."""
+        taken = {*self._headers.values(), *self._asked.headers.values()}
+        own = [each for each in self._candidates("observed_at") if each.good and each.header not in taken]
+        asked = self._asked.headers.get("observed_at")
+        chosen = asked or (own[0].header if own else None)
+        if chosen is None and not any(folded(column) in map(folded, _TIMES_OF_READING) for column in self._header):
+            chosen = next(
+                (
+                    column
+                    for column in self._header
+                    if column not in taken
+                    and folded(column) in _EITHER
+                    and self._is_when_read(column, page, alone=alone)
+                ),
+                None,
+            )
+        if chosen is not None:
+            self._headers["observed_at"] = chosen
+            how = "; ".join(filter(None, (self._time_of(chosen, "read"), "as told" if asked else "")))
+            self._say("observed_at", f"`{chosen}`", how)
+        else:
+            ages = [
+                (each, unit) for each in self._header if (unit := age_unit(each, alone=alone)) and each not in taken
+            ]
+            self._age = next((each for each in ages if all(map(_is_number, self._values[each[0]]))), None)
+            if self._age is not None:
+                self._say("observed_at", f"`{self._age[0]}`", "the age of the post at the reading")
+        self._series = series_of(each for each in self._header if each not in taken and each != chosen)
+        if self._series.groups:
+            what = f"{len(self._series.groups):,} readings of each post"
+            self._meanings.append(Meaning("readings", _listed(self._series.columns), what))
+
+    def _is_when_read(self, column: str, page: str | None, *, alone: bool) -> bool:
+        """Whether a time that may be of the post or of the reading is of the reading.
+
+        It is where rows have nothing of a post; else where it stands beside the time of the post, and differs between
+        rows of one post, for which more of the file is looked at than its beginning.
+        """
+        if not any(map(self._time, self._values[column])):
+            return False
+        if alone:
+            return True
+        named = next((self._headers[name] for name in ("id", "name") if name in self._headers), page)
+        of_post = [each for each in self._candidates("created_utc") if each.good and folded(each.header) not in _EITHER]
+        if named is None or not of_post:
+            return False
+        rows = zip(map(_post_of, self._cells(named)), map(self._time, self._cells(column)), strict=False)
+        return differ_within_a_post(rows)
+
+    def _time(self, text: str) -> datetime | None:
+        try:
+            return moment(text, day_is_enough=True, order=self._dates.order or "day-first")
+        except ValueError:
+            return None
 
     def _page(self) -> str | None:
         """The column with the addresses of the comments: the only one that names post and community at once."""
@@ -349,7 +444,8 @@ class _Search:
     def _choose(self, name: str, page: str | None) -> None:
         """Find the column of a field, and say why it is that one."""
         asked = self._asked.headers.get(name)
-        found = [each for each in self._candidates(name) if each.header not in self._headers.values()]
+        taken = {*self._headers.values(), *self._series.columns}
+        found = [each for each in self._candidates(name) if each.header not in taken]
         if name == "url" and asked is None and page is not None and not found:
             # Both the link and the comments of posts that are nothing but text.
             found = [self._candidate(name, page, 0)] if folded(page) in _RANKS[name] else []
@@ -426,11 +522,11 @@ class _Search:
             quality, fitting = 1, sum(fits(name, value) for value in values)
         return _Candidate(column, rank, len(values) / max(1, len(self._sample)), fitting / max(1, len(values)), quality)
 
-    def _time_of(self, column: str) -> str:
+    def _time_of(self, column: str, word: str = "time") -> str:
         """Find out how a column writes times, and say it."""
         values = self._values[column]
         if any(len(date_orders(value)) == 2 for value in values) and self._dates.order is None:
-            self._dates = Dates(self._order(column), self._dates.days)
+            self._dates = Dates(self._order(column, word), self._dates.days)
         kinds = {_said_of_time(value) for value in values}
         if any(date_orders(value) for value in values):
             order = self._dates.order or next(iter(self._orders(values)), None)
@@ -450,7 +546,7 @@ class _Search:
                     break
         return found
 
-    def _order(self, column: str) -> DateOrder:
+    def _order(self, column: str, word: str) -> DateOrder:
         """What comes first in the dates of the whole file."""
         found = self._orders(self._cells(column))
         if len(found) == 1:
@@ -458,21 +554,30 @@ class _Search:
         what = "in some rows the day comes first and in others the month" if found else "its rows do not tell"
         raise ArchiveError(
             f"{self._file}: nobody knows whether day or month comes first in `{column}`; {what}. Say it: "
-            f"--columns time={column}:day-first or --columns time={column}:month-first."
+            f"--columns {word}={column}:day-first or --columns {word}={column}:month-first."
         )
 
-    def _rest(self) -> None:
+    def _rest(self, *, alone: bool) -> None:
         """Columns that are called like the API calls them, or are asked for."""
         for name, header in self._asked.headers.items():
             if name not in self._headers and header not in self._headers.values():
                 self._headers[name] = header
                 self._say(name, f"`{header}`", "as told")
-        for name in ("num_comments", "over_18", "observed_at"):
+        for name in ("num_comments", "over_18"):
             good = [each for each in self._candidates(name) if each.header not in self._headers.values() and each.good]
             if good and name not in self._headers:
                 self._headers[name] = good[0].header
                 self._say(name, f"`{good[0].header}`")
-        asked = set(self._asked.headers.values())
+        for name, spellings in READ_ALONE.items() if alone else ():
+            also = [each for each in self._header if folded(each) in map(folded, spellings)]
+            if also and not any(_FOLDED.get(folded(each)) == name for each in self._header):
+                self._headers[name] = also[0]
+                self._say(name, f"`{also[0]}`")
+        for name in _PLACE if any(folded(each) == "listing" for each in self._header) else ():
+            own_names = [each for each in self._header if folded(each) == name]
+            if own_names and own_names[0] not in self._headers.values():
+                self._headers[name] = own_names[0]
+        asked = {*self._asked.headers.values(), *self._series.columns, *([self._age[0]] if self._age else [])}
         for header in self._header:
             own = _FOLDED.get(folded(header)) or _FOLDED.get(folded(_PREFIX.sub("", header)))
             # What people have a word for was looked at, and another column is it, or none.
@@ -488,7 +593,17 @@ class _Search:
         return _listed(self._header) or "none"
 
 
+_PLACE: Final = ("listing", "position", "rank")
 _TIMES_OF_READING: Final = frozenset({"observed_at", "retrieved_on", "retrieved_utc", "retrieved_2nd_on"})
+
+
+def _post_of(text: str) -> str | None:
+    page = comment_page(text)
+    return parse_post_id(text.strip()) if page is None else page.post_id
+
+
+def _is_number(text: str) -> bool:
+    return re.fullmatch(r"\d+(?:\.\d*)?", text) is not None
 
 
 def _kind_of_time(text: str, column: str) -> int:

@@ -1,9 +1,14 @@
-"""The second way into the raw tables: an import of a file of posts, which goes on where it was interrupted."""
+"""The second way into the raw tables: an import of a file of posts, or of readings of their scores.
+
+It goes on where it was interrupted. A reading alone says nothing of what its post is, of which community, or whether
+it was forgotten: readings of posts that are not stored are counted and left out, and taken when the file is imported
+again after their posts.
+"""
 
 from collections import Counter, defaultdict
 from collections.abc import Callable, Collection, Mapping
-from dataclasses import dataclass
-from datetime import datetime
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
 from hashlib import sha256
 from pathlib import Path
 from typing import Any, Final
@@ -13,10 +18,27 @@ import pyarrow as pa
 from redpop_assets.privacy.author_key import AuthorKey
 from redpop_assets.privacy.names import in_text
 from redpop_assets.sources.archives.columns import Told
-from redpop_assets.sources.archives.posts import BrokenLine, Chunk, Position, is_prefix
+from redpop_assets.sources.archives.posts import (
+    BROKEN_SAMPLES,
+    ArchivedReading,
+    BrokenLine,
+    Chunk,
+    Position,
+    impossible,
+    is_prefix,
+)
 from redpop_assets.sources.archives.posts import read as read_archive
-from redpop_assets.sources.archives.records import IDS, Record, forgotten_ids, raw_rows, without
+from redpop_assets.sources.archives.records import (
+    IDS,
+    KnownReading,
+    Record,
+    forgotten_ids,
+    raw_rows,
+    reading_rows,
+    without,
+)
 from redpop_assets.sources.revisions import Reading, revise
+from redpop_assets.sources.values import parse_created_utc
 from redpop_assets.storage.arrow import naive_utc, utc_now
 from redpop_assets.storage.rows import Reader
 from redpop_assets.storage.warehouse import Warehouse
@@ -40,6 +62,9 @@ FROM (
 )
 GROUP BY subreddit
 """
+_POSTS = f"""
+SELECT post_id, subreddit, json->>'created_utc' AS created_utc FROM raw.submissions WHERE post_id IN ({IDS})
+"""
 _READINGS = f"""
 SELECT post_id, observed_at, score FROM raw.observations
 WHERE post_id IN ({IDS}) AND observed_at BETWEEN $first AND $last
@@ -51,7 +76,8 @@ class Imported:
     """What a file held of one community, and what of it was new.
 
     `revised` posts were known, and are shown better by the file: with pictures that were not there yet, or standing
-    again. `forgotten` posts were left out, because they or the posts they copy are in raw.tombstones.
+    again. `forgotten` posts were left out, because they or the posts they copy are in raw.tombstones. `readings` are
+    further ones, of these posts or of posts that were known.
     """
 
     posts: int = 0
@@ -59,6 +85,7 @@ class Imported:
     new_observations: int = 0
     forgotten: int = 0
     revised: int = 0
+    readings: int = 0
 
     def __add__(self, other: "Imported") -> "Imported":
         return Imported(
@@ -67,6 +94,7 @@ class Imported:
             self.new_observations + other.new_observations,
             self.forgotten + other.forgotten,
             self.revised + other.revised,
+            self.readings + other.readings,
         )
 
 
@@ -78,7 +106,8 @@ class ImportReport:
     broken lines are those of this run, and so is `emptied`, the number of values that could not be meant and were left
     out of their posts. `days_alone` posts of this run have a day for a time. `contradicting` is the number of scores of
     this run that are not stored, because another score of the same post at the same moment is. `stopped_after` is the
-    last line that was read where there was a limit and the file goes on.
+    last line that was read where there was a limit and the file goes on. `unknown` readings are of posts that are not
+    stored, and are left out; `checked` is the number of readings alone in a file of which nothing is stored.
     """
 
     by_subreddit: Mapping[str, Imported]
@@ -92,6 +121,8 @@ class ImportReport:
     days_alone: int = 0
     contradicting: int = 0
     stopped_after: int | None = None
+    unknown: int = 0
+    checked: int = 0
 
     @property
     def posts(self) -> int:
@@ -190,14 +221,17 @@ def check_archive(
     names = sorted({name.lower() for name in subreddits})
     posts: Counter[str] = Counter()
     rules: set[str] = set()
+    checked = 0
     chunk = None
     for chunk in read_archive(path, subreddits=names, observed_at=observed_at, limit=limit, columns=columns):
         posts.update(str(row.submission.get("subreddit") or names[0]).lower() for row in chunk.rows)
-        rules.update(row.observed_at_rule for row in chunk.rows)
+        checked += len(chunk.readings)
+        rules |= _rules_of(chunk)
         if progress is not None:
             progress(chunk)
     assert chunk is not None
-    return _report({name: Imported(posts[name]) for name in names}, rules, chunk)
+    found = _report({name: Imported(posts[name]) for name in names}, rules, chunk)
+    return replace(found, checked=checked)
 
 
 def _report(
@@ -208,7 +242,7 @@ def _report(
         by_subreddit=found,
         observed_at_rules=tuple(sorted(rules)),
         broken=chunk.broken + (before.broken_before if before else 0),
-        broken_samples=chunk.broken_samples,
+        broken_samples=(*chunk.broken_samples, *(before.refused if before else ()))[:BROKEN_SAMPLES],
         other_subreddit=chunk.other_subreddit + (before.other_before if before else 0),
         resumed_after=before.resumed_after.records if before and before.resumed_after else 0,
         emptied=chunk.emptied,
@@ -216,6 +250,7 @@ def _report(
         days_alone=chunk.days_alone,
         contradicting=before.contradicting if before else 0,
         stopped_after=chunk.position.records if chunk.more else None,
+        unknown=before.unknown if before else 0,
     )
 
 
@@ -233,7 +268,9 @@ class _Pass:
         self.resumed_after: Position | None = None
         # Counted by the runs before this one.
         self.broken_before = self.other_before = 0
-        self.contradicting = 0
+        self.contradicting = self.unknown = 0
+        # Readings that cannot be true, as their posts are known: those of this run, counted in `broken_before`.
+        self.refused: list[BrokenLine] = []
         self._path = path
         # What somebody posted is downloaded as u_NAME_posts.jsonl.
         self._file = in_text(path.name, key.digest)
@@ -257,9 +294,11 @@ class _Pass:
         self.broken_before, self.other_before = rows[0]["broken"], rows[0]["other_subreddits"]
         self.rules = set(rows[0]["observed_at_rules"])
         self._started_at = rows[0]["started_at"]
+        self.unknown = rows[0]["unknown_readings"] or 0
         for row in rows:
             self.imported[row["subreddit"]] = Imported(
-                row["posts"], row["new_posts"], row["new_observations"], row["forgotten"], row["revised_posts"] or 0
+                *(row["posts"], row["new_posts"], row["new_observations"], row["forgotten"]),
+                *(row["revised_posts"] or 0, row["readings"] or 0),
             )
 
     def store(self, chunk: Chunk, warehouse: Warehouse, key: AuthorKey) -> None:
@@ -267,22 +306,29 @@ class _Pass:
         posts = [Record.of(row, self.subreddits[0], key) for row in chunk.rows]
         origin = f"archive:{self._file}"
         tables = raw_rows(posts, origin=origin, endpoint="archive")
-        ids = {post.post_id for post in posts}
-        self.rules.update(row.observed_at_rule for row in chunk.rows)
+        ids = {post.post_id for post in posts} | {reading.post_id for reading in chunk.readings}
+        self.rules |= _rules_of(chunk)
         with warehouse.write() as writer:
-            forgotten = forgotten_ids(writer, posts)
+            forgotten = forgotten_ids(writer, posts, ids)
             before = _stored(writer, ids)
             for table, rows in tables.items():
                 writer.append(table, without(rows, forgotten))
+            known = self._known(writer, chunk.readings, forgotten)
+            further = reading_rows(known, key, endpoint="archive")
+            for table, rows in further.items():
+                writer.append(table, rows)
             after = _stored(writer, ids)
             kept = (post for post in posts if post.post_id not in forgotten)
             revised = revise(writer, (Reading(post.submission, post.row.observed_at) for post in kept), origin=origin)
-            if sum(n for _, n in after.values()) - sum(n for _, n in before.values()) < len(posts):
-                self.contradicting += _contradicting(writer, tables["raw.observations"])
+            if sum(n for _, n in after.values()) - sum(n for _, n in before.values()) < len(posts) + len(known):
+                read = pa.concat_tables([tables["raw.observations"], further["raw.observations"]])
+                self.contradicting += _contradicting(writer, read)
             own: dict[str, list[Record]] = defaultdict(list)
             for post in posts:
                 own[post.subreddit].append(post)
-            for name, found in own.items():
+            readings = Counter(reading.subreddit for reading in known)
+            for name in own.keys() | readings.keys():
+                found = own[name]
                 (submissions, observations), (old_submissions, old_observations) = after[name], before[name]
                 self.imported[name] += Imported(
                     posts=len(found),
@@ -290,8 +336,41 @@ class _Pass:
                     new_observations=observations - old_observations,
                     forgotten=sum(post.post_id in forgotten for post in found),
                     revised=len({post.post_id for post in found} & revised),
+                    readings=readings[name],
                 )
             writer.merge("raw.imports", self.rows(chunk))
+
+    def _known(
+        self, reader: Reader, readings: Collection[ArchivedReading], forgotten: Collection[str]
+    ) -> list[KnownReading]:
+        """The readings of posts that are stored and wanted; the others are counted."""
+        if not readings:
+            return []
+        rows = reader.query(_POSTS, {"ids": ",".join({reading.post_id for reading in readings})}).to_pylist()
+        posts = {row["post_id"]: (row["subreddit"], parse_created_utc(row["created_utc"])) for row in rows}
+        now = datetime.now(UTC)
+        found = []
+        for reading in readings:
+            subreddit, created_at = posts.get(reading.post_id, (None, None))
+            if reading.post_id in forgotten or subreddit is None:
+                self.unknown += reading.post_id not in forgotten
+                continue
+            if subreddit not in self.imported:
+                self.other_before += 1
+                continue
+            observed_at = reading.observed_at
+            if observed_at is None and reading.age is not None and created_at is not None:
+                observed_at = created_at + reading.age
+            problem = (
+                "no time at which it was read" if observed_at is None else impossible(observed_at, created_at, now)
+            )
+            if observed_at is None or problem is not None:
+                self.broken_before += 1
+                if len(self.refused) < BROKEN_SAMPLES:
+                    self.refused.append(BrokenLine(reading.line, problem or ""))
+                continue
+            found.append(KnownReading(reading.post_id, subreddit, observed_at, reading))
+        return found
 
     def rows(self, chunk: Chunk, *, finished: bool = False) -> pa.Table:
         """Rows of raw.imports as they are at the end of the chunk, one per community."""
@@ -308,6 +387,7 @@ class _Pass:
             "broken": self.broken_before + chunk.broken,
             "other_subreddits": self.other_before + chunk.other_subreddit,
             "observed_at_rules": sorted(self.rules),
+            "unknown_readings": self.unknown,
         }
         moments = {
             "observed_at": self._observed_at,
@@ -323,6 +403,7 @@ class _Pass:
                 "new_observations": [imported.new_observations for imported in counts],
                 "forgotten": [imported.forgotten for imported in counts],
                 "revised_posts": [imported.revised for imported in counts],
+                "readings": [imported.readings for imported in counts],
                 **{
                     name: pa.array([value] * len(counts), pa.list_(pa.string()) if isinstance(value, list) else None)
                     for name, value in shared.items()
@@ -330,6 +411,10 @@ class _Pass:
                 **{name: pa.array([value] * len(counts), pa.timestamp("us")) for name, value in moments.items()},
             }
         )
+
+
+def _rules_of(chunk: Chunk) -> set[str]:
+    return {row.observed_at_rule for row in chunk.rows} | {reading.observed_at_rule for reading in chunk.readings}
 
 
 def _stored(reader: Reader, ids: Collection[str]) -> dict[str, tuple[int, int]]:

@@ -1,21 +1,23 @@
-"""Files of posts, read as chunks in bounded memory: dumps, tables, and lists in one JSON document.
+"""Files of posts and of readings of their scores, as chunks in bounded memory: dumps, tables, lists in one document.
 
 A dump has one JSON object a line (Pushshift, Arctic Shift), a table is CSV in any dialect, a document is a JSON array
-of submissions, an answer `{"data": [...]}`, or the annotations of RedCaps. Each may be plain, gzip or zstd. What is
-read gets the names and types of the API (`redpop_assets.sources.typed`) and stays as the archive has it
-otherwise.
+of submissions, an answer `{"data": [...]}`, or the annotations of RedCaps. Each may be plain, gzip or zstd. In any of
+them a post may have many readings (`redpop_assets.sources.archives.series`), and a file may hold readings alone, of
+posts that are told of elsewhere. What is read gets the names and types of the API (`redpop_assets.sources.typed`) and
+stays as the archive has it otherwise.
 Broken lines are counted and sampled, never fatal; so are values that had to be left out.
 """
 
 import csv
 import json
 import re
-from collections.abc import Callable, Collection, Iterator, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from itertools import islice
 from pathlib import Path
-from typing import IO, Any, Final, Literal
+from typing import IO, Any, Final, Literal, TypeVar
 from urllib.parse import parse_qs, urlsplit
 
 import msgspec
@@ -24,10 +26,39 @@ from redpop_assets.errors import ArchiveError
 from redpop_assets.literals import JSON
 from redpop_assets.sources.archives.columns import SAMPLE, Columns, Told, is_known, understand
 from redpop_assets.sources.archives.files import CUT, MOST_NOTHING, ArchiveFile, OpenArchive, foreign, sha256_of_first
+from redpop_assets.sources.archives.series import (
+    EITHER,
+    OF_COMMENTS,
+    READ_ALONE,
+    Read,
+    Series,
+    age_of,
+    age_unit,
+    differ_within_a_post,
+    listed,
+    series_of,
+    time_of,
+)
 from redpop_assets.sources.archives.tables import LONGEST_LINE, Reading, Table
-from redpop_assets.sources.typed import TOO_DEEP, BrokenRecordError, Dates, moment, typed
+from redpop_assets.sources.typed import (
+    ALIASES,
+    TOO_DEEP,
+    BrokenRecordError,
+    Dates,
+    has_value,
+    moment,
+    reading_values,
+    tells_reading,
+    typed,
+    typed_reading,
+)
+from redpop_assets.sources.values import parse_post_id
 
-ObservedAtRule = Literal["observed_at", "retrieved_2nd_on", "retrieved_on", "retrieved_utc", "given", "newest_post"]
+T = TypeVar("T")
+
+ObservedAtRule = Literal[
+    "observed_at", "age", "retrieved_2nd_on", "retrieved_on", "retrieved_utc", "given", "newest_post"
+]
 
 
 @dataclass(frozen=True)
@@ -35,7 +66,8 @@ class ArchivedPost:
     """One row of an archive.
 
     `submission` is the object as stored, with a base36 `id` or a `name`. `observed_at` (aware, UTC) is when its score
-    was read, and `observed_at_rule` says how that is known: a field of the row, `given` by the caller, or
+    was read, and `observed_at_rule` says how that is known: a field of the row, the `age` of the post then, `given` by
+    the caller, or
     `newest_post`, the time of the newest post of the file, which a file cannot have been taken before. `listing`,
     `time_filter` (empty without one) and `rank` (from 0) are the place in a listing of the post's own community, all
     None where the archive has none.
@@ -44,6 +76,34 @@ class ArchivedPost:
     submission: dict[str, Any]
     observed_at: datetime
     observed_at_rule: ObservedAtRule
+    listing: str | None = None
+    time_filter: str | None = None
+    rank: int | None = None
+
+
+@dataclass(frozen=True)
+class ArchivedReading:
+    """A reading of a post that this file, or the warehouse, tells of elsewhere.
+
+    Attributes:
+        line: number of the line or element, from 1.
+        post_id: base36 id.
+        values: what was read, by the fields of the API.
+        observed_at: when (aware, UTC); None where only the age is known.
+        age: of the post at the reading; None where the time is known.
+        created_at: when the post was made; None where the file does not say so.
+        subreddit: as the file writes it; None where it names none.
+        observed_at_rule, listing, time_filter, rank: as of `ArchivedPost`.
+    """
+
+    line: int
+    post_id: str
+    values: dict[str, Any]
+    observed_at: datetime | None
+    age: timedelta | None
+    created_at: datetime | None = None
+    observed_at_rule: ObservedAtRule = "observed_at"
+    subreddit: str | None = None
     listing: str | None = None
     time_filter: str | None = None
     rank: int | None = None
@@ -78,10 +138,11 @@ class Position:
 class Chunk:
     """The next rows, possibly none, where they end, and the counts from the start of this reading up to there.
 
-    `broken` counts lines that are no post, `broken_samples` holds the first of them, at most 20. `emptied` counts
-    values of posts that could not be meant and were left out, `emptied_samples` likewise. `other_subreddit` counts
-    posts of other communities, which are left out; `days_alone` those of whose time only the day was known. `more` says
-    that a limit ended the reading and the file may go on.
+    `rows` are posts, each with a reading; `readings` are further ones of posts, of this file or of others. `broken`
+    counts lines that are no post, `broken_samples` holds the first of them, at most 20. `emptied` counts values of
+    posts that could not be meant and were left out, `emptied_samples` likewise. `other_subreddit` counts posts of other
+    communities, which are left out; `days_alone` those of whose time only the day was known. `more` says that a limit
+    ended the reading and the file may go on.
     """
 
     rows: list[ArchivedPost]
@@ -93,6 +154,7 @@ class Chunk:
     emptied_samples: tuple[BrokenLine, ...] = ()
     days_alone: int = 0
     more: bool = False
+    readings: Sequence[ArchivedReading] = ()
 
     @property
     def bytes_read(self) -> int:
@@ -109,6 +171,7 @@ BROKEN_SAMPLES: Final = 20
 
 _OTHER_KINDS: Final = frozenset({"t1", "t2", "t4", "t5", "t6", "more", "Listing"})
 _LISTINGS: Final = frozenset({"new", "hot", "rising", "top", "controversial"})
+_OF_LISTING: Final = re.compile(r"(?:^|/)r/([\w.-]+)/", re.ASCII)
 _TIME_FILTERS: Final = frozenset({"hour", "day", "week", "month", "year", "all"})
 _FILTERED_LISTINGS: Final = frozenset({"top", "controversial"})
 
@@ -139,6 +202,7 @@ _END_OF_SCALAR: Final = re.compile(r"[,\]]")
 _INSIDE_TEXT: Final = re.compile(r'(?:[^"\\]++|\\.)*+', re.DOTALL)
 # The clocks of a collector and of Reddit differ; more than this is a wrong observed_at.
 _CLOCK_SKEW: Final = timedelta(hours=1)
+_NO_TIME: Final = "no time at which it was read"
 
 
 class _BrokenDocumentError(Exception):
@@ -165,11 +229,38 @@ class _Row:
     listing: tuple[str, str, int] | None
     emptied: list[str]
     day_alone: bool
+    further: tuple[ArchivedReading, ...] = ()
+
+
+@dataclass(frozen=True)
+class _Readings:
+    """Readings without their post, as they lie in the file."""
+
+    readings: tuple[ArchivedReading, ...]
+    subreddit: str | None
+    emptied: list[str]
+
+
+@dataclass(frozen=True)
+class _Layout:
+    """Where the records of a JSON file keep their readings.
+
+    Attributes:
+        read: field with the time of the reading, of a name that may be that of the post's; None without.
+        series: fields that hold one reading each.
+        age: field with the age of the post at the reading, and the seconds in one of what it counts; None without.
+    """
+
+    read: str | None = None
+    series: Series = field(default_factory=Series)
+    age: tuple[str, float] | None = None
 
 
 # Number of a line or element, and its post; or what is wrong with it; or None where it is seen to be of another
 # community without reading all of it; or that there was nothing up to there.
-_Rows = Iterator[tuple[int, _Row | str | Reading | None]]
+_Rows = Iterator[tuple[int, _Row | _Readings | str | Reading | None]]
+_Made = Iterator[tuple[int, T | str | Reading | None]]
+_Records = Callable[[OpenArchive, int, frozenset[str] | None, Callable[[Any], Any]], _Made[Any]]
 
 
 @dataclass
@@ -205,7 +296,8 @@ def read(
 ) -> Iterator[Chunk]:
     """Read the posts of some communities from a file; the last chunk may be empty and carries the final counts.
 
-    A table needs columns with id, title, time, score and url, under any name (`columns.understand`). A line of a dump,
+    A table needs columns with id, title, time, score and url, under any name (`columns.understand`); one of readings
+    alone needs id, score and the time, or the age, at which it was read. A line of a dump,
     or an element of a JSON array, is a submission, a `{"kind": "t3", "data": …}` wrapper, a record `{"data": …,
     "observed_at": …, "listing": …, "position": …}`, or an annotation of RedCaps, whose files `{"info": …,
     "annotations": […]}` are read as well. Format and compression come from the name (.csv, .tsv, .ndjson, .jsonl; .gz,
@@ -229,6 +321,8 @@ def read(
     """
     if observed_at is not None and observed_at.tzinfo is None:
         raise ArchiveError("The time at which the archive was taken needs a time zone, such as 2013-08-20T00:00:00Z.")
+    if observed_at is not None and observed_at > datetime.now(UTC) + _CLOCK_SKEW:
+        raise ArchiveError(f"The time at which the archive was taken, {observed_at:%Y-%m-%d %H:%M}, is yet to come.")
     if chunk_size < 1:
         raise ArchiveError(f"The chunk size must be at least 1, not {chunk_size}.")
     if limit is not None and limit < 1:
@@ -246,10 +340,12 @@ def read_record(record: Any) -> tuple[ArchivedPost, list[str]]:
     Raises:
         BrokenRecordError: it is no post, or does not say when its score was read: without that its score means nothing.
     """
-    row = _json_row(record)
+    row = _json_row(record, _Layout())
+    if isinstance(row, _Readings):
+        raise BrokenRecordError("no title (a line of comments?)")
     if row.observed is None:
-        raise BrokenRecordError("no time at which it was read")
-    return _archived(row, *row.observed), row.emptied
+        raise BrokenRecordError(_NO_TIME)
+    return _archived(row, *row.observed, None), row.emptied
 
 
 def community_of(path: Path, wanted: Collection[str]) -> str | None:
@@ -294,6 +390,8 @@ def _chunks(
 ) -> Iterator[Chunk]:
     tally = _Tally()
     rows: list[ArchivedPost] = []
+    readings: list[ArchivedReading] = []
+    now = datetime.now(UTC)
     fallback: tuple[datetime, ObservedAtRule] | None = (observed_at, "given") if observed_at else None
     number = skip
     looked_at = records = reported = kept = 0
@@ -312,7 +410,19 @@ def _chunks(
                 tuple(tally.emptied_samples),
                 tally.days_alone,
                 limit is not None and looked_at >= limit,
+                readings,
             )
+
+        def possible(found: Iterable[ArchivedReading]) -> list[ArchivedReading]:
+            """Those that may be true; of the others it is said why not."""
+            good = []
+            for reading in found:
+                problem = _problem_of(reading, now)
+                if problem is None:
+                    good.append(replace(reading, line=number))
+                else:
+                    tally.count_emptied(number, [problem])
+            return good
 
         def observed(row: _Row) -> tuple[datetime, ObservedAtRule]:
             nonlocal fallback
@@ -344,12 +454,23 @@ def _chunks(
                 tally.count_broken(number, row)
                 if tally.posts == 0 and skip == 0 and tally.broken >= _MOST_LINES_WITHOUT_POST:
                     break
+            elif isinstance(row, _Readings):
+                tally.posts += 1
+                if wanted is not None and row.subreddit is not None and row.subreddit.lower() not in wanted:
+                    tally.other_subreddit += 1
+                elif len(row.readings) == 1 and (problem := _problem_of(row.readings[0], now)):
+                    tally.count_broken(number, problem)
+                else:
+                    readings.extend(possible(row.readings))
+                    tally.count_emptied(number, row.emptied)
+                    kept += source.unpacked() - before
             else:
                 try:
                     if _is_of_other(row, wanted, archive.community):
                         tally.other_subreddit += 1
                     else:
-                        rows.append(_archived(row, *observed(row)))
+                        rows.append(_archived(row, *observed(row), now))
+                        readings.extend(possible(row.further))
                         tally.count_emptied(number, row.emptied)
                         tally.days_alone += row.day_alone
                         kept += source.unpacked() - before
@@ -358,13 +479,13 @@ def _chunks(
                     tally.count_broken(number, str(error))
             looked_at += row is not Reading.NOTHING
             if (
-                len(rows) >= chunk_size
+                len(rows) + len(readings) >= chunk_size
                 or kept >= _CHUNK_BYTES
                 or looked_at - records >= _LINES_WITHOUT_CHUNK
                 or source.unpacked() - reported >= _BYTES_WITHOUT_CHUNK
             ):
                 yield chunk()
-                rows, records, kept, reported = [], looked_at, 0, source.unpacked()
+                rows, readings, records, kept, reported = [], [], looked_at, 0, source.unpacked()
         yield chunk()
     if isinstance(cut, _NothingError):
         raise ArchiveError(
@@ -398,10 +519,30 @@ def _is_of_other(row: _Row, wanted: frozenset[str] | None, community: str | None
     return False
 
 
-def _archived(row: _Row, observed_at: datetime, rule: ObservedAtRule) -> ArchivedPost:
-    if observed_at + _CLOCK_SKEW < row.created_at:
-        created = f"{row.created_at:%Y-%m-%d %H:%M}"
-        raise BrokenRecordError(f"created at {created}, after it was observed ({observed_at:%Y-%m-%d %H:%M}, {rule})")
+def impossible(observed_at: datetime, created_at: datetime | None, now: datetime | None, rule: str = "") -> str | None:
+    """Why a post cannot have been read then; None if it can. An hour is left to clocks that differ.
+
+    Args:
+        observed_at: when it is said to have been read (aware).
+        created_at: when it was made; None where that is not known.
+        now: the present; None where the file may be of a world whose clock is ahead.
+        rule: how it is known when it was read, for the message.
+    """
+    said = f"{observed_at:%Y-%m-%d %H:%M}" + (f", {rule}" if rule else "")
+    if created_at is not None and observed_at + _CLOCK_SKEW < created_at:
+        return f"created at {created_at:%Y-%m-%d %H:%M}, after it was observed ({said})"
+    if now is not None and observed_at > now + _CLOCK_SKEW:
+        return f"observed at a time that is yet to come ({said})"
+    return None
+
+
+def _problem_of(reading: ArchivedReading, now: datetime) -> str | None:
+    return impossible(reading.observed_at, reading.created_at, now) if reading.observed_at else None
+
+
+def _archived(row: _Row, observed_at: datetime, rule: ObservedAtRule, now: datetime | None) -> ArchivedPost:
+    if problem := impossible(observed_at, row.created_at, now, rule):
+        raise BrokenRecordError(problem)
     listing, time_filter, rank = row.listing or (None, None, None)
     return ArchivedPost(row.submission, observed_at, rule, listing, time_filter, rank)
 
@@ -416,45 +557,87 @@ class _Archive:
         self.community: str | None = None
         head = self._head()
         first = head.strip()[:1]
-        self._read: Callable[[OpenArchive, int, frozenset[str] | None], _Rows]
+        self._records: Callable[[OpenArchive, int, frozenset[str] | None, Callable[[Any], Any]], _Made[Any]] | None = (
+            None
+        )
         if problem := foreign(head.encode("utf-8", "surrogateescape")):
             raise ArchiveError(f"{path} holds, unpacked, {problem}.")
         # What it is decides what it is read as; its name does where it may be either.
         named_dump = self.file.suffix in (".ndjson", ".jsonl")
         if first not in ("{", "[") and not (named_dump and not _is_header(head)):
-            self._read = self._table_rows
             self.columns = self._understood(told)
         elif first == "[":
-            self._read = _document_rows
+            self._records = _document_records
         elif named_dump:
-            self._read = _line_rows
+            self._records = _line_records
         elif _ANNOTATIONS.match(head) or _ANSWER.match(head):
-            self._read = _document_rows
+            self._records = _document_records
         else:
-            self._read = _line_rows
+            self._records = _line_records
+        self._layout = self._laid_out(told)
 
     def rows(self, source: OpenArchive, skip: int, wanted: frozenset[str] | None) -> _Rows:
         """The records of the file behind the first `skip`; _NothingError where nothing comes any more."""
         last = source.unpacked()
-        for number, row in self._read(source, skip, wanted):
+        if self._records is None:
+            assert self.columns is not None
+            found: _Rows = _table_rows(source, self.file.path, skip, self.columns)
+        else:
+            found = self._records(source, skip, wanted, partial(_json_row, layout=self._layout))
+        for number, row in found:
             if row is not Reading.NOTHING:
                 last = source.unpacked()
             elif source.unpacked() - last > MOST_NOTHING:
                 raise _NothingError(_NOTHING_MESSAGE)
             yield number, row
 
-    def _table_rows(self, source: OpenArchive, skip: int, wanted: frozenset[str] | None) -> _Rows:
-        del wanted  # a cell is not known before its row is
-        assert self.columns is not None
-        return _table_rows(source, self.file.path, skip, self.columns)
+    def _laid_out(self, told: Told) -> _Layout:
+        """Where the records of a JSON file keep their readings, by those at its beginning."""
+        sample: list[dict[str, Any]] = []
+        with self.file.open() as source:
+            for record in islice(self._plain_records(source), SAMPLE):
+                sample.append(record)
+                if source.unpacked() > _CHUNK_BYTES:
+                    break
+        names = list(dict.fromkeys(name for record in sample for name in record))
+        alone = not any(has_value(record.get("title")) or has_value(record.get("url")) for record in sample)
+        read = told.headers.get("observed_at")
+        if read is None and not any(name in _TIMES_OF_READING for name in names):
+            read = next((name for name in EITHER if name in names and self._is_when_read(name, names, alone)), None)
+        ages = [(name, unit) for name in names if read is None and (unit := age_unit(name, alone=alone))]
+        return _Layout(read, series_of(name for name in names if name != read), next(iter(ages), None))
+
+    def _is_when_read(self, name: str, names: Collection[str], alone: bool) -> bool:
+        """Whether a time that may be of the post or of the reading is of the reading; see `columns`."""
+        of_post = [each for each in ("created_utc", *ALIASES["created_utc"]) if each in names and each not in EITHER]
+        if alone or not of_post:
+            return alone
+        with self.file.open() as source:
+            return differ_within_a_post(
+                (_post_id_of(record), time_of(record.get(name))) for record in self._plain_records(source)
+            )
+
+    def _plain_records(self, source: OpenArchive) -> Iterator[dict[str, Any]]:
+        """The records of a JSON file by their plain values; none of a table."""
+        if self._records is None:
+            return
+        try:
+            for _, record in self._records(source, 0, None, _fields_of):
+                if isinstance(record, dict):
+                    yield record
+                elif record is Reading.NOTHING and source.unpacked() > MOST_NOTHING:
+                    return
+        except _CUT:
+            return  # reading the rows meets the same damage, and reports it
 
     def newest_post(self) -> datetime:
         """Time of the newest post of the whole file, as far as it can be read."""
         newest = datetime.min.replace(tzinfo=UTC)
+        latest = datetime.now(UTC) + _CLOCK_SKEW
         with self.file.open() as source:
             try:
                 for _, row in self.rows(source, 0, None):
-                    if isinstance(row, _Row):
+                    if isinstance(row, _Row) and row.created_at <= latest:
                         newest = max(newest, row.created_at)
             except _CUT:
                 pass  # the first reading meets the same damage, and reports it
@@ -509,7 +692,12 @@ def _table_rows(source: OpenArchive, path: Path, skip: int, columns: Columns) ->
             try:
                 _require_utf8("".join(cells.values()))
                 record = columns.record(cells)
-                yield number, _row(record, record, from_table=True, dates=columns.dates)
+                reads = list(columns.series.readings(cells)) if columns.series.groups else []
+                age = age_of(cells[columns.age[0]], columns.age[1]) if columns.age else None
+                if columns.of_readings or _is_alone(record, reads, age):
+                    yield number, _readings(record, record, reads, age, columns.dates)
+                else:
+                    yield number, _row(record, record, reads, age, from_table=True, dates=columns.dates)
             except BrokenRecordError as error:
                 yield number, str(error)
         else:
@@ -544,7 +732,7 @@ def _is_seen_to_be_of_other(line: bytes, wanted: frozenset[str]) -> bool:
     return head.data is msgspec.UNSET and head.subreddit != "" and head.subreddit.lower() not in wanted
 
 
-def _line_rows(source: OpenArchive, skip: int, wanted: frozenset[str] | None) -> _Rows:
+def _line_records(source: OpenArchive, skip: int, wanted: frozenset[str] | None, make: Callable[[Any], T]) -> _Made[T]:
     number = 0
     while line := source.binary.readline(LONGEST_LINE):
         number += 1
@@ -565,14 +753,14 @@ def _line_rows(source: OpenArchive, skip: int, wanted: frozenset[str] | None) ->
         elif wanted is not None and _is_seen_to_be_of_other(line, wanted):
             yield number, None
         elif line.strip():
-            yield number, _line_row(line)
+            yield number, _of_line(line, make)
 
 
-def _line_row(line: bytes) -> _Row | str:
+def _of_line(line: bytes, make: Callable[[Any], T]) -> T | str:
     if len(line) > 2 * _MOST_BRACKETS and line.count(b"[") + line.count(b"{") > _MOST_BRACKETS:
         return _MANY_BRACKETS
     try:
-        return _json_row(JSON.decode(line.decode()))
+        return make(JSON.decode(line.decode()))
     except UnicodeDecodeError:
         return "no valid UTF-8"
     except RecursionError:
@@ -581,7 +769,9 @@ def _line_row(line: bytes) -> _Row | str:
         return str(error)
 
 
-def _document_rows(source: OpenArchive, skip: int, wanted: frozenset[str] | None) -> _Rows:
+def _document_records(
+    source: OpenArchive, skip: int, wanted: frozenset[str] | None, make: Callable[[Any], T]
+) -> _Made[T]:
     del wanted  # an element has to be read to find its end
     document = _Document(source.text)
     while document.passes_blank():
@@ -599,7 +789,7 @@ def _document_rows(source: OpenArchive, skip: int, wanted: frozenset[str] | None
         try:
             value = document.value()
             if number > skip:
-                yield number, _json_row(value)
+                yield number, make(value)
         except BrokenRecordError as error:
             if number > skip:
                 yield number, str(error)
@@ -752,18 +942,136 @@ class _Document:
         self._window, self._at, self._ended = rest + more, 0, not more
 
 
-def _json_row(record: Any) -> _Row:
+def _json_row(record: Any, layout: _Layout) -> _Row | _Readings:
     if not isinstance(record, dict):
         raise BrokenRecordError(f"a JSON {type(record).__name__}, not an object")
     if "raw_caption" in record and "title" not in record:
         return _row(_submission_of_annotation(record), record)
     data = record.get("data")
     if not isinstance(data, dict) or "id" in record:
-        return _row(record, record)
-    if record.get("kind", "t3") != "t3":
+        data = record
+    elif record.get("kind", "t3") != "t3":
         kind = next((kind for kind in _OTHER_KINDS if kind == record["kind"]), "that Reddit does not have")
         raise BrokenRecordError(f"a thing of a kind {kind}, not a submission")
-    return _row(data, record)
+    reads = [*layout.series.readings(data), *listed(data)]
+    age = age_of(data.get(layout.age[0]), layout.age[1]) if layout.age else None
+    if layout.read is not None and has_value(data.get(layout.read)):
+        data = {**data, "observed_at": data[layout.read]}
+        del data[layout.read]
+    if not has_value(data.get("title")):
+        alone = _reading_alone(data)
+        if _is_alone(alone, reads, age):
+            return _readings(alone, record, reads, age, None)
+    return _row(data, record, reads, age)
+
+
+def _fields_of(record: Any) -> dict[str, Any] | None:
+    """What a record says in plain values."""
+    data = record.get("data") if isinstance(record, dict) and "id" not in record else None
+    found = data if isinstance(data, dict) else record
+    if not isinstance(found, dict):
+        return None
+    return {name: value for name, value in found.items() if not isinstance(value, dict | list)}
+
+
+def _post_id_of(record: Mapping[str, Any]) -> str | None:
+    return next(
+        (found for name in ("id", *ALIASES["id"], "name") if (found := parse_post_id(record.get(name)))),
+        None,
+    )
+
+
+def _reading_alone(record: Mapping[str, Any]) -> dict[str, Any]:
+    """A record without a post: names that mean something else beside one are those of a reading."""
+    found = dict(record)
+    if not any(has_value(record.get(name)) for name in _TIMES_OF_READING):
+        name = next((name for name in EITHER if has_value(record.get(name))), None)
+        if name is not None:
+            found["observed_at"] = found.pop(name)
+    for name, others in READ_ALONE.items():
+        other = next((each for each in others if has_value(record.get(each))), None)
+        if other is not None and not has_value(record.get(name)):
+            found[name] = found.pop(other)
+    return found
+
+
+def _is_alone(record: Mapping[str, Any], reads: Sequence[Read], age: timedelta | None) -> bool:
+    """Whether a record has readings and no post; a comment has no title either."""
+    if has_value(record.get("title")) or has_value(record.get("url")) or any(name in record for name in OF_COMMENTS):
+        return False
+    has_time = age is not None or any(has_value(record.get(name)) for name in _TIMES_OF_READING)
+    has_score = any(has_value(record.get(name)) for name in ("score", *ALIASES["score"]))
+    return bool(reads) or (has_time and has_score)
+
+
+def _readings(
+    submission: Mapping[str, Any],
+    record: Mapping[str, Any],
+    reads: Sequence[Read],
+    age: timedelta | None,
+    dates: Dates | None,
+) -> _Readings:
+    """The readings of a record that has no post."""
+    found = typed_reading(submission, dates=dates)
+    own: list[ArchivedReading] = []
+    if tells_reading(found.values):
+        observed = _own_observed_at(submission, record, dates or Dates())
+        place = _listing(found.subreddit, record) or (None, None, None)
+        if observed is None and age is not None:
+            observed = None if found.created_at is None else (found.created_at + age, "age")
+        elif observed is None and not reads:
+            raise BrokenRecordError(_NO_TIME)
+        if observed is not None or age is not None:
+            moment_read, rule = observed or (None, "age")
+            own = [
+                ArchivedReading(
+                    *(0, found.post_id, found.values, moment_read, None if observed else age, found.created_at, rule),
+                    found.subreddit or _community_of(record.get("listing")),
+                    *place,
+                )
+            ]
+    further = _further(reads, found.post_id, found.created_at, found.subreddit, dates, found.emptied)
+    if not own and not further:
+        raise BrokenRecordError("; ".join(found.emptied) or "a reading without a score, comments or a share of upvotes")
+    return _Readings((*own, *further), found.subreddit, found.emptied)
+
+
+def _further(
+    reads: Sequence[Read],
+    post_id: str,
+    created_at: datetime | None,
+    subreddit: str | None,
+    dates: Dates | None,
+    emptied: list[str],
+) -> tuple[ArchivedReading, ...]:
+    """The readings that a record holds beside its own; what is none of them is added to `emptied`."""
+    found = []
+    for read in reads:
+        observed_at, age, rule = None, read.age, "observed_at"
+        try:
+            values = reading_values(read.values, emptied)
+            if age is None:
+                observed_at = _moment_read(read.at, dates or Dates())
+            elif created_at is not None:
+                observed_at, age, rule = created_at + age, None, "age"
+        except BrokenRecordError as error:
+            emptied.append(str(error))
+            continue
+        if tells_reading(values):
+            how: ObservedAtRule = "age" if rule == "age" or observed_at is None else "observed_at"
+            found.append(ArchivedReading(0, post_id, values, observed_at, age, created_at, how, subreddit))
+    return tuple(found)
+
+
+def _moment_read(value: Any, dates: Dates) -> datetime:
+    if isinstance(value, datetime):
+        return value
+    if not has_value(value):
+        raise BrokenRecordError(_NO_TIME)
+    try:
+        return moment(value, day_is_enough=True, order=dates.order)
+    except ValueError as error:
+        raise BrokenRecordError(f"the time at which it was read {error}") from None
 
 
 def _submission_of_annotation(annotation: dict[str, Any]) -> dict[str, Any]:
@@ -787,17 +1095,38 @@ _ANNOTATION_NAMES: Final = frozenset({"image_id", "raw_caption", "url", "image_u
 
 
 def _row(
-    submission: dict[str, Any], record: Mapping[str, Any], *, from_table: bool = False, dates: Dates | None = None
+    submission: dict[str, Any],
+    record: Mapping[str, Any],
+    reads: Sequence[Read] = (),
+    age: timedelta | None = None,
+    *,
+    from_table: bool = False,
+    dates: Dates | None = None,
 ) -> _Row:
     found = typed(submission, from_table=from_table, dates=dates)
+    own = found.submission.get("subreddit")
+    observed = _own_observed_at(found.submission, record, dates or Dates())
+    if observed is None and age is not None:
+        observed = found.created_at + age, "age"
+    further = _further(reads, found.submission["id"], found.created_at, None, dates, found.emptied)
+    if further and found.submission.get("score") is None and further[0].observed_at is not None:
+        first, *others = further
+        found.submission.update(first.values)
+        observed, further = (further[0].observed_at, first.observed_at_rule), tuple(others)
     return _Row(
         found.submission,
         found.created_at,
-        _own_observed_at(found.submission, record, dates or Dates()),
-        _listing(found.submission, record),
+        observed,
+        _listing(own if isinstance(own, str) else None, record),
         found.emptied,
         found.day_alone,
+        further,
     )
+
+
+_TIMES_OF_READING: Final = (
+    *("observed_at", *ALIASES["observed_at"], "retrieved_on", "retrieved_utc", "retrieved_2nd_on"),
+)
 
 
 def _own_observed_at(
@@ -808,7 +1137,7 @@ def _own_observed_at(
     second = meta.get("retrieved_2nd_on") if isinstance(meta, Mapping) else None
     found: list[tuple[ObservedAtRule, Any]] = [
         ("observed_at", record.get("observed_at")),
-        ("observed_at", submission.get("observed_at")),
+        *((("observed_at"), submission.get(name)) for name in ("observed_at", *ALIASES["observed_at"])),
         ("retrieved_2nd_on", second),
         ("retrieved_2nd_on", submission.get("retrieved_2nd_on")),
         ("retrieved_on", submission.get("retrieved_on")),
@@ -816,32 +1145,53 @@ def _own_observed_at(
     ]
     for rule, value in found:
         try:
-            if value is not None:
+            if has_value(value):
                 return moment(value, day_is_enough=True, order=dates.order), rule
         except ValueError:
             continue
     return None
 
 
-def _listing(submission: Mapping[str, Any], record: Mapping[str, Any]) -> tuple[str, str, int] | None:
+def _listing(own: str | None, record: Mapping[str, Any]) -> tuple[str, str, int] | None:
     """Listing, time filter and rank, where the record was found in a listing of the post's own community.
 
-    A place in r/popular, in a multireddit or in a user's posts says nothing about the community.
+    A `position` counts from 0, a `rank` from 1. A place in r/popular, in a multireddit or in a user's posts says
+    nothing about the community.
     """
-    listing, rank, own = record.get("listing"), record.get("position"), submission.get("subreddit")
-    if not isinstance(listing, str) or not isinstance(rank, int) or isinstance(rank, bool) or not isinstance(own, str):
+    listing, rank = record.get("listing"), _place(record)
+    if not isinstance(listing, str) or rank is None:
         return None
     try:
         parts = urlsplit(listing)
     except ValueError:
         return None
     segments = parts.path.strip("/").lower().split("/")
-    if len(segments) != 3 or segments[:2] != ["r", own.lower()] or segments[2] not in _LISTINGS or rank < 0:
+    if len(segments) != 3 or segments[0] != "r" or segments[2] not in _LISTINGS:
         return None
-    if segments[2] not in _FILTERED_LISTINGS:
-        return segments[2], "", rank
+    if own is not None and segments[1] != own.lower():
+        return None
+    name = segments[2]
+    if name not in _FILTERED_LISTINGS:
+        return name, "", rank
     time_filter = parse_qs(parts.query).get("t", ["day"])[0]
-    return (segments[2], time_filter, rank) if time_filter in _TIME_FILTERS else None
+    return (name, time_filter, rank) if time_filter in _TIME_FILTERS else None
+
+
+def _community_of(listing: Any) -> str | None:
+    """The community of a listing such as r/pics/hot."""
+    found = _OF_LISTING.search(listing) if isinstance(listing, str) else None
+    return found[1] if found else None
+
+
+def _place(record: Mapping[str, Any]) -> int | None:
+    """The place in a listing, from 0; None where the record has none."""
+    for name, first in (("position", 0), ("rank", 1)):
+        value = record.get(name)
+        if isinstance(value, str) and value.strip().isdecimal():
+            value = int(value)
+        if isinstance(value, int) and not isinstance(value, bool) and value >= first:
+            return value - first
+    return None
 
 
 def _require_utf8(text: str) -> None:

@@ -4,7 +4,7 @@ from collections import Counter
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any, Final
+from typing import Any, Final, Protocol, TypeVar
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -12,7 +12,7 @@ import pyarrow.compute as pc
 from redpop_assets.privacy.author_key import AuthorKey
 from redpop_assets.privacy.submissions import pseudonymise
 from redpop_assets.removals import removal
-from redpop_assets.sources.archives.posts import ArchivedPost
+from redpop_assets.sources.archives.posts import ArchivedPost, ArchivedReading
 from redpop_assets.sources.listings import Listing, Page
 from redpop_assets.sources.records import (
     OBSERVATIONS,
@@ -109,14 +109,52 @@ def raw_rows(posts: Sequence[Record], *, origin: str, endpoint: str) -> dict[str
     }
 
 
+@dataclass(frozen=True)
+class KnownReading:
+    """A reading of a post that is stored, and of its community (in lower case); `observed_at` is aware, UTC."""
+
+    post_id: str
+    subreddit: str
+    observed_at: datetime
+    reading: ArchivedReading
+
+
+def reading_rows(readings: Sequence[KnownReading], key: AuthorKey, *, endpoint: str) -> dict[str, pa.Table]:
+    """Rows of raw.observations and raw.sightings, as `raw_rows` makes them."""
+    observations, sightings = [OBSERVATIONS.empty_table()], [SIGHTINGS.empty_table()]
+    for turn in _turns(readings):
+        own: dict[str, Sequence[Any]] = {
+            "subreddit": [each.subreddit for each in turn],
+            "observed_at": [naive_utc(each.observed_at) for each in turn],
+        }
+        values = ({**pseudonymise(each.reading.values, key), "id": each.post_id} for each in turn)
+        rows = observation_rows(values, subreddit="", observed_at=_ANY_TIME, endpoint=endpoint)
+        observations.append(_with(rows, own))
+    for each in readings:
+        found = each.reading
+        if found.listing is not None and (found.subreddit or each.subreddit).lower() == each.subreddit:
+            place = Listing(found.listing, found.time_filter or "")
+            page = Page(place, each.observed_at, 0, ({"id": each.post_id},), (found.rank or 0,))
+            sightings.append(sighting_rows(page, subreddit=each.subreddit))
+    return {"raw.observations": pa.concat_tables(observations), "raw.sightings": pa.concat_tables(sightings)}
+
+
 def without(rows: pa.Table, post_ids: Collection[str]) -> pa.Table:
     """The rows that are of none of these posts."""
     return rows.filter(pc.invert(pc.is_in(rows["post_id"], pa.array(sorted(post_ids), pa.string()))))
 
 
-def _turns(posts: Iterable[Record]) -> list[list[Record]]:
+class _OfPost(Protocol):
+    @property
+    def post_id(self) -> str: ...
+
+
+P = TypeVar("P", bound=_OfPost)
+
+
+def _turns(posts: Iterable[P]) -> list[list[P]]:
     """The posts in as few lists as possible, in none of which a post occurs twice."""
-    turns: list[list[Record]] = []
+    turns: list[list[P]] = []
     times: Counter[str] = Counter()
     for post in posts:
         if times[post.post_id] == len(turns):
@@ -139,9 +177,9 @@ def _as_observed(submission: dict[str, Any]) -> dict[str, Any]:
     return {**submission, "removed_by_category": removal(submission)}
 
 
-def forgotten_ids(reader: Reader, posts: Iterable[Record]) -> set[str]:
-    """Ids of those posts that are forgotten, or are copies of such posts."""
-    mentioned: dict[str, set[str]] = {}
+def forgotten_ids(reader: Reader, posts: Iterable[Record], others: Iterable[str] = ()) -> set[str]:
+    """Ids of those posts, and of `others`, that are forgotten, or are copies of such posts."""
+    mentioned: dict[str, set[str]] = {post_id: {post_id} for post_id in others}
     for post in posts:
         mentioned.setdefault(post.post_id, {post.post_id}).update(post.copies)
     ids = set().union(*mentioned.values())
