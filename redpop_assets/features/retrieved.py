@@ -55,7 +55,10 @@ SKETCH: Final = 16
 
 LEVEL: Final = "level"
 
-OF_EACH: Final = ("there", "similarity", "standing", "days", "same_author")
+PLACES: Final = len(MODALITIES) * NEIGHBOURS
+"""Neighbours that there can be: those by picture, the nearest first, then those by caption."""
+
+OF_EACH: Final = ("similarity", "standing", "days", "same_author")
 """What is said of each neighbour in one modality: columns that begin with its name, and hold `NEIGHBOURS` numbers."""
 
 BOTH: Final = {modality: f"both_{modality}" for modality in MODALITIES}
@@ -104,9 +107,9 @@ def retrieved_features(
 
         and for each modality (m, k), k = `NEIGHBOURS`, the nearest first, all 0 where there is no neighbour:
 
-        * `there`: 1; `similarity`: cosine by this modality, and `both_<modality>` by the other one, 0 without;
+        * `similarity`: cosine by this modality, and `both_<modality>` by the other one, 0 without;
         * `standing`: its log score less the level when it was made, or, where none had matured by then, less that of
-          the post that asks; `days`: from its creation to that of the post;
+          the post that asks; `days`: from its creation to that of the post, above 0 where there is a neighbour;
         * `same_author`: 1 if both are known to be by one author;
 
         and (m, k * `SKETCH`): `picture` and `caption`, sketches of its unit vectors, one after the other; 0 without.
@@ -165,7 +168,6 @@ class RetrievedPast:
             standings = self._standings[near.rows]
             against_now = self._scores[near.rows] - level[:, None]
             said: Mapping[str, npt.NDArray[np.floating]] = {
-                "there": there,
                 "similarity": near.similarity,
                 "standing": np.where(np.isnan(standings), against_now, standings),
                 "days": (now[:, None] - self._created[near.rows]) / SECONDS_PER_DAY,
@@ -211,7 +213,7 @@ def nearest_posts(subjects: Subjects, encoders: Encoders) -> list[list[str | Non
     """Ids of the neighbours that the features of m posts, or drafts, tell of, in the order of their columns.
 
     Returns:
-        For each post 2 * `NEIGHBOURS` ids, those by picture first; None where there is no neighbour.
+        For each post `PLACES` ids; None where there is no neighbour.
     """
     past, asked = subjects.past, subjects.asked
     rows = np.hstack([nearest_here(past, asked, *content).rows for content in contents(encoders)])

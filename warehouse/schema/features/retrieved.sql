@@ -4,14 +4,12 @@ CREATE TABLE IF NOT EXISTS features.retrieved (
     image_encoder VARCHAR NOT NULL,
     caption_encoder VARCHAR NOT NULL,
     level FLOAT NOT NULL,
-    image_there FLOAT[10] NOT NULL,
     image_similarity FLOAT[10] NOT NULL,
     image_standing FLOAT[10] NOT NULL,
     image_days FLOAT[10] NOT NULL,
     image_same_author FLOAT[10] NOT NULL,
     image_picture FLOAT[160] NOT NULL,
     image_caption FLOAT[160] NOT NULL,
-    caption_there FLOAT[10] NOT NULL,
     caption_similarity FLOAT[10] NOT NULL,
     caption_standing FLOAT[10] NOT NULL,
     caption_days FLOAT[10] NOT NULL,
@@ -27,17 +25,15 @@ COMMENT ON COLUMN features.retrieved.subreddit IS 'Community in lower case; the 
 COMMENT ON COLUMN features.retrieved.image_encoder IS 'Network behind the image vectors, key into features.encoders. | known_at: before_post';
 COMMENT ON COLUMN features.retrieved.caption_encoder IS 'Network or topic model behind the caption vectors. | known_at: before_post';
 COMMENT ON COLUMN features.retrieved.level IS 'Level of the community: mean of the log scores that matured in the 90 days before, else of all that had matured; 0 without any. | known_at: before_post | unit: log score';
-COMMENT ON COLUMN features.retrieved.image_there IS '1 for each of the 10 nearest by picture that there are, the nearest first. | known_at: before_post | unit: 0 or 1';
-COMMENT ON COLUMN features.retrieved.image_similarity IS 'Cosine similarity by picture to each of them; 0 without. | known_at: before_post | unit: -1 to 1';
+COMMENT ON COLUMN features.retrieved.image_similarity IS 'Cosine similarity by picture to each of the 10 nearest by picture, the nearest first; 0 where there is none. | known_at: before_post | unit: -1 to 1';
 COMMENT ON COLUMN features.retrieved.image_standing IS 'Log score of each, less the level of the community when it was made; 0 without. | known_at: before_post | unit: log score';
-COMMENT ON COLUMN features.retrieved.image_days IS 'Days since each was posted; 0 without. | known_at: before_post | unit: days';
+COMMENT ON COLUMN features.retrieved.image_days IS 'Days since each was posted, never 0; 0 where there is none. | known_at: before_post | unit: days';
 COMMENT ON COLUMN features.retrieved.image_same_author IS '1 for each that is by the author of the post. | known_at: before_post | unit: 0 or 1';
 COMMENT ON COLUMN features.retrieved.image_picture IS 'Sketches of the picture vectors of the nearest by picture: 16 sums of components with fixed signs for each; 0 without. | known_at: before_post | source: Achlioptas 2003';
 COMMENT ON COLUMN features.retrieved.image_caption IS 'Likewise of their caption vectors. | known_at: before_post | source: Achlioptas 2003';
-COMMENT ON COLUMN features.retrieved.caption_there IS '1 for each of the 10 nearest by caption that there are, the nearest first. | known_at: before_post | unit: 0 or 1';
-COMMENT ON COLUMN features.retrieved.caption_similarity IS 'Cosine similarity by caption to each of them; 0 without. | known_at: before_post | unit: -1 to 1';
+COMMENT ON COLUMN features.retrieved.caption_similarity IS 'Cosine similarity by caption to each of the 10 nearest by caption, the nearest first; 0 where there is none. | known_at: before_post | unit: -1 to 1';
 COMMENT ON COLUMN features.retrieved.caption_standing IS 'Log score of each, less the level of the community when it was made; 0 without. | known_at: before_post | unit: log score';
-COMMENT ON COLUMN features.retrieved.caption_days IS 'Days since each was posted; 0 without. | known_at: before_post | unit: days';
+COMMENT ON COLUMN features.retrieved.caption_days IS 'Days since each was posted, never 0; 0 where there is none. | known_at: before_post | unit: days';
 COMMENT ON COLUMN features.retrieved.caption_same_author IS '1 for each that is by the author of the post. | known_at: before_post | unit: 0 or 1';
 COMMENT ON COLUMN features.retrieved.caption_picture IS 'Sketches of the picture vectors of the nearest by caption: 16 sums of components with fixed signs for each; 0 without. | known_at: before_post | source: Achlioptas 2003';
 COMMENT ON COLUMN features.retrieved.caption_caption IS 'Likewise of their caption vectors. | known_at: before_post | source: Achlioptas 2003';
