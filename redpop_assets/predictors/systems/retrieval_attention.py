@@ -245,7 +245,9 @@ class RetrievalAttention(Predictor):
             _scaled(told["sketches"], self.sketch_scales[:, None]),
         ]
         neighbours = np.concatenate(parts, axis=2) * told["there"][..., None]
-        like = [self.own.projections[name].scores(data.blocks[name]) for name in EMBEDDINGS if name in self.own.projections]
+        like = [
+            self.own.projections[name].scores(data.blocks[name]) for name in EMBEDDINGS if name in self.own.projections
+        ]
         return {
             "own": self._standardised(own)[:, None],
             "level": self._standardised(told["level"])[:, None],
