@@ -1,10 +1,10 @@
 """The posts most like this one, one by one: what each was like, when it was, and how it stood then.
 
 `redpop_assets.features.neighbours` says how they did together. A system that learns which of them are worth listening
-to (SKAPP, AAAI 2025, and its relatives MMRA and RAGTrans) has to see them apart. They are the same posts, found once for both:
-the nearest by picture and the nearest by caption, of strictly earlier seconds, with scores that were mature when this
-post was made, of other pictures than its own. Which ones they are is not kept here, so that nothing of a table names
-another post: `nearest_posts` finds them again, for a stored post as for a draft.
+to (SKAPP, AAAI 2025, and its relatives MMRA and RAGTrans) has to see them apart. They are the same posts, found once
+for both: the nearest by picture and the nearest by caption, of strictly earlier seconds, with scores that were mature
+when this post was made, of other pictures than its own. Which ones they are is not kept here, so that nothing of a
+table names another post: `nearest_posts` finds them again, for a stored post as for a draft.
 
 What a neighbour was like is told by sketches: `SKETCH` sums of the components of its vector under fixed signs (Alon,
 Matias and Szegedy 1996; Achlioptas 2003), which keep lengths and angles roughly, cost a fraction of the vector and are
@@ -19,7 +19,7 @@ from collections.abc import Mapping, Sequence
 from typing import Final
 
 from redpop_assets.arrays import np, npt
-from redpop_assets.features.family import Encoders, Family, Features, Past, Subjects
+from redpop_assets.features.family import Encoders, Family, Features, Subjects
 from redpop_assets.features.neighbours import CODE_VERSION as NEIGHBOURS_VERSION
 from redpop_assets.features.neighbours import (
     MODALITIES,

@@ -26,6 +26,7 @@ from redpop_assets.features.family import Content, Encoders, Floats, Networks
 from redpop_assets.kept import Kept
 from redpop_assets.labels import LabelRule
 from redpop_assets.refresh.community_page import PastSlot, hours_of
+from redpop_assets.refresh.counted import CountedPost, counted_posts
 from redpop_assets.refresh.draft import Forecast, answer, dataset_of, forecasts_of, looks_at
 from redpop_assets.refresh.held_out import held_out
 from redpop_assets.refresh.hours import at_times, differences_from_best, looks_at_time
@@ -156,12 +157,15 @@ class Reasons:
         explanation: the expectation taken apart by sides; None where no usual post is at hand.
         similar: past posts whose picture or title is most like it, and how they did.
         seen: posts, of whatever community, that showed this very picture, the newest first.
+        counted: past posts that the predictor listened to, the most counting first; none where it does not look at
+            single ones.
     """
 
     predictor: str
     explanation: Explanation | None
     similar: tuple[PastPost, ...]
     seen: tuple[PastPost, ...]
+    counted: tuple[CountedPost, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -348,15 +352,19 @@ class Desk(Kept):
         post = self._post(subreddit, replace(question, titles=question.titles[:1]))
         usual = held_out(speaker).data
         explanation = None
+        draft = dataset_of(post, speaker.predictor, speaker.encoders)
         if len(usual):
             spread = np.unique(np.linspace(0, len(usual) - 1, min(USUAL_POSTS, len(usual))).round().astype(np.intp))
-            draft = dataset_of(post, speaker.predictor, speaker.encoders)
             explanation = explain(speaker.predictor, draft, usual.take(spread), self.edition.schema)
         similar = [past for content in ("picture", "caption") for past in self._similar(post, speaker, content)]
         seen = () if post.group is None else with_picture(self.edition, post.group, SIMILAR_POSTS)
         shown_already = {past.post_id for past in seen}
         return Reasons(
-            speaker.name, explanation, tuple(past for past in similar if past.post_id not in shown_already), seen
+            speaker.name,
+            explanation,
+            tuple(past for past in similar if past.post_id not in shown_already),
+            seen,
+            counted_posts(self.edition, speaker, post, draft),
         )
 
     def hours(self, subreddit: str, question: Question, zone: ZoneInfo) -> Hours:

@@ -267,10 +267,10 @@ def make_drifting(
 ) -> Planted:
     """Make a community in which what a subject is worth changes all the time, so that only past posts like it can tell.
 
-    Every post is about one of some subjects, which the vectors of picture and title show. What a subject is worth is a stationary process
-    of its own (Ornstein and Uhlenbeck 1930): nothing of what it was worth in the train part remains in the test part,
-    but posts of some weeks ago tell. Besides, the hour counts, and the rest is noise. With a `share` of 0 subjects are
-    worth the same, and neighbours tell nothing.
+    Every post is about one of some subjects, which the vectors of picture and title show. What a subject is worth is a
+    stationary process of its own (Ornstein and Uhlenbeck 1930): little of what it was worth in the train part remains
+    in the test part, but posts of some weeks ago tell. Besides, the hour counts, and the rest is noise. With a `share`
+    of 0 all subjects are worth the same, and neighbours tell nothing.
 
     Args:
         seed, sizes, image_width, caption_width: as of `make_planted`.

@@ -10,14 +10,15 @@ taken for it. Choices:
   Attention divides 1 between it, the level of the community, and the fates of the neighbours, each of which is the
   level now plus how the neighbour stood when it was made:
 
-      expected = a_own own + a_level level + sum_k a_k (level + standing_k + v_k),   a = softmax(s_own, s_level, s_1, ...)
+      expected = a_own own + a_level level + sum_k a_k (level + standing_k),   a = softmax(s_own, s_level, s_1, ...)
 
   so that the gate is the share of the neighbours: 0 where none counts. s_k is a small network of how near a neighbour
   is in picture and in caption, how long ago it was, whether it is by the same author, by which of both it was found,
   and how far its fate is from the own expectation, plus a product of what post and neighbour are like: components of
-  the post's vectors, sketches of the neighbour's. v_k, linear in these sketches, takes away what a neighbour did for
-  being what it was. s_own and s_level are numbers that start high: nobody is listened to before having shown to be
-  worth it, and the level is there so that what only draws an expectation to the middle is not taken for a neighbour;
+  the post's vectors, sketches of the neighbour's. The product begins at 0 and learns slower by `SLOW`: among a few
+  hundred posts it would learn by heart who is like whom. s_own and s_level are numbers that begin high: nobody is
+  listened to before having shown to be worth it, and the level is there so that what only draws an expectation to the
+  middle is not taken for a neighbour;
 - a network knows the posts that it learnt from by heart, and beside what it says of these no neighbour could be of use.
   So attention learns from own expectations that are out of fold in time: of the last `STRETCHES` of `BLOCKS` stretches
   of the train part, each predicted by networks that learnt from the posts before it. The validation part, predicted by
@@ -68,6 +69,7 @@ STOPPING_SHARE = 0.15
 """Of the posts before a stretch, the newest, for the early stopping of the own expectation."""
 MEMBERS = 3
 HIDDEN, PRODUCT = 16, 8
+SLOW = 0.1
 DROPPED = 0.1
 """Share of the neighbours that a post goes without in training."""
 OWN, LEVEL_SHARE = 5.0, 4.0
@@ -189,6 +191,10 @@ class RetrievalAttention(Predictor):
                 added += (shares * changes).numpy()[:, :PLACES] / MEMBERS
         return Counted(weights, added * float(self.label[1]))
 
+    def similarity(self, data: Dataset, place: int) -> float:
+        """How near the neighbour in one of the `PLACES` of the first post is, in what it was found by: a cosine."""
+        return float(self._told(data.pick(self.columns))["similarity"][0, place])
+
     def _told(self, data: Dataset) -> dict[str, Floats]:
         """What the block says of the neighbours: (n, `PLACES`) each, sketches (n, `PLACES`, CONTENT), level (n,)."""
         block = data.blocks[BLOCK]
@@ -309,9 +315,12 @@ class Shuffled(RetrievalAttention):
     drawn_from: Floats
 
     def _fit(self, train: Dataset, validation: Dataset) -> Training:
-        told = super()._told(train)
-        self.drawn_from = told["standing"][told["there"] > 0]
+        self.drawn_from = np.zeros(0, dtype=np.float32)
         return super()._fit(train, validation)
+
+    def _scale(self, told: dict[str, Floats]) -> None:
+        self.drawn_from = told["standing"][told["there"] > 0]
+        super()._scale(told)
 
     def _told(self, data: Dataset) -> dict[str, Floats]:
         told = super()._told(data)
@@ -356,10 +365,8 @@ def build_network(like: int, weighing: Literal["learnt", "similarity"]) -> torch
             super().__init__()
             self.score = nn.Sequential(nn.Linear(len(KEYS) + 2, HIDDEN), nn.Tanh(), nn.Linear(HIDDEN, 1))
             self.query, self.key = nn.Linear(like, PRODUCT), nn.Linear(CONTENT, PRODUCT)
-            self.worth = nn.Linear(CONTENT, 1)
-            for silent in (self.query, self.worth):  # what they are like says nothing to begin with
-                nn.init.zeros_(silent.weight)
-                nn.init.zeros_(silent.bias)
+            nn.init.zeros_(self.query.weight)
+            nn.init.zeros_(self.query.bias)
             self.shares = nn.Parameter(torch.tensor([LEVEL_SHARE, OWN]))
 
         def attention(self, inputs: Tensors) -> tuple[torch.Tensor, torch.Tensor]:
@@ -376,8 +383,7 @@ def build_network(like: int, weighing: Literal["learnt", "similarity"]) -> torch
             else:
                 scores = self.score(torch.cat([keys, change[..., None].abs()], dim=2)).squeeze(2)
                 product = (self.key(sketches) * self.query(inputs["like"])[:, None]).sum(dim=2)
-                scores = scores + product / PRODUCT**0.5
-                change = change - self.worth(sketches).squeeze(2)
+                scores = scores + SLOW * product / PRODUCT**0.5
             scores = torch.where(there, scores, torch.full_like(scores, -1e9))
             scores = torch.cat([scores, self.shares.expand(len(told), 2)], dim=1)
             level = inputs["level"] - inputs["own"]
