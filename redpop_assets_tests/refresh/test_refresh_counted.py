@@ -60,6 +60,7 @@ def drafts(home, monkeypatch):
 @pytest.fixture
 def asked(home, drafts, monkeypatch):
     """Asks a predictor of the home about a draft: what counted, the predictor and the draft."""
+
     def ask(name, picture, at=AT):
         (speaker,) = Speakers(*home).of("pics", [name])
         post = drafts.draft("pics", ["A lake"], picture, posted_at=at, author="author5")
