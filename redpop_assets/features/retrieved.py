@@ -247,6 +247,7 @@ FAMILY: Final = Family(
     made_from=("core.labels", "core.duplicates", "features.image_embeddings", "features.caption_embeddings"),
     past="community",
     step="picture_history",
+    compared=False,  # features.neighbours is, which says of the same posts what they have in common
     content={"picture": ("image_", "both_"), "caption": ("caption_", "both_")},
     rows_at_once=ROWS_AT_ONCE,  # some 20 MB of sketches
     note="Of the same neighbours as features.neighbours, found once for both.",

@@ -10,13 +10,14 @@ from redpop_assets.features.neighbours import NEIGHBOURS
 from redpop_assets.features.retrieved import PLACES
 from redpop_assets.predictors.dataset import Block
 from redpop_assets.predictors.registry import load_predictor, predictor_class, predictor_variants
-from redpop_assets.predictors.systems import retrieval_attention
+from redpop_assets.predictors.systems import multimodal_mlp, retrieval_attention
 from redpop_assets.testing.planted import make_drifting
 
 pytestmark = pytest.mark.integration
 
 NAME = "retrieval_attention"
-SIZES = (500, 120, 300)
+SIZES = (400, 100, 250)
+SMALL = {"image_width": 32, "caption_width": 16, "days": 130, "memory_days": 50}
 
 
 def fit(name, data, seed=1):
@@ -24,10 +25,19 @@ def fit(name, data, seed=1):
     return predictor, predictor.fit(data.train, data.validation)
 
 
+@pytest.fixture(scope="module", autouse=True)
+def one_network_is_enough():
+    """Instead of the mean of several."""
+    with pytest.MonkeyPatch.context() as quick:
+        quick.setattr(retrieval_attention, "MEMBERS", 1)
+        quick.setattr(multimodal_mlp, "MEMBERS", 1)
+        yield
+
+
 @pytest.fixture(scope="module")
 def drifting():
     """Only past posts tell what a subject is worth now; and each predictor fitted once on it."""
-    data = make_drifting(0, SIZES, image_width=32, caption_width=16, days=150, memory_days=50)
+    data = make_drifting(0, SIZES, **SMALL)
     made = {}
 
     def get(name):
@@ -79,6 +89,7 @@ def test_what_counted_is_recent_and_makes_up_the_difference_from_the_own_expecta
     moved = predictor.predict(data.test) - own
     assert np.corrcoef(moved, counted.added.sum(axis=1))[0, 1] > 0.9
     assert not predictor.counted(nobody).weights.any()
+    assert np.isfinite(predictor.predict(nobody)).all()
 
 
 def _nothing(block):
@@ -86,7 +97,7 @@ def _nothing(block):
 
 
 def test_where_neighbours_tell_nothing_nobody_is_listened_to():
-    data = make_drifting(0, SIZES, share=0.0, image_width=32, caption_width=16, days=150)
+    data = make_drifting(0, SIZES, share=0.0, **SMALL)
     predictor, _ = fit(NAME, data)
     counted = predictor.counted(data.test)
     assert counted.gate.mean() < 0.15
@@ -95,8 +106,8 @@ def test_where_neighbours_tell_nothing_nobody_is_listened_to():
     assert counted.added.sum(axis=1).std() < 0.1 * data.test.labels.std()
 
 
-def test_own_expectations_that_attention_learns_from_know_only_earlier_posts(drifting, monkeypatch):
-    data, _ = drifting
+def test_attention_learns_from_what_only_earlier_posts_taught_and_one_seed_gives_the_same(drifting, monkeypatch):
+    data, fitted = drifting
     seen = []
     learn = retrieval_attention.RetrievalAttention._out_of_fold
 
@@ -105,13 +116,13 @@ def test_own_expectations_that_attention_learns_from_know_only_earlier_posts(dri
         return learn(self, past, later)
 
     monkeypatch.setattr(retrieval_attention.RetrievalAttention, "_out_of_fold", watched)
-    monkeypatch.setattr(retrieval_attention, "MEMBERS", 1)
-    fit(NAME, data)
-    assert [len(past) for past, _ in seen] == [250, 375]
+    again, _ = fit(NAME, data)
+    assert [len(past) for past, _ in seen] == [200, 300]
     for past, later in seen:
         assert past.created_at.max() <= later.created_at.min()
         assert not set(past.post_ids) & set(later.post_ids)
         assert not set(later.post_ids) & set(data.validation.post_ids)
+    np.testing.assert_array_equal(again.predict(data.test), fitted(NAME)[0].predict(data.test))
 
 
 @pytest.mark.parametrize("name", [NAME, "retrieval_attention_shuffled"])
@@ -124,13 +135,3 @@ def test_files_give_it_back_and_each_post_is_predicted_by_itself(name, drifting,
     np.testing.assert_array_equal(loaded.predict(data.test), whole)
     some = np.arange(len(data.test)) % 9 == 0
     np.testing.assert_allclose(loaded.predict(data.test.select(some)), whole[some], atol=1e-5)
-
-
-def test_a_post_without_neighbours_is_predicted_and_one_seed_gives_the_same(drifting):
-    data, fitted = drifting
-    predictor, _ = fitted(NAME)
-    test = data.test
-    missing = replace(test, blocks={**test.blocks, "retrieved": _nothing(test.blocks["retrieved"])})
-    assert np.isfinite(predictor.predict(missing)).all()
-    again, _ = fit(NAME, data)
-    np.testing.assert_array_equal(again.predict(test), predictor.predict(test))
