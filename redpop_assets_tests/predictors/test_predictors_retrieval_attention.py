@@ -16,8 +16,8 @@ from redpop_assets.testing.planted import make_drifting
 pytestmark = pytest.mark.integration
 
 NAME = "retrieval_attention"
-SIZES = (400, 100, 250)
-SMALL = {"image_width": 32, "caption_width": 16, "days": 130, "memory_days": 50}
+SIZES = (600, 120, 300)
+SMALL = {"image_width": 32, "caption_width": 16, "days": 200}
 
 
 def fit(name, data, seed=1):
@@ -60,11 +60,10 @@ def test_it_finds_what_only_past_posts_tell_and_its_controls_do_not(drifting):
     for name in (NAME, *variants):
         predicted = fitted(name)[0].predict(data.test)
         errors[name], ranks[name] = error(predicted, data.test), spearmanr(predicted, data.test.labels).statistic
-    gained = errors["retrieval_attention_alone"] - errors[NAME]
-    assert gained > 0.08 * errors["retrieval_attention_alone"]
+    assert errors[NAME] < 0.95 * errors["retrieval_attention_alone"]
     for control in variants:
-        assert ranks[NAME] > ranks[control] + 0.1, control
-        assert errors["retrieval_attention_alone"] - errors[control] < 0.5 * gained, control
+        assert ranks[NAME] > ranks[control] + 0.02, control
+        assert errors[NAME] < 0.98 * errors[control], control
     assert "share of neighbours on the validation part" in fitted(NAME)[1].notes[-1]
 
 
@@ -74,10 +73,10 @@ def test_what_counted_is_recent_and_makes_up_the_difference_from_the_own_expecta
     counted = predictor.counted(data.test)
     assert counted.weights.shape == counted.added.shape == (len(data.test), PLACES)
     block = data.test.blocks["retrieved"]
-    days = block.values[:, [at for at, name in enumerate(block.columns) if name.split("_")[1] == "days"]]
+    days = block.values[:, [at for at, name in enumerate(block.columns) if "_days_" in name]]
     assert not counted.weights[days == 0].any()
     assert (counted.gate <= 1 + 1e-6).all()
-    assert counted.gate.mean() > 0.15
+    assert counted.gate.mean() > 0.12
     near = days[:, :NEIGHBOURS]
     recent, old = near < np.median(near), near >= np.median(near)
     weights = counted.weights[:, :NEIGHBOURS]
@@ -100,9 +99,9 @@ def test_where_neighbours_tell_nothing_nobody_is_listened_to():
     data = make_drifting(0, SIZES, share=0.0, **SMALL)
     predictor, _ = fit(NAME, data)
     counted = predictor.counted(data.test)
-    assert counted.gate.mean() < 0.15
+    assert counted.gate.mean() < 0.1
     with_them, alone = predictor.predict(data.test), predictor.own.predict(data.test)
-    assert error(with_them, data.test) < 1.01 * error(alone, data.test)
+    assert error(with_them, data.test) < 1.02 * error(alone, data.test)
     assert counted.added.sum(axis=1).std() < 0.1 * data.test.labels.std()
 
 
@@ -117,7 +116,7 @@ def test_attention_learns_from_what_only_earlier_posts_taught_and_one_seed_gives
 
     monkeypatch.setattr(retrieval_attention.RetrievalAttention, "_out_of_fold", watched)
     again, _ = fit(NAME, data)
-    assert [len(past) for past, _ in seen] == [200, 300]
+    assert [len(past) for past, _ in seen] == [300, 450]
     for past, later in seen:
         assert past.created_at.max() <= later.created_at.min()
         assert not set(past.post_ids) & set(later.post_ids)

@@ -70,6 +70,8 @@ STOPPING_SHARE = 0.15
 MEMBERS = 3
 HIDDEN, PRODUCT = 16, 8
 SLOW = 0.1
+GATE_COST = 0.1
+"""What listening to neighbours alone costs, as a share of the variance of labels that it has to explain."""
 DROPPED = 0.1
 """Share of the neighbours that a post goes without in training."""
 OWN, LEVEL_SHARE = 5.0, 4.0
@@ -268,7 +270,7 @@ class RetrievalAttention(Predictor):
         def build(widths: Mapping[str, int]) -> torch.nn.Module:
             return build_network(widths["like"], self.weighing)
 
-        return NetworkRegressor(build, RECIPE, standardise=False)
+        return NetworkRegressor(build, RECIPE, _loss, standardise=False)
 
     def _save_files(self, folder: Path) -> list[str]:
         from safetensors.numpy import save_file
@@ -342,6 +344,14 @@ class Shuffled(RetrievalAttention):
 
         self.drawn_from = load_file(folder / STANDINGS)["standings"]
         super()._load_files(folder)
+
+
+def _loss(network: torch.nn.Module, inputs: Tensors, target: torch.Tensor) -> torch.Tensor:
+    """The squared error, and what it costs to listen to neighbours."""
+    weights, changes = network.attention(inputs)  # type: ignore[operator]
+    error = inputs["own"].squeeze(1) + (weights * changes).sum(dim=1) - target
+    loss: torch.Tensor = (error**2).mean() + GATE_COST * weights[:, :PLACES].sum(dim=1).mean()
+    return loss
 
 
 def _scaled(values: Floats, scales: Floats) -> Floats:
