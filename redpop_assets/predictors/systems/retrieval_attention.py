@@ -357,7 +357,8 @@ def _loss(network: torch.nn.Module, inputs: Tensors, target: torch.Tensor) -> to
 def _scaled(values: Floats, scales: Floats) -> Floats:
     """Values in deviations from the mean, bounded; 0 where a number does not vary."""
     mean, deviation = scales
-    return np.clip((values - mean) / np.where(deviation > 1e-6, deviation, np.inf), -MOST, MOST)
+    scaled: Floats = np.clip((values - mean) / np.where(deviation > 1e-6, deviation, np.inf), -MOST, MOST)
+    return scaled
 
 
 def build_network(like: int, weighing: Literal["learnt", "similarity"]) -> torch.nn.Module:
