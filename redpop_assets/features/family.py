@@ -325,7 +325,8 @@ class Family:
         block: whether predictors may learn from it.
         compared: whether its features are compared with what was accepted; not what follows the calendar by design.
         also_compared: further fields of `Encoders` whose rows in the table are compared, a column for each network.
-        content: kind of content -> prefix of the columns that follow from the post's own; by default from its grain.
+        content: kind of content -> prefix, or prefixes, of the columns that follow from the post's own; by default from
+            its grain.
         export: prefix of its columns in an export; by default its name.
         on_device: whether it runs networks that want the GPU.
         optional: whether it is computed only where REDPOP_OPTIONAL_FAMILIES names it.
@@ -346,7 +347,7 @@ class Family:
     block: bool = True
     compared: bool = True
     also_compared: tuple[str, ...] = ()
-    content: Mapping[Content, str] | None = None
+    content: Mapping[Content, str | tuple[str, ...]] | None = None
     export: str = ""
     on_device: bool = False
     optional: bool = False
@@ -364,8 +365,8 @@ class Family:
         return KEYS[self.grain]
 
     @property
-    def follows_from(self) -> Mapping[Content, str]:
-        """Kind of content -> prefix of the columns that follow from the post's own."""
+    def follows_from(self) -> Mapping[Content, str | tuple[str, ...]]:
+        """Kind of content -> prefix, or prefixes, of the columns that follow from the post's own."""
         return MappingProxyType(OF_CONTENT[self.grain] if self.content is None else self.content)
 
     def is_of(self, content: Content, column: str) -> bool:

@@ -19,7 +19,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from redpop_assets.arrays import np, npt
-from redpop_assets.features.family import Content, Encoders, Family, Features, Past, Subjects
+from redpop_assets.features.family import Asked, Content, Encoders, Family, Features, Past, Subjects
 from redpop_assets.features.past import (
     LONGEST_PAUSE_DAYS,
     SECONDS_PER_DAY,
@@ -183,20 +183,39 @@ class VectorPast:
         order = self._candidates.order
         self._own, self._own_rank = self._names.codes([groups[row] for row in order]), posts.rank[order]
         self._similar: Recent[bytes, Floats] = Recent(_VECTORS_KEPT)
+        self._searched: dict[tuple[int, tuple[int, int]], tuple[Flags, Ints]] = {}
+
+    @property
+    def vectors(self) -> Floats:
+        """(n, d) as they were given."""
+        return self._vectors
+
+    @property
+    def lengths(self) -> Floats:
+        """(n,) Euclidean lengths of the vectors; 0 for those that are missing."""
+        return self._length
 
     def of_rows(self, rows: Ints, k: int = NEIGHBOURS, tile: tuple[int, int] = TILE) -> Nearest:
-        """The k nearest of the posts whose score m of the n posts, ascending, could know."""
+        """The k nearest of the posts whose score m of the n posts, ascending, could know; each is looked for once."""
+        nobody = np.zeros(len(self._posts.created), dtype=np.bool_), np.full((len(self._posts.created), k), _NOBODY)
+        known, keys = self._searched.setdefault((k, tile), nobody)
+        if not known[rows].all():
+            self._search(rows[~known[rows]], known, keys, k, tile)
+        return self._nearest(keys[rows])
+
+    def _search(self, rows: Ints, known: Flags, keys: Ints, k: int, tile: tuple[int, int]) -> None:
+        """Find the neighbours of some posts, ascending, and of those beside them: their rows of `keys`."""
         reach = self._reach(self._posts.created[self._asking])
         search = _Search(self._vectors, self._length, self._candidates.order, self._group, self._posts.rank, k, tile)
         wanted = np.zeros(len(self._posts.created), dtype=np.bool_)
         wanted[rows] = True
-        keys = np.full((len(wanted), k), _NOBODY)
         # Tiles lie at fixed places in time, whether or not all their posts are asked about.
         for first in range(0, len(self._asking), tile[0]):
             some = self._asking[first : first + tile[0]]
             if wanted[some].any():
                 keys[some] = search.best(some, reach[first : first + tile[0]])
-        return self._nearest(keys[rows])
+                known[some] = True
+        known[rows] = True  # those without a vector have no neighbours
 
     def of_others(self, vectors: Floats, groups: Sequence[str | None], now: Ints, k: int = NEIGHBOURS) -> Nearest:
         """The k nearest of the posts whose score m posts that are not among the n could know.
@@ -412,30 +431,44 @@ def _sum(values: Doubles) -> Doubles:
     return total
 
 
-def _posts_here(past: Past) -> Posts:
+def contents(encoders: Encoders) -> tuple[tuple[Content, str], ...]:
+    """What is compared, and by which encoder, in the order of `MODALITIES`."""
+    return ("picture", encoders.image), ("caption", encoders.caption)
+
+
+def posts_here(past: Past) -> Posts:
+    """The posts of a past, checked and in order; to be kept there."""
     posts = past.posts
     return checked_posts(posts.post_ids, posts.created_at, posts.matured_at, posts.log_score)
 
 
+def vectors_here(past: Past, content: Content, encoder: str) -> VectorPast:
+    """The vectors of a past by an encoder, prepared once."""
+
+    def prepared() -> VectorPast:
+        return VectorPast(past.kept(posts_here), past.vectors(content, encoder), past.posts.groups)
+
+    return past.kept_as(("neighbours", content, encoder), prepared)
+
+
+def nearest_here(past: Past, asked: Asked, content: Content, encoder: str) -> Nearest:
+    """The posts of a past that are nearest to those that are asked about, by an encoder."""
+    here = vectors_here(past, content, encoder)
+    if asked.rows is not None:
+        return here.of_rows(asked.rows)
+    return here.of_others(asked.vectors(content, encoder), asked.groups, moments_of(asked.created_at))
+
+
 def _usual_here(past: Past) -> _Usual:
-    return _Usual(past.kept(_posts_here))
+    return _Usual(past.kept(posts_here))
 
 
 def _of_posts(subjects: Subjects, encoders: Encoders) -> Features:
     past, asked = subjects.past, subjects.asked
-    posts, usual, now = past.kept(_posts_here), past.kept(_usual_here), moments_of(asked.created_at)
-    contents: tuple[tuple[Content, str], ...] = (("picture", encoders.image), ("caption", encoders.caption))
+    posts, usual, now = past.kept(posts_here), past.kept(_usual_here), moments_of(asked.created_at)
     features: dict[str, Floats] = {}
-    for modality, (content, encoder) in zip(MODALITIES, contents, strict=True):
-
-        def prepared(content: Content = content, encoder: str = encoder) -> VectorPast:
-            return VectorPast(posts, past.vectors(content, encoder), past.posts.groups)
-
-        here = past.kept_as(("neighbours", content, encoder), prepared)
-        if asked.rows is not None:
-            nearest = here.of_rows(asked.rows)
-        else:
-            nearest = here.of_others(asked.vectors(content, encoder), asked.groups, now)
+    for modality, (content, encoder) in zip(MODALITIES, contents(encoders), strict=True):
+        nearest = nearest_here(past, asked, content, encoder)
         features |= _described(modality, posts, nearest, usual, now)
     return features
 

@@ -29,6 +29,9 @@ SECONDS_PER_DAY: Final = 86_400
 LONGEST_PAUSE_DAYS: Final = 365.0
 """Cap of the days since something happened; it also stands for "never"."""
 
+LEVEL_DAYS: Final = 90
+"""Days within which a score matured that belongs to the level of the community at a moment."""
+
 MOST_LOG_SCORE: Final = 64.0
 """Magnitude that no log score reaches: a score of 2^63 has 44."""
 
@@ -275,6 +278,32 @@ class Moments:
         differences = floating(self.sums[end] - self.sums[start])
         squares = floating(self.squares[end] - self.squares[start])
         return np.maximum(squares - ratio(differences**2, end - start), 0.0)
+
+
+class Level:
+    """The level of a community at any moment: the mean of the log scores that matured in the `LEVEL_DAYS` days before,
+    or, where there are none, of all that had matured.
+
+    Args:
+        posts: of the community.
+    """
+
+    def __init__(self, posts: Posts) -> None:
+        self._posts = posts
+        self._mature = History(np.where(posts.labelled, 0, -1), posts.visible_from, posts.rank)
+        self._moments = Moments.of(self._mature, posts.scores)
+
+    def at(self, now: Ints, default: float) -> Doubles:
+        """(n,) at n moments (epoch seconds); `default` where no score had matured."""
+        everyone = np.zeros_like(now)
+        begin, end = self._mature.begin(everyone), self._mature.until(everyone, now)
+        start = self._mature.until(everyone, now - LEVEL_DAYS * SECONDS_PER_DAY)
+        return self._moments.mean(start, end, self._moments.mean(begin, end, default))
+
+    def standings(self) -> Doubles:
+        """(n,) scores of the posts against the level when each was made; NaN where there is no score, or no level."""
+        found: Doubles = self._posts.scores - self.at(self._posts.created, np.nan)
+        return found
 
 
 class Ordered:

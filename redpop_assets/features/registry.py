@@ -25,6 +25,7 @@ _DECLARED: Final = (
     "community:FAMILY",
     "seen_before:FAMILY",
     "neighbours:FAMILY",
+    "retrieved:FAMILY",
     "title_past:FAMILY",
     "environments:FAMILY",
     "tokens:FAMILY",

@@ -28,6 +28,7 @@ from redpop_assets.features.past import (
     Floats,
     History,
     Ints,
+    Level,
     Moments,
     Posts,
     checked_posts,
@@ -51,9 +52,6 @@ COLUMNS: Final[tuple[str, ...]] = (
     "title_learnt_from",
 )
 """Order of the columns of `title_past_features`; all are scalars."""
-
-LEVEL_DAYS: Final = 90
-"""Days within which a score matured that belongs to the level of the community at a moment."""
 
 SHRINKAGE: Final = {"words": 20.0, "pairs": 10.0}
 """Earlier posts with a term after which its mean counts by half: a word alone says little, so it needs more of them."""
@@ -86,10 +84,9 @@ def title_past_features(
     A post sees only posts of strictly earlier seconds, and their scores only once they were mature; rows never change
     when later posts, or scores that had not matured, are added or altered, and do not depend on the order of the input.
 
-    The *relative* score of a post is its log score minus the mean of the log scores here that matured in the
-    `LEVEL_DAYS` days before it was made, or, where there are none, of all that had matured. A post before which none
-    had has no relative score, and teaches nothing. Takes O(t log t) for t words, O(n e^2) for the vectors, and O(e^3) a
-    week.
+    The *relative* score of a post is its log score minus the `Level` of the community when it was made. A post before
+    which no score had matured has no relative score, and teaches nothing. Takes O(t log t) for t words, O(n e^2) for
+    the vectors, and O(e^3) a week.
 
     Args:
         post_ids: n ids of the posts of one subreddit.
@@ -142,7 +139,7 @@ class TitlePast:
         vectors: Floats,
     ) -> None:
         posts = checked_posts(post_ids, created_at, matured_at, log_score)
-        relative = _relative_scores(posts)
+        relative = Level(posts).standings()
         self._terms = {kind: _Terms(kind, terms, posts, relative) for kind, terms in _terms_of(tokens).items()}
         self._titles = _Titles(vectors, posts, relative)
 
@@ -163,18 +160,6 @@ def _terms_of(tokens: Sequence[Sequence[str]]) -> dict[str, list[list[str]]]:
         "words": [list(dict.fromkeys(own)) for own in tokens],
         "pairs": [list(dict.fromkeys(f"{one} {other}" for one, other in pairwise(own))) for own in tokens],
     }
-
-
-def _relative_scores(posts: Posts) -> Doubles:
-    """(n,) scores against the level at the creation of each post; NaN where there is no score, or no level."""
-    everyone = np.zeros_like(posts.created)
-    mature = History(np.where(posts.labelled, everyone, -1), posts.visible_from, posts.rank)
-    moments = Moments.of(mature, posts.scores)
-    begin, end = mature.begin(everyone), mature.until(everyone, posts.created)
-    start = mature.until(everyone, posts.created - LEVEL_DAYS * SECONDS_PER_DAY)
-    level = moments.mean(start, end, moments.mean(begin, end, np.nan))
-    found: Doubles = posts.scores - level
-    return found
 
 
 class _Terms:

@@ -165,6 +165,14 @@ class PastPostDocument(TypedDict):
     alike: str
 
 
+class CountedDocument(TypedDict):
+    """A past post that the expectation was drawn towards: its share of attention, and what it added (log score)."""
+
+    post: PastPostDocument
+    weight: float
+    added: float
+
+
 class ExplanationDocument(TypedDict):
     """The expectation of a draft taken apart, in log scores: the parts sum to the difference to a usual post."""
 
@@ -182,6 +190,7 @@ class ReasonsDocument(TypedDict):
     explanation: ExplanationDocument | None
     similar: list[PastPostDocument]
     seen: list[PastPostDocument]
+    counted: list[CountedDocument]
 
 
 class SlotDocument(TypedDict):
@@ -331,6 +340,9 @@ def reasons_document(reasons: Reasons, subreddit: str) -> ReasonsDocument:
         "explanation": None if reasons.explanation is None else _explanation(reasons.explanation),
         "similar": list(map(_past_post, reasons.similar)),
         "seen": list(map(_past_post, reasons.seen)),
+        "counted": [
+            {"post": _past_post(one.post), "weight": one.weight, "added": one.added} for one in reasons.counted
+        ],
     }
 
 

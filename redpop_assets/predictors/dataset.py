@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from types import MappingProxyType
-from typing import TypeAlias
+from typing import Self, TypeAlias
 
 from redpop_assets.arrays import np, npt
 from redpop_assets.features.registry import BLOCKS
@@ -30,6 +30,11 @@ EMBEDDINGS = ("image", "caption")
 
 WIDE_BLOCKS = ("image", "caption", "objects", "concepts")
 """Blocks of so many columns that systems which weigh single columns look at their components instead."""
+
+
+def vector_columns(name: str, width: int) -> list[str]:
+    """Names of the columns of a vector in a block."""
+    return [f"{name}_{position:0{len(str(width))}d}" for position in range(width)]
 
 
 @dataclass(frozen=True, eq=False)
@@ -65,6 +70,31 @@ class Block:
             raise ValueError("rows that are not present must be NaN")
         if np.isinf(values).any():
             raise ValueError(f"{int(np.isinf(values).sum())} infinite values")
+
+    @classmethod
+    def of(cls, features: Mapping[str, npt.NDArray[np.floating]], present: Mask | None = None) -> Self:
+        """Columns side by side; those of a vector have its name and their position, as in `histogram_07`.
+
+        Args:
+            features: column -> (n,) or (n, k), at least one.
+            present: (n,) posts that have the block; None for all.
+        """
+        parts: list[Floats] = []
+        names: list[str] = []
+        for name, given in features.items():
+            values = np.asarray(given, dtype=np.float32)
+            if values.ndim == 1:
+                parts.append(values[:, None])
+                names.append(name)
+            else:
+                parts.append(values)
+                names.extend(vector_columns(name, values.shape[1]))
+        present = np.ones(len(parts[0]), dtype=np.bool_) if present is None else present
+        whole = bool(present.all())
+        values = parts[0] if len(parts) == 1 and whole else np.concatenate(parts, axis=1)
+        if not whole:
+            values[~present] = np.nan
+        return cls(values, tuple(names), present)
 
     def moments(self) -> tuple[Floats, Floats]:
         """Mean and deviation (d,) of each column's known values; 0 and 0 if there are none, deviation 0 if constant."""

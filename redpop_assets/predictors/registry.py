@@ -65,9 +65,14 @@ _VARIANTS = {
             "explicit_env": "ExplicitEnv",
         }.items()
     },
+    "retrieval_attention": "redpop_assets.predictors.systems.retrieval_attention:RetrievalAttention",
+    **{
+        f"retrieval_attention_{variant}": f"redpop_assets.predictors.systems.retrieval_attention:{name}"
+        for variant, name in {"alone": "Alone", "similarity": "Similarity", "shuffled": "Shuffled"}.items()
+    },
 }
-"""Baselines and ablations of a system for its own tables, and what papers do wrong (`..._literal`): assets only if a
-deployment names them."""
+"""Baselines and ablations of a system for its own tables, what papers do wrong (`..._literal`), and systems that have
+not shown to be worth what they cost everybody: assets only if a deployment names them."""
 
 
 def predictor_names() -> tuple[str, ...]:

@@ -8,6 +8,7 @@ from datetime import datetime
 
 from redpop_assets.features.family import Content
 from redpop_assets.refresh.community_page import PastSlot
+from redpop_assets.refresh.counted import CountedPost
 from redpop_assets.refresh.draft import Forecast
 from redpop_assets.refresh.likeness import PastPost
 from redpop_assets.refresh.new_post import Picture
@@ -123,12 +124,15 @@ class Reasons:
         explanation: the expectation taken apart by sides; None where no usual post is at hand.
         similar: past posts with a settled score whose picture or title is most like it, and how they did.
         seen: posts, of whatever community, that showed this very picture, the newest first.
+        counted: past posts that the predictor listened to, the most counting first; none where it does not look at
+            single ones.
     """
 
     predictor: str
     explanation: Explanation | None
     similar: tuple[PastPost, ...]
     seen: tuple[PastPost, ...]
+    counted: tuple[CountedPost, ...] = ()
 
 
 @dataclass(frozen=True)

@@ -51,23 +51,7 @@ def make_block(
     Raises:
         KeyError: a column of the table is missing in `features`.
     """
-    parts: list[npt.NDArray[np.float32]] = []
-    names: list[str] = []
-    for column in block_columns(block):
-        values = np.asarray(features[column.name], dtype=np.float32)
-        if values.ndim == 1:
-            parts.append(values[:, None])
-            names.append(column.name)
-        else:
-            parts.append(values)
-            width = values.shape[1]
-            names.extend(f"{column.name}_{position:0{len(str(width))}d}" for position in range(width))
-    present = np.ones(len(parts[0]), dtype=np.bool_) if present is None else present
-    whole = bool(present.all())
-    values = parts[0] if len(parts) == 1 and whole else np.concatenate(parts, axis=1)
-    if not whole:
-        values[~present] = np.nan
-    return Block(values, tuple(names), present)
+    return Block.of({column.name: features[column.name] for column in block_columns(block)}, present)
 
 
 def read_dataset(

@@ -28,6 +28,7 @@ from redpop_assets.kept import Kept
 from redpop_assets.labels import LabelRule
 from redpop_assets.refresh.answers import Answered, Community, Hours, MayI, Place, Question, Reasons, Record, Slot
 from redpop_assets.refresh.community_page import hours_of
+from redpop_assets.refresh.counted import counted_posts
 from redpop_assets.refresh.draft import answer, dataset_of, forecasts_of, looks_at
 from redpop_assets.refresh.early_forecasts import EarlyForecast, EarlyOracle
 from redpop_assets.refresh.held_out import held_out
@@ -162,15 +163,19 @@ class Desk(Kept):
         post = self._post(subreddit, replace(question, titles=question.titles[:1]))
         usual = held_out(speaker).data
         explanation = None
+        draft = dataset_of(post, speaker.predictor, speaker.encoders)
         if len(usual):
             spread = np.unique(np.linspace(0, len(usual) - 1, min(USUAL_POSTS, len(usual))).round().astype(np.intp))
-            draft = dataset_of(post, speaker.predictor, speaker.encoders)
             explanation = explain(speaker.predictor, draft, usual.take(spread), self.edition.schema)
         similar = [past for content in ("picture", "caption") for past in self._similar(post, speaker, content)]
         seen = () if post.group is None else with_picture(self.edition, post.group, SIMILAR_POSTS)
         shown_already = {past.post_id for past in seen}
         return Reasons(
-            speaker.name, explanation, tuple(past for past in similar if past.post_id not in shown_already), seen
+            speaker.name,
+            explanation,
+            tuple(past for past in similar if past.post_id not in shown_already),
+            seen,
+            counted_posts(self.edition, speaker, post, draft),
         )
 
     def hours(self, subreddit: str, question: Question, zone: ZoneInfo) -> Hours:

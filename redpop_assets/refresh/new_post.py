@@ -37,6 +37,7 @@ from redpop_assets.features.family import (
     Subjects,
 )
 from redpop_assets.features.registry import BLOCKS
+from redpop_assets.features.retrieved import nearest_posts
 from redpop_assets.images.decode import Look, look_of
 from redpop_assets.images.duplicates import Lookalikes
 from redpop_assets.kept import Kept, Recent
@@ -310,6 +311,14 @@ class Draft(Kept):
         keys = [(family.name, encoders, title) for title in self.texts]
         rows = kept.all(keys, made)
         return _together([row for key in keys if (row := rows[key]) is not None])
+
+    def neighbours(self, encoders: Encoders) -> list[list[str | None]]:
+        """Ids of the past posts that the block `retrieved` tells of, for each row, in the order of its columns.
+
+        Raises:
+            WeightsUnavailable: an encoder cannot be loaded.
+        """
+        return nearest_posts(_Rows(self), encoders)
 
     @property
     def _shown(self) -> Picture:

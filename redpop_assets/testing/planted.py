@@ -9,6 +9,7 @@ import numpy.typing as npt
 from redpop_assets.features.community import community_features
 from redpop_assets.features.environments import environments
 from redpop_assets.features.neighbours import neighbour_features
+from redpop_assets.features.retrieved import retrieved_features
 from redpop_assets.predictors.dataset import Block, Dataset
 
 TEXT_COLUMNS = (
@@ -146,6 +147,7 @@ def history_blocks(
     ids, matured = [f"p{i}" for i in range(n)], created + MATURITY
     known = (ids, created, matured, score)
     near = neighbour_features(*known, vectors["image"].values, vectors["caption"].values)
+    retrieved = retrieved_features(*known, authors, vectors["image"].values, vectors["caption"].values)
     age = (created - created[0]).astype(float) / np.ptp(created).astype(float)
     members = np.rint(50_000 * np.exp(0.1 * age + 0.01 * rng.normal(size=n)))
     traffic = community_features(ids, authors, created, matured, score, subscribers=members)
@@ -166,6 +168,7 @@ def history_blocks(
             ],
         ),
         "neighbours": block(np.column_stack(list(near.values())), list(near)),
+        "retrieved": Block.of(retrieved),
     }
 
 
@@ -249,3 +252,64 @@ def make_planted(
     part = np.repeat([0, 1, 2], sizes)
     train, validation, test = (data.select(part == i) for i in range(3))
     return Planted(train, validation, test, noise_free[part == 2])
+
+
+def make_drifting(
+    seed: int = 0,
+    sizes: tuple[int, int, int] = (800, 150, 350),
+    *,
+    subjects: int = 12,
+    share: float = 0.6,
+    memory_days: float = 60.0,
+    days: int = 240,
+    image_width: int = 64,
+    caption_width: int = 32,
+) -> Planted:
+    """Make a community in which what a subject is worth changes all the time, so that only past posts like it can tell.
+
+    Every post is about one of some subjects, which the vectors of picture and title show. What a subject is worth is a
+    stationary process of its own (Ornstein and Uhlenbeck 1930): little of what it was worth in the train part remains
+    in the test part, but posts of some weeks ago tell. Besides, the hour counts, and the rest is noise. With a `share`
+    of 0 all subjects are worth the same, and neighbours tell nothing.
+
+    Args:
+        seed, sizes, image_width, caption_width: as of `make_planted`.
+        subjects: how many.
+        share: of the variance of log scores that is due to the worth of the subject; at most 0.7.
+        memory_days: after which the worth of a subject still correlates by 1/e with what it was.
+        days: that the posts span.
+    """
+    rng = np.random.default_rng(seed)
+    n = sum(sizes)
+    seconds = np.sort(rng.integers(0, days * 86_400, n))
+    created = np.datetime64("2025-03-01T00:00:00", "s") + seconds.astype("timedelta64[s]")
+    subject = rng.integers(0, subjects, n)
+    kept = np.exp(-1 / memory_days)
+    worth = np.empty((days, subjects))
+    worth[0] = rng.normal(size=subjects)
+    for day in range(1, days):
+        worth[day] = kept * worth[day - 1] + np.sqrt(1 - kept**2) * rng.normal(size=subjects)
+    hour = (seconds % 86_400) / 3600
+    told = np.sqrt(0.3) * standardised(np.sin(2 * np.pi * hour / 24))
+    told = told + np.sqrt(share) * worth[seconds // 86_400, subject]
+    score = 3.0 + 1.4 * (told + np.sqrt(0.7 - share) * rng.normal(size=n))
+
+    image = rng.normal(size=(subjects, 8))[subject] + 0.3 * rng.normal(size=(n, 8))
+    caption = rng.normal(size=(subjects, 8))[subject] + 0.3 * rng.normal(size=(n, 8))
+    authors = tuple(f"author{author}" for author in rng.integers(0, n, n))
+    blocks = {
+        "image": block(embedded(rng, image, image_width, relu=True)),
+        "caption": block(embedded(rng, caption, caption_width, relu=False)),
+        "text": block(rng.normal(size=(n, len(TEXT_COLUMNS))), TEXT_COLUMNS),
+        "time": block(np.column_stack([np.sin(2 * np.pi * hour / 24), hour]), ("hour_sin", "hour")),
+        "pixels": block(image[:, :3] + rng.normal(size=(n, 3))),
+    }
+    blocks |= history_blocks(rng, blocks, authors, created, score)
+    data = Dataset(
+        *("pics", tuple(f"p{i}" for i in range(n)), blocks, created, score.astype(np.float32)),
+        captions=planted_captions(rng, caption),
+        authors=authors,
+    )
+    part = np.repeat([0, 1, 2], sizes)
+    train, validation, test = (data.select(part == i) for i in range(3))
+    return Planted(train, validation, test, 3.0 + 1.4 * told[part == 2])

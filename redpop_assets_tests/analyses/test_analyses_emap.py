@@ -98,9 +98,9 @@ def test_a_crossed_post_has_the_picture_of_one_and_the_text_of_the_other(communi
         if name == "agreement":
             assert made.blocks[name].values[:, 0] == pytest.approx(cosine[texts, pictures])
             assert made.blocks[name].values[:, 1] == pytest.approx(1 - cosine[texts, pictures])
-        elif name == "neighbours":
+        elif name in ("neighbours", "retrieved"):
             for at, column in enumerate(block.columns):
-                source = pictures if column.startswith("image_") else texts
+                source = pictures if column.startswith(("image_", "both_")) else texts
                 assert np.array_equal(made.blocks[name].values[:, at], block.values[source, at])
         else:
             source = pictures if name in of_picture else texts

@@ -190,7 +190,7 @@ def test_a_draft_of_a_stored_post_is_seen_as_the_stored_post(family):
         stored, drafted = rows_of(family, posts), rows_of_drafts(family, posts, posts)
         assert stored.keys() == drafted.keys()
         for name, row in stored.items():
-            if family.name != "neighbours":
+            if family.name not in ("neighbours", "retrieved"):
                 assert drafted[name] == row
             else:  # the products that tell how near they are round otherwise
                 one, other = (np.frombuffer(bytes_, dtype=np.float32) for bytes_ in (row, drafted[name]))

@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from redpop_assets.features import title_past
-from redpop_assets.features.past import checked_posts
+from redpop_assets.features.past import LEVEL_DAYS, checked_posts
 from redpop_assets.features.title_past import COLUMNS, HALF_LIFE_WEEKS, PENALTY, SHRINKAGE, title_past_features
 from redpop_assets.storage.schema import load_schema
 
@@ -38,7 +38,7 @@ def relative_score(posts, post):
     if post[3] is None:
         return None
     mature = [other for other in posts if other[3] is not None and other[1] + MATURITY <= post[1]]
-    of_late = [other for other in mature if other[1] + MATURITY > post[1] - title_past.LEVEL_DAYS * DAY]
+    of_late = [other for other in mature if other[1] + MATURITY > post[1] - LEVEL_DAYS * DAY]
     scores = [other[3] for other in of_late or mature]
     return post[3] - float(np.mean(scores)) if scores else None
 

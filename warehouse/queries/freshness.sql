@@ -91,6 +91,8 @@ SELECT 'features', 'neighbours', count(*), NULL FROM features.neighbours
 UNION ALL
 SELECT 'features', 'profiles', count(*), max(accepted_at) FROM features.profiles
 UNION ALL
+SELECT 'features', 'retrieved', count(*), NULL FROM features.retrieved
+UNION ALL
 SELECT 'features', 'seen_before', count(*), NULL FROM features.seen_before
 UNION ALL
 SELECT 'features', 'title_past', count(*), NULL FROM features.title_past

@@ -107,7 +107,7 @@ class NetworkRegressor:
         """
         import torch
 
-        seen = _tensors(held_out)
+        seen = tensors_of(held_out)
         self._scale(inputs, labels)
         target = torch.from_numpy(self._standardised(held_out_labels))
         least, best_epoch, best_state = np.inf, 0, {}
@@ -141,7 +141,7 @@ class NetworkRegressor:
         """(n,) expected log scores."""
         import torch
 
-        tensors = _tensors(inputs)
+        tensors = tensors_of(inputs)
         n = len(next(iter(tensors.values())))
         with torch.no_grad(), _one_thread():
             parts = [
@@ -184,7 +184,7 @@ class NetworkRegressor:
         import torch
 
         device = "cuda" if torch.cuda.is_available() else "cpu"
-        tensors = {name: tensor.to(device) for name, tensor in _tensors(inputs).items()}
+        tensors = {name: tensor.to(device) for name, tensor in tensors_of(inputs).items()}
         target = torch.from_numpy(self._standardised(labels)).to(device)
         # cuDNN would else try out several algorithms and keep the quickest, which is not the same every time.
         repeatable = torch.backends.cudnn.flags(enabled=True, benchmark=False, deterministic=True)
@@ -218,7 +218,8 @@ def _squared_error(network: torch.nn.Module, inputs: Tensors, target: torch.Tens
     return torch.nn.functional.mse_loss(network(inputs), target)
 
 
-def _tensors(inputs: Inputs) -> Tensors:
+def tensors_of(inputs: Inputs) -> Tensors:
+    """Inputs as a network takes them, on the CPU."""
     import torch
 
     return {name: torch.from_numpy(np.ascontiguousarray(values)) for name, values in inputs.items()}

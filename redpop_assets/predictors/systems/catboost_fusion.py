@@ -67,7 +67,7 @@ class CatBoostFusion(Predictor):
     name = "catboost_fusion"
     title = "CatBoost over everything known when the post was made, vectors and title words reduced (after HyFea)"
     requires = frozenset({"time"})
-    uses = frozenset(BLOCK_NAMES) - {"environment"}
+    uses = frozenset(BLOCK_NAMES) - {"environment", "retrieved"}
     code_version = f"3.{TFIDF_VERSION}"
     library = "catboost"
 

@@ -47,7 +47,7 @@ class MultimodalMLP(Predictor):
     name = "multimodal_mlp"
     title = "Gated network over image, caption and all numbers, with cross terms"
     requires = frozenset({"caption"})
-    uses = frozenset(BLOCK_NAMES) - {"environment"}
+    uses = frozenset(BLOCK_NAMES) - {"environment", "retrieved"}
     code_version = "1"
     library = "pytorch"
 
