@@ -39,6 +39,8 @@ _SYSTEMS = {
 """Baselines, then the published systems in the order of their papers, then what came later."""
 
 _VARIANTS = {
+    "pooled_boosting": "redpop_assets.predictors.systems.pooled:PooledBoosting",
+    "pooled_fusion": "redpop_assets.predictors.systems.pooled:PooledFusion",
     "feature_fusion_literal": "redpop_assets.predictors.systems.feature_fusion:FeatureFusionLiteral",
     "con_soc_rf_literal": "redpop_assets.predictors.systems.con_soc:ConSocForestLiteral",
     "con_soc_cnn_literal": "redpop_assets.predictors.systems.con_soc:ConSocCNNLiteral",
