@@ -6,8 +6,9 @@ them, by one network for all. `--bend` says how far tastes differ; the sandbox i
 agree in most, and at 1 they have about as much of their own as in common.
 
 Of each community the newest posts are the test part, the same ones for every number of posts. Posts that had not
-matured when it begins teach nobody, here or elsewhere. Of the others the newest so many are learnt from, the last 15 of
-100 of them as the validation part, and as many of each other community are lent, none newer than the train part
+matured when it begins teach nobody, here or elsewhere. Of those before the newest are learnt from, so many in the train
+part, and after them the validation part, 15 of 100 of both, 20 at least; earlier ones are as if they had never been,
+for pasts of authors, too. As many of each other community are lent, none newer than the train part
 (`redpop_assets.refresh.lending`). So every community of a warehouse is as small as the one that is judged; with
 `--lenders N` the others have N posts.
 
@@ -21,24 +22,21 @@ Run: `python benchmarks/borrowing.py [--communities 20] [--judged 20] [--posts 1
 import argparse
 import time
 from collections import defaultdict
-from datetime import timedelta
+from collections.abc import Sequence
 
 import numpy as np
 import numpy.typing as npt
 
-from redpop_assets.errors import NotTrainable
 from redpop_assets.evaluation.metrics import spearman
 from redpop_assets.predictors.dataset import Dataset
 from redpop_assets.predictors.registry import predictor_class
-from redpop_assets.refresh.lending import share_of_each
-from redpop_assets.sandbox.popularity import BEND, IMAGE_PROPERTIES
-from redpop_assets.sandbox.world import World
-from redpop_assets.testing.titled import MATURES, dataset_of, plain_posts, seen
+from redpop_assets.refresh.lending import no_newer, share_of_each
+from redpop_assets.sandbox.popularity import BEND
+from redpop_assets.testing.titled import MATURES, Told, sandbox_communities
 
 TEST = 500
-VALIDATION_SHARE = 0.15
+VALIDATION_SHARE, LEAST_VALIDATION = 0.15, 20
 PER_DAY = 16
-WIDTH = 64
 PAIRS = {"pooled_boosting": "metadata_boosting", "pooled_fusion": "catboost_fusion"}
 """Who borrows -> who is the same without."""
 RESAMPLES = 2_000
@@ -46,42 +44,25 @@ RESAMPLES = 2_000
 Doubles = npt.NDArray[np.float64]
 
 
-def communities(count: int, posts: int, bend: float, seed: int) -> list[tuple[Dataset, Doubles]]:
-    """Communities of so many posts in the order of time, and (n,) what the sandbox expects of them without noise."""
-    names = tuple(f"community{number:02}" for number in range(count))
-    world = World(seed, names, posts, history=timedelta(days=posts / PER_DAY), bend=bend)
-    rng = np.random.default_rng(seed)
-    mixing = rng.normal(size=(sum(map(len, IMAGE_PROPERTIES.values())), WIDTH))
-    found = []
-    for name in names:
-        made = plain_posts(world, name, posts)
-        expected = np.array([post.expected_log_score for post in made])
-        found.append((dataset_of(made, seen(made, mixing, rng)), expected))
-    return found
+def of_both(posts: int) -> int:
+    """Posts of train and validation part together, of so many in the train part."""
+    return max(round(posts / (1 - VALIDATION_SHARE)), posts + LEAST_VALIDATION)
 
 
-def learnable(data: Dataset, until: np.datetime64) -> Dataset:
-    """Posts whose scores were final at a moment, in the order of time."""
-    return data.select(data.created_at + np.timedelta64(MATURES) <= until)
+def parts(community: Told, posts: int) -> tuple[Dataset, Dataset, Dataset]:
+    """Train, validation and test part, of which the first has so many posts."""
+    first_test = int(community.posts[-TEST].created)
+    embargo = sum(first_test - MATURES.total_seconds() < post.created <= first_test for post in community.posts[:-TEST])
+    data = community.newest(of_both(posts) + embargo + TEST)
+    edges = np.cumsum([posts, of_both(posts) - posts, embargo])
+    train, validation, _, test = (data.take(rows) for rows in np.split(np.arange(len(data)), edges))
+    return train, validation, test
 
 
-def newest(data: Dataset, most: int) -> Dataset:
-    """The newest so many of posts in the order of time."""
-    return data.take(np.arange(max(0, len(data) - most), len(data)))
-
-
-def parts(data: Dataset, posts: int) -> tuple[Dataset, Dataset, npt.NDArray[np.intp]]:
-    """Train and validation part of the newest so many posts that had matured, and the rows of the test part."""
-    test = np.arange(len(data) - TEST, len(data))
-    learnt = newest(learnable(data, data.created_at[test[0]]), posts)
-    split = len(learnt) - round(VALIDATION_SHARE * len(learnt))
-    return learnt.take(np.arange(split)), learnt.take(np.arange(split, len(learnt))), test
-
-
-def lent_to(train: Dataset, others: list[Dataset], posts: int) -> list[Dataset]:
+def lent_to(train: Dataset, others: Sequence[Dataset]) -> list[Dataset]:
     """The newest posts of others that are no newer than the train part."""
-    share = min(posts, share_of_each(len(others)))
-    return [newest(other.select(other.created_at <= train.created_at.max()), share) for other in others]
+    share = share_of_each(len(others))
+    return [other.newest(share) for other in no_newer(others, train)]
 
 
 def interval(values: Doubles, seed: int) -> tuple[float, float, float]:
@@ -103,34 +84,26 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=7)
     options = parser.parse_args()
     began = time.perf_counter()
-    embargo = PER_DAY * MATURES.days
-    wanted = max(*options.posts, options.lenders) + embargo + TEST
-    made = communities(options.communities, round(1.02 * wanted), options.bend, options.seed)
-    print(
-        f"{len(made)} communities of {len(made[0][0]):,} posts made in {time.perf_counter() - began:.0f} s", flush=True
-    )
-    ceilings = []
-    for data, expected in made[: options.judged]:
-        ceilings.append(spearman(data.labels[-TEST:].astype(np.float64), expected[-TEST:]) or 0.0)
+    wanted = of_both(max(*options.posts, options.lenders)) + 2 * PER_DAY * MATURES.days + TEST
+    made = sandbox_communities(options.communities, wanted, per_day=PER_DAY, bend=options.bend, seed=options.seed)
+    judged = made[: options.judged]
+    print(f"{len(made)} communities of {wanted:,} posts made in {time.perf_counter() - began:.0f} s", flush=True)
+    ceilings = [spearman(community.newest(TEST).labels, community.expected(TEST)) or 0.0 for community in judged]
     print("nobody can pass {:.3f} [{:.3f}, {:.3f}]".format(*interval(np.array(ceilings), options.seed)))
     for posts in options.posts:
         found: dict[str, list[float]] = defaultdict(list)
         seconds: dict[str, float] = defaultdict(float)
-        for number, (data, _) in enumerate(made[: options.judged]):
-            train, validation, test = parts(data, posts)
-            others = [other for place, (other, _) in enumerate(made) if place != number]
-            lent = lent_to(train, others, options.lenders or posts)
-            later = data.take(test)
+        lendable = [parts(community, options.lenders or posts)[0] for community in made]
+        for number, community in enumerate(judged):
+            train, validation, test = parts(community, posts)
+            lent = lent_to(train, lendable[:number] + lendable[number + 1 :])
             for name in options.predictor:
                 predictor = predictor_class(name)(seed=options.seed)
                 start = time.process_time()
-                try:
-                    predictor.fit(train, validation, lent)
-                    found[name].append(spearman(later.labels, predictor.predict(later)) or 0.0)
-                except NotTrainable:
-                    found[name].append(0.0)
+                predictor.fit(train, validation, lent)
                 seconds[name] += time.process_time() - start
-        print(f"\n{posts:,} posts of each, {len(lent)} lenders of {len(lent[0]):,} posts")
+                found[name].append(spearman(test.labels, predictor.predict(test)) or 0.0)
+        print(f"\n{posts:,} posts of each, {len(lent)} lenders of {len(lent[0]):,}")
         for name in options.predictor:
             own = np.array(found[name])
             line = "{:20}{:7.3f} [{:.3f}, {:.3f}]".format(name, *interval(own, options.seed))
@@ -139,7 +112,7 @@ def main() -> None:
                 line += "   {:+.3f} [{:+.3f}, {:+.3f}]".format(*interval(gain, options.seed))
                 line += f", {int((gain > 0).sum())} of {len(gain)}"
             print(f"{line}   {seconds[name] / len(own):.1f} s", flush=True)
-    print(f"\n{time.perf_counter() - began:.0f} s in all")
+    print(f"\n{time.perf_counter() - began:.0f} s in all, {time.process_time():.0f} of them computed")
 
 
 if __name__ == "__main__":

@@ -16,7 +16,7 @@ from redpop_assets.features.captions import caption_features
 from redpop_assets.features.timestamps import timestamp_features
 from redpop_assets.predictors.dataset import Block, Dataset
 from redpop_assets.refresh.blocks import make_block
-from redpop_assets.sandbox.popularity import IMAGE_PROPERTIES
+from redpop_assets.sandbox.popularity import BEND, IMAGE_PROPERTIES
 from redpop_assets.sandbox.world import Post, World
 from redpop_assets.testing.planted import block
 
@@ -67,6 +67,47 @@ def titled_community(
     train, validation, held_out, fresh = (data.select(part == number) for number in range(4))
     worth = np.array([post.terms["caption"] for post in posts])[part == 3]
     return Titled(train, validation, held_out, fresh, worth)
+
+
+@dataclass(frozen=True)
+class Told:
+    """A community of which everything is known.
+
+    Attributes:
+        posts: n with a picture, in the order of time.
+        pictures: (n, d) vectors of their pictures.
+    """
+
+    posts: Sequence[Post]
+    pictures: npt.NDArray[np.float32]
+
+    def newest(self, count: int) -> Dataset:
+        """The newest posts, as if there had been none before. Titles have no vectors."""
+        return dataset_of(self.posts[-count:], self.pictures[-count:])
+
+    def expected(self, count: int) -> npt.NDArray[np.float64]:
+        """(count,) log scores of the newest posts without noise."""
+        return np.array([post.expected_log_score for post in self.posts[-count:]])
+
+
+def sandbox_communities(
+    count: int, posts: int, *, per_day: float = 16.0, bend: float = BEND, seed: int = 0
+) -> list[Told]:
+    """Communities of one sandbox; one network looks at all of their pictures.
+
+    Args:
+        count: of communities.
+        posts: with a picture in each.
+        per_day: posts that a community has a day.
+        bend: how far their tastes differ.
+        seed: of everything.
+    """
+    names = tuple(f"community{number:02}" for number in range(count))
+    world = World(seed, names, posts, history=timedelta(days=posts / per_day), bend=bend)
+    rng = np.random.default_rng(seed)
+    mixing = rng.normal(size=(_VISIBLE, _PICTURE_WIDTH))
+    made = [plain_posts(world, name, posts) for name in names]
+    return [Told(own, seen(own, mixing, rng)) for own in made]
 
 
 def plain_posts(world: World, subreddit: str, count: int) -> list[Post]:

@@ -96,7 +96,10 @@ class PooledBoosting(Predictor):
         stopping = np.arange(len(pool)) >= len(pool) - round(STOPPING_SHARE * len(pool))
         kind = predictor_class(self.member)
         self.everybody = kind(seed=self.seed)
-        report = self.everybody.fit(pool.select(~stopping), pool.select(stopping))
+        try:
+            report = self.everybody.fit(pool.select(~stopping), pool.select(stopping))
+        except NotTrainable as error:
+            raise NotTrainable(f"others lend too little: {error}") from error
 
         self.scale = Scale.of(train)
         train, validation = self.scale.relative(train), self.scale.relative(validation)
