@@ -37,7 +37,7 @@ from redpop_assets.testing.titled import MATURES, Told, sandbox_communities
 TEST = 500
 VALIDATION_SHARE, LEAST_VALIDATION = 0.15, 20
 PER_DAY = 16
-PAIRS = {"pooled_boosting": "metadata_boosting", "pooled_fusion": "catboost_fusion"}
+PAIRS = {"pooled_fusion_metadata": "metadata_boosting", "pooled_fusion": "catboost_fusion"}
 """Who borrows -> who is the same without."""
 RESAMPLES = 2_000
 

@@ -154,7 +154,7 @@ def test_others_of_any_part_are_cut_where_it_ends():
 
 
 def trained(warehouse, models, encoders):
-    return refresh_predictor("pooled_boosting", "pics", warehouse, models, encoders, seed=7)
+    return refresh_predictor("pooled_fusion_metadata", "pics", warehouse, models, encoders, seed=7)
 
 
 def test_a_borrower_says_how_much_it_borrowed_and_learns_again_only_for_what_it_may_know(warehouse, models, encoders):
@@ -162,7 +162,7 @@ def test_a_borrower_says_how_much_it_borrowed_and_learns_again_only_for_what_it_
     assert first.row["status"] == "trained"
     lent = lent_ids(warehouse, encoders)
     assert (first.row["lenders"], first.row["lent_rows"]) == (3, sum(map(len, lent.values())))
-    assert first.row["notes"][0] == f"borrowed from 3 others: {first.row['lent_rows']} posts"
+    assert first.row["notes"][-2] == f"borrowed from 3 others: {first.row['lent_rows']} posts"
     assert not trained(warehouse, models, encoders).trained_now
 
     # A night that brings others news, and none here.

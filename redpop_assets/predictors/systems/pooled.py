@@ -1,4 +1,4 @@
-"""`pooled_boosting` and `pooled_fusion`: what posts of all communities say, bent to the taste of one.
+"""`pooled_fusion`: what posts of all communities say, bent to the taste of one.
 
 RedPop's own, for communities with few posts: partial pooling (Gelman & Hill 2007, chapter 12) of a strong learner, by
 offsets. In order:
@@ -11,8 +11,8 @@ offsets. In order:
    scores over it come from the train part: the slope is shrunken towards 1 (in deviations of the scores here), as if
    `PRIOR_POSTS` more posts had it.
 3. The same member learns from this community alone what is left over: where it differs from the others. A share of
-   that is added: the one, of `STRENGTHS`, of the least squared error on the validation part, with half an eye on
-   none: see `_strength`. Below the member's own fewest posts nothing is.
+   that is added: the one, of `STRENGTHS`, of the least squared error on the validation part. Below the member's own
+   fewest posts nothing is.
 
 Posts of others are no newer than the train part, and none shows a picture of this community (`Predictor.fit`): whatever
 the test part is kept from, they are kept from. A post that lacks a block is predicted as the member does.
@@ -64,16 +64,16 @@ class Scale:
         return replace(data, blocks=blocks)
 
 
-class PooledBoosting(Predictor):
-    """Boosted trees on everything but the image, over all communities, and over what they leave over here."""
+class PooledFusion(Predictor):
+    """CatBoost over everything known, over the posts of all communities, and over what they leave over here."""
 
-    member: ClassVar[str] = "metadata_boosting"
-    name = "pooled_boosting"
-    title = "Boosting on metadata over the posts of all communities, bent to this one by what they leave over"
+    member: ClassVar[str] = "catboost_fusion"
+    name = "pooled_fusion"
+    title = "CatBoost over everything known of the posts of all communities, bent to this one by what they leave over"
     requires = predictor_class(member).requires
     uses = predictor_class(member).uses
-    code_version = f"1-{predictor_class(member).code_version}"
-    library = "lightgbm"
+    code_version = "-".join(("1", predictor_class(member).code_version))
+    library = "catboost"
     borrows = True
     minimum_train = 30
     minimum_validation = 10
@@ -167,16 +167,16 @@ class PooledBoosting(Predictor):
         return {EVERYBODY: self.everybody, **({} if self.own is None else {"own": self.own})}
 
 
-class PooledFusion(PooledBoosting):
-    """CatBoost over everything known, over all communities, and over what they leave over here."""
+class PooledFusionMetadata(PooledFusion):
+    """The same of LightGBM that does not look at pictures."""
 
-    member = "catboost_fusion"
-    name = "pooled_fusion"
-    title = "CatBoost over everything known of the posts of all communities, bent to this one by what they leave over"
+    member = "metadata_boosting"
+    name = "pooled_fusion_metadata"
+    title = "Boosting on metadata over the posts of all communities, bent to this one by what they leave over"
     requires = predictor_class(member).requires
     uses = predictor_class(member).uses
-    code_version = f"1-{predictor_class(member).code_version}"
-    library = "catboost"
+    code_version = "-".join(("1", predictor_class(member).code_version))
+    library = "lightgbm"
 
 
 def normal_scores(values: Doubles) -> Doubles:
