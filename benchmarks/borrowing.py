@@ -14,6 +14,7 @@ for pasts of authors, too. As many of each other community are lent, none newer 
 
 Printed: the mean over communities of the Spearman correlation on the test part, paired gains over the predictor that
 does not borrow, each with an interval of 95 % that draws communities, in how many of them it gained; seconds of a fit;
+in how many communities what limits it, by the gain over the number of posts before (`redpop_assets.evaluation.limits`);
 and the correlation with what the sandbox expects of the test posts without noise, which nobody can pass.
 
 Run: `python benchmarks/borrowing.py [--communities 20] [--judged 20] [--posts 100 300 1000 5000] [--bend 0.12]`
@@ -21,12 +22,14 @@ Run: `python benchmarks/borrowing.py [--communities 20] [--judged 20] [--posts 1
 
 import argparse
 import time
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Sequence
 
 import numpy as np
 import numpy.typing as npt
 
+from redpop_assets.evaluation.bootstrap import Interval, author_clusters, paired_difference, replicate, spearman_of
+from redpop_assets.evaluation.limits import limited_by
 from redpop_assets.evaluation.metrics import spearman
 from redpop_assets.predictors.dataset import Dataset
 from redpop_assets.predictors.registry import predictor_class
@@ -72,6 +75,20 @@ def interval(values: Doubles, seed: int) -> tuple[float, float, float]:
     return float(values.mean()), float(low), float(high)
 
 
+def bounded(test: Dataset, said: Doubles) -> Interval | None:
+    """Spearman correlation of what is said of test posts, with an interval that draws authors."""
+    return replicate((spearman_of(test.labels, said),), author_clusters(test.authors))[0].interval()
+
+
+def limit_of(test: Dataset, said: Doubles, with_fewer: Doubles | None, ceiling: Interval | None) -> str:
+    """What limits a predictor in a community, by the gain over the number of posts before."""
+    if with_fewer is None:
+        return ""
+    now, then = (spearman_of(test.labels, each) for each in (said, with_fewer))
+    gain = paired_difference(now, then, author_clusters(test.authors))
+    return limited_by(gain.interval if gain else None, bounded(test, said), ceiling=ceiling)
+
+
 def main() -> None:
     """Make the communities, learn, judge, print."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -88,11 +105,14 @@ def main() -> None:
     made = sandbox_communities(options.communities, wanted, per_day=PER_DAY, bend=options.bend, seed=options.seed)
     judged = made[: options.judged]
     print(f"{len(made)} communities of {wanted:,} posts made in {time.perf_counter() - began:.0f} s", flush=True)
-    ceilings = [spearman(community.newest(TEST).labels, community.expected(TEST)) or 0.0 for community in judged]
-    print("nobody can pass {:.3f} [{:.3f}, {:.3f}]".format(*interval(np.array(ceilings), options.seed)))
+    ceilings = [bounded(community.newest(TEST), community.expected(TEST)) for community in judged]
+    highest = np.array([ceiling.estimate for ceiling in ceilings if ceiling])
+    print("nobody can pass {:.3f} [{:.3f}, {:.3f}]".format(*interval(highest, options.seed)), flush=True)
+    before: dict[tuple[str, int], Doubles] = {}
     for posts in options.posts:
         found: dict[str, list[float]] = defaultdict(list)
         seconds: dict[str, float] = defaultdict(float)
+        limits: dict[str, list[str]] = defaultdict(list)
         lendable = [parts(community, options.lenders or posts)[0] for community in made]
         for number, community in enumerate(judged):
             train, validation, test = parts(community, posts)
@@ -102,7 +122,10 @@ def main() -> None:
                 start = time.process_time()
                 predictor.fit(train, validation, lent)
                 seconds[name] += time.process_time() - start
-                found[name].append(spearman(test.labels, predictor.predict(test)) or 0.0)
+                said = predictor.predict(test)
+                found[name].append(spearman(test.labels, said) or 0.0)
+                limits[name].append(limit_of(test, said, before.get((name, number)), ceilings[number]))
+                before[name, number] = said
         print(f"\n{posts:,} posts of each, {len(lent)} lenders of {len(lent[0]):,}")
         for name in options.predictor:
             own = np.array(found[name])
@@ -112,6 +135,9 @@ def main() -> None:
                 line += "   {:+.3f} [{:+.3f}, {:+.3f}]".format(*interval(gain, options.seed))
                 line += f", {int((gain > 0).sum())} of {len(gain)}"
             print(f"{line}   {seconds[name] / len(own):.1f} s", flush=True)
+            if posts != options.posts[0]:
+                shown = (f"{limit} {count}" for limit, count in Counter(limits[name]).most_common())
+                print(f"{'':20}limited by: {', '.join(shown)}", flush=True)
     print(f"\n{time.perf_counter() - began:.0f} s in all, {time.process_time():.0f} of them computed")
 
 

@@ -69,7 +69,7 @@ _FILL = (
         unnest(['trained', 'trained', 'not_trained']) AS status, unnest([NULL, NULL, 'no pictures']) AS reason,
         40 AS test_posts, unnest([NULL, 0.5, NULL]) AS spearman, unnest([NULL, 'best', NULL]) AS standing, 9 AS pairs,
         90 AS train_posts, [] AS blocks, FALSE AS untrained_weights, 's1' AS "snapshot", '1' AS metrics_version,
-        'it says one thing' AS note, 7 AS left_out_posts
+        'it says one thing' AS note, 7 AS left_out_posts, unnest([NULL, 12, NULL]) AS lenders
     """,
     """
     INSERT INTO models.champions BY NAME
@@ -147,6 +147,7 @@ def test_who_speaks_and_who_did_before(places):
     assert [one.reason for one in page.champion.before] == ["better", "the first"]
     board = page.leaderboard
     assert [one.predictor for one in board.standings] == ["fusion", "median", "broken"]
+    assert [one.lenders for one in board.standings] == [12, None, None]
     assert (board.standings[0].mark, board.standings[2].reason, board.left_out) == ("best", "no pictures", 7)
 
 
