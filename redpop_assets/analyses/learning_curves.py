@@ -9,8 +9,7 @@ twice its training.
 from __future__ import annotations
 
 from redpop_assets.analyses.drawings import interval_chart
-from redpop_assets.analyses.study import LEAST_POSTS, Analysis, Finding, Part, Row, Study, three
-from redpop_assets.arrays import np
+from redpop_assets.analyses.study import LEAST_POSTS, Analysis, Doubles, Finding, Part, Row, Study, three
 from redpop_assets.errors import NotTrainable
 from redpop_assets.evaluation.bootstrap import Statistic, paired_difference, spearman_of
 from redpop_assets.evaluation.limits import limited_by, reachable_at_least
@@ -75,7 +74,7 @@ def _newest(part: Part, share: float) -> Dataset:
     return part.data.newest(max(1, round(share * len(part.data))))
 
 
-def _pictures(study: Study) -> tuple[np.ndarray[tuple[int], np.dtype[np.float64]], list[str]]:
+def _pictures(study: Study) -> tuple[Doubles, list[str]]:
     """Log scores (n,) of all labelled posts in the order of time, and which of them show one picture."""
     found = study.warehouse.query(
         "SELECT log_score, duplicate_group FROM models.training_set WHERE subreddit = $subreddit "
