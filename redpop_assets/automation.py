@@ -56,6 +56,33 @@ def on_new_training_data(nightly_cron: str) -> dg.AutomationCondition[Any]:
     return (ON_NEW_DATA & ~trained_since_last_night).with_label("on_new_training_data")
 
 
+def on_own_training_data(of_everybody: dg.AssetKey) -> dg.AutomationCondition[Any]:
+    """The condition of predictors that borrow: a new training set of their own community, not one of any other.
+
+    All communities have new training sets every night. If each of them led to a look at every community, a night of a
+    hundred would start ten thousand; and what others learn later is nothing that one may learn from before its own
+    training set is another one (`redpop_assets.refresh.lending`). The next night finds a community that came later.
+
+    Args:
+        of_everybody: the training sets, which are written together with the columns that they offer.
+    """
+    theirs = dg.AssetSelection.assets(of_everybody)
+    changed: dg.AutomationCondition[Any] = (
+        dg.AutomationCondition.newly_missing()
+        | dg.AutomationCondition.code_version_changed()
+        | dg.AutomationCondition.any_deps_match(
+            dg.AutomationCondition.data_version_changed() | dg.AutomationCondition.will_be_requested()
+        ).ignore(theirs)
+    )
+    return (
+        changed.since_last_handled()
+        & ~dg.AutomationCondition.any_deps_missing().ignore(theirs)
+        & ~dg.AutomationCondition.any_deps_in_progress()
+        & ~dg.AutomationCondition.in_progress()
+        & dg.AutomationCondition.all_deps_blocking_checks_passed()
+    ).with_label("on_own_training_data")
+
+
 def check_crons(settings: Settings) -> None:
     """See that the times of the schedules are some.
 

@@ -5,7 +5,7 @@ The predictor is trained again with each block alone (the univariate table of th
 good: others may say the same.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from redpop_assets.analyses.drawings import interval_chart
 from redpop_assets.analyses.study import LEAST_POSTS, Analysis, Doubles, Finding, Part, Row, Study, three
@@ -23,6 +23,7 @@ def measure(study: Study) -> Finding:
     """One row for the whole predictor, and two per block: alone and left out."""
     kind = predictor_class(study.predictor)
     parts = study.parts(sorted(kind.uses))
+    others = study.others(sorted(kind.uses)) if kind.borrows else []
     train, test = parts["train"].data, parts["test"]
     whole = {"predictor": study.predictor, "variant": "all", "block": ALL}
     if len(test.data) < LEAST_POSTS:
@@ -36,7 +37,7 @@ def measure(study: Study) -> Finding:
         row: Row = {"predictor": study.predictor, "variant": variant, "block": block, "test_posts": len(test.data)}
         study.progress(f"ablation: {study.predictor} in r/{study.subreddit}, {variant} {block}".rstrip())
         try:
-            predicted = _predicted(study, parts, left_out)
+            predicted = _predicted(study, parts, others, left_out)
         except NotTrainable as error:
             rows.append({**row, "reason": str(error)})
             continue
@@ -68,14 +69,14 @@ def _variants(blocks: list[str]) -> Iterator[tuple[str, str]]:
         yield from (("without", block) for block in blocks)
 
 
-def _predicted(study: Study, parts: dict[str, Part], left_out: set[str]) -> Doubles:
+def _predicted(study: Study, parts: dict[str, Part], others: Sequence[Dataset], left_out: set[str]) -> Doubles:
     """(n,) predictions for the test posts by the predictor trained without some blocks."""
 
     def masked(data: Dataset) -> Dataset:
         return data.without(left_out)
 
     predictor = predictor_class(study.predictor)(seed=study.seed)
-    predictor.fit(masked(parts["train"].data), masked(parts["validation"].data))
+    predictor.fit(masked(parts["train"].data), masked(parts["validation"].data), [masked(other) for other in others])
     return predictor.predict(masked(parts["test"].data))
 
 

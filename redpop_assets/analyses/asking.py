@@ -13,6 +13,7 @@ from redpop_assets.analyses.study import Analysis, Finding, Row, Study
 from redpop_assets.errors import NotTrainable, SettingsError
 from redpop_assets.features.family import Encoders
 from redpop_assets.predictors.registry import predictor_class
+from redpop_assets.refresh.lending import lent_digest
 from redpop_assets.refresh.snapshot import ALL, Snapshot
 from redpop_assets.refresh.training_set import training_sets
 from redpop_assets.storage.figures import FigureStore
@@ -102,7 +103,9 @@ def _made_from(analysis: Analysis, study: Study) -> Snapshot:
         "networks": astuple(study.encoders),
     }
     if analysis.of_one_predictor:
-        parts["predictor"] = (study.predictor, predictor_class(study.predictor).code_version)
+        kind = predictor_class(study.predictor)
+        lent = (lent_digest(study.warehouse, study.subreddit),) if kind.borrows else ()
+        parts["predictor"] = (study.predictor, kind.code_version, *lent)
     with study.warehouse.read() as reader:
         for table in analysis.sources:
             parts[f"rows of {table}"] = reader.fingerprint(

@@ -1,9 +1,10 @@
 """`marts.shuffled_labels`: what the whole path finds where there is nothing to find.
 
-The labels of train and validation are permuted among themselves, the predictor is trained as ever, and judged on the
-true labels of the test posts. A single run proves little: a predictor that learnt a random direction goes with the
-truth or against it, by as much as the direction happens to. Over permutations this averages out, unless labels of the
-test part reach the training, or features that only follow from them: then the mean stays away from 0.
+The labels of train and validation are permuted among themselves (of a predictor that borrows, those of each other
+community as well), the predictor is trained as ever, and judged on the true labels of the test posts. A single run
+proves little: a predictor that learnt a random direction goes with the truth or against it, by as much as the direction
+happens to. Over permutations this averages out, unless labels of the test part reach the training, or features that
+only follow from them: then the mean stays away from 0.
 """
 
 from __future__ import annotations
@@ -43,6 +44,7 @@ def measure(study: Study) -> Finding:
     if len(test) < LEAST_POSTS:
         reason = f"too few test posts: {len(test)} of {LEAST_POSTS}"
         return Finding([{**row, "permutations": 0, "reason": reason}], notes=(reason,))
+    others = study.others(sorted(kind.uses)) if kind.borrows else []
     labels = np.concatenate([train.labels, validation.labels])
     rng = np.random.default_rng(study.seed)
     found: list[float] = []
@@ -52,7 +54,12 @@ def measure(study: Study) -> Finding:
         predictor = kind(seed=study.seed)
         try:
             predictor.fit(
-                replace(train, log_score=learnt[: len(train)]), replace(validation, log_score=learnt[len(train) :])
+                replace(train, log_score=learnt[: len(train)]),
+                replace(validation, log_score=learnt[len(train) :]),
+                # What others like is no leak, but would be found here.
+                [replace(other, log_score=rng.permutation(other.labels)) for other in others]
+                if permutation
+                else others,
             )
         except NotTrainable as error:
             return Finding([{**row, "permutations": 0, "reason": str(error)}], notes=(str(error),))

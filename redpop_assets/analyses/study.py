@@ -108,6 +108,12 @@ class Study:
 
         return read_split(self.warehouse, self.subreddit, encoders or self.encoders, blocks)
 
+    def others(self, blocks: Iterable[str]) -> list[Dataset]:
+        """The posts of other communities that this one may learn from, with some of the blocks: those of each."""
+        from redpop_assets.refresh.lending import read_lent
+
+        return read_lent(self.warehouse, self.subreddit, self.encoders, blocks)
+
     def parts(self, blocks: Iterable[str], encoders: Encoders | None = None) -> dict[str, Part]:
         """Train, validation and test part with some of the blocks."""
         from redpop_assets.evaluation.bootstrap import author_clusters

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 import dagster as dg
 
 from redpop_assets import markdown, versions
-from redpop_assets.assets.tables import AssetPlan, Metadata, TableAssets, Work
-from redpop_assets.automation import on_new_training_data
+from redpop_assets.assets.tables import AssetPlan, Metadata, TableAssets, Work, asset_key
+from redpop_assets.automation import on_new_training_data, on_own_training_data
 from redpop_assets.predictors.registry import predictor_class
 from redpop_assets.resources import deployed_encoders, deployed_families
 
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
 _REMOVALS = ("models.removal_predictors", "models.removal_posts")
 _EARLY = ("models.early_predictors", "models.early_predictions", "models.early_coverage")
+_BORROWS = "Learns from the training sets of other subreddits, too, up to where its own train part ends. "
 _TRAINING = ("models.training_set", "models.training_columns")
 
 
@@ -209,10 +210,12 @@ def _predictor_asset(tables: TableAssets, name: str) -> dg.AssetsDefinition:
         AssetPlan(
             code_versions={table: kind.code_version},
             deps={table: _TRAINING},
+            reads_everybody_of=(_TRAINING[0],) if kind.borrows else (),
+            condition=on_own_training_data(asset_key(_TRAINING[0])) if kind.borrows else None,
             descriptions={
                 table: f"{kind.title}\n\nOne model per subreddit, trained again when the training set, the code or the "
                 f"seed changes. Needs {', '.join(sorted(kind.requires)) or 'no block'}; "
-                f"uses {', '.join(sorted(kind.uses)) or 'labels only'}. "
+                f"uses {', '.join(sorted(kind.uses)) or 'labels only'}. {_BORROWS if kind.borrows else ''}"
                 "Its state is a row of models.predictors, its files lie in the model store."
             },
             kinds=frozenset({kind.library} - {""}),
@@ -227,6 +230,8 @@ def _described(state: "PredictorState") -> Metadata:
     row = state.row
     return {
         **{name: row[name] for name in ("status", "train_rows", "train_seconds", "snapshot")},
+        "borrowed_from": row["lenders"] or 0,
+        "borrowed_posts": row["lent_rows"] or 0,
         "reason": row["reason"] or "",
         "blocks": ", ".join(row["blocks"]),
         "notes": "; ".join(row["notes"]),

@@ -7,7 +7,7 @@ is and writes nothing.
 
 import inspect
 import logging
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from datetime import timedelta
@@ -177,6 +177,7 @@ class AssetPlan:
             and their checks with them.
         partitioned: whether there is one of each community.
         reads_everybody: whether each community is made from the rows of all of them.
+        reads_everybody_of: the tables of which that is so, where it is not so of all.
         condition: when it refreshes itself; None for the usual one.
         on_demand: whether it is computed only when a person asks.
         descriptions: table -> what the UI says besides the comment of the table.
@@ -194,6 +195,7 @@ class AssetPlan:
     together: bool = False
     partitioned: bool = True
     reads_everybody: bool = False
+    reads_everybody_of: Collection[str] = ()
     condition: dg.AutomationCondition[Any] | None = None
     on_demand: bool = False
     descriptions: Mapping[str, str] = field(default_factory=dict)
@@ -321,7 +323,8 @@ class TableAssets:
 
     def _dep(self, table: str, plan: AssetPlan) -> dg.AssetDep:
         # Without partitions there is only one way to depend on those of others: on all of them.
-        everybody = plan.partitioned and plan.reads_everybody and not is_of_all(asset_key(table))
+        of_all = plan.reads_everybody or table in plan.reads_everybody_of
+        everybody = plan.partitioned and of_all and not is_of_all(asset_key(table))
         return dg.AssetDep(asset_key(table), partition_mapping=dg.AllPartitionMapping() if everybody else None)
 
     def _examine(

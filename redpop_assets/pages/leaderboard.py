@@ -55,6 +55,21 @@ def marked(row: Mapping[str, Any]) -> str:
     return {BEST: f"**{name}**", AMONG_BEST: f"{name} †"}.get(row["standing"], name)
 
 
+def remark(row: Mapping[str, Any]) -> str:
+    """What follows the name of a predictor: whether others lent it their posts, or its networks are random."""
+    found = []
+    if lenders := row.get("lenders"):
+        found.append(borrowed_from(lenders))
+    if row["untrained_weights"]:
+        found.append("untrained weights")
+    return f" ({', '.join(found)})" if found else ""
+
+
+def borrowed_from(lenders: int) -> str:
+    """In words, from how many other communities a predictor has borrowed posts."""
+    return f"borrowed from {lenders} other{'s' if lenders > 1 else ''}"
+
+
 def detectable_lines(rows: Sequence[Mapping[str, Any]]) -> list[str]:
     """For each subreddit a sentence on the smallest difference that its test posts can tell from chance."""
     lines = {}
@@ -100,7 +115,7 @@ def _cells(row: Mapping[str, Any]) -> tuple[object, ...]:
         return row["subreddit"], row["predictor"], f"not trained: {row['reason']}", *[""] * 5
     return (
         row["subreddit"],
-        marked(row) + (" (untrained weights)" if row["untrained_weights"] else ""),
+        marked(row) + remark(row),
         with_interval(row, "spearman"),
         markdown.number(row["mae"]),
         markdown.number(row["mse"]),

@@ -12,8 +12,8 @@ import json
 import logging
 import time
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, ClassVar, Self, TypeAlias
 
@@ -27,6 +27,8 @@ Progress = Callable[[str], None]
 
 DESCRIPTION = "predictor.json"
 ANNUAL_COLUMNS = ("day_of_year", "month_")
+LEAST_LENT = 30
+"""Fewest posts of another community that a predictor borrows."""
 
 logger = logging.getLogger(__name__)
 
@@ -49,6 +51,7 @@ class FitReport:
         validation_prediction: (m,) what these metrics were measured on: expected log scores of the validation posts.
         seconds: wall time of the fit.
         notes: sentences worth showing, such as "trained without image".
+        lent: community -> posts of it that were learnt from as well; empty for predictors that do not borrow.
     """
 
     predictor: str
@@ -63,6 +66,7 @@ class FitReport:
     validation_prediction: Doubles
     seconds: float
     notes: tuple[str, ...] = ()
+    lent: Mapping[str, int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -87,7 +91,8 @@ class Predictor(ABC):
     train), `uses` (all blocks it may look at, `requires` included), `reads_captions` (whether it reads the words of the
     captions themselves), `code_version` (raise it whenever stored files or their meaning change), `library` (what it
     learns with, as Dagster calls it; empty for numpy), `literal` (what it does as its paper does, although it is
-    wrong: its notes tell), `minimum_train` and `minimum_validation` (posts).
+    wrong: its notes tell), `borrows` (whether it learns from other communities, too, and cannot without any),
+    `minimum_train` and `minimum_validation` (posts of its own community).
 
     Args:
         seed: everything random in the fit comes from it.
@@ -102,6 +107,7 @@ class Predictor(ABC):
     code_version: ClassVar[str]
     library: ClassVar[str] = ""
     literal: ClassVar[str] = ""
+    borrows: ClassVar[bool] = False
     minimum_train: ClassVar[int] = 100
     minimum_validation: ClassVar[int] = 20
 
@@ -112,16 +118,20 @@ class Predictor(ABC):
         self._progress = progress
         self._fitted = False
 
-    def fit(self, train: Dataset, validation: Dataset) -> FitReport:
+    def fit(self, train: Dataset, validation: Dataset, others: Sequence[Dataset] = ()) -> FitReport:
         """Learn from labelled posts; scalers and the like see `train` only.
 
         Args:
             train, validation: labelled posts of one subreddit with equal blocks and columns; validation
                 is later in time.
+            others: labelled posts of other subreddits, one dataset each, for a predictor that `borrows`; others do
+                not look at them. None is later than the newest of `train`, whose labels count as known: so
+                whatever is kept from `train` for want of time is kept from them. Who reads them also leaves out what
+                shows a picture of this subreddit again.
 
         Raises:
-            NotTrainable: too few posts, or a required block is missing or empty.
-            ValueError: the two parts do not fit together, or carry no labels.
+            NotTrainable: too few posts, or a required block is missing or empty; or there is nobody to borrow from.
+            ValueError: the parts do not fit together, carry no labels, or others are later than `train`.
         """
         began = time.perf_counter()
         self._fitted = False
@@ -154,6 +164,7 @@ class Predictor(ABC):
             raise NotTrainable(f"needs {_plural(block)} that differ: all {len(train)} training rows are the same")
         self.subreddit = train.subreddit
         self._check_columns(validation)
+        lenders = self._lenders(train, validation, others) if self.borrows else []
         train, validation = train.pick(self.columns), validation.pick(self.columns)
         notes = tuple(f"trained without {name}: no training row has it" for name in left_out)
         if self.literal:
@@ -162,7 +173,7 @@ class Predictor(ABC):
         for note in notes:
             self._say(f"{self.name}: {note}")
 
-        training = self._fit(train, validation)
+        training = self._fit_beside(train, validation, lenders) if self.borrows else self._fit(train, validation)
         self._fitted = True
         report = FitReport(
             predictor=self.name,
@@ -177,6 +188,7 @@ class Predictor(ABC):
             validation_prediction=np.asarray(training.validation_prediction, dtype=np.float64),
             seconds=time.perf_counter() - began,
             notes=notes + training.notes,
+            lent={lender.subreddit: len(lender) for lender in lenders},
         )
         shown = ", ".join(f"{key} {value:.3f}" for key, value in report.validation.items() if value is not None)
         self._say(f"{self.name}: fitted in {report.seconds:.1f} s; validation {shown}")
@@ -261,6 +273,10 @@ class Predictor(ABC):
     def _fit(self, train: Dataset, validation: Dataset) -> Training:
         """Learn; `self.columns` already names the blocks to use."""
 
+    def _fit_beside(self, train: Dataset, validation: Dataset, others: Sequence[Dataset]) -> Training:
+        """Learn, of a predictor that borrows, from other communities, too: they have the columns of `train`."""
+        raise NotImplementedError(f"{self.name} borrows, and does not say what it makes of it")
+
     @abstractmethod
     def _predict(self, data: Dataset) -> Doubles:
         """Expected log scores (n,) of checked, non-empty data."""
@@ -272,6 +288,38 @@ class Predictor(ABC):
     @abstractmethod
     def _load_files(self, folder: Path) -> None:
         """Read what `_save_files` wrote, digests already checked."""
+
+    def _lenders(self, train: Dataset, validation: Dataset, others: Sequence[Dataset]) -> list[Dataset]:
+        """Other communities that it can learn from, with the columns that it uses.
+
+        Raises:
+            NotTrainable: there is none.
+            ValueError: they have no labels, are later than `train`, or share posts with it or with validation.
+        """
+        own, newest = {*train.post_ids, *validation.post_ids}, train.created_at.max()
+        for other in others:
+            if other.subreddit == train.subreddit or not own.isdisjoint(other.post_ids):
+                raise ValueError(f"posts of r/{other.subreddit} are to be lent to r/{train.subreddit}, which has them")
+            if other.log_score is None:
+                raise ValueError(f"posts of r/{other.subreddit} that are lent need labels")
+            if len(other) and other.created_at.max() > newest:
+                raise ValueError(
+                    f"posts of r/{other.subreddit} are later than all that r/{train.subreddit} learns from"
+                )
+        able = [
+            other.pick(self.columns)
+            for other in others
+            if len(other) >= LEAST_LENT
+            and all(
+                name in other.blocks and set(kept) <= set(other.blocks[name].columns)
+                for name, kept in self.columns.items()
+            )
+        ]
+        if not able:
+            raise NotTrainable(
+                f"nobody to borrow from: no other community has {LEAST_LENT} posts that had matured by then"
+            )
+        return able
 
     def _say(self, sentence: str) -> None:
         logger.info(sentence)

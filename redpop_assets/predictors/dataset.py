@@ -5,7 +5,7 @@ numpy only. Reading the warehouse and choosing the split happen elsewhere; a `Da
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 from typing import Self, TypeAlias
@@ -251,3 +251,37 @@ class Dataset:
         if unknown := left_out - set(self.blocks):
             raise ValueError(f"no block {', '.join(sorted(unknown))} to leave out; there are {', '.join(self.blocks)}")
         return replace(self, blocks={name: block for name, block in self.blocks.items() if name not in left_out})
+
+
+def joined(parts: Sequence[Dataset], subreddit: str) -> Dataset:
+    """The posts of several datasets as one, one after the other.
+
+    Args:
+        parts: at least one, with equal blocks and columns, no post in two of them; all with labels, or none.
+        subreddit: what the result is called.
+
+    Raises:
+        ValueError: they do not fit together.
+    """
+    first = parts[0]
+    columns, *others = ({name: block.columns for name, block in part.blocks.items()} for part in parts)
+    if any(other != columns for other in others):
+        raise ValueError("the parts have other blocks or columns")
+
+    def whole(name: str) -> Block:
+        blocks = [part.blocks[name] for part in parts]
+        return Block(
+            np.concatenate([block.values for block in blocks]),
+            blocks[0].columns,
+            np.concatenate([block.present for block in blocks]),
+        )
+
+    return Dataset(
+        subreddit=subreddit,
+        post_ids=tuple(post_id for part in parts for post_id in part.post_ids),
+        blocks={name: whole(name) for name in first.blocks},
+        created_at=np.concatenate([part.created_at for part in parts]),
+        log_score=None if first.log_score is None else np.concatenate([part.labels for part in parts]),
+        captions=tuple(caption for part in parts for caption in part.captions),
+        authors=tuple(author for part in parts for author in part.authors),
+    )

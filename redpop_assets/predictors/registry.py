@@ -34,11 +34,13 @@ _SYSTEMS = {
     "catboost_fusion": "redpop_assets.predictors.systems.catboost_fusion:CatBoostFusion",
     "multimodal_mlp": "redpop_assets.predictors.systems.multimodal_mlp:MultimodalMLP",
     "fusion_lightgbm": "redpop_assets.predictors.systems.fusion:FusionLightGBM",
+    "pooled_fusion": "redpop_assets.predictors.systems.pooled:PooledFusion",
     "stack": "redpop_assets.predictors.systems.stack:Stack",
 }
 """Baselines, then the published systems in the order of their papers, then what came later."""
 
 _VARIANTS = {
+    "pooled_fusion_metadata": "redpop_assets.predictors.systems.pooled:PooledFusionMetadata",
     "feature_fusion_literal": "redpop_assets.predictors.systems.feature_fusion:FeatureFusionLiteral",
     "con_soc_rf_literal": "redpop_assets.predictors.systems.con_soc:ConSocForestLiteral",
     "con_soc_cnn_literal": "redpop_assets.predictors.systems.con_soc:ConSocCNNLiteral",

@@ -30,7 +30,7 @@ TABLES: Final[Mapping[str, str]] = {
 
 _INTERVALS = [f"{end}_{level}" for level in LEVELS for end in ("low", "high")]
 _STATES = """
-SELECT * EXCLUDE (code_version, seed, notes, validation_rows, train_seconds, trained_at)
+SELECT * EXCLUDE (code_version, seed, notes, validation_rows, train_seconds, trained_at, lent_rows, lent_digest)
 FROM models.predictors ORDER BY ALL
 """
 _KEPT = {

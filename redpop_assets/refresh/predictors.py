@@ -18,6 +18,7 @@ from redpop_assets.features.family import Encoders
 from redpop_assets.features.registry import encoders_behind
 from redpop_assets.predictors.base import Progress
 from redpop_assets.predictors.registry import predictor_class
+from redpop_assets.refresh.lending import lent_digest, read_lent
 from redpop_assets.refresh.snapshot import Snapshot
 from redpop_assets.refresh.training_set import read_parts, training_sets
 from redpop_assets.storage.arrow import arrow_table, utc_now
@@ -40,6 +41,7 @@ OF_MODEL = ("subreddit", "predictor", "digest")
 
 
 _KEPT = {"snapshot": "training set", "code_version": "code", "seed": "seed"}
+_LENT = "posts of other communities"
 
 
 @dataclass(frozen=True)
@@ -82,6 +84,8 @@ def refresh_predictor(
 ) -> PredictorState:
     """Train a predictor unless it has been trained on this training set with this code and seed; record the outcome.
 
+    One that borrows is trained again, too, when what others lend is something else (`redpop_assets.refresh.lending`).
+
     What cannot be trained, for want of posts or of a block, is recorded as not trained with the reason.
 
     Args:
@@ -100,7 +104,9 @@ def refresh_predictor(
         "FROM models.predictors WHERE subreddit = $subreddit AND predictor = $predictor", scope
     ).to_pylist()
     stored = found[0] if found else None
-    made_from = Snapshot({"training set": snapshot, "code": kind.code_version, "seed": seed}, _KEPT)
+    parts = {"training set": snapshot, "code": kind.code_version, "seed": seed}
+    borrows = {_LENT: lent_digest(warehouse, subreddit)} if kind.borrows else {}
+    made_from = Snapshot({**parts, **borrows}, {**_KEPT, **({"lent_digest": _LENT} if borrows else {})})
     why = _lost(stored, warehouse, models) if stored and made_from.is_of(stored) else made_from.because(stored)
     if stored and why is None:
         return PredictorState(stored)
@@ -108,6 +114,7 @@ def refresh_predictor(
         progress(f"{name} is trained in r/{subreddit} because {why}")
 
     train, validation = read_parts(warehouse, subreddit, encoders, sorted(kind.uses))
+    others = read_lent(warehouse, subreddit, encoders, sorted(kind.uses)) if borrows else []
     predictor = kind(seed=seed, progress=progress)
     began = time.perf_counter()
     digest: str | None = None
@@ -115,12 +122,13 @@ def refresh_predictor(
     blocks: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
     held_out: dict[str, float] = {}
+    lent: Mapping[str, int] = {}
     try:
-        report = predictor.fit(train, validation)
+        report = predictor.fit(train, validation, others)
     except NotTrainable as error:
         reason = str(error)
     else:
-        blocks, notes = report.blocks, report.notes
+        blocks, notes, lent = report.blocks, report.notes, report.lent
         held_out = dict(zip(validation.post_ids, report.validation_prediction.tolist(), strict=True))
         with models.new(subreddit, name) as model:
             predictor.save(model.folder)
@@ -130,7 +138,10 @@ def refresh_predictor(
         **scope,
         "status": "not_trained" if digest is None else "trained",
         "reason": reason,
+        "lent_digest": None,
         **made_from.columns,
+        "lenders": len(lent) if lent else None,
+        "lent_rows": sum(lent.values()) if lent else None,
         "digest": digest,
         "blocks": list(blocks),
         "notes": list(notes),

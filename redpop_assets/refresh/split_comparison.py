@@ -24,6 +24,7 @@ from redpop_assets.predictors.base import Progress
 from redpop_assets.predictors.dataset import Dataset
 from redpop_assets.predictors.registry import predictor_class, predictor_names
 from redpop_assets.refresh.leaderboard import read_posts
+from redpop_assets.refresh.lending import lent_digest, no_newer, read_lent
 from redpop_assets.refresh.snapshot import Snapshot
 from redpop_assets.refresh.training_set import read_split, training_sets
 from redpop_assets.storage.warehouse import Warehouse
@@ -84,6 +85,7 @@ def compare_splits(
     posts: Posts,
     trials: Iterable[Trial],
     *,
+    others: Sequence[Dataset] = (),
     seed: int,
     progress: Progress | None = None,
 ) -> Iterator[dict[str, Any]]:
@@ -95,6 +97,7 @@ def compare_splits(
         data: labelled posts with the blocks that the predictor uses.
         posts: the same posts, in the same order.
         trials: the splits.
+        others: posts of other communities, for a predictor that borrows.
         seed: of the training and of the bootstrap.
         progress: told what the predictor says of its training.
 
@@ -111,7 +114,7 @@ def compare_splits(
         reason, value = trial.reason, {}
         if reason is None:
             try:
-                value = _judged(predictor, data, replace(posts, split=trial.split), parts, seed, progress)
+                value = _judged(predictor, data, replace(posts, split=trial.split), others, parts, seed, progress)
             except NotTrainable as error:
                 reason = str(error)
         own = {column: value.get(key, {}) for column, key in _COLUMNS.items()}
@@ -141,13 +144,15 @@ def _judged(
     name: str,
     data: Dataset,
     posts: Posts,
+    others: Sequence[Dataset],
     parts: Mapping[str, npt.NDArray[np.bool_]],
     seed: int,
     progress: Progress | None,
 ) -> dict[tuple[str, str], dict[str, Any]]:
     """(target, metric) -> its row, of a predictor that is trained for it."""
     predictor = predictor_class(name)(seed=seed, progress=progress)
-    predictor.fit(data.select(parts["train"]), data.select(parts["validation"]))
+    train = data.select(parts["train"])
+    predictor.fit(train, data.select(parts["validation"]), no_newer(others, train))
     # Of what it learnt from, too: the quarters of a community are found among these.
     expected = {name: Expectation(predictor.predict(data))}
     return {(row["target"], row["metric"]): row for row in measure(posts, expected, seed=seed).rows}
@@ -212,7 +217,7 @@ def refresh_split_comparison(
             kind = predictor_class(predictor)
             parts = {
                 "code": versions.SPLIT_COMPARISON,
-                "predictor": kind.code_version,
+                "predictor": "-".join((kind.code_version, *([lent_digest(warehouse, name)] if kind.borrows else []))),
                 "seed": seed,
                 "training set": snapshots[name],
             }
@@ -222,9 +227,10 @@ def refresh_split_comparison(
             if not due:
                 continue
             data, _ = read_split(warehouse, name, encoders, sorted(kind.uses))
+            others = read_lent(warehouse, name, encoders, sorted(kind.uses)) if kind.borrows else ()
             rows = [
                 {**row, **made_from[row["split"]].columns}
-                for row in compare_splits(name, predictor, data, posts, due, seed=seed)
+                for row in compare_splits(name, predictor, data, posts, due, others=others, seed=seed)
             ]
             warehouse.merge(TABLE, pa.Table.from_pylist(rows, schema=empty.schema))
             trained += sum(row["status"] == "trained" for row in rows)

@@ -12,7 +12,7 @@ _STANDINGS = """
 SELECT
     predictor, status, coalesce(reason, note) AS reason, test_posts, spearman, spearman_low, spearman_high, mae,
     pair_accuracy, pair_accuracy_low, pair_accuracy_high, pairs, standing, untrained_weights, smallest_detectable,
-    test_clusters, left_out_posts
+    test_clusters, left_out_posts, lenders
 FROM marts.leaderboard WHERE subreddit = $subreddit
 ORDER BY status <> 'trained', spearman IS NULL, spearman DESC, predictor
 """
@@ -33,6 +33,7 @@ FROM marts.forecast_outcomes WHERE subreddit = $subreddit
 _SAME_NAME = (
     *("test_posts", "spearman", "spearman_low", "spearman_high", "mae"),
     *("pair_accuracy", "pair_accuracy_low", "pair_accuracy_high", "pairs", "untrained_weights"),
+    "lenders",
 )
 
 
@@ -51,6 +52,7 @@ class Standing:
         pairs: number of these.
         mark: best, among_best, worse, or None where Spearman is undefined.
         untrained_weights: whether a network behind it has random weights: a test, no result.
+        lenders: other communities that it has learnt from as well; None where it borrows from nobody.
     """
 
     predictor: str
@@ -67,6 +69,7 @@ class Standing:
     pairs: int
     mark: str | None
     untrained_weights: bool
+    lenders: int | None
 
 
 @dataclass(frozen=True)

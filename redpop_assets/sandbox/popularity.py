@@ -76,7 +76,8 @@ TASTE: Mapping[str, tuple[float, ...]] = {
     "story": (-0.35, 0.6),
     "length": (-0.15, 0.1, 0.0),
 }
-_BEND = 0.12
+BEND = 0.12
+"""How far communities bend the common taste: standard deviation of each value, in the units of `TASTE`."""
 _WEEKDAYS = (0.0, -0.1, -0.1, 0.0, -0.15, 0.3, 0.35)
 _SLOTS = 168 * 4
 
@@ -134,7 +135,7 @@ class Taste:
     noise_scale: float
 
     @classmethod
-    def of(cls, subreddit: str, habits: Habits, rng: np.random.Generator) -> "Taste":
+    def of(cls, subreddit: str, habits: Habits, rng: np.random.Generator, bend: float = BEND) -> "Taste":
         """The taste of a community with these authors; `rng` bends the common taste and draws the author constants."""
         odds = {name: np.asarray(values) for name, values in ODDS.items()}
         slots = np.arange(_SLOTS) / 4
@@ -143,8 +144,8 @@ class Taste:
         present = rate @ who
         odds["subject"], odds["tone"] = present @ habits.subject, present @ habits.tone
 
-        image, image_by_author = _scaled(IMAGE_PROPERTIES, odds, "subject", habits.subject, SHARES["image"], rng)
-        caption, caption_by_author = _scaled(CAPTION_PROPERTIES, odds, "tone", habits.tone, SHARES["caption"], rng)
+        image, image_by_author = _scaled("image", IMAGE_PROPERTIES, odds, "subject", habits.subject, bend, rng)
+        caption, caption_by_author = _scaled("caption", CAPTION_PROPERTIES, odds, "tone", habits.tone, bend, rng)
 
         appeal = _time_appeal(slots)
         time_mean = float(rate @ appeal)
@@ -182,11 +183,12 @@ def _deviation(term: str) -> float:
 
 
 def _scaled(
+    term: str,
     properties: Mapping[str, tuple[str, ...]],
     odds: Mapping[str, np.ndarray],
     personal: str,
     by_author: np.ndarray,
-    share: float,
+    bend: float,
     rng: np.random.Generator,
 ) -> tuple[dict[str, dict[str, float]], np.ndarray]:
     """Effects of every value, centred and scaled to the share, and (a,) their mean for each author.
@@ -196,11 +198,11 @@ def _scaled(
     centred = {}
     variance = 0.0
     for name in properties:
-        raw = np.asarray(TASTE[name]) + rng.normal(0, _BEND, len(TASTE[name]))
+        raw = np.asarray(TASTE[name]) + rng.normal(0, bend, len(TASTE[name]))
         raw = raw - odds[name] @ raw
         centred[name] = raw
         variance += float(odds[name] @ raw**2)
-    scale = SPREAD * float(np.sqrt(share / variance))
+    scale = SPREAD * float(np.sqrt(SHARES[term] / variance))
     effects = {
         name: dict(zip(values, (centred[name] * scale).tolist(), strict=True)) for name, values in properties.items()
     }

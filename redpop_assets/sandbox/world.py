@@ -124,7 +124,8 @@ class World:
 
     At `epoch` each community has exactly `posts_per_subreddit` posts, made during the `history` before; posting goes on
     at the same rate afterwards. Where it is `moderated`, posts are taken down for reasons (`moderation`), else by
-    chance. Raises `SettingsError` for values that make no world.
+    chance. The tastes of communities differ by `bend` (`popularity.BEND`). Raises `SettingsError` for values that make
+    no world.
     """
 
     def __init__(
@@ -135,6 +136,7 @@ class World:
         epoch: datetime = datetime(2026, 6, 1, 12, tzinfo=UTC),
         history: timedelta = timedelta(days=60),
         moderated: bool = False,
+        bend: float = popularity.BEND,
     ) -> None:
         if not subreddits or len({name.lower() for name in subreddits}) != len(subreddits):
             raise SettingsError("the sandbox needs one or more different subreddits: check the list of names")
@@ -142,6 +144,7 @@ class World:
             raise SettingsError("the sandbox needs at least one post, a positive history and an epoch with a time zone")
         self.seed, self.subreddits, self.posts_per_subreddit = seed, tuple(subreddits), posts_per_subreddit
         self.epoch, self.history, self.moderated = epoch, history, moderated
+        self.bend = bend
         self._communities = {name.lower(): _Community(self, name, order) for order, name in enumerate(self.subreddits)}
         self._posts: dict[tuple[str, int], Post] = {}
 
@@ -323,7 +326,7 @@ class _Community:
             subject=prefers / prefers.sum(axis=1, keepdims=True),
             tone=tones / tones.sum(axis=1, keepdims=True),
         )
-        self.taste = popularity.Taste.of(name, self.habits, world.rng(name, "taste", 0))
+        self.taste = popularity.Taste.of(name, self.habits, world.rng(name, "taste", 0), world.bend)
         leaves = world.epoch.timestamp() + rng.uniform(-world.history.total_seconds(), 180 * _DAY, authors)
         self._leaves = np.where(rng.random(authors) < _LEAVING_AUTHORS, leaves, np.inf)
         self._careless = world.rng(name, "careless authors", 0).random(authors) < moderation.CARELESS

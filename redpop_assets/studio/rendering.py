@@ -11,6 +11,7 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse
 
 from redpop_assets.pages import drafts
+from redpop_assets.pages.leaderboard import borrowed_from
 from redpop_assets.shown import visible
 from redpop_assets.studio import scales
 
@@ -38,6 +39,7 @@ class Templates:
             "standing": drafts.standing,
             "age": drafts.age,
             "ratio": drafts.ratio,
+            "borrowed": borrowed_from,
             "abs": abs,
             "percent": lambda share: f"{100 * share:.0f}",
             "count": lambda number: f"{number:,}",

@@ -28,8 +28,9 @@ def test_all_systems_are_trained_or_say_what_they_lack(everyone):
     found = {row["predictor"]: row for row in deployment.rows("FROM models.predictors WHERE subreddit = 'pics'")}
     assert set(found) == set(predictor_names())
     without = {name for name, row in found.items() if row["status"] != "trained"}
-    # A stack learns from members trained on the earlier part of so few posts.
-    assert without == {"stack"}
+    # A stack learns from members trained on the earlier part of so few posts, and the other community lends no more.
+    assert without == {"pooled_fusion", "stack"}
+    assert "others lend too little" in found["pooled_fusion"]["reason"]
     assert "no member could be trained" in found["stack"]["reason"]
     for name in set(found) - without:
         assert set(found[name]["blocks"]) <= predictor_class(name).uses

@@ -35,6 +35,10 @@ def test_marks_and_what_they_mean():
     assert "first *" in shown([row("first", 0.5, "best"), row("second", 0.3, "worse")])
 
 
+def test_who_borrowed_says_so():
+    assert "pooled † (borrowed from 12 others)" in shown([row("pooled", 0.5, "among_best", lenders=12)])
+
+
 def test_a_file_of_an_earlier_version_is_shown_without_marks():
     old = {name: value for name, value in row("first", 0.5, "best").items() if name not in (
         "standing", "smallest_detectable", "test_clusters")}  # fmt: skip

@@ -4,7 +4,7 @@ import pytest
 
 from redpop_assets.evaluation.comparison import AMONG_BEST, BEST
 from redpop_assets.evaluation.macro import WARNING
-from redpop_assets.pages.leaderboard import by_spearman, leaderboard_markdown, marked, with_interval
+from redpop_assets.pages.leaderboard import by_spearman, leaderboard_markdown, marked, remark, with_interval
 
 
 def row(predictor, spearman, standing=None, **more):
@@ -42,6 +42,19 @@ def test_best_first_with_intervals_and_what_could_not_be_trained_last():
         "| pics | constant | – | 1.23 | – | 0.60 [0.50, 0.75] | 100 | 33 |",
         "| pics | absent | not trained: needs images \\| captions |  |  |  |  |  |",
     ]
+
+
+@pytest.mark.parametrize(
+    ("lenders", "random", "expected"),
+    [
+        (None, False, ""),
+        (12, False, " (borrowed from 12 others)"),
+        (1, False, " (borrowed from 1 other)"),
+        (2, True, " (borrowed from 2 others, untrained weights)"),
+    ],
+)
+def test_who_borrowed_says_from_how_many(lenders, random, expected):
+    assert remark(row("x", 0.5, lenders=lenders, untrained_weights=random)) == expected
 
 
 def test_what_marks_mean_and_what_could_be_told_apart_stands_below():

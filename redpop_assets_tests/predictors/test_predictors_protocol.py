@@ -21,7 +21,7 @@ LEARNING = [name for name in NAMES if predictor_class(name).uses]
 TIMED = [name for name in NAMES if "time" in predictor_class(name).uses]
 SEEDED = (
     *("metadata_boosting", "redpop_thesis", "con_soc_rf", "con_soc_cnn", "con_soc_multimodal", "learn_deeply", "vscnn"),
-    *("feature_fusion", "dual_attention", "catboost_fusion", "multimodal_mlp", "late_fusion"),
+    *("feature_fusion", "dual_attention", "catboost_fusion", "multimodal_mlp", "late_fusion", "pooled_fusion"),
 )
 WITHOUT_CHANCE = ("sentiment_context", "past_neighbours", "iipa", "like_to_follower", "tfidf_ridge")
 
@@ -104,14 +104,14 @@ def test_loaded_predictors_predict_the_same_in_another_process(fitted, small, tm
 
 
 @pytest.mark.parametrize("name", [*SEEDED, *WITHOUT_CHANCE])
-def test_the_same_seed_gives_the_same_files_and_another_one_others(name, fitted, small, tmp_path):
+def test_the_same_seed_gives_the_same_files_and_another_one_others(name, fitted, small, lent, tmp_path):
     import torch
 
     torch.manual_seed(99)  # what others drew before must not matter
     files = saved(fitted(name)[0], tmp_path / "a")
     for seed, same in [(3, True), (4, False)]:
         again = predictor_class(name)(seed=seed)
-        again.fit(small.train, small.validation)
+        again.fit(small.train, small.validation, lent)
         again_files = saved(again, tmp_path / str(seed))
         models = [file for file in files if not file.endswith("predictor.json")]
         assert all(again_files[file] == files[file] for file in models) is (same or name in WITHOUT_CHANCE)
@@ -165,7 +165,7 @@ def test_other_columns_are_refused(name, fitted, small):
 
 # The stack is a mean of members that are all asked themselves, and learns as long as all of them.
 @pytest.mark.parametrize("name", [name for name in TIMED if name != "stack"])
-def test_what_no_training_post_had_does_not_run_off_the_scale(name, small):
+def test_what_no_training_post_had_does_not_run_off_the_scale(name, small, lent):
     """A month, a flag or a crowd that first appears after the training must not decide the prediction."""
 
     def with_new(data, later):
@@ -177,7 +177,9 @@ def test_what_no_training_post_had_does_not_run_off_the_scale(name, small):
         return replace(data, blocks={**data.blocks, "time": grown})
 
     predictor = predictor_class(name)(seed=3)
-    predictor.fit(with_new(small.train, False), with_new(small.validation, False))
+    predictor.fit(
+        with_new(small.train, False), with_new(small.validation, False), [with_new(other, False) for other in lent]
+    )
     assert "month_onehot_06" not in predictor.columns["time"]
     assert "day_of_year" not in predictor.columns["time"], "the posts cover less than a year"
     expected = predictor.predict(with_new(small.test, True))

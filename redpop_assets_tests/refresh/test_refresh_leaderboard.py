@@ -72,6 +72,7 @@ def put(warehouse, subreddit, predictors, seed=0, snapshot="s1", split=SPLIT, in
                 "notes": [],
                 "validation_rows": 20,
                 "networks_ran": None,
+                **{"lenders": 12 if name == "bad" else None, "lent_rows": None, "lent_digest": None},
                 "train_seconds": 1.0,
                 "trained_at": np.datetime64("2026-02-01", "s").item(),
             }
@@ -110,6 +111,7 @@ def test_metrics_are_those_of_the_test_part_alone(empty_warehouse):
         assert row["spearman_low"] < row["spearman"] < row["spearman_high"]
         assert row["pair_accuracy_low"] <= row["pair_accuracy"] <= row["pair_accuracy_high"]
         assert row["pairs"] > 50
+    assert [rows["pics", name]["lenders"] for name in ("good", "bad")] == [None, 12]
     assert rows["pics", "good"]["pair_accuracy"] > rows["pics", "bad"]["pair_accuracy"]
 
 

@@ -52,6 +52,7 @@ def test_who_speaks_and_who_did_before(places):
     assert [one.reason for one in page.champion.before] == ["better", "the first"]
     board = page.leaderboard
     assert [one.predictor for one in board.standings] == ["fusion", "median", "broken"]
+    assert [one.lenders for one in board.standings] == [12, None, None]
     assert (board.standings[0].mark, board.standings[2].reason, board.left_out) == ("best", "no pictures", 7)
 
 

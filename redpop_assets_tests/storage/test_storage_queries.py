@@ -430,6 +430,18 @@ def analysed() -> dict[str, list[Row]]:
                 {"reason": "needs block time"},
             )
         ],
+        "marts.learning_curves": [
+            {
+                **row,
+                **{"posts": posts, "test_posts": 80, "limited_by": "posts" if posts == 800 else None},
+                **({"reachable": 0.55, "pairs": 40} if posts == 800 else {}),
+            }
+            for posts, spearman, gain in ((400, 0.5, None), (800, 0.6, 0.1))
+            for row in of_both(
+                {**ends("spearman", spearman), **(ends("gain", gain) if gain else {})},
+                {"reason": "nobody to borrow from"},
+            )
+        ],
         "marts.shap": [
             {
                 **row,
@@ -1107,6 +1119,15 @@ def test_forecasts_stand_beside_what_came(world, answers):
             assert row["low_80"] == pytest.approx(np.sign(found["low_80"]) * np.expm1(abs(found["low_80"])), abs=0.051)
             assert row["high_80"] == pytest.approx(np.expm1(found["high_80"]), abs=0.051)
     assert len(said) >= 3
+
+
+def test_learning_curves_are_shown_from_few_posts_to_all_with_the_verdict_last(answers):
+    rows = [row for row in answers("learning_curves") if row["predictor"] == "good"]
+    assert [(row["posts"], row["spearman"], row["gained_by_doubling"]) for row in rows] == [
+        (400, 0.5, None),
+        (800, 0.6, 0.1),
+    ]
+    assert [(row["limited_by"], row["reachable_at_least"]) for row in rows] == [(None, None), ("posts", 0.55)]
 
 
 def test_worth_of_blocks_sets_each_one_alone_beside_what_its_absence_costs(answers):

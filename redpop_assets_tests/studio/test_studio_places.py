@@ -100,3 +100,19 @@ def test_the_page_of_the_api_describes_them(client):
     assert page.status_code == 200
     assert "/api/v1/communities/{name}" in page.text
     assert 'id="PostPage"' in page.text
+
+
+def test_a_predictor_that_borrowed_says_from_how_many(home, fill, visit):
+    warehouse = Warehouse(home, source="test")
+    fill(warehouse, "pics", posts=40)
+    with warehouse.write() as writer:
+        writer.execute(
+            "INSERT INTO marts.leaderboard BY NAME "
+            "SELECT 'pics' AS subreddit, unnest(['pooled', 'alone']) AS predictor, 'trained' AS status, "
+            "40 AS test_posts, 9 AS pairs, 90 AS train_posts, [] AS blocks, "
+            "FALSE AS untrained_weights, 's' AS \"snapshot\", '1' AS metrics_version, unnest([12, NULL]) AS lenders"
+        )
+    warehouse.publish()
+    page = words(visit(desk=SampleDesk).get("/r/pics").text)
+    assert "pooled borrowed from 12 others" in page
+    assert page.count("borrowed from") == 1

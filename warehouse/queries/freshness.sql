@@ -151,6 +151,8 @@ SELECT 'marts', 'shuffled_labels', count(*), NULL FROM marts.shuffled_labels
 UNION ALL
 SELECT 'marts', 'ablation', count(*), NULL FROM marts.ablation
 UNION ALL
+SELECT 'marts', 'learning_curves', count(*), NULL FROM marts.learning_curves
+UNION ALL
 SELECT 'marts', 'shap', count(*), NULL FROM marts.shap
 UNION ALL
 SELECT 'marts', 'words', count(*), NULL FROM marts.words

@@ -15,6 +15,7 @@ from redpop_assets.pages.leaderboard import (
     detectable_lines,
     left_out_lines,
     legend,
+    remark,
     ways_lines,
     with_interval,
 )
@@ -46,9 +47,7 @@ def print_leaderboard(
         for row in sorted(trained, key=by_spearman):
             standing = row.get("standing") or ""  # which a file that was published by an earlier version lacks
             grid.add_row(
-                row["predictor"]
-                + _MARKS.get(standing, "")
-                + (" (untrained weights)" if row["untrained_weights"] else ""),
+                row["predictor"] + _MARKS.get(standing, "") + remark(row),
                 escape(with_interval(row, "spearman")),
                 "–" if row["mae"] is None else f"{row['mae']:.2f}",
                 "–" if row["mse"] is None else f"{row['mse']:.2f}",

@@ -38,7 +38,8 @@ CREATE TABLE IF NOT EXISTS marts.leaderboard (
     test_clusters INTEGER,
     note VARCHAR,
     networks_ran VARCHAR,
-    left_out_posts INTEGER
+    left_out_posts INTEGER,
+    lenders INTEGER
 );
 COMMENT ON TABLE marts.leaderboard IS 'Every predictor on the test part of the one shared time split, within its subreddit: what one looks at first; marts.metrics has all metrics, marts.comparisons all differences. | key: subreddit, predictor';
 COMMENT ON COLUMN marts.leaderboard.subreddit IS 'Community in lower case.';
@@ -81,3 +82,4 @@ COMMENT ON COLUMN marts.leaderboard.test_clusters IS 'Independent groups of test
 COMMENT ON COLUMN marts.leaderboard.note IS 'Why there is no Spearman correlation.';
 COMMENT ON COLUMN marts.leaderboard.networks_ran IS 'How the encoders it looks through ran when it was trained, such as image: torch float32; NULL if it uses none.';
 COMMENT ON COLUMN marts.leaderboard.left_out_posts IS 'Labelled posts of the subreddit that are neither learnt from nor judged, as core.doubtful_labels has them; NULL in rows made before these were counted.';
+COMMENT ON COLUMN marts.leaderboard.lenders IS 'Other communities whose posts it was fitted on as well, as in models.predictors; NULL if it borrows from nobody.';

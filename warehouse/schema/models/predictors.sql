@@ -20,7 +20,10 @@ CREATE TABLE IF NOT EXISTS models.predictors (
     validation_rows INTEGER NOT NULL,
     train_seconds DOUBLE NOT NULL,
     trained_at TIMESTAMP NOT NULL,
-    networks_ran VARCHAR
+    networks_ran VARCHAR,
+    lenders INTEGER,
+    lent_rows INTEGER,
+    lent_digest VARCHAR
 );
 COMMENT ON TABLE models.predictors IS 'The present state of every predictor in every subreddit: trained, or why not. | key: subreddit, predictor';
 COMMENT ON COLUMN models.predictors.subreddit IS 'Community in lower case; the partition.';
@@ -45,3 +48,6 @@ COMMENT ON COLUMN models.predictors.validation_rows IS 'Posts that stopped the t
 COMMENT ON COLUMN models.predictors.train_seconds IS 'Wall time of the training (seconds).';
 COMMENT ON COLUMN models.predictors.trained_at IS 'When it was trained, by this machine''s clock (UTC).';
 COMMENT ON COLUMN models.predictors.networks_ran IS 'How the encoders it looks through ran when it was trained, such as image: torch float32; NULL if it uses none.';
+COMMENT ON COLUMN models.predictors.lenders IS 'Other communities whose posts it was fitted on as well; NULL if it borrows from nobody.';
+COMMENT ON COLUMN models.predictors.lent_rows IS 'Posts of these; NULL likewise.';
+COMMENT ON COLUMN models.predictors.lent_digest IS 'Digest of the posts that other communities had to lend, and their scores: another one trains it again. NULL for predictors that do not borrow.';
