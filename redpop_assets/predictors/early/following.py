@@ -7,6 +7,7 @@ from what is usual at that age and hour (`usual`). Everything else is theirs.
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -32,15 +33,15 @@ class _Following(Predictor):
     usual: Usual
     line: EarlyLogLinear | None
 
-    def fit(self, train: Dataset, validation: Dataset) -> FitReport:
+    def fit(self, train: Dataset, validation: Dataset, others: Sequence[Dataset] = ()) -> FitReport:
         """As of every predictor; what is usual is learnt from the train part, as is the line."""
         self.usual = Usual.fit(train.blocks[EARLY], train.created_at)
         self.line = EarlyLogLinear(self.seed)
         try:
-            self.line.fit(*(replace(part, blocks={EARLY: part.blocks[EARLY]}) for part in (train, validation)))
+            self.line.fit(_early_alone(train), _early_alone(validation))
         except NotTrainable:
             self.line = None  # too few scores are shown, or posts are too few, which is said below
-        report = super().fit(self._left_over(train), self._left_over(validation))
+        report = super().fit(self._left_over(train), self._left_over(validation), others)
         expected = report.validation_prediction + self._on_line(validation)
         metrics = regression_metrics(validation.labels.astype(np.float64), expected)
         return replace(report, validation_prediction=expected, validation=metrics)
@@ -94,3 +95,7 @@ class EarlyNetwork(_Following, MultimodalMLP):
     uses = frozenset({"image", "caption", "text", "time", "author", "community", EARLY})
     apart = (EARLY,)
     code_version = f"1.{MultimodalMLP.code_version}"
+
+
+def _early_alone(data: Dataset) -> Dataset:
+    return replace(data, blocks={EARLY: data.blocks[EARLY]})
