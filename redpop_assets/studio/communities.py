@@ -201,7 +201,15 @@ def _pages(answers: _Answers) -> APIRouter:
         site = site_of(request)
         page = await answers.post(site, request, post_id)
         followed, edition = await answers.followed(site, request, post_id)
-        return site.page(request, "post.html", page=page, charts=place_charts, **_of_following(followed, edition))
+        return site.page(
+            request,
+            "post.html",
+            page=page,
+            charts=place_charts,
+            followed=followed,
+            edition=edition,
+            following=follow_page,
+        )
 
     @router.get("/post/{post_id}/following")
     async def newly(request: Request, post_id: str, seen: str = "") -> Response:
@@ -210,13 +218,11 @@ def _pages(answers: _Answers) -> APIRouter:
         followed, edition = await answers.followed(site, request, post_id)
         if seen == edition:
             return Response(status_code=204)
-        return site.page(request, "_following.html", charts=place_charts, **_of_following(followed, edition))
+        return site.page(
+            request, "_following.html", charts=place_charts, followed=followed, edition=edition, following=follow_page
+        )
 
     return router
-
-
-def _of_following(followed: Following, edition: str) -> dict[str, object]:
-    return {"followed": followed, "edition": edition, "following": follow_page}
 
 
 def _documents(answers: _Answers) -> APIRouter:
