@@ -25,7 +25,7 @@ from redpop_assets.features.early import COLUMNS, FORECAST_AGES
 from redpop_assets.features.family import Encoders
 from redpop_assets.predictors.base import Progress
 from redpop_assets.predictors.dataset import EARLY, Block, Dataset
-from redpop_assets.predictors.early.curve import CurveModel, CurvePosts, Foreseen
+from redpop_assets.predictors.early.curve import LEAST_TRAIN, CurveModel, CurvePosts, Foreseen
 from redpop_assets.predictors.early.registry import AT_POSTING, CURVE, EARLY_NAMES, early_class
 from redpop_assets.predictors.parts.conformal import Calibration
 from redpop_assets.predictors.registry import load_predictor
@@ -69,6 +69,12 @@ WHERE subreddit = $subreddit AND predictor = $predictor AND digest = $digest
 _EARLY = f"""
 SELECT post_id, {", ".join(COLUMNS)} FROM {READINGS} AS e
 WHERE subreddit = $subreddit AND age_hours = $age AND list_contains($post_ids, post_id) ORDER BY post_id
+"""
+_PARTS = ("train", "validation", "test")
+_COUNTS = f"""
+SELECT e.age_hours, t.split, count(*) AS posts
+FROM {READINGS} AS e JOIN models.training_set AS t USING (post_id, subreddit)
+WHERE e.subreddit = $subreddit AND list_contains($parts, t.split) GROUP BY ALL
 """
 _STATES = f"FROM {TABLE} WHERE subreddit = $subreddit ORDER BY age_hours, predictor"
 
@@ -135,12 +141,20 @@ def refresh_early_predictors(
     if why is None:
         return EarlyStates(stored)
     progress(f"What follows posts of r/{subreddit} is trained because {why}")
-    training = _Training.read(warehouse, models, subreddit, encoders, champion, label_hours, progress)
-    found: list[_Outcome] = [training.at_posting(age) for age in FORECAST_AGES] if champion else []
-    for age in FORECAST_AGES:
-        found += [training.of_an_age(name, age, seed, models) for name in names]
-    curves, coverage = training.curves(models)
-    found += curves
+    found: list[_Outcome] = []
+    coverage: list[dict[str, Any]] = []
+    counts = _counts(warehouse, subreddit)
+    if max(own["train_posts"] for own in counts.values()) < LEAST_TRAIN:  # then nobody has to read their features
+        for age, own in counts.items():
+            reason = f"too few posts with early readings: {own['train_posts']} of {LEAST_TRAIN}"
+            found += [_nothing(name, age, own, reason, 0.0) for name in (*names, CURVE)]
+    else:
+        training = _Training.read(warehouse, models, subreddit, encoders, champion, label_hours, counts, progress)
+        found += [training.at_posting(age) for age in FORECAST_AGES] if champion else []
+        for age in FORECAST_AGES:
+            found += [training.of_an_age(name, age, seed, models) for name in names]
+        curves, coverage = training.curves(models)
+        found += curves
     same = {**scope, "encoders": json.dumps(asdict(encoders)), "label_hours": label_hours}
     rows = [{**_row(outcome, made_from, champion), **same} for outcome in found if outcome.predictor != AT_POSTING]
     for age in FORECAST_AGES:
@@ -238,6 +252,7 @@ class _Training:
     posting: npt.NDArray[np.float64]
     curve: CurvePosts
     label_hours: float
+    counts: Mapping[int, Mapping[str, int]]
     progress: Progress
 
     @classmethod
@@ -249,6 +264,7 @@ class _Training:
         encoders: Encoders,
         champion: Mapping[str, Any] | None,
         label_hours: float,
+        counts: Mapping[int, Mapping[str, int]],
         progress: Progress,
     ) -> _Training:
         """All of it; memory grows with the training set, as that of predictors."""
@@ -267,6 +283,7 @@ class _Training:
             posting,
             CurvePosts(readings, data.created_at, labels, np.where(split == "train", np.nan, posting)),
             label_hours,
+            counts,
             progress,
         )
 
@@ -346,18 +363,9 @@ class _Training:
     def _read(self, age: int) -> npt.NDArray[np.bool_]:
         return np.isin(np.asarray(self.data.post_ids, dtype=np.str_), np.asarray(self.early[age][0], dtype=np.str_))
 
-    def _counts(self, age: int) -> dict[str, int]:
-        read = self._read(age)
-        return {f"{part}_posts": int((read & (self.split == part)).sum()) for part in ("train", "validation", "test")}
-
     def _nothing(self, name: str, age: int, reason: str, began: float) -> _Outcome:
         self.progress(f"{name} at {age} h: not trained: {reason}")
-        none = np.zeros(0)
-        seconds = time.perf_counter() - began
-        bounds = dict.fromkeys(BOUNDS, none)
-        return _Outcome(
-            name, age, (), none.astype(np.str_), none, bounds, None, self._counts(age), None, seconds, reason
-        )
+        return _nothing(name, age, self.counts[age], reason, time.perf_counter() - began)
 
     def _outcome(
         self,
@@ -374,7 +382,22 @@ class _Training:
         seconds = 0.0 if began is None else time.perf_counter() - began
         error = float((off**2).mean()) if len(off) else None
         ids = tuple(self.data.post_ids[row] for row in rows)
-        return _Outcome(name, age, ids, self.split[rows], expected, bounds, digest, self._counts(age), error, seconds)
+        return _Outcome(name, age, ids, self.split[rows], expected, bounds, digest, self.counts[age], error, seconds)
+
+
+def _nothing(name: str, age: int, counts: Mapping[str, int], reason: str, seconds: float) -> _Outcome:
+    """That a predictor is not trained."""
+    none = np.zeros(0)
+    bounds = dict.fromkeys(BOUNDS, none)
+    return _Outcome(name, age, (), none.astype(np.str_), none, bounds, None, counts, None, seconds, reason)
+
+
+def _counts(warehouse: Warehouse, subreddit: str) -> dict[int, dict[str, int]]:
+    """Posts with readings by each age, by part."""
+    found = {age: {f"{part}_posts": 0 for part in _PARTS} for age in FORECAST_AGES}
+    for row in warehouse.query(_COUNTS, {"subreddit": subreddit, "parts": list(_PARTS)}).to_pylist():
+        found[row["age_hours"]][f"{row['split']}_posts"] = row["posts"]
+    return found
 
 
 def _at_posting(
