@@ -1047,19 +1047,20 @@ def _further(
     """The readings that a record holds beside its own; what is none of them is added to `emptied`."""
     found = []
     for read in reads:
-        observed_at, age, rule = None, read.age, "observed_at"
+        observed_at, age = None, read.age
+        how: ObservedAtRule = "observed_at" if age is None else "age"
         try:
             values = reading_values(read.values, emptied)
+            if not tells_reading(values):
+                continue
             if age is None:
                 observed_at = _moment_read(read.at, dates or Dates())
             elif created_at is not None:
-                observed_at, age, rule = created_at + age, None, "age"
+                observed_at, age = created_at + age, None
         except BrokenRecordError as error:
             emptied.append(str(error))
             continue
-        if tells_reading(values):
-            how: ObservedAtRule = "age" if rule == "age" or observed_at is None else "observed_at"
-            found.append(ArchivedReading(0, post_id, values, observed_at, age, created_at, how, subreddit))
+        found.append(ArchivedReading(0, post_id, values, observed_at, age, created_at, how, subreddit))
     return tuple(found)
 
 

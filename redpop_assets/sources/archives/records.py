@@ -4,7 +4,7 @@ from collections import Counter
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any, Final, Protocol, TypeVar
+from typing import Any, Final
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -74,7 +74,6 @@ def raw_rows(posts: Sequence[Record], *, origin: str, endpoint: str) -> dict[str
         origin, endpoint: as in `records.submission_rows` and `records.observation_rows`.
     """
     submissions, observations = [SUBMISSIONS.empty_table()], [OBSERVATIONS.empty_table()]
-    sightings = [SIGHTINGS.empty_table()]
     for turn in _turns(posts):
         own: dict[str, Sequence[Any]] = {
             "subreddit": [post.subreddit for post in turn],
@@ -88,24 +87,19 @@ def raw_rows(posts: Sequence[Record], *, origin: str, endpoint: str) -> dict[str
             (_as_observed(post.submission) for post in turn), subreddit="", observed_at=_ANY_TIME, endpoint=endpoint
         )
         observations.append(_with(rows, own))
-    listed: dict[tuple[str, str, str, datetime], list[Record]] = {}
-    for post in posts:
-        if post.row.listing is not None:
-            place = (post.subreddit, post.row.listing, post.row.time_filter or "", post.row.observed_at)
-            listed.setdefault(place, []).append(post)
-    for (subreddit, listing, time_filter, moment), members in listed.items():
-        page = Page(
-            Listing(listing, time_filter),
-            moment,
-            0,
-            tuple(post.submission for post in members),
-            tuple(post.row.rank or 0 for post in members),
+    seen = [
+        (
+            (post.subreddit, post.row.listing, post.row.time_filter or "", post.row.observed_at),
+            post.post_id,
+            post.row.rank or 0,
         )
-        sightings.append(sighting_rows(page, subreddit=subreddit))
+        for post in posts
+        if post.row.listing is not None
+    ]
     return {
         "raw.submissions": pa.concat_tables(submissions),
         "raw.observations": pa.concat_tables(observations),
-        "raw.sightings": pa.concat_tables(sightings),
+        "raw.sightings": _sightings(seen),
     }
 
 
@@ -121,22 +115,35 @@ class KnownReading:
 
 def reading_rows(readings: Sequence[KnownReading], key: AuthorKey, *, endpoint: str) -> dict[str, pa.Table]:
     """Rows of raw.observations and raw.sightings, as `raw_rows` makes them."""
-    observations, sightings = [OBSERVATIONS.empty_table()], [SIGHTINGS.empty_table()]
-    for turn in _turns(readings):
-        own: dict[str, Sequence[Any]] = {
-            "subreddit": [each.subreddit for each in turn],
-            "observed_at": [naive_utc(each.observed_at) for each in turn],
-        }
-        values = ({**pseudonymise(each.reading.values, key), "id": each.post_id} for each in turn)
-        rows = observation_rows(values, subreddit="", observed_at=_ANY_TIME, endpoint=endpoint)
-        observations.append(_with(rows, own))
-    for each in readings:
-        found = each.reading
-        if found.listing is not None and (found.subreddit or each.subreddit).lower() == each.subreddit:
-            place = Listing(found.listing, found.time_filter or "")
-            page = Page(place, each.observed_at, 0, ({"id": each.post_id},), (found.rank or 0,))
-            sightings.append(sighting_rows(page, subreddit=each.subreddit))
-    return {"raw.observations": pa.concat_tables(observations), "raw.sightings": pa.concat_tables(sightings)}
+    # By number, since rows are made of one reading per id.
+    values = ({**pseudonymise(each.reading.values, key), "id": str(number)} for number, each in enumerate(readings))
+    rows = observation_rows(values, subreddit="", observed_at=_ANY_TIME, endpoint=endpoint)
+    own: dict[str, Sequence[Any]] = {
+        "post_id": [each.post_id for each in readings],
+        "subreddit": [each.subreddit for each in readings],
+        "observed_at": [naive_utc(each.observed_at) for each in readings],
+    }
+    seen = [
+        ((each.subreddit, each.reading.listing, each.reading.time_filter or "", each.observed_at), each.post_id, rank)
+        for each in readings
+        if (rank := each.reading.rank) is not None
+        and each.reading.listing is not None
+        and (each.reading.subreddit or each.subreddit).lower() == each.subreddit
+    ]
+    return {"raw.observations": _with(rows, own), "raw.sightings": _sightings(seen)}
+
+
+def _sightings(seen: Iterable[tuple[tuple[str, str | None, str, datetime], str, int]]) -> pa.Table:
+    """Rows of raw.sightings: community, listing, time filter and moment; the post; its place."""
+    listed: dict[tuple[str, str | None, str, datetime], list[tuple[str, int]]] = {}
+    for where, post_id, rank in seen:
+        listed.setdefault(where, []).append((post_id, rank))
+    tables = [SIGHTINGS.empty_table()]
+    for (subreddit, listing, time_filter, moment), members in listed.items():
+        submissions = tuple({"id": post_id} for post_id, _ in members)
+        page = Page(Listing(listing or "", time_filter), moment, 0, submissions, tuple(rank for _, rank in members))
+        tables.append(sighting_rows(page, subreddit=subreddit))
+    return pa.concat_tables(tables)
 
 
 def without(rows: pa.Table, post_ids: Collection[str]) -> pa.Table:
@@ -144,17 +151,9 @@ def without(rows: pa.Table, post_ids: Collection[str]) -> pa.Table:
     return rows.filter(pc.invert(pc.is_in(rows["post_id"], pa.array(sorted(post_ids), pa.string()))))
 
 
-class _OfPost(Protocol):
-    @property
-    def post_id(self) -> str: ...
-
-
-P = TypeVar("P", bound=_OfPost)
-
-
-def _turns(posts: Iterable[P]) -> list[list[P]]:
+def _turns(posts: Iterable[Record]) -> list[list[Record]]:
     """The posts in as few lists as possible, in none of which a post occurs twice."""
-    turns: list[list[P]] = []
+    turns: list[list[Record]] = []
     times: Counter[str] = Counter()
     for post in posts:
         if times[post.post_id] == len(turns):
