@@ -103,7 +103,7 @@ def test_the_draft_s_page_answers_under_every_tab(client, published, photo):
         "why": "What each side adds",
         "when": "The five best hours of the coming week",
         "where": "r/earthporn",
-        "may": "Taken down:",
+        "may": "May I post this in r/pics?",
     }.items():
         assert words in said(client.post("/draft/closer", data={**form, "section": section, "about": "pics"})), section
 
