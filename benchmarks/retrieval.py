@@ -70,9 +70,10 @@ def titles(folder: Path, most: int) -> Iterator[tuple[str, Parts]]:
             rows += csv.DictReader(file)
         if len(rows) >= most:
             break
-    rows = sorted(rows, key=lambda row: row["created_date"])[-most:]
-    created = np.array([row["created_date"].replace(" ", "T") for row in rows], dtype="datetime64[s]")
     # The id is the seventh part of the address.
+    by_id = {row["full_permalink"].split("/")[6]: row for row in rows}
+    rows = sorted(by_id.values(), key=lambda row: row["created_date"])[-most:]
+    created = np.array([row["created_date"].replace(" ", "T") for row in rows], dtype="datetime64[s]")
     ids = [row["full_permalink"].split("/")[6] for row in rows]
     authors = [None if row["author"] in ("", "[deleted]") else row["author"] for row in rows]
     scores = log_score(np.array([float(row["score"]) for row in rows]))

@@ -41,6 +41,7 @@ def predict(
     from redpop_assets.cli.pages import forecast as page
     from redpop_assets.cli.pages.titles import comparisons_json, print_comparisons
     from redpop_assets.images.decode import ImageRejected, open_rgb
+    from redpop_assets.refresh.counted import counted_posts
     from redpop_assets.refresh.draft import answers
     from redpop_assets.refresh.new_post import NewPost
     from redpop_assets.refresh.removal_risk import RemovalOracle
@@ -83,11 +84,13 @@ def predict(
     place = subreddit.lower(), settings.label_age_days
     risks = RemovalOracle(edition, models, subreddit.lower()).risks(post)
     if len(titles) == 1:
-        forecasts = [answer.forecasts[0] for answer in answers(edition, models, post, asked)]
+        answered = list(answers(edition, models, post, asked))
+        forecasts = [answer.forecasts[0] for answer in answered]
+        counted = counted_posts(edition, answered[0].speaker, post)
         if to_json:
-            typer.echo(page.as_json(forecasts, *place, risks[0]))
+            typer.echo(page.as_json(forecasts, *place, risks[0], counted))
         else:
-            page.print_forecasts(forecasts, subreddit, titles[0], settings.label_age_days, risks[0], console())
+            page.print_forecasts(forecasts, subreddit, titles[0], settings.label_age_days, risks[0], counted, console())
         return
     by_title = dict(zip(titles, risks, strict=True))
     found = compare_titles(edition, models, post, asked)

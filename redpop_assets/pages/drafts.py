@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing_extensions import TypedDict
 
 from redpop_assets.refresh.answers import Answered, Community, Hours, MayI, Place, Reasons, Record, Slot
+from redpop_assets.refresh.counted import CountedPost
 from redpop_assets.refresh.draft import Forecast
 from redpop_assets.refresh.likeness import PastPost
 from redpop_assets.refresh.reasons import Explanation
@@ -87,13 +88,35 @@ class ComparisonDocument(TypedDict):
     titles: list[TitleDocument]
 
 
+class PastPostDocument(TypedDict):
+    """A stored post beside the draft."""
+
+    post_id: str
+    subreddit: str
+    title: str
+    score: int | None
+    percentile: float | None
+    created_at: str
+    similarity: float | None
+    alike: str
+
+
+class CountedDocument(TypedDict):
+    """A past post that the expectation was drawn towards: its share of attention, and what it added (log score)."""
+
+    post: PastPostDocument
+    weight: float
+    added: float
+
+
 class ForecastsDocument(TypedDict):
-    """Forecasts of a draft with one title, the champion's first."""
+    """Forecasts of a draft with one title, the champion's first, and the past posts that counted for that."""
 
     subreddit: str
     label_age_days: float
     removal: RemovalDocument
     forecasts: list[ForecastDocument]
+    counted: list[CountedDocument]
 
 
 class ComparisonsDocument(TypedDict):
@@ -150,27 +173,6 @@ class PartDocument(TypedDict):
     side: str
     added: float
     inputs: list[InputDocument]
-
-
-class PastPostDocument(TypedDict):
-    """A stored post beside the draft."""
-
-    post_id: str
-    subreddit: str
-    title: str
-    score: int | None
-    percentile: float | None
-    created_at: str
-    similarity: float | None
-    alike: str
-
-
-class CountedDocument(TypedDict):
-    """A past post that the expectation was drawn towards: its share of attention, and what it added (log score)."""
-
-    post: PastPostDocument
-    weight: float
-    added: float
 
 
 class ExplanationDocument(TypedDict):
@@ -291,7 +293,11 @@ def removal_document(risk: RemovalRisk) -> RemovalDocument:
 
 
 def forecasts_document(
-    forecasts: Sequence[Forecast], subreddit: str, label_age_days: float, risk: RemovalRisk
+    forecasts: Sequence[Forecast],
+    subreddit: str,
+    label_age_days: float,
+    risk: RemovalRisk,
+    counted: Sequence[CountedPost],
 ) -> ForecastsDocument:
     """Forecasts of a draft with one title, as programs get them."""
     return {
@@ -299,6 +305,7 @@ def forecasts_document(
         "label_age_days": label_age_days,
         "removal": removal_document(risk),
         "forecasts": list(map(forecast_document, forecasts)),
+        "counted": list(map(_counted, counted)),
     }
 
 
@@ -340,9 +347,7 @@ def reasons_document(reasons: Reasons, subreddit: str) -> ReasonsDocument:
         "explanation": None if reasons.explanation is None else _explanation(reasons.explanation),
         "similar": list(map(_past_post, reasons.similar)),
         "seen": list(map(_past_post, reasons.seen)),
-        "counted": [
-            {"post": _past_post(one.post), "weight": one.weight, "added": one.added} for one in reasons.counted
-        ],
+        "counted": list(map(_counted, reasons.counted)),
     }
 
 
@@ -566,6 +571,10 @@ def _past_post(one: PastPost) -> PastPostDocument:
         "similarity": one.similarity,
         "alike": one.alike,
     }
+
+
+def _counted(one: CountedPost) -> CountedDocument:
+    return {"post": _past_post(one.post), "weight": one.weight, "added": one.added}
 
 
 def _slot(one: Slot) -> SlotDocument:

@@ -7,8 +7,8 @@ from typing import Final
 
 from redpop_assets.features.family import Content
 from redpop_assets.features.neighbours import NEIGHBOURS
-from redpop_assets.predictors.dataset import Dataset
 from redpop_assets.predictors.systems.retrieval_attention import RetrievalAttention
+from redpop_assets.refresh.draft import dataset_of
 from redpop_assets.refresh.likeness import PastPost, shown
 from redpop_assets.refresh.new_post import Draft
 from redpop_assets.refresh.speakers import Speaker
@@ -37,14 +37,13 @@ class CountedPost:
     added: float
 
 
-def counted_posts(warehouse: Readable, speaker: Speaker, post: Draft, data: Dataset) -> tuple[CountedPost, ...]:
+def counted_posts(warehouse: Readable, speaker: Speaker, post: Draft) -> tuple[CountedPost, ...]:
     """The past posts that counted most for the first row of a draft; none for predictors that do not look at any.
 
     Args:
         warehouse: where they are.
         speaker: whose expectation it is.
         post: the draft.
-        data: the draft as the predictor sees it.
 
     Raises:
         WeightsUnavailable, ArtifactError: an encoder or the model cannot be loaded.
@@ -52,6 +51,7 @@ def counted_posts(warehouse: Readable, speaker: Speaker, post: Draft, data: Data
     predictor = speaker.predictor
     if not isinstance(predictor, RetrievalAttention):
         return ()
+    data = dataset_of(post, predictor, speaker.encoders)
     counted = predictor.counted(data)
     places: dict[str, list[int]] = {}
     for place, post_id in enumerate(post.neighbours(speaker.encoders)[0]):

@@ -163,9 +163,9 @@ class Desk(Kept):
         post = self._post(subreddit, replace(question, titles=question.titles[:1]))
         usual = held_out(speaker).data
         explanation = None
-        draft = dataset_of(post, speaker.predictor, speaker.encoders)
         if len(usual):
             spread = np.unique(np.linspace(0, len(usual) - 1, min(USUAL_POSTS, len(usual))).round().astype(np.intp))
+            draft = dataset_of(post, speaker.predictor, speaker.encoders)
             explanation = explain(speaker.predictor, draft, usual.take(spread), self.edition.schema)
         similar = [past for content in ("picture", "caption") for past in self._similar(post, speaker, content)]
         seen = () if post.group is None else with_picture(self.edition, post.group, SIMILAR_POSTS)
@@ -175,7 +175,7 @@ class Desk(Kept):
             explanation,
             tuple(past for past in similar if past.post_id not in shown_already),
             seen,
-            counted_posts(self.edition, speaker, post, draft),
+            counted_posts(self.edition, speaker, post),
         )
 
     def hours(self, subreddit: str, question: Question, zone: ZoneInfo) -> Hours:

@@ -10,7 +10,9 @@ from rich.console import Console
 
 from redpop_assets.cli.pages.forecast import as_json, print_forecasts
 from redpop_assets.pages.drafts import standing
+from redpop_assets.refresh.counted import CountedPost
 from redpop_assets.refresh.draft import Forecast
+from redpop_assets.refresh.likeness import PastPost
 from redpop_assets.refresh.removal_risk import RemovalRecord, RemovalRisk
 
 CHAMPION = Forecast(
@@ -41,9 +43,14 @@ RISK = RemovalRisk(
 )
 
 
-def shown(*forecasts, risk=RISK):
+COUNTED = CountedPost(
+    PastPost("a1", "earthporn", "Fog [OC]", 321, 0.9, datetime(2026, 5, 1), None, 0.8, "caption"), 0.25, 0.0953
+)
+
+
+def shown(*forecasts, risk=RISK, counted=()):
     text = io.StringIO()
-    print_forecasts(forecasts, "EarthPorn", "A [OC]", 7, risk, Console(file=text, width=120))
+    print_forecasts(forecasts, "EarthPorn", "A [OC]", 7, risk, counted, Console(file=text, width=120))
     return text.getvalue()
 
 
@@ -84,8 +91,16 @@ def test_it_says_what_of_the_post_was_looked_at():
         assert f"Seen       {words}\n" in said
 
 
+def test_past_posts_that_counted_are_named_where_there_are_any():
+    assert "Counted" not in shown(CHAMPION)
+    said = shown(CHAMPION, counted=[COUNTED, replace(COUNTED, post=replace(COUNTED.post, score=None))])
+    assert "Counted    ×1.10, 25 % of the attention: Fog [OC] (321 points)\n" in said
+    assert "           ×1.10, 25 % of the attention: Fog [OC] (no settled score)\n" in said
+
+
 def test_programs_get_the_same():
-    found = json.loads(as_json([CHAMPION, OTHER], "earthporn", 7, RISK))
+    found = json.loads(as_json([CHAMPION, OTHER], "earthporn", 7, RISK, [COUNTED]))
+    assert [(one["post"]["post_id"], one["weight"]) for one in found["counted"]] == [("a1", 0.25)]
     assert (found["subreddit"], found["label_age_days"]) == ("earthporn", 7)
     first, second = found["forecasts"]
     assert (first["champion"], second["champion"]) == (True, False)

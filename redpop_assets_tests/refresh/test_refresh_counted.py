@@ -66,7 +66,7 @@ def asked(home, drafts, monkeypatch):
         post = drafts.draft("pics", ["A lake"], picture, posted_at=at, author="author5")
         monkeypatch.setattr(type(post), "block", _few(type(post).block))
         data = dataset_of(post, speaker.predictor, speaker.encoders)
-        return counted_posts(home[0], speaker, post, data), speaker, data
+        return counted_posts(home[0], speaker, post), speaker, data
 
     return ask
 

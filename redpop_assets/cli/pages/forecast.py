@@ -14,11 +14,13 @@ from redpop_assets.pages.drafts import (
     age,
     forecasts_document,
     points,
+    ratio,
     score_range,
     seen,
     speaker,
     standing,
 )
+from redpop_assets.refresh.counted import CountedPost
 from redpop_assets.refresh.draft import Forecast
 from redpop_assets.refresh.removal_risk import RemovalRisk
 
@@ -29,6 +31,7 @@ def print_forecasts(
     title: str,
     label_age_days: float,
     risk: RemovalRisk,
+    counted: Sequence[CountedPost],
     console: Console,
 ) -> None:
     """Print forecasts for people who think of posting.
@@ -39,6 +42,7 @@ def print_forecasts(
         title: of the post.
         label_age_days: age at which the score is expected.
         risk: of the post to be taken down.
+        counted: past posts that counted for the first of the forecasts.
         console: where to.
     """
     first = forecasts[0]
@@ -51,6 +55,10 @@ def print_forecasts(
         f"  Says       {escape(speaker(first, subreddit))}",
         f"  Taken down {escape(risk.says)}",
     ]
+    for number, one in enumerate(counted):
+        score = "no settled score" if one.post.score is None else f"{points(one.post.score)} points"
+        told = f"×{ratio(one.added)}, {100 * one.weight:.0f} % of the attention: {quoted(one.post.title)} ({score})"
+        lines.append(f"  {'' if number else 'Counted':10} {told}")
     console.print("\n".join(lines), soft_wrap=True, highlight=False)
     grid = Grid(box=SIMPLE_HEAD, pad_edge=False, padding=(0, 1))
     for column in ("predictor", "expected", f"{SHOWN_LEVEL} % range", "percentile", "saw", "Spearman"):
@@ -74,6 +82,12 @@ def print_forecasts(
     )
 
 
-def as_json(forecasts: Sequence[Forecast], subreddit: str, label_age_days: float, risk: RemovalRisk) -> str:
+def as_json(
+    forecasts: Sequence[Forecast],
+    subreddit: str,
+    label_age_days: float,
+    risk: RemovalRisk,
+    counted: Sequence[CountedPost],
+) -> str:
     """Forecasts for programs: one JSON object, scores in points, intervals by level in percent."""
-    return json.dumps(forecasts_document(forecasts, subreddit, label_age_days, risk), indent=1)
+    return json.dumps(forecasts_document(forecasts, subreddit, label_age_days, risk, counted), indent=1)
