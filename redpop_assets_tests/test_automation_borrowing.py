@@ -51,10 +51,12 @@ def test_only_its_own_training_set_asks_for_a_borrower():
             result = dg.evaluate_automation_conditions(defs, instance, cursor=cursor)
             return set(result.get_requested_partitions(BORROWER)), result.cursor
 
+        found, cursor = requested()  # a first tick requests nothing
+        assert found == set()
         for partition in ("pics", "aww"):
             learnt(partition, "1")
         # A community that has nothing yet holds up nobody, and has nothing to learn from itself.
-        found, cursor = requested()
+        found, cursor = requested(cursor)
         assert found == {"pics", "aww"}
         for partition in ("pics", "aww"):
             assert dg.materialize(

@@ -57,12 +57,9 @@ def marked(row: Mapping[str, Any]) -> str:
 
 def remark(row: Mapping[str, Any]) -> str:
     """What follows the name of a predictor: whether others lent it their posts, or its networks are random."""
-    found = []
-    if lenders := row.get("lenders"):
-        found.append(borrowed_from(lenders))
-    if row["untrained_weights"]:
-        found.append("untrained weights")
-    return f" ({', '.join(found)})" if found else ""
+    lenders = row.get("lenders")  # which a file that was published by an earlier version lacks
+    borrowed = f" ({borrowed_from(lenders)})" if lenders else ""
+    return borrowed + (" (untrained weights)" if row["untrained_weights"] else "")
 
 
 def borrowed_from(lenders: int) -> str:

@@ -50,7 +50,7 @@ def test_best_first_with_intervals_and_what_could_not_be_trained_last():
         (None, False, ""),
         (12, False, " (borrowed from 12 others)"),
         (1, False, " (borrowed from 1 other)"),
-        (2, True, " (borrowed from 2 others, untrained weights)"),
+        (2, True, " (borrowed from 2 others) (untrained weights)"),
     ],
 )
 def test_who_borrowed_says_from_how_many(lenders, random, expected):

@@ -141,7 +141,8 @@ def test_a_post_without_any_block_is_predicted_all_the_same(name, fitted, small)
     }
     predicted = predictor.predict(replace(test, blocks={**test.blocks, **missing}))
     assert np.isfinite(predicted).all()
-    assert abs(predicted.mean() - predictor.predict(test).mean()) < 1
+    learners = 2 if predictor.borrows else 1  # one over what the other leaves over
+    assert abs(predicted.mean() - predictor.predict(test).mean()) < learners
 
 
 @pytest.mark.parametrize("name", TIMED)
