@@ -253,3 +253,20 @@ def test_what_goes_wrong_while_dagster_is_told_is_a_sentence(redpop, tmp_path, m
     assert answer.code == code, answer.output
     assert said in " ".join(answer.output.split())
     assert "Traceback" not in answer.output
+
+
+def test_readings_go_to_posts_that_are_known(redpop, tmp_path):
+    readings = ["id,timestamp,score,comments"]
+    readings += [f"a{number},{BORN + 3600 * hours},{hours},1" for hours in (1, 2, 3) for number in (0, 7)]
+    (tmp_path / "hourly.csv").write_text("\n".join([*readings, "a0,2999-01-01,5,1", ""]), encoding="utf-8")
+    answer = redpop("import", "hourly.csv", "-r", "pics")
+    assert answer.code == 1
+    assert "6 readings are of posts that are not known, and were left out" in answer.output
+    dump(tmp_path / "RS.ndjson", "pics")
+    answer = redpop("import", "RS.ndjson", "hourly.csv", "-r", "pics")
+    assert answer.code == 0, answer.output
+    assert "3 readings of posts of r/pics in hourly.csv: 0 new posts, 3 new readings of scores." in answer.output
+    assert "3 readings are of posts that are not known" in answer.output
+    assert "readings of posts that are known" in answer.output  # in the table of columns
+    assert "1 broken lines were left out, the first of them: line 8:" in answer.output
+    assert "redpop materialize --no-harvest --subreddit pics" in answer.output

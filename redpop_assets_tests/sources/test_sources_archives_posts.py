@@ -14,7 +14,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from redpop_assets.errors import ArchiveError
-from redpop_assets.sources.archives import posts
+from redpop_assets.sources.archives import document, posts
 from redpop_assets.sources.archives.posts import BROKEN_SAMPLES, Position, is_prefix, read
 from redpop_assets.sources.cleaning import REASONS, Post, clean
 
@@ -460,15 +460,16 @@ def test_one_array_of_submissions(tmp_path, indent):
     window=st.integers(1, 40),
 )
 def test_a_document_is_read_through_a_window_of_any_width(monkeypatch, values, indent, window):
-    monkeypatch.setattr(posts, "_WINDOW", window)
-    document = posts._Document(io.StringIO(json.dumps({"info": {"a": [1]}, "annotations": values}, indent=indent)))
-    document.enter("annotations")
-    document.take("[")
+    monkeypatch.setattr(document, "WINDOW", window)
+    text = io.StringIO(json.dumps({"info": {"a": [1]}, "annotations": values}, indent=indent))
+    read = document.Document(text)
+    read.enter("annotations")
+    read.take("[")
     found = []
-    while document.next_character() != "]":
-        found.append(document.value())
-        if document.next_character() != "]":
-            document.take(",")
+    while read.next_character() != "]":
+        found.append(read.value())
+        if read.next_character() != "]":
+            read.take(",")
     assert found == values
 
 
@@ -519,7 +520,7 @@ def test_one_broken_element_of_a_document_takes_no_other_with_it(tmp_path, odd):
 
 @pytest.mark.parametrize("window", [1, 7, 64])
 def test_a_broken_element_is_passed_through_a_window_of_any_width(monkeypatch, tmp_path, window):
-    monkeypatch.setattr(posts, "_WINDOW", window)
+    monkeypatch.setattr(document, "WINDOW", window)
     odd = '{"a": "]\\"}[", "b": [1, {"c": "\\\\"}], "score": tru, "d": [[{}]]}'
     content = f"[{json.dumps(post(1))}, {odd}, {json.dumps(post(2))}]".encode()
     rows, last = read_all(written(tmp_path, "d.json", content), observed_at=SEEN)

@@ -9,7 +9,6 @@ Broken lines are counted and sampled, never fatal; so are values that had to be 
 """
 
 import csv
-import json
 import re
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -17,7 +16,7 @@ from datetime import UTC, datetime, timedelta
 from functools import partial
 from itertools import islice
 from pathlib import Path
-from typing import IO, Any, Final, Literal, TypeVar
+from typing import Any, Final, Literal, TypeVar
 from urllib.parse import parse_qs, urlsplit
 
 import msgspec
@@ -25,6 +24,16 @@ import msgspec
 from redpop_assets.errors import ArchiveError
 from redpop_assets.literals import JSON
 from redpop_assets.sources.archives.columns import SAMPLE, Columns, Told, is_known, understand
+from redpop_assets.sources.archives.document import (
+    MANY_BRACKETS,
+    MOST_BRACKETS,
+    NOTHING_MESSAGE,
+    WINDOW,
+    BrokenDocumentError,
+    Document,
+    NothingError,
+    require_utf8,
+)
 from redpop_assets.sources.archives.files import CUT, MOST_NOTHING, ArchiveFile, OpenArchive, foreign, sha256_of_first
 from redpop_assets.sources.archives.series import (
     EITHER,
@@ -179,8 +188,6 @@ _FILTERED_LISTINGS: Final = frozenset({"top", "controversial"})
 _ANNOTATIONS: Final = re.compile(r'\s*\{\s*"(?:info|annotations)"\s*:')
 _ANSWER: Final = re.compile(r'\s*\{\s*"data"\s*:\s*\[')
 _HEAD_LENGTH: Final = 4096
-_WINDOW: Final = 64 * 1024
-_MORE_OF_A_NUMBER: Final = ("", *".eE+-0123456789")
 _LINES_WITHOUT_CHUNK: Final = 100_000
 # A chunk of long posts is short: a post takes some ten times its text while it waits.
 _CHUNK_BYTES: Final = 32 * 1024 * 1024
@@ -188,35 +195,12 @@ _CHUNK_BYTES: Final = 32 * 1024 * 1024
 _BYTES_WITHOUT_CHUNK: Final = 256 * 1024 * 1024
 # A file that begins with as many lines none of which is a post is another kind of file.
 _MOST_LINES_WITHOUT_POST: Final = 100_000
-_JSON_BLANK: Final = re.compile(r"[ \t\r\n]*+")
-# How far before the end of what is there JSON can be found broken only because the rest is missing: "-Infinity".
-_CUT_TOKEN: Final = 16
-_LONGEST_SKIPPED: Final = 2 * LONGEST_LINE
-# An array without anything takes twenty times its text. No post has so many, and shorter lines have not the room.
-_MOST_BRACKETS: Final = 200_000
-_MANY_BRACKETS: Final = f"more than {_MOST_BRACKETS:,} arrays and objects"
-_BRACKET_OR_TEXT: Final = re.compile(r'["\[\]{}]')
-# What changes no depth, whole texts and innermost arrays and objects included.
-_FLAT: Final = re.compile(r"""(?:[^"\[\]{}]++|\[[^"\[\]{}]*+\]|\{[^"\[\]{}]*+\}|"(?:[^"\\]++|\\.)*+")*+""", re.DOTALL)
-_END_OF_SCALAR: Final = re.compile(r"[,\]]")
-_INSIDE_TEXT: Final = re.compile(r'(?:[^"\\]++|\\.)*+', re.DOTALL)
 # The clocks of a collector and of Reddit differ; more than this is a wrong observed_at.
 _CLOCK_SKEW: Final = timedelta(hours=1)
 _NO_TIME: Final = "no time at which it was read"
 
 
-class _BrokenDocumentError(Exception):
-    """A JSON document is broken where the message says; what follows cannot be read."""
-
-
-_NOTHING_MESSAGE: Final = f"nothing but white space in {MOST_NOTHING // 1024**3} GiB"
-
-
-class _NothingError(Exception):
-    """Nothing but white space came for longer than anybody waits."""
-
-
-_CUT: Final = (*CUT, _BrokenDocumentError, _NothingError)
+_CUT: Final = (*CUT, BrokenDocumentError, NothingError)
 
 
 @dataclass(frozen=True)
@@ -487,7 +471,7 @@ def _chunks(
                 yield chunk()
                 rows, readings, records, kept, reported = [], [], looked_at, 0, source.unpacked()
         yield chunk()
-    if isinstance(cut, _NothingError):
+    if isinstance(cut, NothingError):
         raise ArchiveError(
             f"{archive.file.path}: {cut}. The {tally.posts} posts before that were read; whatever follows is not."
         )
@@ -577,7 +561,7 @@ class _Archive:
         self._layout = self._laid_out(told)
 
     def rows(self, source: OpenArchive, skip: int, wanted: frozenset[str] | None) -> _Rows:
-        """The records of the file behind the first `skip`; _NothingError where nothing comes any more."""
+        """The records of the file behind the first `skip`; NothingError where nothing comes any more."""
         last = source.unpacked()
         if self._records is None:
             assert self.columns is not None
@@ -588,7 +572,7 @@ class _Archive:
             if row is not Reading.NOTHING:
                 last = source.unpacked()
             elif source.unpacked() - last > MOST_NOTHING:
-                raise _NothingError(_NOTHING_MESSAGE)
+                raise NothingError(NOTHING_MESSAGE)
             yield number, row
 
     def _laid_out(self, told: Told) -> _Layout:
@@ -647,11 +631,11 @@ class _Archive:
         """The beginning of the text, white space before it left out."""
         with self.file.open() as source:
             try:
-                while block := source.text.read(_WINDOW):
+                while block := source.text.read(WINDOW):
                     if block.strip():
                         return block.lstrip()[:_HEAD_LENGTH]
                     if source.unpacked() > MOST_NOTHING:
-                        raise ArchiveError(f"{self.file.path} holds no post: {_NOTHING_MESSAGE}.")
+                        raise ArchiveError(f"{self.file.path} holds no post: {NOTHING_MESSAGE}.")
             except _CUT:
                 pass  # reading the rows meets the same damage, and reports it
         return ""
@@ -690,7 +674,7 @@ def _table_rows(source: OpenArchive, path: Path, skip: int, columns: Columns) ->
     for number, cells in Table(path, source.text).records(skip):
         if isinstance(cells, dict):
             try:
-                _require_utf8("".join(cells.values()))
+                require_utf8("".join(cells.values()))
                 record = columns.record(cells)
                 reads = list(columns.series.readings(cells)) if columns.series.groups else []
                 age = age_of(cells[columns.age[0]], columns.age[1]) if columns.age else None
@@ -757,8 +741,8 @@ def _line_records(source: OpenArchive, skip: int, wanted: frozenset[str] | None,
 
 
 def _of_line(line: bytes, make: Callable[[Any], T]) -> T | str:
-    if len(line) > 2 * _MOST_BRACKETS and line.count(b"[") + line.count(b"{") > _MOST_BRACKETS:
-        return _MANY_BRACKETS
+    if len(line) > 2 * MOST_BRACKETS and line.count(b"[") + line.count(b"{") > MOST_BRACKETS:
+        return MANY_BRACKETS
     try:
         return make(JSON.decode(line.decode()))
     except UnicodeDecodeError:
@@ -773,7 +757,7 @@ def _document_records(
     source: OpenArchive, skip: int, wanted: frozenset[str] | None, make: Callable[[Any], T]
 ) -> _Made[T]:
     del wanted  # an element has to be read to find its end
-    document = _Document(source.text)
+    document = Document(source.text)
     while document.passes_blank():
         yield 0, Reading.NOTHING
     if document.next_character() == "{":
@@ -795,151 +779,6 @@ def _document_records(
                 yield number, str(error)
         if document.next_character() != "]":
             document.take(",")
-
-
-class _Document:
-    """One JSON text, read value by value through a window that need not hold more than one of them.
-
-    ijson (3.6 with yajl2_c) was tried in its place. It knows no limit to the length of a value, and takes memory that
-    grows with the square of its depth: 970 MB for 20,000 nested arrays, a file of 40 kB. It makes a question mark of a
-    lone surrogate, and a document ends for it at an integer of more than 64 bits or a byte order mark. It is slower,
-    too: 86 MB of submissions per second of a processor, where this reads 118.
-
-    Every method raises `_BrokenDocumentError` where the text is no JSON, or ends too early.
-    """
-
-    def __init__(self, text: IO[str]) -> None:
-        self._text = text
-        self._window = ""
-        self._at = 0
-        self._ended = False
-
-    def passes_blank(self) -> bool:
-        """Go behind the white space that is in memory, and say whether there may be more."""
-        found = _JSON_BLANK.match(self._window, self._at)
-        self._at = found.end() if found else self._at
-        if self._at < len(self._window) or self._ended:
-            return False
-        self._read_on()
-        return True
-
-    def next_character(self) -> str:
-        """The next character that is no white space; it stays."""
-        blocks = 0
-        while self.passes_blank():
-            blocks += 1
-            if blocks * _WINDOW > MOST_NOTHING:
-                raise _NothingError(_NOTHING_MESSAGE)
-        if self._ended and self._at >= len(self._window):
-            raise _BrokenDocumentError("the document ends too early")
-        return self._window[self._at]
-
-    def take(self, character: str) -> None:
-        """Go behind the next character, which has to be this one."""
-        found = self.next_character()
-        if found != character:
-            raise _BrokenDocumentError(f"{found!r} instead of {character!r}")
-        self._at += 1
-
-    def value(self) -> Any:
-        """The next value, whole.
-
-        Raises:
-            BrokenRecordError: it is none, or too much of one; the document goes on behind it.
-        """
-        self.next_character()
-        while True:
-            try:
-                value, end = JSON.raw_decode(self._window, self._at)
-                # The window may end inside a number, and what is there of it is a number as well.
-                if self._ended or self._window[end : end + 1] not in _MORE_OF_A_NUMBER:
-                    text, self._at = self._window[self._at : end], end
-                    _require_utf8(text)
-                    return value
-            except json.JSONDecodeError as error:
-                may_go_on = error.msg.startswith("Unterminated") or error.pos > len(self._window) - _CUT_TOKEN
-                if self._ended or not may_go_on:
-                    self._skip()
-                    raise BrokenRecordError(str(error)) from error
-            except RecursionError as error:
-                self._skip()
-                raise BrokenRecordError(TOO_DEEP) from error
-            except ValueError as error:
-                self._skip()
-                raise BrokenRecordError(str(error)) from error
-            brackets = self._window.count("[", self._at) + self._window.count("{", self._at)
-            if brackets > _MOST_BRACKETS:
-                self._skip()
-                raise BrokenRecordError(_MANY_BRACKETS)
-            if len(self._window) - self._at >= LONGEST_LINE:
-                self._skip()
-                raise BrokenRecordError(f"longer than {LONGEST_LINE:,} characters")
-            self._read_on()
-
-    def enter(self, names: Collection[str]) -> None:
-        """Go to the value of one of these names in the object that comes next, and forget the values before it."""
-        self.take("{")
-        try:
-            while self.next_character() != "}":
-                found = self.value()
-                self.take(":")
-                if found in names:
-                    return
-                self.value()
-                if self.next_character() != "}":
-                    self.take(",")
-        except BrokenRecordError as error:
-            raise _BrokenDocumentError(str(error)) from error
-        raise _BrokenDocumentError(f"no {' or '.join(names)}")
-
-    def _skip(self) -> None:
-        """Go behind the next value by its brackets alone, whatever else is wrong with it."""
-        depth = skipped = 0
-        inside_text = False
-        while True:
-            mark = None
-            before = self._at
-            if inside_text:
-                found = _INSIDE_TEXT.match(self._window, self._at)
-                self._at = found.end() if found else self._at
-                mark = self._window[self._at : self._at + 1]
-                mark = "" if mark == "\\" else mark  # cut in the middle of an escape
-            else:
-                flat = _FLAT.match(self._window, self._at) if depth else None
-                self._at = flat.end() if flat else self._at
-                marks = (
-                    _BRACKET_OR_TEXT
-                    if depth or self._window[self._at : self._at + 1] in ('"', "[", "{")
-                    else _END_OF_SCALAR
-                )
-                place = marks.search(self._window, self._at)
-                self._at = place.start() if place else len(self._window)
-                mark = place[0] if place else ""
-            skipped += self._at - before
-            if skipped > _LONGEST_SKIPPED:
-                raise _BrokenDocumentError("a value that is too long")
-            if not mark:
-                if self._ended:
-                    raise _BrokenDocumentError("the document ends too early")
-                self._read_on()
-                continue
-            if mark == "," or (mark == "]" and depth == 0):
-                return
-            self._at += 1
-            if mark == '"':
-                inside_text = not inside_text
-            elif mark in "[{":
-                depth += 1
-            else:
-                depth -= 1
-            if depth <= 0 and not inside_text:
-                return
-
-    def _read_on(self) -> None:
-        rest = self._window[self._at :]
-        # At least as much again, so that a long value is not tried again and again.
-        more = self._text.read(max(_WINDOW, len(rest)))
-        self._window, self._at, self._ended = rest + more, 0, not more
 
 
 def _json_row(record: Any, layout: _Layout) -> _Row | _Readings:
@@ -1193,12 +1032,3 @@ def _place(record: Mapping[str, Any]) -> int | None:
         if isinstance(value, int) and not isinstance(value, bool) and value >= first:
             return value - first
     return None
-
-
-def _require_utf8(text: str) -> None:
-    if text.isascii():
-        return
-    try:
-        text.encode("utf-8")
-    except UnicodeEncodeError as error:
-        raise BrokenRecordError("no valid UTF-8") from error
