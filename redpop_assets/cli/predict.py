@@ -67,7 +67,7 @@ def predict(
         name = parse_account(author)
         digest = author_key(settings).digest(name)
         if not edition.scalar("SELECT count(*) FROM core.posts WHERE author = $author", {"author": digest}):
-            warn(f"No stored post is by u/{name}, who counts as somebody unknown here. Is the name spelt as on Reddit?")
+            warn(f"No stored post is by u/{name}, who counts as a newcomer here. Is the name spelt as on Reddit?")
     post = NewPost(
         edition,
         subreddit.lower(),

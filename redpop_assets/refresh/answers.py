@@ -26,7 +26,7 @@ class Question:
         titles: those to choose from, at least one.
         picture: what is found out about it is kept with it, for the next question; None for a title alone.
         posted_at: when it would be made (aware).
-        author: keyed hash of the author's name; None for somebody unknown.
+        author: keyed hash of the author's name; None for a newcomer of whom nothing is said.
     """
 
     titles: tuple[str, ...]

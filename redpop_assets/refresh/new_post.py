@@ -154,7 +154,7 @@ class Drafts(Kept):
             captions: n titles.
             picture: None for a title alone.
             posted_at: when it would be made (aware); one for all titles, or n of them.
-            author: keyed hash of the author's name; None for somebody unknown.
+            author: keyed hash of the author's name; None for a newcomer of whom nothing is said.
         """
         return Draft(self, subreddit, captions, picture, posted_at=posted_at, author=author)
 
@@ -248,7 +248,7 @@ class Draft(Kept):
         captions: the n titles.
         picture: None for a title alone.
         created_at: (n,) datetime64[s], UTC.
-        author: keyed hash; None for somebody unknown.
+        author: keyed hash; None for a newcomer of whom nothing is said.
         post_ids: n ids that no stored post has.
     """
 
@@ -345,7 +345,7 @@ class NewPost(Draft):
         captions: its n titles.
         image: its RGB picture; None for a title alone.
         posted_at: when it would be made (aware).
-        author: keyed hash of the author's name; None for somebody unknown.
+        author: keyed hash of the author's name; None for a newcomer of whom nothing is said.
         matured_after: age at which the labels of earlier posts are final, of `LabelRule`: as in the graph.
         device: where networks run.
         judges: the scorers of pictures whose weights the deployment names.
