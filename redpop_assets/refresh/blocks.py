@@ -6,6 +6,7 @@ The one place that both training and prediction go through, so that a column can
 import hashlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import nullcontext
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -24,6 +25,9 @@ from redpop_assets.storage.schema import Column, Schema, load_schema
 _POSTS = "SELECT post_id, created_at, caption, author FROM core.posts AS p WHERE {where} ORDER BY post_id"
 _CHOSEN = "p.post_id IN (SELECT post_id FROM chosen_posts)"
 
+
+ROWS_AT_ONCE = 8_192
+"""Posts of a block that are digested together: of one with 1,700 columns some 60 MB."""
 
 OF_PICTURES = frozenset(name for name, family in BLOCKS.items() if family.needs_picture)
 """Blocks that a post without a picture lacks."""
@@ -69,9 +73,8 @@ def read_dataset(
     encoder that never wrote a vector leaves its block without columns.
     """
     with nullcontext(warehouse) if isinstance(warehouse, Reader) else warehouse.read() as reader:
-        only = [] if chosen is None else [_CHOSEN]
+        only, given = ([], {}) if chosen is None else _of(chosen)
         params = {"subreddit": subreddit}
-        given = {} if chosen is None else {"chosen_posts": pa.table({"post_id": pa.array(chosen, pa.string())})}
         posts = reader.query(_POSTS.format(where=" AND ".join(["p.subreddit = $subreddit", *only])), params, **given)
         post_ids = posts.column("post_id").to_pylist()
         read = dict(_read_blocks(reader, subreddit, post_ids, encoders, blocks, only, given))
@@ -85,20 +88,9 @@ def read_dataset(
     )
 
 
-def read_blocks(
-    reader: Reader, subreddit: str, post_ids: Sequence[str], encoders: Encoders, blocks: Iterable[str]
-) -> Iterator[tuple[str, Block]]:
-    """Blocks of some posts of a subreddit, one after the other, so that no more than one has to be in memory.
-
-    Args:
-        reader: open warehouse.
-        subreddit: in lower case.
-        post_ids: n posts that there are; the rows of a block are in their order.
-        encoders: networks whose rows count.
-        blocks: names, as in `BLOCKS`.
-    """
-    given = {"chosen_posts": pa.table({"post_id": pa.array(post_ids, pa.string())})}
-    return _read_blocks(reader, subreddit, post_ids, encoders, blocks, [_CHOSEN], given)
+def _of(post_ids: Sequence[str]) -> tuple[list[str], dict[str, pa.Table]]:
+    """Conditions, and the tables that they name, for some posts."""
+    return [_CHOSEN], {"chosen_posts": pa.table({"post_id": pa.array(post_ids, pa.string())})}
 
 
 def _read_blocks(
@@ -110,7 +102,7 @@ def _read_blocks(
     only: list[str],
     given: Mapping[str, pa.Table],
 ) -> Iterator[tuple[str, Block]]:
-    """`given` are the tables that the conditions `only` name."""
+    """Blocks of some posts, whose rows are in the order of `post_ids`; `given` are the tables that `only` names."""
     encoded = reader.query("SELECT encoder, modality, dimension FROM features.encoders").to_pylist()
     widths = {(row["modality"], row["encoder"]): row["dimension"] for row in encoded}
     ids = pa.array(post_ids, pa.string())
@@ -248,11 +240,61 @@ def dataset_digest(data: Dataset) -> str:
     return _digest_of(_begun(data), sorted(data.blocks.items()), data)
 
 
-def block_digests(data: Dataset, blocks: Iterable[tuple[str, Block]]) -> Iterator[str]:
-    """For each block in turn, what `dataset_digest` is of a dataset of its posts and labels with that block alone."""
+@dataclass(frozen=True)
+class Digested:
+    """What is known of a block once all of it was read.
+
+    Attributes:
+        name: of the block.
+        present: posts that have it.
+        digest: what `dataset_digest` is of a dataset of the posts and labels with this block alone.
+    """
+
+    name: str
+    present: int
+    digest: str
+
+
+def block_digests(
+    reader: Reader, data: Dataset, encoders: Encoders, blocks: Iterable[str], *, rows_at_once: int = ROWS_AT_ONCE
+) -> Iterator[Digested]:
+    """Read some blocks, one after the other, and digest each. Memory is that of so many rows of one block.
+
+    Args:
+        reader: open warehouse.
+        data: posts that there are, and their labels; its own blocks are not looked at.
+        encoders: networks whose rows count.
+        blocks: names, as in `BLOCKS`.
+        rows_at_once: posts whose rows are read together.
+    """
     begun = _begun(data)
-    for block in blocks:
-        yield _digest_of(begun.copy(), [block], data)
+    starts = range(0, max(len(data), 1), rows_at_once)
+    for name in blocks:
+        digest, present, without = begun.copy(), 0, 0
+        columns: tuple[str, ...] = ()
+        for start in starts:
+            ids = data.post_ids[start : start + rows_at_once]
+            [(_, block)] = _read_blocks(reader, data.subreddit, ids, encoders, [name], *_of(ids))
+            there = int(block.present.sum())
+            # How long vectors are is seen in the first part in which a post has the block.
+            if not present:
+                columns = block.columns
+                if there or start == starts[-1]:
+                    _head(digest, name, columns)
+                    for before in starts[:without]:
+                        _add(digest, _nothing(len(data.post_ids[before : before + rows_at_once]), columns))
+            if there:
+                _add(digest, block.values)
+            elif present or start == starts[-1]:
+                _add(digest, _nothing(len(ids), columns))
+            else:
+                without += 1
+            present += there
+        yield Digested(name, present, _ended(digest, data))
+
+
+def _nothing(rows: int, columns: Sequence[str]) -> npt.NDArray[np.float32]:
+    return np.full((rows, len(columns)), np.nan, dtype=np.float32)
 
 
 def _begun(data: Dataset) -> "hashlib._Hash":
@@ -264,8 +306,21 @@ def _begun(data: Dataset) -> "hashlib._Hash":
 
 def _digest_of(digest: "hashlib._Hash", blocks: Iterable[tuple[str, Block]], data: Dataset) -> str:
     for name, block in blocks:
-        digest.update("\0".join((name, *block.columns)).encode())
-        digest.update(np.ascontiguousarray(block.values).ravel().data)
+        _head(digest, name, block.columns)
+        _add(digest, block.values)
+    return _ended(digest, data)
+
+
+def _head(digest: "hashlib._Hash", name: str, columns: Sequence[str]) -> None:
+    digest.update("\0".join((name, *columns)).encode())
+
+
+def _add(digest: "hashlib._Hash", values: npt.NDArray[np.float32]) -> None:
+    """Rows, in their order: in one piece or in several, the digest is the same."""
+    digest.update(np.ascontiguousarray(values).ravel().data)
+
+
+def _ended(digest: "hashlib._Hash", data: Dataset) -> str:
     if data.log_score is not None:
         digest.update(data.log_score.tobytes())
     return digest.hexdigest()

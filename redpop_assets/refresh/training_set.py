@@ -2,7 +2,7 @@
 
 import hashlib
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import astuple, dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
@@ -16,8 +16,8 @@ from redpop_assets.errors import NotTrainable
 from redpop_assets.evaluation.splits import time_split
 from redpop_assets.features.family import Encoders
 from redpop_assets.features.registry import BLOCKS
-from redpop_assets.predictors.dataset import BLOCK_NAMES, Block, Dataset
-from redpop_assets.refresh.blocks import block_columns, block_digests, hashed_posts, read_blocks, read_dataset
+from redpop_assets.predictors.dataset import BLOCK_NAMES, Dataset
+from redpop_assets.refresh.blocks import block_columns, block_digests, hashed_posts, read_dataset
 from redpop_assets.refresh.snapshot import digest
 from redpop_assets.storage.rows import Reader
 from redpop_assets.storage.warehouse import Warehouse
@@ -259,16 +259,12 @@ def build_training_set(
         split = np.full(len(post_ids), "train")
     columns: list[dict[str, Any]] = []
 
-    def counted(blocks: Iterable[tuple[str, Block]]) -> Iterator[tuple[str, Block]]:
-        for name, block in blocks:
-            columns.extend(_column_rows(subreddit, name, int(block.present.sum())))
-            yield name, block
-
     with warehouse.read() as reader:
         data = _read_labelled(reader, subreddit, encoders, [], labelled)
-        # One at a time: all of them together may be larger than memory.
-        blocks = read_blocks(reader, subreddit, data.post_ids, encoders, BLOCK_NAMES)
-        digests = list(block_digests(data, counted(blocks)))
+        digests = []
+        for block in block_digests(reader, data, encoders, BLOCK_NAMES):
+            digests.append(block.digest)
+            columns.extend(_column_rows(subreddit, block.name, block.present))
     snapshot = _content(digests, encoders, labelled, split)
     n = len(post_ids)
     rows = labelled.append_column("subreddit", pa.array([subreddit] * n, pa.string()))

@@ -1,5 +1,7 @@
 """From feature tables to blocks: the right rows of the right posts, and nothing that became known only afterwards."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -8,6 +10,7 @@ from redpop_assets.features.registry import BLOCKS
 from redpop_assets.predictors.dataset import BLOCK_NAMES
 from redpop_assets.refresh.blocks import (
     block_columns,
+    block_digests,
     dataset_digest,
     make_block,
     read_dataset,
@@ -55,6 +58,32 @@ def test_chosen_posts_are_as_they_are_among_all(filled, encoders):
     assert data.post_ids == chosen
     assert dataset_digest(data) == dataset_digest(everybody.take(np.arange(5, 25, 3)))
     assert len(read_dataset(filled, "pics", encoders, chosen=[])) == 0
+
+
+@pytest.mark.parametrize("pictures", [True, False])
+@pytest.mark.parametrize("rows_at_once", [1, 7, 60, 1000])
+def test_a_block_has_the_same_digest_in_however_many_parts_it_is_read(
+    empty_warehouse, fill, encoders, pictures, rows_at_once
+):
+    fill(empty_warehouse, posts=20, images=pictures)
+    with empty_warehouse.read() as reader:
+        whole = read_dataset(reader, "pics", encoders)
+        whole = replace(whole, log_score=np.arange(20, dtype=np.float32))
+        found = list(block_digests(reader, whole, encoders, BLOCK_NAMES, rows_at_once=rows_at_once))
+    for block in found:
+        alone = replace(whole, blocks={block.name: whole.blocks[block.name]})
+        assert (block.digest, block.present) == (dataset_digest(alone), whole.blocks[block.name].present.sum())
+    assert [block.name for block in found] == list(BLOCK_NAMES)
+
+
+def test_a_block_of_no_posts_has_a_digest(empty_warehouse, fill, encoders):
+    fill(empty_warehouse, posts=5)
+    with empty_warehouse.read() as reader:
+        nobody = read_dataset(reader, "pics", encoders, chosen=[])
+        found = list(block_digests(reader, nobody, encoders, ["text"]))
+    assert [(block.digest, block.present) for block in found] == [
+        (dataset_digest(replace(nobody, blocks={"text": nobody.blocks["text"]})), 0)
+    ]
 
 
 @pytest.mark.parametrize("block", sorted(set(BLOCK_NAMES) - {"ratings"}))

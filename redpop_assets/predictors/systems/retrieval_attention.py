@@ -221,7 +221,7 @@ class RetrievalAttention(Predictor):
             **told,
             "there": (told["days"] > 0).astype(np.float32),
             "both": of_all(list(BOTH.values())),
-            "days": np.log1p(told["days"]),
+            "days": np.log1p(np.maximum(told["days"], 0)),
             "sketches": np.concatenate([some.reshape(-1, PLACES, SKETCH) for some in sketches], axis=2),
             "level": np.where(block.present, level, self.label[0]),
         }
