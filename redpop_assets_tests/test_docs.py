@@ -20,7 +20,7 @@ from typer.testing import CliRunner
 
 from redpop_assets.cli.app import app
 from redpop_assets.predictors.base import Predictor
-from redpop_assets.predictors.registry import predictor_class, predictor_names, predictor_variants
+from redpop_assets.predictors.registry import predictor_class, predictor_names, variant_names
 from redpop_assets.settings import Settings, variable_of
 from redpop_assets.storage.schema import LAYERS, load_schema
 from redpop_assets.testing.planted import make_planted
@@ -300,7 +300,7 @@ def test_every_predictor_is_described_with_what_it_needs():
     page = (ROOT / "docs" / "predictors.md").read_text(encoding="utf-8")
     rows = dict(re.findall(r"^\| `(\w+)` \| .* \| ([^|]*) \|$", page, re.M))
     expected = {}
-    for name in [name for system in predictor_names() for name in (system, *predictor_variants(system))]:
+    for name in (*predictor_names(), *variant_names()):
         kind = predictor_class(name)
         needs = [*sorted(kind.requires), *(["words"] if kind.reads_captions else [])]
         expected[name] = ", ".join(needs) or "–"

@@ -82,6 +82,11 @@ def predictor_names() -> tuple[str, ...]:
     return tuple(_SYSTEMS)
 
 
+def variant_names() -> tuple[str, ...]:
+    """All that are trained only where a deployment names them."""
+    return tuple(_VARIANTS)
+
+
 def predictor_variants(name: str) -> tuple[str, ...]:
     """Baselines and ablations that belong to a predictor, in the order of its paper's tables; none for most."""
     return tuple(variant for variant in _VARIANTS if variant.startswith(f"{name}_"))
