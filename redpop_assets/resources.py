@@ -189,6 +189,7 @@ def open_warehouse(settings: Settings) -> "Warehouse":
         settings.home,
         source=settings.source_name.reddit,
         lock_timeout=settings.lock_timeout_seconds,
+        memory_mb=settings.warehouse_memory_mb,
         lake=settings.lake,
     )
 

@@ -275,6 +275,12 @@ class Settings(BaseSettings):
     seed: Count = Field(7, ge=0, description="Seed of everything random in training and evaluation.")
 
     lock_timeout_seconds: Seconds = Field(600.0, gt=0, description="Longest wait for the warehouse file.")
+    warehouse_memory_mb: int = Field(
+        1024,
+        ge=128,
+        description="Most memory that the warehouse takes in each process (MB); what does not fit goes to a file "
+        "beside it for as long as a question takes.",
+    )
     step_processes: int = Field(
         0,
         ge=0,

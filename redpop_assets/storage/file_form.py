@@ -33,10 +33,12 @@ class FileForm(Form):
         path: where it is.
     """
 
-    def __init__(self, path: Path, definitions: Definitions, published: Path, *, lock_timeout: float) -> None:
+    def __init__(
+        self, path: Path, definitions: Definitions, published: Path, *, lock_timeout: float, memory_mb: int
+    ) -> None:
         super().__init__(definitions, published)
         self.path = path
-        self._file = LiveFile(path, instead=published, lock_timeout=lock_timeout)
+        self._file = LiveFile(path, instead=published, lock_timeout=lock_timeout, memory_mb=memory_mb)
 
     def exists(self) -> bool:
         """Whether there is a file."""

@@ -135,6 +135,11 @@ class Uses(threading.local):
         self.held = "read" if read_only else "write"
         try:
             yield
+        except duckdb.OutOfMemoryException as error:
+            raise WarehouseError(
+                f"A question to {place} needs more memory than REDPOP_WAREHOUSE_MEMORY_MB allows, or more room beside "
+                f"it than the disk has: {' '.join(str(error).split())}"
+            ) from error
         except RuntimeError as error:
             if is_interruption(error):
                 raise KeyboardInterrupt from error

@@ -51,13 +51,15 @@ class Lake(Form):
         lock_timeout: longest wait for other writers (seconds).
     """
 
-    def __init__(self, address: LakeAddress, definitions: Definitions, published: Path, *, lock_timeout: float) -> None:
+    def __init__(
+        self, address: LakeAddress, definitions: Definitions, published: Path, *, lock_timeout: float, memory_mb: int
+    ) -> None:
         super().__init__(replace(definitions, dialect=in_lake), published)
         self.address = address
         self.lock_timeout = lock_timeout
         self._as_file = definitions
         self._note = published.parent / "live" / "published.json"
-        self._connections = connections_to(address, published.parent / "live")
+        self._connections = connections_to(address, published.parent / "live", memory_mb=memory_mb)
         self._uses = Uses()
         self._held = threading.local()
         self._lengths = lengths_of(definitions.schema)
@@ -204,7 +206,7 @@ class Lake(Form):
 
     def _copy(self, building: Path) -> int:
         """Fill a new file with the rows of one snapshot, a table at a time; returns which snapshot that was."""
-        conn = duckdb.connect(building, config=file_config(self._connections.spill))
+        conn = duckdb.connect(building, config=file_config(self._connections.spill, self._connections.memory_mb))
         try:
             self._as_file.create(conn)
         finally:

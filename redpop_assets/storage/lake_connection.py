@@ -52,10 +52,12 @@ class LakeConnections:
     Attributes:
         address: of the lake.
         spill: folder in which DuckDB puts what does not fit into memory.
+        memory_mb: most memory that it takes.
     """
 
-    def __init__(self, address: LakeAddress, spill: Path) -> None:
+    def __init__(self, address: LakeAddress, spill: Path, *, memory_mb: int) -> None:
         self.address = address
+        self.memory_mb = memory_mb
         self.spill = spill / f"spill-{socket.gethostname()}-{os.getpid()}"
         self._lock = threading.Lock()
         self._kept: _Kept | None = None
@@ -149,7 +151,7 @@ class LakeConnections:
         self.spill.parent.mkdir(parents=True, exist_ok=True)
         self._remove_spills()
         string, password = self.address.postgres.libpq
-        conn = duckdb.connect(":memory:", config={**file_config(self.spill), **config})
+        conn = duckdb.connect(":memory:", config={**file_config(self.spill, self.memory_mb), **config})
         try:
             for extension in (*_EXTENSIONS, *(["httpfs"] if is_remote(self.address.files) else [])):
                 conn.execute(f"LOAD {sql_text(str(_extension(extension)))}")
@@ -212,13 +214,13 @@ _connections: dict[tuple[str, str, tuple[tuple[str, str], ...]], LakeConnections
 _opening = threading.Lock()
 
 
-def connections_to(address: LakeAddress, spill: Path) -> LakeConnections:
-    """The connections of this process to a lake."""
+def connections_to(address: LakeAddress, spill: Path, *, memory_mb: int) -> LakeConnections:
+    """The connections of this process to a lake; who asks first says how much memory they take."""
     with _opening:
         if not _connections:
             os.register_at_fork(after_in_child=_leave_to_parent)
         key = (address.postgres.dsn, address.files, tuple(sorted(address.variables.items())))
-        return _connections.setdefault(key, LakeConnections(address, spill))
+        return _connections.setdefault(key, LakeConnections(address, spill, memory_mb=memory_mb))
 
 
 def _leave_to_parent() -> None:

@@ -39,6 +39,9 @@ _LONGEST_COURTESY = 0.5
 # are three times as large, and take twice as long to open.
 _STORAGE_VERSION = "v1.2.0"
 
+MEMORY_MB = 1024
+"""Most memory that DuckDB takes, unless a setting says otherwise: by default it would keep most of a machine's."""
+
 
 @dataclass
 class _Kept:
@@ -68,12 +71,14 @@ class LiveFile:
         path: where it is.
         instead: a copy that nobody has to wait for, which errors name.
         lock_timeout: longest wait (seconds).
+        memory_mb: most memory that DuckDB takes for it, its copies of what it read included.
     """
 
-    def __init__(self, path: Path, *, instead: Path, lock_timeout: float) -> None:
+    def __init__(self, path: Path, *, instead: Path, lock_timeout: float, memory_mb: int = MEMORY_MB) -> None:
         self.path = path
         self.instead = instead
         self.lock_timeout = lock_timeout
+        self.memory_mb = memory_mb
         self._uses = Uses()
         self._lock = threading.Lock()
         self._keepers = 0
@@ -266,12 +271,13 @@ class LiveFile:
 
     def config(self) -> dict[str, str | bool | int | float | list[str]]:
         """Settings of every connection to the file or to a copy beside it."""
-        return file_config(self._spill)
+        return file_config(self._spill, self.memory_mb)
 
 
-def file_config(spill: Path) -> dict[str, str | bool | int | float | list[str]]:
+def file_config(spill: Path, memory_mb: int) -> dict[str, str | bool | int | float | list[str]]:
     """Settings of connections to files that this code writes; `spill` takes what does not fit into memory."""
     return {
+        "memory_limit": f"{memory_mb}MB",
         "autoinstall_known_extensions": "false",
         "storage_compatibility_version": _STORAGE_VERSION,  # of new files; existing ones keep theirs
         "temp_directory": str(spill),

@@ -18,6 +18,7 @@ import pyarrow as pa
 from redpop_assets.errors import WarehouseError
 from redpop_assets.storage.file_form import FileForm
 from redpop_assets.storage.forms import Form, Published
+from redpop_assets.storage.live_file import MEMORY_MB
 from redpop_assets.storage.migrations import Migration, load_migrations
 from redpop_assets.storage.rows import Merged, Params, Reader, Writer
 from redpop_assets.storage.schema import Schema, load_schema
@@ -33,7 +34,8 @@ class Warehouse:
     `place` is where the pipeline's own one is, `published` the copy for everybody else. The first `write()` creates it.
     Every method that touches it waits at most `lock_timeout` seconds for its turn and then raises `WarehouseLocked`;
     all of them raise `WarehouseError` when it was filled from another source, has other columns than the SQL files, or
-    cannot be opened.
+    cannot be opened. It takes at most `memory_mb` of memory; a question that needs more, and cannot put it into a file
+    beside, raises `WarehouseError`, too.
     """
 
     def __init__(
@@ -42,6 +44,7 @@ class Warehouse:
         *,
         source: str,
         lock_timeout: float = 600.0,
+        memory_mb: int = MEMORY_MB,
         lake: "LakeAddress | None" = None,
         schema: Schema | None = None,
         migrations: Sequence[Migration] | None = None,
@@ -57,9 +60,11 @@ class Warehouse:
         if lake:
             from redpop_assets.storage.lake import Lake
 
-            self._form = Lake(lake, definitions, self.published, lock_timeout=lock_timeout)
+            self._form = Lake(lake, definitions, self.published, lock_timeout=lock_timeout, memory_mb=memory_mb)
         else:
-            self._form = FileForm(self.live, definitions, self.published, lock_timeout=lock_timeout)
+            self._form = FileForm(
+                self.live, definitions, self.published, lock_timeout=lock_timeout, memory_mb=memory_mb
+            )
 
     def exists(self) -> bool:
         """Whether there is one: nothing has to be created or migrated to answer that."""

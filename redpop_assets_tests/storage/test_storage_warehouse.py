@@ -117,6 +117,18 @@ def test_a_foreign_file_is_refused(warehouse):
         warehouse.scalar("SELECT 1")
 
 
+@both_forms
+def test_memory_is_limited_and_what_cannot_do_with_it_says_what_to_set(place, schema_folder):
+    warehouse = place.open(schema=load_schema(schema_folder), memory_mb=130)
+    warehouse.append("core.readings", table({}))
+    for with_it in (warehouse.read, warehouse.write):
+        with with_it() as connected:
+            assert connected.scalar("SELECT current_setting('memory_limit')") == "123.9 MiB"
+    with pytest.raises(WarehouseError, match="needs more memory than REDPOP_WAREHOUSE_MEMORY_MB allows"):
+        warehouse.query("SELECT list(hash(i)) FROM range(40_000_000) r(i)")
+    assert warehouse.scalar("SELECT count(*) FROM core.readings") == 1
+
+
 def test_what_spills_to_disk_is_cleaned_up(warehouse):
     warehouse.append("core.readings", table({}))
     stale = warehouse.live.parent / "spill-1"
