@@ -276,10 +276,10 @@ class Settings(BaseSettings):
 
     lock_timeout_seconds: Seconds = Field(600.0, gt=0, description="Longest wait for the warehouse file.")
     warehouse_memory_mb: int = Field(
-        1024,
-        ge=128,
+        0,
+        ge=0,
         description="Most memory that the warehouse takes in each process (MB); what does not fit goes to a file "
-        "beside it for as long as a question takes.",
+        "beside it for as long as a question takes. 0: 1024, or 256 for each processor where that is more.",
     )
     step_processes: int = Field(
         0,

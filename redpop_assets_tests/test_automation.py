@@ -19,16 +19,19 @@ pytestmark = [
     pytest.mark.filterwarnings("ignore:Parameter `include_sources`:dagster.BetaWarning"),
 ]
 
-MODELS = {f"models/{name}" for name in (*PREDICTORS, "champions")}
+MODELS = {
+    f"models/{name}" for name in (*PREDICTORS, "champions", "early_predictors", "early_predictions", "early_coverage")
+}
 MARTS = {
     *("marts/predictions", "marts/leaderboard", "marts/metrics", "marts/comparisons"),
     *("marts/feature_catalogue", "marts/forecasts", "marts/published_warehouse"),
+    *("marts/early_leaderboard", "marts/early_forecasts"),
 }
 
 TRAINING = {"models/training_set", "models/training_columns"}
 OF_SCORES = {
     f"features/{table}"
-    for table in ("author_features", "community_features", "seen_before", "neighbours", "title_past")
+    for table in ("author_features", "community_features", "seen_before", "neighbours", "retrieved", "title_past")
 }
 """Features that are made of earlier scores."""
 
@@ -134,7 +137,7 @@ def test_labels_of_the_day_wait_for_the_night(copied, settled):
 def test_new_readings_of_young_posts_request_no_training_where_it_was_done_last_night(copied, settled):
     with copied.instance() as (settings, instance):
         evaluations = Evaluations(instance, settings, settled)
-        assert copied.run("pics", 'key:"models/training_set"', instance).success
+        assert copied.run("pics", 'key:"models/training_set" or key:"models/early_predictors"', instance).success
         evaluations.tick()
         with copied.warehouse.write() as writer:
             assert writer.execute(

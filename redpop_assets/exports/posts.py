@@ -16,11 +16,9 @@ from redpop_assets.errors import WarehouseError
 from redpop_assets.features.family import Encoders, Family
 from redpop_assets.features.registry import BLOCKS
 from redpop_assets.predictors.dataset import EMBEDDINGS
+from redpop_assets.storage.live_file import usual_memory_mb
 from redpop_assets.storage.published import of_another_version, open_published, published_file
 from redpop_assets.storage.schema import load_schema
-
-# What does not fit into this goes to the disk; for rows as wide as embeddings, half of it is too little.
-_MEMORY = "1GB"
 
 _FROM = """
 FROM core.posts AS p
@@ -84,7 +82,7 @@ class PublishedPosts:
         self.published_at = datetime.fromtimestamp(found.st_mtime, UTC)
         with ExitStack() as stack:
             spill = stack.enter_context(tempfile.TemporaryDirectory(prefix="redpop-export-"))
-            self._connection = open_published(home, {"memory_limit": _MEMORY, "temp_directory": spill})
+            self._connection = open_published(home, {"memory_limit": _memory(), "temp_directory": spill})
             stack.callback(self._connection.close)
             self._open = stack.pop_all()
 
@@ -237,3 +235,8 @@ def _current_rows(family: Family, alias: str, networks: Encoders) -> str:
 
 def _literal(text: str) -> str:
     return "'" + text.replace("'", "''") + "'"
+
+
+def _memory() -> str:
+    """What does not fit into this goes to the disk: rows as wide as all features need twice as much as others."""
+    return f"{2 * usual_memory_mb()}MB"

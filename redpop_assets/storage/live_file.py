@@ -39,8 +39,16 @@ _LONGEST_COURTESY = 0.5
 # are three times as large, and take twice as long to open.
 _STORAGE_VERSION = "v1.2.0"
 
-MEMORY_MB = 1024
-"""Most memory that DuckDB takes, unless a setting says otherwise: by default it would keep most of a machine's."""
+_LEAST_MEMORY_MB = 1024
+_MEMORY_MB_PER_PROCESSOR = 256
+
+
+def usual_memory_mb() -> int:
+    """Most memory that DuckDB takes, unless a setting says otherwise (MB); by itself it would keep most of a machine's.
+
+    Each of its threads, one per processor, has rows of its own in hand.
+    """
+    return max(_LEAST_MEMORY_MB, _MEMORY_MB_PER_PROCESSOR * (os.cpu_count() or 1))
 
 
 @dataclass
@@ -74,7 +82,7 @@ class LiveFile:
         memory_mb: most memory that DuckDB takes for it, its copies of what it read included.
     """
 
-    def __init__(self, path: Path, *, instead: Path, lock_timeout: float, memory_mb: int = MEMORY_MB) -> None:
+    def __init__(self, path: Path, *, instead: Path, lock_timeout: float, memory_mb: int) -> None:
         self.path = path
         self.instead = instead
         self.lock_timeout = lock_timeout

@@ -18,7 +18,7 @@ import pyarrow as pa
 from redpop_assets.errors import WarehouseError
 from redpop_assets.storage.file_form import FileForm
 from redpop_assets.storage.forms import Form, Published
-from redpop_assets.storage.live_file import MEMORY_MB
+from redpop_assets.storage.live_file import usual_memory_mb
 from redpop_assets.storage.migrations import Migration, load_migrations
 from redpop_assets.storage.rows import Merged, Params, Reader, Writer
 from redpop_assets.storage.schema import Schema, load_schema
@@ -34,8 +34,8 @@ class Warehouse:
     `place` is where the pipeline's own one is, `published` the copy for everybody else. The first `write()` creates it.
     Every method that touches it waits at most `lock_timeout` seconds for its turn and then raises `WarehouseLocked`;
     all of them raise `WarehouseError` when it was filled from another source, has other columns than the SQL files, or
-    cannot be opened. It takes at most `memory_mb` of memory; a question that needs more, and cannot put it into a file
-    beside, raises `WarehouseError`, too.
+    cannot be opened. It takes at most `memory_mb` of memory (0: `usual_memory_mb`); a question that needs more,
+    and cannot put it into a file beside, raises `WarehouseError`, too.
     """
 
     def __init__(
@@ -44,7 +44,7 @@ class Warehouse:
         *,
         source: str,
         lock_timeout: float = 600.0,
-        memory_mb: int = MEMORY_MB,
+        memory_mb: int = 0,
         lake: "LakeAddress | None" = None,
         schema: Schema | None = None,
         migrations: Sequence[Migration] | None = None,
@@ -54,6 +54,7 @@ class Warehouse:
         self.source = source
         self.schema = schema or load_schema()
         self.place = lake.where if lake else str(self.live)
+        memory_mb = memory_mb or usual_memory_mb()
         known = load_migrations() if migrations is None else tuple(migrations)
         definitions = Definitions(self.schema, known, source, self.place)
         self._form: Form

@@ -39,6 +39,8 @@ WITHOUT_REASON_TO_HAVE_ANY |= {"marts.split_comparison", *(analysis.table for an
 PREDICTOR = {"status", "reason", "blocks", "notes", "train_rows", "train_seconds", "snapshot"} | {
     "trained_now",
     "trained_because",
+    "borrowed_from",
+    "borrowed_posts",
 }
 COUNTS = {"dagster/row_count", "dagster/partition_row_count"}
 TOOK = {"rows_computed", "compute_seconds", "rows_per_second"}
@@ -76,7 +78,7 @@ METADATA = {
     },
     **{
         f"features/{table}": COUNTS | {"rows_changed", "image_encoder", "caption_encoder"}
-        for table in ("neighbours", "environments")
+        for table in ("neighbours", "environments", "retrieved")
     },
     "features/title_past": COUNTS | {"rows_changed", "caption_encoder"},
     "models/training_set": COUNTS

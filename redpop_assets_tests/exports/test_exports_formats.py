@@ -6,7 +6,7 @@ import io
 import json
 import tarfile
 import warnings
-from datetime import UTC
+from datetime import UTC, timedelta
 
 import duckdb
 import pyarrow.parquet as pq
@@ -17,6 +17,7 @@ from PIL import Image
 from redpop_assets.errors import ArtifactError, WarehouseError
 from redpop_assets.exports.export import export
 from redpop_assets.privacy.author_key import AuthorKey
+from redpop_assets.sources.archives import posts as archived_posts
 from redpop_assets.sources.archives.imports import import_archive
 from redpop_assets.storage.images import ImageStore
 from redpop_assets.storage.warehouse import Warehouse
@@ -286,7 +287,9 @@ def test_without_names_all_communities_are_exported(filled_home, tmp_path):
     ]
 
 
-def test_annotations_are_imported_again_with_their_labels(filled_home, tmp_path):
+def test_annotations_are_imported_again_with_their_labels(filled_home, tmp_path, monkeypatch):
+    # The labels of this home were read in years to come: by clocks that differ from this one by as much.
+    monkeypatch.setattr(archived_posts, "_CLOCK_SKEW", timedelta(days=5 * 365))
     export(filled_home.path, tmp_path / "out", "redcaps", ["pics"])
     other = blank_warehouse(tmp_path / "other")
     key = AuthorKey(bytes(32))
