@@ -263,7 +263,7 @@ class Desk(Kept):
         for community in self.communities():
             if community.subreddit == subreddit and community.why_silent:
                 raise NotTrainable(community.why_silent)
-        return self._speakers.of(subreddit)[0]
+        return self._speakers.first(subreddit)
 
     def _oracle(self, subreddit: str) -> RemovalOracle:
         return self.kept_as(("removals", subreddit), lambda: RemovalOracle(self.edition, self._models, subreddit))

@@ -122,6 +122,15 @@ class Speakers(Kept):
         self._models = models
         self._loaded: Recent[tuple[str, str], Speaker] = Recent(MOST_LOADED)
 
+    def first(self, subreddit: str) -> Speaker:
+        """The one who speaks for a community (in lower case); no other one is loaded or kept for it.
+
+        Raises:
+            NotTrainable: no predictor is trained there.
+        """
+        models, _ = self.kept_as(subreddit, partial(self._read, subreddit))
+        return self.of(subreddit, [model["predictor"] for model in models[:1]])[0]
+
     def of(self, subreddit: str, only: Collection[str] = ()) -> tuple[Speaker, ...]:
         """Those of a community: the champion first, then as they rank unseen posts.
 

@@ -177,3 +177,17 @@ def test_what_a_speaker_needs_is_loaded_once(home, drafts, monkeypatch):
         speakers.of("cats")
     with pytest.raises(NotTrainable, match="nobody: not trained for r/pics"):
         speakers.of("pics", ["nobody"])
+
+
+def test_who_speaks_for_several_communities_is_loaded_once_however_few_are_kept(home, monkeypatch):
+    monkeypatch.setattr(job, "MOST_LOADED", 2)
+    loaded, real = [], job.load_predictor
+    monkeypatch.setattr(job, "load_predictor", lambda folder: loaded.append(folder) or real(folder))
+    speakers = Speakers(home[0], ModelStore(home[1].place))
+    for _ in range(3):
+        for name in ("pics", "aww"):
+            assert speakers.first(name).predictor is speakers.first(name).predictor
+            assert speakers.first(name).name == speakers.of(name, [speakers.first(name).name])[0].name
+    assert len(loaded) == 2
+    with pytest.raises(NotTrainable, match=r"r/cats.*aww, pics"):
+        speakers.first("cats")
