@@ -55,6 +55,18 @@ def test_page_api_and_command_say_the_same(visit, redpop_follow, monkeypatch):
     assert document["ahead"] is None  # its score has settled
 
 
+def test_what_is_not_known_is_said_in_whole_sentences(warehouse, visit, monkeypatch):
+    with warehouse.write() as writer:
+        writer.execute("DELETE FROM raw.observations")
+    warehouse.publish()
+    monkeypatch.setattr(SampleDesk, "ahead", lambda _, __: None)
+    page = words(visit(desk=SampleDesk).get(f"/post/{YOUNG}").text)
+    assert "Where it stands is not known. " in page
+    assert "Where it will end is not known." in page
+    assert ".." not in page
+    assert "`" not in page
+
+
 @pytest.fixture
 def redpop_follow(home, capsys, monkeypatch):
     """`redpop follow --json`, on the home that the studio reads."""
