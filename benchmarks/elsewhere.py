@@ -138,8 +138,8 @@ def walk(folder: Path, posts: int, predictors: Sequence[str]) -> tuple[Stages, l
             "elsewhere", "redpop move: rows into Postgres, files into a bucket", laptop, *move, **storage.variables()
         )
 
-        # The author key of the home that was moved becomes that of all machines: so this one goes first.
-        stages.run("elsewhere", "its first night, without news", machines[0], "materialize", "--no-harvest")
+        # The author key of the home that was moved becomes that of all machines with its harvest: so it goes first.
+        stages.run("elsewhere", "its first harvest, without news", machines[0], "materialize", "--select", "group:raw")
         advance_clock(url, _WEEK)
         stages.run("a laptop", "a night a week later", laptop, "materialize")
         both = [(one, ("materialize", "-r", name)) for one, name in zip(machines, COMMUNITIES, strict=True)]
