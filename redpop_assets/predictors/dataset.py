@@ -258,7 +258,7 @@ def joined(parts: Sequence[Dataset], subreddit: str) -> Dataset:
 
     Args:
         parts: at least one, with equal blocks and columns, no post in two of them; all with labels, or none.
-        subreddit: what the result is called.
+        subreddit: what the result is called; else it is as the first part.
 
     Raises:
         ValueError: they do not fit together.
@@ -276,7 +276,8 @@ def joined(parts: Sequence[Dataset], subreddit: str) -> Dataset:
             np.concatenate([block.present for block in blocks]),
         )
 
-    return Dataset(
+    return replace(
+        first,
         subreddit=subreddit,
         post_ids=tuple(post_id for part in parts for post_id in part.post_ids),
         blocks={name: whole(name) for name in first.blocks},

@@ -20,7 +20,7 @@ import pyarrow as pa
 
 from redpop_assets.errors import ArtifactError
 from redpop_assets.evaluation.measurement import LEVELS
-from redpop_assets.evaluation.metrics import percentile_rank, raw_score
+from redpop_assets.evaluation.metrics import log_score, percentile_rank, raw_score
 from redpop_assets.features.early import Readings
 from redpop_assets.features.family import Encoders
 from redpop_assets.kept import Kept
@@ -302,7 +302,7 @@ class EarlyOracle:
         final = curve[-1] if curve else at_age.final if at_age else None
         percentile = None
         if final is not None:
-            expected = np.array([np.sign(final.expected) * np.log1p(abs(final.expected))])
+            expected = log_score([final.expected])
             percentile = float(percentile_rank(self._speakers.log_scores(subreddit), expected)[0])
         score = round(float(shown[-1])) if len(shown) else None
         return EarlyForecast(post_id, subreddit, read_hours, score, curve, at_age, percentile, why)

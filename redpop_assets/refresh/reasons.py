@@ -25,8 +25,8 @@ import numpy.typing as npt
 from redpop_assets.features.registry import BLOCKS
 from redpop_assets.features.timestamps import timestamp_features
 from redpop_assets.predictors.base import Predictor
-from redpop_assets.predictors.dataset import EMBEDDINGS, WIDE_BLOCKS, Block, Dataset
-from redpop_assets.refresh.sides import Side, joined, mixed, side_of, sides_of
+from redpop_assets.predictors.dataset import EMBEDDINGS, WIDE_BLOCKS, Block, Dataset, joined
+from redpop_assets.refresh.sides import Side, mixed, side_of, sides_of
 from redpop_assets.storage.schema import Column, Schema
 
 USUAL_POSTS: Final = 32
@@ -117,7 +117,8 @@ def explain(predictor: Predictor, draft: Dataset, usual: Dataset, schema: Schema
     """
     if len(draft) != 1 or not len(usual):
         raise ValueError(f"one draft and some usual posts are needed, not {len(draft)} and {len(usual)}")
-    data = joined(usual.pick(predictor.columns), draft.pick(predictor.columns))
+    shown = [replace(posts, log_score=None).pick(predictor.columns) for posts in (usual, draft)]
+    data = joined(shown, usual.subreddit)
     players: list[Side] = [
         side
         for side in sides_of(predictor.columns, reads_captions=predictor.reads_captions)

@@ -94,32 +94,3 @@ def mixed(data: Dataset, posts: _Rows, sides: Mapping[Side, _Rows]) -> Dataset:
 
 _BRING_THEIR_BLOCK: Final[frozenset[Side]] = frozenset({"picture", "title"})
 """A block of a picture and a title is there as soon as one of them has it."""
-
-
-def joined(one: Dataset, other: Dataset) -> Dataset:
-    """The posts of two datasets with the same blocks and columns, without labels: first those of the one.
-
-    Raises:
-        ValueError: they have other blocks or columns.
-    """
-    if {name: block.columns for name, block in one.blocks.items()} != {
-        name: block.columns for name, block in other.blocks.items()
-    }:
-        raise ValueError("the two have different columns")
-    blocks = {
-        name: Block(
-            np.concatenate([block.values, other.blocks[name].values]),
-            block.columns,
-            np.concatenate([block.present, other.blocks[name].present]),
-        )
-        for name, block in one.blocks.items()
-    }
-    return replace(
-        one,
-        post_ids=(*one.post_ids, *other.post_ids),
-        blocks=blocks,
-        created_at=np.concatenate([one.created_at, other.created_at]),
-        log_score=None,
-        captions=(*one.captions, *other.captions),
-        authors=(*one.authors, *other.authors),
-    )

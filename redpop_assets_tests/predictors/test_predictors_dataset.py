@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as st_numpy
 
-from redpop_assets.predictors.dataset import Block, Dataset
+from redpop_assets.predictors.dataset import Block, Dataset, joined
 
 NAN = np.float32(np.nan)
 
@@ -87,6 +87,20 @@ def test_pick_keeps_columns_in_the_order_asked_for_and_names_those_that_lack():
     assert np.array_equal(block.pick(("a", "b", "c")).values, block.values)
     with pytest.raises(ValueError, match="lacks 1 of the columns: d"):
         block.pick(("a", "d"))
+
+
+def test_joined_posts_stand_one_after_the_other():
+    one = dataset(3)
+    other = replace(dataset(2), post_ids=("y", "z"), elsewhere=np.ones(1, dtype=np.float32))
+    both = joined([one, other], "all")
+    assert (both.subreddit, both.post_ids) == ("all", ("a", "b", "c", "y", "z"))
+    assert np.array_equal(both.blocks["time"].values, np.concatenate([time_block(3).values, time_block(2).values]))
+    assert both.labels.tolist() == [0, 1, 2, 0, 1]
+    assert len(both.elsewhere) == 0  # as the first
+    unlabelled = [replace(part, log_score=None) for part in (one, other)]
+    assert joined(unlabelled, "all").log_score is None
+    with pytest.raises(ValueError, match="other blocks or columns"):
+        joined([one, other.without("time")], "all")
 
 
 def test_labels_that_are_not_there():

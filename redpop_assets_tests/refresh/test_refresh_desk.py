@@ -11,6 +11,7 @@ from PIL import Image
 from redpop_assets.errors import NotTrainable
 from redpop_assets.evaluation.measurement import LEVELS
 from redpop_assets.features.family import Encoders
+from redpop_assets.predictors.dataset import joined
 from redpop_assets.refresh.answers import Question
 from redpop_assets.refresh.draft import dataset_of
 from redpop_assets.refresh.held_out import held_out
@@ -19,7 +20,7 @@ from redpop_assets.refresh.new_post import Picture
 from redpop_assets.refresh.predictions import refresh_predictions
 from redpop_assets.refresh.predictors import refresh_predictor
 from redpop_assets.refresh.reasons import explain
-from redpop_assets.refresh.sides import SIDES, joined, mixed, side_of
+from redpop_assets.refresh.sides import SIDES, mixed, side_of
 from redpop_assets.testing.filled import ENCODERS
 
 pytestmark = pytest.mark.integration
@@ -152,10 +153,13 @@ def test_the_week_is_asked_at_once_and_by_the_clock_of_the_visitor(desk, questio
     other = desk._post("pics", replace(question, titles=(MIDDLE,), posted_at=week.slots[40].at))
     moved = mixed(
         joined(
-            draft.pick(speaker.predictor.columns),
-            replace(dataset_of(other, speaker.predictor, speaker.encoders), post_ids=("x",)).pick(
-                speaker.predictor.columns
-            ),
+            [
+                draft.pick(speaker.predictor.columns),
+                replace(dataset_of(other, speaker.predictor, speaker.encoders), post_ids=("x",)).pick(
+                    speaker.predictor.columns
+                ),
+            ],
+            "pics",
         ),
         np.array([0]),
         {"time": np.array([1])},

@@ -1,7 +1,5 @@
 """Posts put together from the sides of others: every column comes from the post whose side it is."""
 
-from dataclasses import replace
-
 import numpy as np
 import pytest
 from hypothesis import given
@@ -10,7 +8,7 @@ from hypothesis import strategies as st
 from redpop_assets.features.registry import BLOCKS
 from redpop_assets.predictors.dataset import Block, Dataset
 from redpop_assets.refresh.blocks import block_columns
-from redpop_assets.refresh.sides import SIDES, joined, mixed, side_of, sides_of
+from redpop_assets.refresh.sides import SIDES, mixed, side_of, sides_of
 
 POSTS = 5
 
@@ -61,16 +59,6 @@ def test_a_post_of_its_own_sides_is_that_post(data, posts):
     for name, block in made.blocks.items():
         np.testing.assert_array_equal(block.values, data.blocks[name].values[posts])
         np.testing.assert_array_equal(block.present, data.blocks[name].present[posts])
-
-
-def test_joined_posts_stand_one_after_the_other(data):
-    other = replace(data, post_ids=tuple(f"q{row}" for row in range(POSTS)))
-    both = joined(data, other)
-    assert both.post_ids == (*data.post_ids, *other.post_ids)
-    for name, block in both.blocks.items():
-        np.testing.assert_array_equal(block.values[POSTS:], data.blocks[name].values)
-    with pytest.raises(ValueError, match="different columns"):
-        joined(data, other.without("time"))
 
 
 def test_every_family_has_its_sides():
