@@ -170,15 +170,22 @@ def logins_of(settings: Settings) -> Logins:
 def author_key(settings: Settings) -> "AuthorKey":
     """The key of a deployment that hides author names, made where there is none.
 
+    Where machines share a deployment, none is made for a warehouse that has posts: theirs is at another home.
+
     Raises:
-        SettingsError: it cannot be read or made; or this home has another one than the machines that it shares with.
+        SettingsError: it cannot be read or made; or this home has another one than the machines that it shares with, or
+            lacks the one that hides the authors of the warehouse.
         WarehouseError: the Postgres that has it cannot be opened.
     """
     from redpop_assets.privacy.author_key import AuthorKey
     from redpop_assets.storage.shared_key import shared_author_key
 
+    def is_empty() -> bool:
+        warehouse = open_warehouse(settings)
+        return not warehouse.exists() or not warehouse.scalar("SELECT count(*) FROM raw.submissions")
+
     path, shared = settings.home / "author.key", settings.shared_postgres
-    return AuthorKey.load_or_create(path) if shared is None else shared_author_key(shared, path)
+    return AuthorKey.load_or_create(path) if shared is None else shared_author_key(shared, path, is_empty)
 
 
 def open_warehouse(settings: Settings) -> "Warehouse":

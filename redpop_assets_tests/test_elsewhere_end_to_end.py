@@ -15,7 +15,8 @@ import pytest
 from typer.testing import CliRunner
 
 from redpop_assets.cli.app import app
-from redpop_assets.resources import open_images
+from redpop_assets.errors import SettingsError
+from redpop_assets.resources import author_key, open_images
 from redpop_assets.sandbox.clock import Clock
 from redpop_assets.sandbox.server import running
 from redpop_assets.sandbox.world import World
@@ -113,6 +114,20 @@ def test_nothing_is_done_again_where_nothing_is_new(pair):
         run = pair.remote.run("pics", select)
         assert run.success, run.failures
     assert {key for key in pair.objects() if "/lake/" not in key} == before
+
+
+def test_a_machine_that_lacks_the_key_of_the_authors_makes_no_other_one(pair, new_postgres, tmp_path):
+    home = tmp_path / "second" / "home"
+    home.parent.mkdir()
+    places = {"REDPOP_HOME": str(home), "REDPOP_DAGSTER_STORAGE": new_postgres()}
+    second = replace(pair.remote, home=home, variables={**pair.remote.variables, **places})
+    with second.environment() as settings:
+        with pytest.raises(SettingsError, match=r"a key that neither .*author\.key.* Copy author\.key of the"):
+            author_key(settings)
+        assert not (home / "author.key").exists()
+        home.mkdir(exist_ok=True)
+        shutil.copy(pair.remote.home / "author.key", home / "author.key")
+        assert author_key(settings) == author_key(pair.remote.settings)
 
 
 def test_rows_come_back_into_a_file(pair, tmp_path):

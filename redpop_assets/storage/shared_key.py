@@ -6,6 +6,7 @@ Each home has a copy in `author.key`, where it is looked for by whatever hides n
 import os
 import re
 import secrets
+from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 from typing import Final
@@ -19,20 +20,27 @@ NAME: Final = "author.key"
 """Name of the text that has it, in hexadecimal digits."""
 
 
-def shared_author_key(postgres: Postgres, path: Path) -> AuthorKey:
+def shared_author_key(postgres: Postgres, path: Path, may_be_new: Callable[[], bool] = lambda: True) -> AuthorKey:
     """The key of all machines: that of this home if there is none yet, and else this home takes it.
 
     Args:
         postgres: what they share.
         path: of the copy in this home.
+        may_be_new: whether a key may be made where there is none: not for a warehouse whose authors are hidden already.
 
     Raises:
-        SettingsError: this home has another key; or its copy cannot be read or made.
+        SettingsError: this home has another key, or none where none may be made; or its copy cannot be read or made.
         WarehouseError: the database cannot be opened.
     """
     text = TextRow(postgres, NAME)
     with text.alone():
         if (written := text.read()) is None:
+            if not path.exists() and not may_be_new():
+                raise SettingsError(
+                    f"The authors of the warehouse are hidden by a key that neither {path} nor {text.where} has; any "
+                    "other one would make new authors of them. Copy author.key of the home that was moved to that place, or "
+                    "harvest there first."
+                )
             key = AuthorKey.load_or_create(path)
             text.write(key.secret.hex())
             return key
