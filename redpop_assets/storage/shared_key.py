@@ -38,8 +38,8 @@ def shared_author_key(postgres: Postgres, path: Path, may_be_new: Callable[[], b
             if not path.exists() and not may_be_new():
                 raise SettingsError(
                     f"The authors of the warehouse are hidden by a key that neither {path} nor {text.where} has; any "
-                    "other one would make new authors of them. Copy author.key of the home that was moved to that place, or "
-                    "harvest there first."
+                    "other one would make new authors of them. Copy author.key of the home that was moved to that "
+                    "place, or harvest there first."
                 )
             key = AuthorKey.load_or_create(path)
             text.write(key.secret.hex())
