@@ -1,6 +1,6 @@
 """One JSON document, read value by value in bounded memory.
 
-What its values mean belongs in `redpop_assets.sources.archives.posts`.
+What its values mean belongs in `redpop_assets.sources.archives.one_record`.
 """
 
 import json

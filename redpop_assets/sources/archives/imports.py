@@ -18,9 +18,9 @@ import pyarrow as pa
 from redpop_assets.privacy.author_key import AuthorKey
 from redpop_assets.privacy.names import in_text
 from redpop_assets.sources.archives.columns import Told
+from redpop_assets.sources.archives.one_record import ArchivedReading
 from redpop_assets.sources.archives.posts import (
     BROKEN_SAMPLES,
-    ArchivedReading,
     BrokenLine,
     Chunk,
     Position,

@@ -10,14 +10,13 @@ Broken lines are counted and sampled, never fatal; so are values that had to be 
 
 import csv
 import re
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from itertools import islice
 from pathlib import Path
-from typing import Any, Final, Literal, TypeVar
-from urllib.parse import parse_qs, urlsplit
+from typing import Any, Final, TypeVar
 
 import msgspec
 
@@ -35,16 +34,27 @@ from redpop_assets.sources.archives.document import (
     require_utf8,
 )
 from redpop_assets.sources.archives.files import CUT, MOST_NOTHING, ArchiveFile, OpenArchive, foreign, sha256_of_first
+from redpop_assets.sources.archives.one_record import (
+    NO_TIME,
+    TIMES_OF_READING,
+    ArchivedPost,
+    ArchivedReading,
+    Layout,
+    ObservedAtRule,
+    Readings,
+    Row,
+    fields_of,
+    is_alone,
+    json_row,
+    post_id_of,
+    readings_of,
+    row_of,
+)
 from redpop_assets.sources.archives.series import (
     EITHER,
-    OF_COMMENTS,
-    READ_ALONE,
-    Read,
-    Series,
     age_of,
     age_unit,
     differ_within_a_post,
-    listed,
     series_of,
     time_of,
 )
@@ -53,69 +63,10 @@ from redpop_assets.sources.typed import (
     ALIASES,
     TOO_DEEP,
     BrokenRecordError,
-    Dates,
     has_value,
-    moment,
-    reading_values,
-    tells_reading,
-    typed,
-    typed_reading,
 )
-from redpop_assets.sources.values import parse_post_id
 
 T = TypeVar("T")
-
-ObservedAtRule = Literal[
-    "observed_at", "age", "retrieved_2nd_on", "retrieved_on", "retrieved_utc", "given", "newest_post"
-]
-
-
-@dataclass(frozen=True)
-class ArchivedPost:
-    """One row of an archive.
-
-    `submission` is the object as stored, with a base36 `id` or a `name`. `observed_at` (aware, UTC) is when its score
-    was read, and `observed_at_rule` says how that is known: a field of the row, the `age` of the post then, `given` by
-    the caller, or
-    `newest_post`, the time of the newest post of the file, which a file cannot have been taken before. `listing`,
-    `time_filter` (empty without one) and `rank` (from 0) are the place in a listing of the post's own community, all
-    None where the archive has none.
-    """
-
-    submission: dict[str, Any]
-    observed_at: datetime
-    observed_at_rule: ObservedAtRule
-    listing: str | None = None
-    time_filter: str | None = None
-    rank: int | None = None
-
-
-@dataclass(frozen=True)
-class ArchivedReading:
-    """A reading of a post that this file, or the warehouse, tells of elsewhere.
-
-    Attributes:
-        line: number of the line or element, from 1.
-        post_id: base36 id.
-        values: what was read, by the fields of the API.
-        observed_at: when (aware, UTC); None where only the age is known.
-        age: of the post at the reading; None where the time is known.
-        created_at: when the post was made; None where the file does not say so.
-        subreddit: as the file writes it; None where it names none.
-        observed_at_rule, listing, time_filter, rank: as of `ArchivedPost`.
-    """
-
-    line: int
-    post_id: str
-    values: dict[str, Any]
-    observed_at: datetime | None
-    age: timedelta | None
-    created_at: datetime | None = None
-    observed_at_rule: ObservedAtRule = "observed_at"
-    subreddit: str | None = None
-    listing: str | None = None
-    time_filter: str | None = None
-    rank: int | None = None
 
 
 @dataclass(frozen=True)
@@ -178,12 +129,6 @@ class Chunk:
 
 BROKEN_SAMPLES: Final = 20
 
-_OTHER_KINDS: Final = frozenset({"t1", "t2", "t4", "t5", "t6", "more", "Listing"})
-_LISTINGS: Final = frozenset({"new", "hot", "rising", "top", "controversial"})
-_OF_LISTING: Final = re.compile(r"(?:^|/)r/([\w.-]+)/", re.ASCII)
-_TIME_FILTERS: Final = frozenset({"hour", "day", "week", "month", "year", "all"})
-_FILTERED_LISTINGS: Final = frozenset({"top", "controversial"})
-
 # Annotations of RedCaps, and the answer of an archive's API: they may be a single line like a dump of one post.
 _ANNOTATIONS: Final = re.compile(r'\s*\{\s*"(?:info|annotations)"\s*:')
 _ANSWER: Final = re.compile(r'\s*\{\s*"data"\s*:\s*\[')
@@ -197,52 +142,14 @@ _BYTES_WITHOUT_CHUNK: Final = 256 * 1024 * 1024
 _MOST_LINES_WITHOUT_POST: Final = 100_000
 # The clocks of a collector and of Reddit differ; more than this is a wrong observed_at.
 _CLOCK_SKEW: Final = timedelta(hours=1)
-_NO_TIME: Final = "no time at which it was read"
 
 
 _CUT: Final = (*CUT, BrokenDocumentError, NothingError)
 
 
-@dataclass(frozen=True)
-class _Row:
-    """A post as it lies in the file, before the file as a whole decides when it was observed."""
-
-    submission: dict[str, Any]
-    created_at: datetime
-    observed: tuple[datetime, ObservedAtRule] | None
-    listing: tuple[str, str, int] | None
-    emptied: list[str]
-    day_alone: bool
-    further: tuple[ArchivedReading, ...] = ()
-
-
-@dataclass(frozen=True)
-class _Readings:
-    """Readings without their post, as they lie in the file."""
-
-    readings: tuple[ArchivedReading, ...]
-    subreddit: str | None
-    emptied: list[str]
-
-
-@dataclass(frozen=True)
-class _Layout:
-    """Where the records of a JSON file keep their readings.
-
-    Attributes:
-        read: field with the time of the reading, of a name that may be that of the post's; None without.
-        series: fields that hold one reading each.
-        age: field with the age of the post at the reading, and the seconds in one of what it counts; None without.
-    """
-
-    read: str | None = None
-    series: Series = field(default_factory=Series)
-    age: tuple[str, float] | None = None
-
-
 # Number of a line or element, and its post; or what is wrong with it; or None where it is seen to be of another
 # community without reading all of it; or that there was nothing up to there.
-_Rows = Iterator[tuple[int, _Row | _Readings | str | Reading | None]]
+_Rows = Iterator[tuple[int, Row | Readings | str | Reading | None]]
 _Made = Iterator[tuple[int, T | str | Reading | None]]
 _Records = Callable[[OpenArchive, int, frozenset[str] | None, Callable[[Any], Any]], _Made[Any]]
 
@@ -324,11 +231,11 @@ def read_record(record: Any) -> tuple[ArchivedPost, list[str]]:
     Raises:
         BrokenRecordError: it is no post, or does not say when its score was read: without that its score means nothing.
     """
-    row = _json_row(record, _Layout())
-    if isinstance(row, _Readings):
+    row = json_row(record, Layout())
+    if isinstance(row, Readings):
         raise BrokenRecordError("no title (a line of comments?)")
     if row.observed is None:
-        raise BrokenRecordError(_NO_TIME)
+        raise BrokenRecordError(NO_TIME)
     return _archived(row, *row.observed, None), row.emptied
 
 
@@ -408,7 +315,7 @@ def _chunks(
                     tally.count_emptied(number, [problem])
             return good
 
-        def observed(row: _Row) -> tuple[datetime, ObservedAtRule]:
+        def observed(row: Row) -> tuple[datetime, ObservedAtRule]:
             nonlocal fallback
             if row.observed is not None:
                 return row.observed
@@ -438,7 +345,7 @@ def _chunks(
                 tally.count_broken(number, row)
                 if tally.posts == 0 and skip == 0 and tally.broken >= _MOST_LINES_WITHOUT_POST:
                     break
-            elif isinstance(row, _Readings):
+            elif isinstance(row, Readings):
                 tally.posts += 1
                 if wanted is not None and row.subreddit is not None and row.subreddit.lower() not in wanted:
                     tally.other_subreddit += 1
@@ -487,7 +394,7 @@ def _chunks(
         )
 
 
-def _is_of_other(row: _Row, wanted: frozenset[str] | None, community: str | None) -> bool:
+def _is_of_other(row: Row, wanted: frozenset[str] | None, community: str | None) -> bool:
     """Whether a post is of a community that is not wanted; one that names none is of that of the file."""
     own = row.submission.get("subreddit")
     if wanted is None:
@@ -524,7 +431,7 @@ def _problem_of(reading: ArchivedReading, now: datetime) -> str | None:
     return impossible(reading.observed_at, reading.created_at, now) if reading.observed_at else None
 
 
-def _archived(row: _Row, observed_at: datetime, rule: ObservedAtRule, now: datetime | None) -> ArchivedPost:
+def _archived(row: Row, observed_at: datetime, rule: ObservedAtRule, now: datetime | None) -> ArchivedPost:
     if problem := impossible(observed_at, row.created_at, now, rule):
         raise BrokenRecordError(problem)
     listing, time_filter, rank = row.listing or (None, None, None)
@@ -567,7 +474,7 @@ class _Archive:
             assert self.columns is not None
             found: _Rows = _table_rows(source, self.file.path, skip, self.columns)
         else:
-            found = self._records(source, skip, wanted, partial(_json_row, layout=self._layout))
+            found = self._records(source, skip, wanted, partial(json_row, layout=self._layout))
         for number, row in found:
             if row is not Reading.NOTHING:
                 last = source.unpacked()
@@ -575,7 +482,7 @@ class _Archive:
                 raise NothingError(NOTHING_MESSAGE)
             yield number, row
 
-    def _laid_out(self, told: Told) -> _Layout:
+    def _laid_out(self, told: Told) -> Layout:
         """Where the records of a JSON file keep their readings, by those at its beginning."""
         sample: list[dict[str, Any]] = []
         with self.file.open() as source:
@@ -586,10 +493,10 @@ class _Archive:
         names = list(dict.fromkeys(name for record in sample for name in record))
         alone = not any(has_value(record.get("title")) or has_value(record.get("url")) for record in sample)
         read = told.headers.get("observed_at")
-        if read is None and not any(name in _TIMES_OF_READING for name in names):
+        if read is None and not any(name in TIMES_OF_READING for name in names):
             read = next((name for name in EITHER if name in names and self._is_when_read(name, names, alone)), None)
         ages = [(name, unit) for name in names if read is None and (unit := age_unit(name, alone=alone))]
-        return _Layout(read, series_of(name for name in names if name != read), next(iter(ages), None))
+        return Layout(read, series_of(name for name in names if name != read), next(iter(ages), None))
 
     def _is_when_read(self, name: str, names: Collection[str], alone: bool) -> bool:
         """Whether a time that may be of the post or of the reading is of the reading; see `columns`."""
@@ -598,7 +505,7 @@ class _Archive:
             return alone
         with self.file.open() as source:
             return differ_within_a_post(
-                (_post_id_of(record), time_of(record.get(name))) for record in self._plain_records(source)
+                (post_id_of(record), time_of(record.get(name))) for record in self._plain_records(source)
             )
 
     def _plain_records(self, source: OpenArchive) -> Iterator[dict[str, Any]]:
@@ -606,7 +513,7 @@ class _Archive:
         if self._records is None:
             return
         try:
-            for _, record in self._records(source, 0, None, _fields_of):
+            for _, record in self._records(source, 0, None, fields_of):
                 if isinstance(record, dict):
                     yield record
                 elif record is Reading.NOTHING and source.unpacked() > MOST_NOTHING:
@@ -621,7 +528,7 @@ class _Archive:
         with self.file.open() as source:
             try:
                 for _, row in self.rows(source, 0, None):
-                    if isinstance(row, _Row) and row.created_at <= latest:
+                    if isinstance(row, Row) and row.created_at <= latest:
                         newest = max(newest, row.created_at)
             except _CUT:
                 pass  # the first reading meets the same damage, and reports it
@@ -678,10 +585,10 @@ def _table_rows(source: OpenArchive, path: Path, skip: int, columns: Columns) ->
                 record = columns.record(cells)
                 reads = list(columns.series.readings(cells)) if columns.series.groups else []
                 age = age_of(cells[columns.age[0]], columns.age[1]) if columns.age else None
-                if columns.of_readings or _is_alone(record, reads, age):
-                    yield number, _readings(record, record, reads, age, columns.dates)
+                if columns.of_readings or is_alone(record, reads, age):
+                    yield number, readings_of(record, record, reads, age, columns.dates)
                 else:
-                    yield number, _row(record, record, reads, age, from_table=True, dates=columns.dates)
+                    yield number, row_of(record, record, reads, age, from_table=True, dates=columns.dates)
             except BrokenRecordError as error:
                 yield number, str(error)
         else:
@@ -779,256 +686,3 @@ def _document_records(
                 yield number, str(error)
         if document.next_character() != "]":
             document.take(",")
-
-
-def _json_row(record: Any, layout: _Layout) -> _Row | _Readings:
-    if not isinstance(record, dict):
-        raise BrokenRecordError(f"a JSON {type(record).__name__}, not an object")
-    if "raw_caption" in record and "title" not in record:
-        return _row(_submission_of_annotation(record), record)
-    data = record.get("data")
-    if not isinstance(data, dict) or "id" in record:
-        data = record
-    elif record.get("kind", "t3") != "t3":
-        kind = next((kind for kind in _OTHER_KINDS if kind == record["kind"]), "that Reddit does not have")
-        raise BrokenRecordError(f"a thing of a kind {kind}, not a submission")
-    reads = [*layout.series.readings(data), *listed(data)]
-    age = age_of(data.get(layout.age[0]), layout.age[1]) if layout.age else None
-    if layout.read is not None and has_value(data.get(layout.read)):
-        data = {**data, "observed_at": data[layout.read]}
-        del data[layout.read]
-    if not has_value(data.get("title")):
-        alone = _reading_alone(data)
-        if _is_alone(alone, reads, age):
-            return _readings(alone, record, reads, age, None)
-    return _row(data, record, reads, age)
-
-
-def _fields_of(record: Any) -> dict[str, Any] | None:
-    """What a record says in plain values."""
-    data = record.get("data") if isinstance(record, dict) and "id" not in record else None
-    found = data if isinstance(data, dict) else record
-    if not isinstance(found, dict):
-        return None
-    return {name: value for name, value in found.items() if not isinstance(value, dict | list)}
-
-
-def _post_id_of(record: Mapping[str, Any]) -> str | None:
-    return next(
-        (found for name in ("id", *ALIASES["id"], "name") if (found := parse_post_id(record.get(name)))),
-        None,
-    )
-
-
-def _reading_alone(record: Mapping[str, Any]) -> dict[str, Any]:
-    """A record without a post: names that mean something else beside one are those of a reading."""
-    found = dict(record)
-    if not any(has_value(record.get(name)) for name in _TIMES_OF_READING):
-        name = next((name for name in EITHER if has_value(record.get(name))), None)
-        if name is not None:
-            found["observed_at"] = found.pop(name)
-    for name, others in READ_ALONE.items():
-        other = next((each for each in others if has_value(record.get(each))), None)
-        if other is not None and not has_value(record.get(name)):
-            found[name] = found.pop(other)
-    return found
-
-
-def _is_alone(record: Mapping[str, Any], reads: Sequence[Read], age: timedelta | None) -> bool:
-    """Whether a record has readings and no post; a comment has no title either."""
-    if has_value(record.get("title")) or has_value(record.get("url")) or any(name in record for name in OF_COMMENTS):
-        return False
-    has_time = age is not None or any(has_value(record.get(name)) for name in _TIMES_OF_READING)
-    has_score = any(has_value(record.get(name)) for name in ("score", *ALIASES["score"]))
-    return bool(reads) or (has_time and has_score)
-
-
-def _readings(
-    submission: Mapping[str, Any],
-    record: Mapping[str, Any],
-    reads: Sequence[Read],
-    age: timedelta | None,
-    dates: Dates | None,
-) -> _Readings:
-    """The readings of a record that has no post."""
-    found = typed_reading(submission, dates=dates)
-    own: list[ArchivedReading] = []
-    if tells_reading(found.values):
-        observed = _own_observed_at(submission, record, dates or Dates())
-        place = _listing(found.subreddit, record) or (None, None, None)
-        if observed is None and age is not None:
-            observed = None if found.created_at is None else (found.created_at + age, "age")
-        elif observed is None and not reads:
-            raise BrokenRecordError(_NO_TIME)
-        if observed is not None or age is not None:
-            moment_read, rule = observed or (None, "age")
-            own = [
-                ArchivedReading(
-                    *(0, found.post_id, found.values, moment_read, None if observed else age, found.created_at, rule),
-                    found.subreddit or _community_of(record.get("listing")),
-                    *place,
-                )
-            ]
-    further = _further(reads, found.post_id, found.created_at, found.subreddit, dates, found.emptied)
-    if not own and not further:
-        raise BrokenRecordError("; ".join(found.emptied) or "a reading without a score, comments or a share of upvotes")
-    return _Readings((*own, *further), found.subreddit, found.emptied)
-
-
-def _further(
-    reads: Sequence[Read],
-    post_id: str,
-    created_at: datetime | None,
-    subreddit: str | None,
-    dates: Dates | None,
-    emptied: list[str],
-) -> tuple[ArchivedReading, ...]:
-    """The readings that a record holds beside its own; what is none of them is added to `emptied`."""
-    found = []
-    for read in reads:
-        observed_at, age = None, read.age
-        how: ObservedAtRule = "observed_at" if age is None else "age"
-        try:
-            values = reading_values(read.values, emptied)
-            if not tells_reading(values):
-                continue
-            if age is None:
-                observed_at = _moment_read(read.at, dates or Dates())
-            elif created_at is not None:
-                observed_at, age = created_at + age, None
-        except BrokenRecordError as error:
-            emptied.append(str(error))
-            continue
-        found.append(ArchivedReading(0, post_id, values, observed_at, age, created_at, how, subreddit))
-    return tuple(found)
-
-
-def _moment_read(value: Any, dates: Dates) -> datetime:
-    if isinstance(value, datetime):
-        return value
-    if not has_value(value):
-        raise BrokenRecordError(_NO_TIME)
-    try:
-        return moment(value, day_is_enough=True, order=dates.order)
-    except ValueError as error:
-        raise BrokenRecordError(f"the time at which it was read {error}") from None
-
-
-def _submission_of_annotation(annotation: dict[str, Any]) -> dict[str, Any]:
-    """An annotation of RedCaps under the names of the API; what the API does not know stays.
-
-    RedCaps writes a deleted author as the text None. Its files call the address `url`, its tables `image_url`.
-    """
-    submission = {name: value for name, value in annotation.items() if name not in _ANNOTATION_NAMES}
-    submission["id"] = annotation.get("image_id")
-    submission["title"] = annotation["raw_caption"]
-    submission["url"] = annotation.get("url") or annotation.get("image_url")
-    if annotation.get("author") in (None, "None"):
-        submission["author"] = "[deleted]"
-    parents = annotation.get("crosspost_parents")
-    if isinstance(parents, list) and parents and isinstance(parents[-1], str):
-        submission["crosspost_parent"] = f"t3_{parents[-1].removeprefix('t3_')}"
-    return submission
-
-
-_ANNOTATION_NAMES: Final = frozenset({"image_id", "raw_caption", "url", "image_url", "crosspost_parents"})
-
-
-def _row(
-    submission: dict[str, Any],
-    record: Mapping[str, Any],
-    reads: Sequence[Read] = (),
-    age: timedelta | None = None,
-    *,
-    from_table: bool = False,
-    dates: Dates | None = None,
-) -> _Row:
-    found = typed(submission, from_table=from_table, dates=dates)
-    own = found.submission.get("subreddit")
-    observed = _own_observed_at(found.submission, record, dates or Dates())
-    if observed is None and age is not None:
-        observed = found.created_at + age, "age"
-    further = _further(reads, found.submission["id"], found.created_at, None, dates, found.emptied)
-    if further and found.submission.get("score") is None and further[0].observed_at is not None:
-        first, *others = further
-        found.submission.update(first.values)
-        observed, further = (further[0].observed_at, first.observed_at_rule), tuple(others)
-    return _Row(
-        found.submission,
-        found.created_at,
-        observed,
-        _listing(own if isinstance(own, str) else None, record),
-        found.emptied,
-        found.day_alone,
-        further,
-    )
-
-
-_TIMES_OF_READING: Final = (
-    *("observed_at", *ALIASES["observed_at"], "retrieved_on", "retrieved_utc", "retrieved_2nd_on"),
-)
-
-
-def _own_observed_at(
-    submission: Mapping[str, Any], record: Mapping[str, Any], dates: Dates
-) -> tuple[datetime, ObservedAtRule] | None:
-    """When the row itself says that its score was read; of two readings the second, whose score was kept."""
-    meta = submission.get("_meta")
-    second = meta.get("retrieved_2nd_on") if isinstance(meta, Mapping) else None
-    found: list[tuple[ObservedAtRule, Any]] = [
-        ("observed_at", record.get("observed_at")),
-        *((("observed_at"), submission.get(name)) for name in ("observed_at", *ALIASES["observed_at"])),
-        ("retrieved_2nd_on", second),
-        ("retrieved_2nd_on", submission.get("retrieved_2nd_on")),
-        ("retrieved_on", submission.get("retrieved_on")),
-        ("retrieved_utc", submission.get("retrieved_utc")),
-    ]
-    for rule, value in found:
-        try:
-            if has_value(value):
-                return moment(value, day_is_enough=True, order=dates.order), rule
-        except ValueError:
-            continue
-    return None
-
-
-def _listing(own: str | None, record: Mapping[str, Any]) -> tuple[str, str, int] | None:
-    """Listing, time filter and rank, where the record was found in a listing of the post's own community.
-
-    A `position` counts from 0, a `rank` from 1. A place in r/popular, in a multireddit or in a user's posts says
-    nothing about the community.
-    """
-    listing, rank = record.get("listing"), _place(record)
-    if not isinstance(listing, str) or rank is None:
-        return None
-    try:
-        parts = urlsplit(listing)
-    except ValueError:
-        return None
-    segments = parts.path.strip("/").lower().split("/")
-    if len(segments) != 3 or segments[0] != "r" or segments[2] not in _LISTINGS:
-        return None
-    if own is not None and segments[1] != own.lower():
-        return None
-    name = segments[2]
-    if name not in _FILTERED_LISTINGS:
-        return name, "", rank
-    time_filter = parse_qs(parts.query).get("t", ["day"])[0]
-    return (name, time_filter, rank) if time_filter in _TIME_FILTERS else None
-
-
-def _community_of(listing: Any) -> str | None:
-    """The community of a listing such as r/pics/hot."""
-    found = _OF_LISTING.search(listing) if isinstance(listing, str) else None
-    return found[1] if found else None
-
-
-def _place(record: Mapping[str, Any]) -> int | None:
-    """The place in a listing, from 0; None where the record has none."""
-    for name, first in (("position", 0), ("rank", 1)):
-        value = record.get(name)
-        if isinstance(value, str) and value.strip().isdecimal():
-            value = int(value)
-        if isinstance(value, int) and not isinstance(value, bool) and value >= first:
-            return value - first
-    return None

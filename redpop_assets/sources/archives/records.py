@@ -12,7 +12,7 @@ import pyarrow.compute as pc
 from redpop_assets.privacy.author_key import AuthorKey
 from redpop_assets.privacy.submissions import pseudonymise
 from redpop_assets.removals import removal
-from redpop_assets.sources.archives.posts import ArchivedPost, ArchivedReading
+from redpop_assets.sources.archives.one_record import ArchivedPost, ArchivedReading
 from redpop_assets.sources.listings import Listing, Page
 from redpop_assets.sources.records import (
     OBSERVATIONS,
