@@ -244,7 +244,8 @@ class Settings(BaseSettings):
     optional_families: CommaSeparated = Field(
         (),
         description="Families of features that are computed only if they are named, separated by commas: faces, "
-        "image_text. Both need packages: pip install 'redpop[recognise]'.",
+        "image_text (both need packages: pip install 'redpop[recognise]'), and retrieved, which retrieval_attention "
+        "reads.",
     )
 
     predictors: CommaSeparated = Field(

@@ -1,8 +1,8 @@
 """The posts most like this one, one by one: what each was like, when it was, and how it stood then.
 
 `redpop_assets.features.neighbours` says how they did together. A system that learns which of them are worth listening
-to (SKAPP, AAAI 2025, and its relatives MMRA and RAGTrans) has to see them apart. They are the same posts, found once
-for both: the nearest by picture and the nearest by caption, of strictly earlier seconds, with scores that were mature
+to (SKAPP, AAAI 2025, and its relatives MMRA and RAGTrans) has to see them apart. They are the same posts, found in the
+same way: the nearest by picture and the nearest by caption, of strictly earlier seconds, with scores that were mature
 when this post was made, of other pictures than its own. Which ones they are is not kept here, so that nothing of a
 table names another post: `nearest_posts` finds them again, for a stored post as for a draft.
 
@@ -246,9 +246,9 @@ FAMILY: Final = Family(
     networks=(("image_encoder", "image"), ("caption_encoder", "caption")),
     made_from=("core.labels", "core.duplicates", "features.image_embeddings", "features.caption_embeddings"),
     past="community",
-    step="picture_history",
     compared=False,  # features.neighbours is, which says of the same posts what they have in common
     content={"picture": ("image_", "both_"), "caption": ("caption_", "both_")},
     rows_at_once=ROWS_AT_ONCE,  # some 20 MB of sketches
-    note="Of the same neighbours as features.neighbours, found once for both.",
+    optional=True,  # 3 kB a post, for variants that are not trained by default
+    note="Of the same neighbours as features.neighbours.",
 )

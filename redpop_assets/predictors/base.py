@@ -20,6 +20,7 @@ from typing import Any, ClassVar, Self, TypeAlias
 from redpop_assets.arrays import np, npt
 from redpop_assets.errors import ArtifactError, NotTrainable
 from redpop_assets.evaluation.metrics import mae, rmse, spearman
+from redpop_assets.features.registry import BLOCKS
 from redpop_assets.predictors.dataset import BLOCK_NAMES, EARLY, Dataset
 
 Doubles: TypeAlias = "npt.NDArray[np.float64]"
@@ -151,7 +152,9 @@ class Predictor(ABC):
             if block not in train.blocks:
                 raise NotTrainable(f"needs {_plural(block)}: the data have no block {block}")
             if not train.blocks[block].present.any():
-                raise NotTrainable(f"needs {_plural(block)}: 0 of {len(train)} training rows have one")
+                raise NotTrainable(
+                    f"needs {_plural(block)}: 0 of {len(train)} training rows have one{_switched_on_by(block)}"
+                )
 
         usable = [name for name in (*BLOCK_NAMES, EARLY) if name in self.uses]
         available = [name for name in usable if name in train.blocks and train.blocks[name].present.any()]
@@ -381,6 +384,12 @@ def regression_metrics(truth: Doubles, prediction: Doubles) -> dict[str, float |
 
 def _sha256(path: Path) -> str:
     return hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+def _switched_on_by(block: str) -> str:
+    """How a block that is not computed by default is had."""
+    family = BLOCKS.get(block)
+    return f"; REDPOP_OPTIONAL_FAMILIES={family.name} computes them" if family and family.optional else ""
 
 
 def _plural(block: str) -> str:

@@ -78,7 +78,7 @@ METADATA = {
     },
     **{
         f"features/{table}": COUNTS | {"rows_changed", "image_encoder", "caption_encoder"}
-        for table in ("neighbours", "environments", "retrieved")
+        for table in ("neighbours", "environments")
     },
     "features/title_past": COUNTS | {"rows_changed", "caption_encoder"},
     "models/training_set": COUNTS

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from scipy.stats import spearmanr
 
+from redpop_assets.errors import NotTrainable
 from redpop_assets.features.neighbours import NEIGHBOURS
 from redpop_assets.features.retrieved import PLACES
 from redpop_assets.predictors.dataset import Block
@@ -134,3 +135,13 @@ def test_files_give_it_back_and_each_post_is_predicted_by_itself(name, drifting,
     np.testing.assert_array_equal(loaded.predict(data.test), whole)
     some = np.arange(len(data.test)) % 9 == 0
     np.testing.assert_allclose(loaded.predict(data.test.select(some)), whole[some], atol=1e-5)
+
+
+def test_where_its_block_is_not_computed_it_says_what_to_set(drifting):
+    data, _ = drifting
+    without = [
+        replace(part, blocks={**part.blocks, "retrieved": _nothing(part.blocks["retrieved"])})
+        for part in (data.train, data.validation)
+    ]
+    with pytest.raises(NotTrainable, match=r"0 of 600 .* REDPOP_OPTIONAL_FAMILIES=retrieved computes them"):
+        predictor_class(NAME)(seed=1).fit(*without)
