@@ -31,7 +31,7 @@ MARTS = {
 TRAINING = {"models/training_set", "models/training_columns"}
 OF_SCORES = {
     f"features/{table}"
-    for table in ("author_features", "community_features", "seen_before", "neighbours", "title_past")
+    for table in ("author_features", "community_features", "seen_before", "neighbours", "retrieved", "title_past")
 }
 """Features that are made of earlier scores."""
 

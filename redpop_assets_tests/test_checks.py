@@ -13,6 +13,7 @@ from redpop_assets.partitions import TOGETHER
 from redpop_assets.refresh.partition import partition_filter
 from redpop_assets.storage.rows import Reader
 from redpop_assets.storage.schema import load_schema
+from redpop_assets_tests.fixtures.deployments import NOT_IN_PIPELINE
 
 pytestmark = pytest.mark.end_to_end
 
@@ -96,7 +97,7 @@ OPTIONAL = {
         if column.name not in family.keys
     )
     for family in FAMILIES
-    if family.optional
+    if family.name in NOT_IN_PIPELINE
 }
 VECTORS = {"features.image_embeddings": "image_sha256", "features.caption_embeddings": "caption_sha256"}
 

@@ -8,13 +8,13 @@ import pytest
 from PIL import Image
 
 from redpop_assets.features.family import Networks
-from redpop_assets.features.registry import BLOCKS
 from redpop_assets.images.decode import open_rgb
 from redpop_assets.predictors.dataset import BLOCK_NAMES
 from redpop_assets.refresh.blocks import block_columns, read_dataset
 from redpop_assets.refresh.new_post import Drafts, NewPost, Picture
 from redpop_assets.resources import deployed_encoders, judges_of
 from redpop_assets.storage.images import ImageStore
+from redpop_assets_tests.fixtures.deployments import NOT_IN_PIPELINE
 
 pytestmark = pytest.mark.end_to_end
 
@@ -60,7 +60,7 @@ def asked(pipeline, stored):
     return post, row
 
 
-@pytest.mark.parametrize("name", [name for name in BLOCK_NAMES if not BLOCKS[name].optional])
+@pytest.mark.parametrize("name", [name for name in BLOCK_NAMES if name not in NOT_IN_PIPELINE])
 def test_each_block_is_that_of_the_post(stored, asked, name):
     _, encoders, data = stored
     post, row = asked
@@ -110,7 +110,7 @@ def test_no_family_minds_that_several_people_ask_at_once(pipeline, stored):
 
     def blocks_of(drafts, title):
         draft = drafts.draft("pics", [title], picture, posted_at=moment, author=None)
-        return {name: draft.block(name, encoders) for name in BLOCK_NAMES if not BLOCKS[name].optional}
+        return {name: draft.block(name, encoders) for name in BLOCK_NAMES if name not in NOT_IN_PIPELINE}
 
     one_after_the_other = Drafts(warehouse, networks, settings.label_rule.final_age)
     alone = [blocks_of(one_after_the_other, title) for title in titles]

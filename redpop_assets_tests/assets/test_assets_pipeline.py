@@ -15,6 +15,7 @@ from redpop_assets.partitions import TOGETHER
 from redpop_assets.removals import DELETIONS
 from redpop_assets.storage.schema import load_schema
 from redpop_assets.testing.deployments import PREDICTORS
+from redpop_assets_tests.fixtures.deployments import NOT_IN_PIPELINE
 
 pytestmark = pytest.mark.end_to_end
 
@@ -32,7 +33,7 @@ WITHOUT_REASON_TO_HAVE_ANY = {
     "marts.removal_calibration",
     *("features.early_readings", "models.early_predictions", "models.early_coverage", "marts.early_forecasts"),
 }
-OPTIONAL = {family.table for family in FAMILIES if family.optional}
+OPTIONAL = {family.table for family in FAMILIES if family.name in NOT_IN_PIPELINE}
 # Nobody asked.
 WITHOUT_REASON_TO_HAVE_ANY |= {"marts.split_comparison", *(analysis.table for analysis in ANALYSES.values()), *OPTIONAL}
 
@@ -78,7 +79,7 @@ METADATA = {
     },
     **{
         f"features/{table}": COUNTS | {"rows_changed", "image_encoder", "caption_encoder"}
-        for table in ("neighbours", "environments")
+        for table in ("neighbours", "environments", "retrieved")
     },
     "features/title_past": COUNTS | {"rows_changed", "caption_encoder"},
     "models/training_set": COUNTS

@@ -22,13 +22,14 @@ from redpop_assets.refresh.predictors import refresh_predictor
 from redpop_assets.refresh.speakers import Speakers
 from redpop_assets.refresh.titles import compared
 from redpop_assets.storage.models import ModelStore
+from redpop_assets_tests.fixtures.deployments import NOT_IN_PIPELINE
 
 pytestmark = pytest.mark.integration
 
 AT = datetime(2026, 3, 1, 18, tzinfo=UTC)
 HOURS = [AT + timedelta(hours=13 * number) for number in range(12)]
 NAMES = ("metadata_boosting", "past_neighbours")
-BLOCKS_HERE = [name for name, family in BLOCKS.items() if not family.optional and name not in ("faces", "image_text")]
+BLOCKS_HERE = [name for name in BLOCKS if name not in NOT_IN_PIPELINE]
 
 
 def unit(seed, width):
