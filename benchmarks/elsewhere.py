@@ -3,11 +3,11 @@
 All is real and on this machine: a Postgres 15 from Debian, SeaweedFS, two `ray start`, and a sandbox that runs beside.
 Each figure is that of one command of RedPop, in a process of its own, as people give it:
 
-* `a laptop`: a home in its folder. Its first night, a night a week later, and one without news.
+* `a laptop`: a home in its folder. Its first night, a night eight days later, and one without news.
 * `elsewhere`: `redpop move` into a lake on Postgres and a bucket, and the same nights by two processes at once, each
   with a home of its own and a community; pictures are fetched, and networks run, by the two machines of Ray.
 
-Both see the same week of the sandbox. At the end the published tables of both are compared, row by row but for columns
+Both see the same days of the sandbox. At the end the published tables of both are compared, row by row but for columns
 that say when something was done; what differs is named. CPU seconds are those of RedPop's own processes; what Ray,
 Postgres and the object storage spend beside them is in the seconds alone.
 
@@ -37,7 +37,7 @@ from redpop_assets.testing.ray_machines import two_machines
 
 COMMUNITIES = ("pics", "earthporn")
 _CLOCKS = ("_at", "seconds", "since")  # ends of names of columns that say when something was done, or how long it took
-_WEEK = timedelta(days=8)
+_EIGHT_DAYS = timedelta(days=8)
 
 
 @dataclass
@@ -140,8 +140,8 @@ def walk(folder: Path, posts: int, predictors: Sequence[str]) -> tuple[Stages, l
 
         # The author key of the home that was moved becomes that of all machines with its harvest: so it goes first.
         stages.run("elsewhere", "its first harvest, without news", machines[0], "materialize", "--select", "group:raw")
-        advance_clock(url, _WEEK)
-        stages.run("a laptop", "a night a week later", laptop, "materialize")
+        advance_clock(url, _EIGHT_DAYS)
+        stages.run("a laptop", "a night eight days later", laptop, "materialize")
         both = [(one, ("materialize", "-r", name)) for one, name in zip(machines, COMMUNITIES, strict=True)]
         stages.at_once("elsewhere", "the same night, a community each, two at once", both)
         stages.run("elsewhere", "what is about all communities, and publishing", machines[0], "materialize")

@@ -63,7 +63,7 @@ PEOPLE = 10
 HOURS = 168
 NOW = datetime(2026, 5, 1, 12, tzinfo=UTC)  # when the last post of a community is made
 _CHUNK = 20_000
-_WORDS = ("lake", "old", "cat", "morning", "first", "home", "garden", "light", "after", "rain", "found", "winter")
+WORDS = ("lake", "old", "cat", "morning", "first", "home", "garden", "light", "after", "rain", "found", "winter")
 
 
 def home(folder: Path, communities: Sequence[str], posts: int, predictors: Sequence[str]) -> ModelStore:
@@ -108,7 +108,7 @@ def _history(warehouse: Warehouse, subreddit: str, numbers: range) -> None:
     rng = np.random.default_rng(numbers.start)
     n = len(numbers)
     ids = [f"{subreddit[:2]}_{number:06}" for number in numbers]
-    titles = [" ".join(rng.choice(_WORDS, rng.integers(3, 12))) + f" {number}" for number in numbers]
+    titles = [" ".join(rng.choice(WORDS, rng.integers(3, 12))) + f" {number}" for number in numbers]
     captions = [hashlib.sha256(title.encode()).hexdigest() for title in titles]
     created = np.datetime64("2023-01-01", "s") + rng.integers(0, 1090 * 86_400, n).astype("timedelta64[s]")
     scores = np.expm1(np.clip(rng.normal(3, 2, n), 0, 11)).astype(np.int64)
@@ -183,7 +183,7 @@ class Asker:
     def title(self) -> str:
         """One that nobody has asked about."""
         self._asked += 1
-        return f"My {_WORDS[self._asked % len(_WORDS)]} number {self._asked}"
+        return f"My {WORDS[self._asked % len(WORDS)]} number {self._asked}"
 
     def ask(
         self, subreddit: str, titles: Sequence[str], picture: Picture | None, at: datetime | Sequence[datetime] = NOW
@@ -200,6 +200,11 @@ def jpeg(number: int) -> bytes:
     file = io.BytesIO()
     small.resize((1280, 960), Image.Resampling.BICUBIC).save(file, "JPEG", quality=85)
     return file.getvalue()
+
+
+def encoders_alone() -> Networks:
+    """Networks of a processor, without judges of pictures."""
+    return Networks("cpu", Judges("", ("", ""), "", "", "", "cpu", dict[str, Provenance]().get))
 
 
 def milliseconds(question: Callable[[int], object], count: int) -> list[float]:
@@ -221,7 +226,7 @@ def measured(
     folder: Path, models: ModelStore, predictor: str, communities: Sequence[str], questions: int, memory: int
 ) -> tuple[list[list[str]], list[str]]:
     """Rows of the table, and sentences, about one predictor in one home."""
-    networks = Networks("cpu", Judges("", ("", ""), "", "", "", "cpu", dict[str, Provenance]().get))
+    networks = encoders_alone()
     files = [jpeg(number) for number in range(questions + 1)]
     here = communities[0]
     began = time.perf_counter()

@@ -28,16 +28,12 @@ from typing import Any
 
 import httpx
 import numpy as np
-from studio import PEOPLE, SLACK, SLACK_OF_PICTURE, jpeg, milliseconds
+from studio import PEOPLE, SLACK, SLACK_OF_PICTURE, WORDS, encoders_alone, jpeg, milliseconds
 
 from redpop_assets import markdown
 from redpop_assets.demo.settings import demo_settings
-from redpop_assets.encoders.base import Provenance
-from redpop_assets.encoders.judges import Judges
-from redpop_assets.features.family import Networks
 from redpop_assets.images.decode import open_rgb
 
-_WORDS = ("lake", "old", "cat", "morning", "first", "home", "garden", "light", "after", "rain", "found", "winter")
 _NOW = datetime(2026, 6, 3, 9, tzinfo=UTC)
 Ask = Callable[..., None]
 
@@ -55,7 +51,7 @@ class Visitor:
         """One that nobody asked about."""
         self._asked += 1
         number = self._asked
-        chosen = (_WORDS[number // len(_WORDS) ** place % len(_WORDS)] for place in range(4))
+        chosen = (WORDS[number // len(WORDS) ** place % len(WORDS)] for place in range(4))
         return f"{' '.join(chosen)} {number}"
 
     def picture(self, file: bytes) -> str:
@@ -101,11 +97,12 @@ def start(port: int) -> tuple[subprocess.Popen[bytes], float]:
 def forward_passes() -> tuple[float, float, float]:
     """Milliseconds that the demo's encoders take in this process for a title, for a picture, and its decoding."""
     settings = demo_settings(8765)
-    networks = Networks("cpu", Judges("", ("", ""), "", "", "", "cpu", dict[str, Provenance]().get))
+    networks = encoders_alone()
     text, image = networks.text_encoder(settings.caption_encoder), networks.image_encoder(settings.image_encoder)
     files = [jpeg(number) for number in range(10)]
     shown = [open_rgb(file) for file in files]
-    text.encode(["a title"]), image.outputs_of(shown[:1])
+    text.encode(["a title"])
+    image.outputs_of(shown[:1])
     return (
         float(np.median(milliseconds(lambda number: text.encode([f"a title of a picture {number}"]), 30))),
         float(np.median(milliseconds(lambda number: image.outputs_of([shown[number]]), 10))),

@@ -6,7 +6,7 @@ import re
 from collections.abc import Callable, Mapping
 from datetime import timedelta
 from pathlib import Path
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, Final, Literal, Self
 from urllib.parse import unquote, urlsplit
 
 from platformdirs import user_state_path
@@ -60,6 +60,9 @@ Days = Annotated[float, Field(le=LONGEST / timedelta(days=1))]
 Hours = Annotated[float, Field(le=LONGEST / timedelta(hours=1))]
 Seconds = Annotated[float, Field(le=86_400)]
 Count = Annotated[int, Field(le=1_000_000_000)]
+
+
+_LEAST_WAREHOUSE_MEMORY_MB: Final = 128
 
 
 class Settings(BaseSettings):
@@ -391,6 +394,15 @@ class Settings(BaseSettings):
         for name in names:
             predictor_class(name)
         return tuple(dict.fromkeys(names))
+
+    @field_validator("warehouse_memory_mb")
+    @classmethod
+    def _enough_memory(cls, value: int) -> int:
+        if 0 < value < _LEAST_WAREHOUSE_MEMORY_MB:
+            raise ValueError(
+                f"with less than {_LEAST_WAREHOUSE_MEMORY_MB} MB nothing can be asked; 0 leaves it to RedPop"
+            )
+        return value
 
     @field_validator("optional_families")
     @classmethod

@@ -225,6 +225,8 @@ def test_settings_do_not_change(load):
         ("REDPOP_VALIDATION_SHARE", "0.5"),
         ("REDPOP_TEST_SHARE", "0"),
         ("REDPOP_SEED", "-1"),
+        ("REDPOP_WAREHOUSE_MEMORY_MB", "127"),
+        ("REDPOP_WAREHOUSE_MEMORY_MB", "-1"),
         ("REDPOP_IMAGE_ENCODER", "open_clip:ViT-B-32"),
         ("REDPOP_CAPTION_ENCODER", "word2vec:x/y"),
         ("REDPOP_HARVEST_PLAN", "newest"),

@@ -225,15 +225,14 @@ class _Outcome:
     def table(self, subreddit: str) -> pa.Table:
         """Rows of models.early_predictions."""
         n = len(self.post_ids)
-        same = {"subreddit": subreddit, "predictor": self.predictor, "digest": self.digest}
         return pa.table(
             {
                 "post_id": pa.array(self.post_ids, pa.string()),
-                "subreddit": pa.array([same["subreddit"]] * n, pa.string()),
-                "predictor": pa.array([same["predictor"]] * n, pa.string()),
+                "subreddit": pa.array([subreddit] * n, pa.string()),
+                "predictor": pa.array([self.predictor] * n, pa.string()),
                 "age_hours": pa.array([self.age] * n, pa.int32()),
                 "split": pa.array(self.split.tolist(), pa.string()),
-                "digest": pa.array([same["digest"]] * n, pa.string()),
+                "digest": pa.array([self.digest] * n, pa.string()),
                 "expected_log_score": pa.array(self.expected, pa.float64()),
                 **{name: pa.array(self.bounds[name], pa.float64(), from_pandas=True) for name in BOUNDS},
             }
