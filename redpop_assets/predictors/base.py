@@ -134,6 +134,13 @@ class Predictor(ABC):
             NotTrainable: too few posts, or a required block is missing or empty; or there is nobody to borrow from.
             ValueError: the parts do not fit together, carry no labels, or others are later than `train`.
         """
+        report = self._fitted_report(train, validation, others)
+        shown = ", ".join(f"{key} {value:.3f}" for key, value in report.validation.items() if value is not None)
+        self._say(f"{self.name}: fitted in {report.seconds:.1f} s; validation {shown}")
+        return report
+
+    def _fitted_report(self, train: Dataset, validation: Dataset, others: Sequence[Dataset]) -> FitReport:
+        """As `fit`, which tells of it."""
         began = time.perf_counter()
         self._fitted = False
         if train.subreddit != validation.subreddit:
@@ -178,7 +185,7 @@ class Predictor(ABC):
 
         training = self._fit_beside(train, validation, lenders) if self.borrows else self._fit(train, validation)
         self._fitted = True
-        report = FitReport(
+        return FitReport(
             predictor=self.name,
             train_rows=len(train),
             validation_rows=len(validation),
@@ -193,9 +200,6 @@ class Predictor(ABC):
             notes=notes + training.notes,
             lent={lender.subreddit: len(lender) for lender in lenders},
         )
-        shown = ", ".join(f"{key} {value:.3f}" for key, value in report.validation.items() if value is not None)
-        self._say(f"{self.name}: fitted in {report.seconds:.1f} s; validation {shown}")
-        return report
 
     def predict(self, data: Dataset) -> Doubles:
         """Expected log score of each post, (n,) float64. Labels in `data` are not looked at.

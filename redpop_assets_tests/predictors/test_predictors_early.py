@@ -187,11 +187,14 @@ def test_what_is_usual_follows_age_and_hour():
 def test_systems_with_readings_learn_from_them_and_are_stored(name, tmp_path):
     data = dataset(260)
     train, held_out = data.select(np.arange(260) < 200), data.select(np.arange(260) >= 200)
-    predictor = early_class(name)(seed=1)
+    told = []
+    predictor = early_class(name)(seed=1, progress=told.append)
     report = predictor.fit(train, held_out)
     assert report.blocks == (EARLY,)
     assert report.validation["spearman"] > 0.9
+    assert f"spearman {report.validation['spearman']:.3f}" in told[-1]
     expected = predictor.predict(held_out)
+    assert np.allclose(expected, report.validation_prediction)
     predictor.save(tmp_path)
     assert np.allclose(load_early(tmp_path).predict(held_out), expected, atol=1e-6)
 

@@ -33,7 +33,7 @@ class _Following(Predictor):
     usual: Usual
     line: EarlyLogLinear | None
 
-    def fit(self, train: Dataset, validation: Dataset, others: Sequence[Dataset] = ()) -> FitReport:
+    def _fitted_report(self, train: Dataset, validation: Dataset, others: Sequence[Dataset]) -> FitReport:
         """As of every predictor; what is usual is learnt from the train part, as is the line."""
         self.usual = Usual.fit(train.blocks[EARLY], train.created_at)
         self.line = EarlyLogLinear(self.seed)
@@ -41,7 +41,7 @@ class _Following(Predictor):
             self.line.fit(_early_alone(train), _early_alone(validation))
         except NotTrainable:
             self.line = None  # too few scores are shown, or posts are too few, which is said below
-        report = super().fit(self._left_over(train), self._left_over(validation), others)
+        report = super()._fitted_report(self._left_over(train), self._left_over(validation), others)
         expected = report.validation_prediction + self._on_line(validation)
         metrics = regression_metrics(validation.labels.astype(np.float64), expected)
         return replace(report, validation_prediction=expected, validation=metrics)
