@@ -1,17 +1,24 @@
 """The demo: the whole graph on the sandbox, in a home of its own, and the ceilings of its leaderboards."""
 
+import tempfile
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import timedelta
+from pathlib import Path
 
 import duckdb
 import numpy as np
 
-from redpop_assets.demo.sandbox import advance_clock, foreseen, sandbox_process, truth
+from redpop_assets.demo.sandbox import advance_clock, foreseen, readings, sandbox_process, truth
 from redpop_assets.errors import RedPopError
 from redpop_assets.evaluation.bootstrap import Interval, author_clusters, interval, spearman_of
-from redpop_assets.runs import materialize
+from redpop_assets.resources import author_key, open_warehouse
+from redpop_assets.runs import materialize, report_import
 from redpop_assets.settings import Settings
+from redpop_assets.sources.archives.imports import import_archive
+
+READ_AT = (1, 2, 3, 6, 12, 24)
+"""Ages at which somebody else read the posts (hours)."""
 
 
 @dataclass(frozen=True)
@@ -30,7 +37,7 @@ class Ceilings:
 def run_demo(
     settings: Settings, *, port: int, posts: int, advance: timedelta | None, say: Callable[[str], None]
 ) -> Ceilings:
-    """Start the sandbox, and bring everything up to date on it.
+    """Start the sandbox, harvest it, import a file of readings of its young posts, and bring everything up to date.
 
     Args:
         settings: of the demo.
@@ -49,13 +56,41 @@ def run_demo(
     with sandbox_process(port, state=state, subreddits=settings.subreddits, posts=posts) as url:
         if advance is not None:
             say(f"World time is now {advance_clock(url, advance)}.")
-        outcomes = materialize(settings, settings.partitions)
-        if failures := [str(failure) for outcome in outcomes for failure in outcome.failures]:
-            raise RedPopError("The demo did not finish:\n" + "\n".join(failures))
+        _refresh(settings, select="group:raw")
+        import_readings(settings, url, say)
+        _refresh(settings, harvest=False)
         return Ceilings(
             {name: ceiling(settings, url, name) for name in settings.partitions},
             {(name, age): found for name in settings.partitions for age, found in early_ceilings(settings, url, name)},
         )
+
+
+def _refresh(settings: Settings, *, select: str | None = None, harvest: bool = True) -> None:
+    outcomes = materialize(settings, settings.partitions, select=select, harvest=harvest)
+    if failures := [str(failure) for outcome in outcomes for failure in outcome.failures]:
+        raise RedPopError("The demo did not finish:\n" + "\n".join(failures))
+
+
+def import_readings(settings: Settings, url: str, say: Callable[[str], None]) -> None:
+    """Import what somebody else kept, who read all posts while they were young: harvests days apart come too late.
+
+    A file that is imported again adds nothing.
+
+    Args:
+        settings: of the demo, whose posts are harvested.
+        url: of the sandbox.
+        say: gets what was found, as a sentence.
+    """
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "readings.ndjson"
+        path.write_text("".join(readings(url, name, READ_AT) for name in settings.subreddits), encoding="utf-8")
+        report = import_archive(path, settings.partitions, open_warehouse(settings), author_key(settings))
+    report_import(settings, settings.partitions, path.name)
+    found = report.by_subreddit.values()
+    say(
+        f"A file of {sum(each.readings for each in found):,} readings of young posts, at "
+        f"{', '.join(map(str, READ_AT))} hours, was imported: {sum(each.new_observations for each in found):,} are new."
+    )
 
 
 def ceiling(settings: Settings, url: str, subreddit: str) -> Interval:

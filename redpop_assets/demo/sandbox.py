@@ -109,6 +109,15 @@ def truth(url: str, subreddit: str = "") -> dict[str, dict[str, Any]]:
     return {row["id"]: row for row in map(json.loads, lines) if "id" in row}  # the first line is no post
 
 
+def readings(url: str, subreddit: str, hours: Sequence[float]) -> str:
+    """What somebody kept who read every post of a community at these ages, as JSON lines.
+
+    Raises:
+        RedPopError: no sandbox answers there, or it has no such community.
+    """
+    return ask_sandbox(f"{url}/sandbox/readings?subreddit={subreddit}&hours={','.join(map(str, hours))}")
+
+
 def foreseen(url: str, readings: Mapping[str, Sequence[float]]) -> dict[str, float]:
     """What the best forecaster expects of posts that were read at some moments, as log scores.
 

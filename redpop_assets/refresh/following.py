@@ -77,7 +77,8 @@ class Following:
         removed_by: who removed it; None while it stands.
         link: to the post on Reddit; None where it is of another one.
         readings: the oldest first.
-        standing: where its newest open reading stands among posts of that age; None where that is not known.
+        standing: where it stands among posts of its age, by its newest open reading at about whose age enough others
+            were read; None where that is not known.
         why_unranked: why not, as a sentence; None where it is known.
         bands: the scores of other posts of the community at each age.
         label: the score that counts; None until it has settled.
@@ -157,10 +158,10 @@ def why_unknown(warehouse: Readable, post_id: str) -> str:
 def _standing(
     warehouse: Readable, subreddit: str, post_id: str, created_at: datetime, readings: tuple[Reading, ...]
 ) -> Standing | str:
-    newest = next((one for one in reversed(readings) if one.score is not None and not one.masked), None)
-    if newest is None or newest.score is None:
+    shown = [(one.age_hours, one.score) for one in readings if one.score is not None and not one.masked]
+    if not shown:
         return "Its score was never read while it was shown."
-    found = standing_of(warehouse, subreddit, post_id, created_at, newest.age_hours, newest.score)
+    found = standing_of(warehouse, subreddit, post_id, created_at, shown)
     if isinstance(found, Standing):
         return found
     return (

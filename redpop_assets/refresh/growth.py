@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
@@ -86,7 +87,7 @@ SELECT
     quantile_cont(score, 0.75)::DOUBLE AS high
 FROM aged GROUP BY span HAVING count(*) >= $least ORDER BY hours
 """
-# Of each post the reading nearest to the age, on a scale of ratios.
+# Of each post the reading nearest to each age, on a scale of ratios.
 _STANDING = """
 WITH posts AS (
     SELECT post_id, created_at FROM core.posts
@@ -94,18 +95,24 @@ WITH posts AS (
         AND (created_at >= TIMESTAMP '2016-12-01') = ($created_at >= TIMESTAMP '2016-12-01')
     ORDER BY created_at DESC, post_id LIMIT $newest
 ),
-near AS (
-    SELECT o.score
+own AS (SELECT unnest($ages::DOUBLE[]) AS hours, unnest($scores::BIGINT[]) AS score),
+read AS (
+    SELECT o.post_id, o.observed_at, o.score, epoch(o.observed_at - p.created_at) / 3600 AS hours
     FROM raw.observations AS o JOIN posts AS p USING (post_id)
     WHERE o.subreddit = $subreddit AND o.score IS NOT NULL AND NOT coalesce(o.hide_score, FALSE)
-        AND epoch(o.observed_at - p.created_at) / 3600 BETWEEN $hours / $reach AND $hours * $reach
+        AND o.observed_at > p.created_at
+),
+near AS (
+    SELECT w.hours, w.score, r.score AS other
+    FROM own AS w JOIN read AS r ON r.hours BETWEEN w.hours / $reach AND w.hours * $reach
     QUALIFY row_number() OVER (
-        PARTITION BY o.post_id
-        ORDER BY abs(ln(epoch(o.observed_at - p.created_at) / 3600 / $hours)), o.observed_at
+        PARTITION BY w.hours, r.post_id ORDER BY abs(ln(r.hours / w.hours)), r.observed_at
     ) = 1
 )
-SELECT count(*) AS posts, avg(CASE WHEN score < $score THEN 1.0 WHEN score = $score THEN 0.5 ELSE 0.0 END) AS percentile
-FROM near
+SELECT w.hours, w.score, count(n.other) AS posts,
+    avg(CASE WHEN n.other < w.score THEN 1.0 WHEN n.other = w.score THEN 0.5 WHEN n.other > w.score THEN 0.0 END)
+        AS percentile
+FROM own AS w LEFT JOIN near AS n USING (hours, score) GROUP BY ALL ORDER BY w.hours DESC
 """
 LEAST_POSTS: Final = 20
 """Other posts without which nothing is said of an age."""
@@ -135,7 +142,7 @@ class Band:
 
 @dataclass(frozen=True)
 class Standing:
-    """Where a post stands among others of its community, at the age that it has.
+    """Where a post stands among others of its community, at an age that it has or had.
 
     Attributes:
         age_hours: at the reading that is compared.
@@ -225,20 +232,33 @@ def bands_of(warehouse: Readable, subreddit: str, except_post: str = "") -> tupl
 
 
 def standing_of(
-    warehouse: Readable, subreddit: str, post_id: str, created_at: datetime, age_hours: float, score: int
+    warehouse: Readable, subreddit: str, post_id: str, created_at: datetime, readings: Sequence[tuple[float, int]]
 ) -> Standing | int:
-    """Where a post stands among the newest others; how many there are where they are fewer than `LEAST_POSTS`.
+    """Where a post stands among the newest others, at the last of its ages at which `LEAST_POSTS` of them were read.
+
+    Ages that are less than `REACH` apart are as one: the last of them is looked at.
 
     Args:
         warehouse: what is read.
         subreddit: in lower case.
         post_id: of the post.
         created_at: when it was made (UTC): scores of before December 2016 are compared among themselves.
-        age_hours, score: of its newest reading that shows any.
+        readings: its age in hours and its score in each reading that shows one, at least one, the last one last.
+
+    Returns:
+        Where it stands; where too few others were read at all ages, how many were at the last one.
     """
-    hours = max(age_hours, _LEAST_HOURS)
+    ages: list[float] = []
+    scores: list[int] = []
+    for age, score in reversed(readings):
+        hours = max(age, _LEAST_HOURS)
+        if not ages or hours * REACH <= ages[-1]:
+            ages.append(hours)
+            scores.append(score)
     scope = {"subreddit": subreddit, "except_post": post_id, "created_at": created_at, "newest": NEWEST_POSTS}
-    row = warehouse.query(_STANDING, {**scope, "hours": hours, "score": score, "reach": REACH}).to_pylist()[0]
-    if row["posts"] < LEAST_POSTS:
-        return int(row["posts"])
-    return Standing(age_hours, score, row["percentile"], row["posts"], hours / REACH, hours * REACH)
+    rows = warehouse.query(_STANDING, {**scope, "ages": ages, "scores": scores, "reach": REACH}).to_pylist()
+    row = next((row for row in rows if row["posts"] >= LEAST_POSTS), None)
+    if row is None:
+        return int(rows[0]["posts"])
+    hours = row["hours"]
+    return Standing(hours, row["score"], row["percentile"], row["posts"], hours / REACH, hours * REACH)

@@ -17,7 +17,7 @@ from redpop_assets.sandbox.fates import REASONS, Fates
 from redpop_assets.sandbox.foresight import foreseen
 from redpop_assets.sandbox.listings import LISTINGS, LONGEST, WINDOWS, Listings
 from redpop_assets.sandbox.odd_posts import original
-from redpop_assets.sandbox.world import Post, World
+from redpop_assets.sandbox.world import Post, Reading, World
 
 
 class Panel:
@@ -36,6 +36,7 @@ class Panel:
             Route("/sandbox/delete", self.delete, methods=["POST"]),
             Route("/sandbox/truth", self.truth),
             Route("/sandbox/foreseen", self.foreseen, methods=["POST"]),
+            Route("/sandbox/readings", self.readings),
             Route("/sandbox/listed", self.listed),
         ]
 
@@ -129,6 +130,25 @@ class Panel:
             {name: foreseen(self._world, post, moments[name]) for name, post in found.items() if post is not None}
         )
 
+    def readings(self, request: Request) -> Response:
+        """JSON lines: what somebody kept who read every post at some ages (`?subreddit=pics&hours=1,3,6`)."""
+        query = request.query_params
+        subreddit, now = self._world.subreddit(query.get("subreddit", "")), self._now()
+        try:
+            ages = sorted({int(3600 * float(age)) for age in query.get("hours", "").split(",")})
+        except (ValueError, OverflowError) as error:
+            return JSONResponse({"error": f"hours are numbers with commas between them ({error})"}, 400)
+        if subreddit is None:
+            return JSONResponse({"error": "no such subreddit"}, 404)
+
+        def lines() -> Iterator[str]:
+            for post in self._fates.posts(subreddit, now):
+                for moment in (post.created + age for age in ages if post.created + age <= now):
+                    if not self._fates.of(post, moment).missing:
+                        yield json.dumps(_reading(post, self._fates.read(post, moment), moment)) + "\n"
+
+        return StreamingResponse(lines(), media_type="application/x-ndjson")
+
     def listed(self, request: Request) -> Response:
         """Ids that a listing shows now, to its end and undisturbed: `?subreddit=pics&listing=top&t=week`."""
         query = request.query_params
@@ -160,6 +180,20 @@ class Panel:
             "crosspost_of": parent.id if (parent := original(self._world, self._chaos, post)) else None,
             "media": media,
         }
+
+
+def _reading(post: Post, reading: Reading, moment: float) -> dict[str, Any]:
+    return {
+        "id": post.id,
+        "subreddit": post.subreddit,
+        "observed_at": moment,
+        "score": reading.score,
+        "hide_score": reading.hidden,
+        "upvote_ratio": reading.upvote_ratio,
+        "num_comments": reading.num_comments,
+        "num_crossposts": reading.num_crossposts,
+        "removed_by_category": reading.removed,
+    }
 
 
 def _truth(post: Post) -> dict[str, Any]:

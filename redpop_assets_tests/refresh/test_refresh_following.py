@@ -96,6 +96,27 @@ def test_where_nobody_can_be_compared_it_is_said_why(grown):
         older(grown, YOUNG, -9)
 
 
+def test_where_nobody_was_read_at_its_age_it_is_compared_at_an_earlier_one(grown):
+    at_an_hour = following(grown, expected, YOUNG).standing
+    later(grown, YOUNG, 9)
+    try:
+        assert following(grown, expected, YOUNG).standing == at_an_hour
+    finally:
+        with grown.write() as writer:
+            writer.execute("DELETE FROM raw.observations WHERE post_id = $id AND score = 500", {"id": YOUNG})
+
+
+def later(warehouse, post_id, hours):
+    """Read it once more, when it is so old."""
+    with warehouse.write() as writer:
+        writer.execute(
+            "INSERT INTO raw.observations BY NAME SELECT o.* REPLACE (p.created_at + to_hours($hours) AS observed_at, "
+            "500 AS score) FROM raw.observations AS o JOIN core.posts AS p USING (post_id) "
+            "WHERE post_id = $id ORDER BY o.observed_at LIMIT 1",
+            {"id": post_id, "hours": hours},
+        )
+
+
 def older(warehouse, post_id, hours):
     with warehouse.write() as writer:
         writer.execute(

@@ -18,6 +18,7 @@ from redpop_assets.errors import RedPopError, SettingsError
 from redpop_assets.sandbox.clock import Clock
 from redpop_assets.sandbox.foresight import foreseen
 from redpop_assets.sandbox.server import running, serve
+from redpop_assets.sandbox.submissions import submission
 from redpop_assets.sandbox.world import World
 
 pytestmark = pytest.mark.integration
@@ -281,6 +282,27 @@ def test_truth_tells_the_process_and_every_post(moving):
         assert line["expected_log_score"] == pytest.approx(total) == pytest.approx(post.expected_log_score)
     only = requests.get(f"{base}/sandbox/truth?subreddit=earthporn", timeout=10).text.splitlines()
     assert len(only) == 201
+
+
+def test_readings_are_those_that_the_api_would_have_shown(moving):
+    base, world, _ = moving
+    found = requests.get(f"{base}/sandbox/readings?subreddit=PICS&hours=0.5,24", timeout=10).text.splitlines()
+    read = {(line["id"], line["observed_at"]): line for line in map(json.loads, found)}
+    posts = world.posts("pics", EPOCH.timestamp())
+    assert read.keys() == {
+        (post.id, post.created + age)
+        for post in posts
+        for age in (1800, 86_400)
+        if post.created + age <= EPOCH.timestamp()
+    }
+    for post in posts[::37]:
+        young, day = (read.get((post.id, post.created + age)) for age in (1800, 86_400))
+        assert young is None or (young["score"], young["hide_score"]) == (1, True)
+        if day is not None:
+            shown = submission(world, post, post.created + 86_400, base)
+            assert {**shown, **day} == {**shown, "observed_at": post.created + 86_400}
+    assert requests.get(f"{base}/sandbox/readings?subreddit=none&hours=1", timeout=10).status_code == 404
+    assert requests.get(f"{base}/sandbox/readings?subreddit=pics&hours=one", timeout=10).status_code == 400
 
 
 def test_what_could_be_foreseen_is_told_of_posts_that_there_are(moving):
