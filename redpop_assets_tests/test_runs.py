@@ -27,7 +27,8 @@ OF_THIS_MACHINE = {
 }
 
 
-UP_TO_THE_VECTORS = 'group:raw or group:core or key:"features/image_embeddings" or key:"features/caption_embeddings"'
+UP_TO_PICTURES = 'group:raw or group:core or key:"features/image_embeddings"'
+UP_TO_THE_VECTORS = f'{UP_TO_PICTURES} or key:"features/caption_embeddings"'
 UP_TO_THE_PAST = 'group:raw or group:core or key:"features/author_features" or key:"features/seen_before"'
 
 
@@ -92,7 +93,7 @@ def start(deploy: Callable, small: str):
 def test_a_run_killed_while_harvesting_downloading_and_embedding_is_like_an_undisturbed_one(start):
     undisturbed, disturbed = start(), start()
     assert undisturbed.run("pics", UP_TO_THE_VECTORS).success
-    selected = ("--select", UP_TO_THE_VECTORS)
+    selected = ("--select", UP_TO_PICTURES)
     killed_at(disturbed, r"harvest +hot: ", *selected)
     kept = disturbed.scalar("SELECT count(*) FROM raw.submissions")
     assert kept > 30
@@ -123,7 +124,7 @@ class TestOnAPipeline:
         undisturbed, disturbed = (
             pipeline.deployment.copy(tmp_path / name).using(REDPOP_SEED="8") for name in ("undisturbed", "disturbed")
         )
-        select = 'group:"models" or group:"marts"'
+        select = 'group:"models" or key:"marts/predictions" or key:"marts/leaderboard"'
         assert undisturbed.run("pics", select).success
         killed_at(disturbed, r"fusion_lightgbm: kernels", "--no-harvest", "--select", select)
         seed = "SELECT seed FROM models.predictors WHERE predictor = 'fusion_lightgbm' AND subreddit = 'pics'"

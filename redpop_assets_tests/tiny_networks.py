@@ -1,5 +1,7 @@
 """Untrained networks, small enough to be made by a test, saved as users have theirs."""
 
+import json
+
 from redpop_assets.encoders.weights import seeded
 
 WORDS = ["my", "cat", "sunset", "over", "the", "old", "harbour", "i", "love", "this", "rain", "oc"]
@@ -30,3 +32,18 @@ def save_network(folder, *, with_head=True, **options):
         network = BertForSequenceClassification(config) if with_head else BertModel(config)
     network.save_pretrained(folder)
     return str(folder)
+
+
+def add_clip(folder, name="ViT-tiny-of-the-tests"):
+    """Has open_clip know an architecture that looks at little pictures with little towers; its untrained encoder."""
+    import open_clip
+
+    towers = {
+        "embed_dim": 64,
+        "vision_cfg": {"image_size": 64, "layers": 2, "width": 64, "patch_size": 32},
+        "text_cfg": {"context_length": 77, "vocab_size": 49408, "width": 64, "heads": 2, "layers": 2},
+    }
+    folder.mkdir(exist_ok=True)
+    (folder / f"{name}.json").write_text(json.dumps(towers), encoding="utf-8")
+    open_clip.add_model_config(folder)
+    return f"open_clip:{name}/random"

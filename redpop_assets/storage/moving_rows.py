@@ -2,14 +2,15 @@
 
 import json
 import logging
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import Final, NamedTuple
 
 import pyarrow as pa
 
 from redpop_assets.errors import WarehouseError
+from redpop_assets.storage.rows import Reader
 from redpop_assets.storage.schema import Table
 from redpop_assets.storage.warehouse import Warehouse
 
@@ -33,6 +34,16 @@ class MovedTable:
     kept: bool
 
 
+class _Digest(NamedTuple):
+    """Number of rows, and a text that is the same where they are."""
+
+    rows: int
+    total: str
+
+
+_NO_ROWS: Final = _Digest(0, "0")
+
+
 def move_rows(
     source: Warehouse, target: Warehouse, mark: Path, progress: Callable[[MovedTable], None] | None = None
 ) -> list[MovedTable]:
@@ -53,18 +64,19 @@ def move_rows(
     tables = [table for table in source.schema.values() if not table.is_view]
     with target.write():
         pass  # there is one now
-    _claim(source, target, tables, mark)
     moved = []
     with source.kept(), target.kept():
-        for table in tables:
-            rows, digest = _digest(source, table)
-            kept = _digest(target, table) == (rows, digest)
+        there = _digests(target, tables)
+        _claim(source, there, mark)
+        for name, digest in _digests(source, tables).items():
+            kept = there[name] == digest
             if not kept:
-                _copy(source, target, table)
-            moved.append(MovedTable(table.name, rows, kept and rows > 0))
+                _copy(source, target, source.schema[name])
+            moved.append(MovedTable(name, digest.rows, kept and digest.rows > 0))
             if progress:
                 progress(moved[-1])
-        differing = [table.name for table in tables if _digest(source, table) != _digest(target, table)]
+        after, there = _digests(source, tables), _digests(target, tables)
+        differing = [name for name in after if after[name] != there[name]]
     if differing:
         raise WarehouseError(
             f"Not the same at both places: {', '.join(differing)}. Something wrote there meanwhile: stop RedPop at "
@@ -75,7 +87,7 @@ def move_rows(
     return moved
 
 
-def _claim(source: Warehouse, target: Warehouse, tables: list[Table], mark: Path) -> None:
+def _claim(source: Warehouse, there: Mapping[str, _Digest], mark: Path) -> None:
     """Make sure that the target is empty or of an earlier try, and note that it is filled from here."""
     ours = json.dumps({"from": str(source.published.parent)})
     try:
@@ -83,12 +95,7 @@ def _claim(source: Warehouse, target: Warehouse, tables: list[Table], mark: Path
             return
     except FileNotFoundError:
         pass
-    with target.read() as reader:
-        filled = [
-            table.name
-            for table in tables
-            if table.name != "raw.source" and reader.scalar(f"SELECT count(*) FROM {table.name}")
-        ]
+    filled = [name for name, digest in there.items() if name != "raw.source" and digest.rows]
     if filled:
         raise WarehouseError(
             f"The target has rows already ({', '.join(filled[:3])}{', …' if len(filled) > 3 else ''}), and they are "
@@ -124,16 +131,24 @@ def _pieces(source: Warehouse, table: Table) -> Iterator[pa.Table]:
             return
 
 
-def _digest(warehouse: Warehouse, table: Table) -> tuple[int, str]:
+def _digests(warehouse: Warehouse, tables: list[Table]) -> dict[str, _Digest]:
+    """Number and digest of the rows of each table at one moment, by its name."""
+    with warehouse.read() as reader:
+        return {table.name: _digest(reader, table) for table in tables}
+
+
+def _digest(reader: Reader, table: Table) -> _Digest:
     """Number and digest of the rows, whatever their order and that of the columns, vectors included.
 
     A vector has a length in its type in one form of the warehouse and none in another.
     """
+    if not reader.scalar(f"SELECT count(*) FROM {table.name}"):
+        return _NO_ROWS
     columns = ", ".join(
         f'"{column.name}"::FLOAT[]' if column.type.startswith("FLOAT[") else f'"{column.name}"'
         for column in table.columns
     )
-    found = warehouse.query(
-        f"SELECT count(*) AS rows, coalesce(sum(hash({columns})::HUGEINT), 0)::VARCHAR AS total FROM {table.name}"
+    found = reader.query(
+        f"SELECT count(*) AS rows, sum(hash({columns})::HUGEINT)::VARCHAR AS total FROM {table.name}"
     ).to_pylist()[0]
-    return int(found["rows"]), str(found["total"])
+    return _Digest(int(found["rows"]), str(found["total"]))

@@ -24,6 +24,7 @@ def two_machines(folder: Path) -> Iterator[Mapping[str, str]]:
         The whole environment of a process that uses them; `RAY_ADDRESS` is the address of the head.
     """
     said = {"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": "0123456789abcdef" * 3, "RAY_USAGE_STATS_ENABLED": "0"}
+    said["RAY_GRACEFUL_SHUTDOWN_DRAIN_TIMEOUT_S"] = "0"  # nobody is to be served by what ends with the block
     outer = {name: value for name, value in os.environ.items() if not name.startswith("RAY_")}
     environment = {**outer, **said, "PYTHONPATH": str(Path(__file__).resolve().parents[2])}
     small = ("--num-cpus=1", "--num-gpus=0", f"--object-store-memory={_OBJECT_STORE_BYTES}", "--disable-usage-stats")
