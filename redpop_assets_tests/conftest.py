@@ -10,6 +10,8 @@ import pytest
 os.environ["HF_HUB_OFFLINE"] = "1"  # read when huggingface_hub is imported: no test may ask the hub
 # Read when a process starts: by the workers of this one, and by the commands that tests run.
 os.environ.setdefault("OMP_WAIT_POLICY", "passive")  # threads that spin while they wait stall a machine that is shared
+# Each worker has a processor, so DuckDB gets one thread: for tables of a few rows, to wake others is half of the work.
+os.environ.setdefault("SLURM_CPUS_ON_NODE", "1")  # the one variable in which it looks for their number
 # What a network frees is kept for its next layer (glibc): to have each page anew takes as long as the arithmetic.
 for _name in ("MALLOC_MMAP_THRESHOLD_", "MALLOC_TRIM_THRESHOLD_"):
     os.environ.setdefault(_name, str(2**30))

@@ -327,7 +327,7 @@ def _claimed_posts(
     look = Look(scope.encoders.image, scope.encoders.caption, ENCODING_VERSION, scope.matured_after)
     with scope.warehouse.read() as reader:
         rows = [_rows_of(family, scope, reader) for family in families]
-        if not look.differs(reader, looked_at) and not any(r.any_due(reader) or r.any_stale(reader) for r in rows):
+        if not any(r.any_due(reader) or r.any_stale(reader) for r in rows) and not look.differs(reader, looked_at):
             return []
     due = []
     with scope.warehouse.write() as writer:

@@ -73,7 +73,7 @@ class LakeWriter(LakeReader, Writer):
         chosen = f"NOT ({known}) OR ({differs})" if differs else f"NOT ({known})"
         self._conn.execute(
             f"CREATE OR REPLACE TEMP TABLE redpop_merged AS SELECT s.*, {known} AS redpop_known "
-            f"FROM ({source}) AS s LEFT JOIN {table.name} AS t ON {same_key} WHERE {chosen}"
+            f"FROM {source} AS s LEFT JOIN {table.name} AS t ON {same_key} WHERE {chosen}"
         )
         try:
             inserted, updated = self._conn.execute(

@@ -141,13 +141,13 @@ class Look:
 
     def note(self, writer: Writer, subreddit: str | None) -> None:
         """Keep the facts of a community, None for all, as they are now; what they change is due from then on."""
-        writer.execute(f"CREATE OR REPLACE TEMP TABLE different_posts AS {_DIFFERENT}", self._of(subreddit))
-        writer.execute(_DUE_FROM.format(acts=_ACTS), {"matured_after": self.matured_after})
-        writer.execute(f"DELETE FROM {KNOWN} WHERE post_id IN (SELECT post_id FROM different_posts)")
-        writer.execute(
-            f"INSERT INTO {KNOWN} BY NAME SELECT post_id, subreddit, created_at, {', '.join(FACTS)} "
-            "FROM different_posts WHERE subreddit IS NOT NULL"
-        )
+        if writer.execute(f"CREATE OR REPLACE TEMP TABLE different_posts AS {_DIFFERENT}", self._of(subreddit)):
+            writer.execute(_DUE_FROM.format(acts=_ACTS), {"matured_after": self.matured_after})
+            writer.execute(f"DELETE FROM {KNOWN} WHERE post_id IN (SELECT post_id FROM different_posts)")
+            writer.execute(
+                f"INSERT INTO {KNOWN} BY NAME SELECT post_id, subreddit, created_at, {', '.join(FACTS)} "
+                "FROM different_posts WHERE subreddit IS NOT NULL"
+            )
         writer.execute("DROP TABLE different_posts")
 
 

@@ -140,14 +140,14 @@ class Writer(Reader):
         definition = _table(self.schema, table)
         values = [name for name in definition.column_names if name not in definition.key]
         differs = " OR ".join(f't."{name}" IS DISTINCT FROM s."{name}"' for name in values)
-        return self._merge_into(definition, rows, differs, keep="DESC")
+        return self._merge_into(definition, rows, differs, keep="max")
 
     def append(self, table: str, rows: pa.Table) -> int:
         """Insert the rows whose key is new, leave all others alone, and return the number inserted.
 
         Of rows with one key the first counts. Columns as in `merge`, and the same errors.
         """
-        return self._merge_into(_table(self.schema, table), rows, "", keep="ASC").inserted
+        return self._merge_into(_table(self.schema, table), rows, "", keep="min").inserted
 
     def replace(self, table: str, rows: pa.Table, where: str, params: Params = None) -> Merged:
         """Make `rows` all that satisfies `where`: merge them, and delete the others. Equal rows are left alone.
@@ -168,18 +168,13 @@ class Writer(Reader):
     def _merge_into(self, table: Table, rows: pa.Table, differs: str, *, keep: str) -> Merged:
         if not table.key:
             raise WarehouseError(f"{table.name} has no key: add '| key: …' to the table comment of its SQL file.")
-        order = pa.array(range(rows.num_rows), pa.int64())
-        checked = self._checked(table, rows).append_column("redpop_order", order)
-        columns = ", ".join(f'"{name}"' for name in table.column_names)
-        key = ", ".join(f'"{name}"' for name in table.key)
+        checked = _one_of_each(self._checked(table, rows), table.key, keep)
+        if not checked.num_rows:
+            return Merged(0, 0)
         same_key = " AND ".join(f't."{name}" = s."{name}"' for name in table.key)
-        source = (
-            f"SELECT {columns} FROM redpop_rows"
-            f" QUALIFY row_number() OVER (PARTITION BY {key} ORDER BY redpop_order {keep}) = 1"
-        )
         self._conn.register("redpop_rows", checked)
         try:
-            return self._merge_rows(table, source, same_key, differs)
+            return self._merge_rows(table, "redpop_rows", same_key, differs)
         finally:
             self._conn.unregister("redpop_rows")
 
@@ -187,7 +182,7 @@ class Writer(Reader):
         """Insert the rows of `source` (s) whose key `table` (t) lacks; update those that differ, if that is asked."""
         update = f"WHEN MATCHED AND ({differs}) THEN UPDATE BY NAME" if differs else ""
         actions = self._conn.execute(
-            f"MERGE INTO {table.name} AS t USING ({source}) AS s ON ({same_key}) {update} "
+            f"MERGE INTO {table.name} AS t USING {source} AS s ON ({same_key}) {update} "
             "WHEN NOT MATCHED THEN INSERT BY NAME RETURNING merge_action"
         ).to_arrow_table()
         done = actions.column("merge_action").to_pylist()
@@ -228,6 +223,14 @@ def _table(schema: Schema, name: str) -> Table:
     if name not in schema:
         raise WarehouseError(f"There is no table {name}. The tables: {', '.join(schema)}.")
     return schema[name]
+
+
+def _one_of_each(rows: pa.Table, key: Sequence[str], keep: str) -> pa.Table:
+    """Of rows with one key the first (`keep` is "min") or the last ("max"); others as they are, in their order."""
+    places = pa.array(range(rows.num_rows), pa.int64())
+    keyed = rows.select(key).append_column("redpop_place", places)
+    kept = keyed.group_by(key, use_threads=False).aggregate([("redpop_place", keep)])
+    return rows if kept.num_rows == rows.num_rows else rows.take(kept.column(f"redpop_place_{keep}").sort())
 
 
 def _hashed(table: Table) -> str:
