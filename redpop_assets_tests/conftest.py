@@ -12,6 +12,8 @@ os.environ["HF_HUB_OFFLINE"] = "1"  # read when huggingface_hub is imported: no 
 os.environ.setdefault("OMP_WAIT_POLICY", "passive")  # threads that spin while they wait stall a machine that is shared
 # Each worker has a processor, so DuckDB gets one thread: for tables of a few rows, to wake others is half of the work.
 os.environ.setdefault("SLURM_CPUS_ON_NODE", "1")  # the one variable in which it looks for their number
+# The same for the matrix products of numpy and scipy, whose threads spin for milliseconds after each small one.
+os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 # What a network frees is kept for its next layer (glibc): to have each page anew takes as long as the arithmetic.
 for _name in ("MALLOC_MMAP_THRESHOLD_", "MALLOC_TRIM_THRESHOLD_"):
     os.environ.setdefault(_name, str(2**30))

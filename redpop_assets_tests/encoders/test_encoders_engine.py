@@ -1,6 +1,7 @@
 import subprocess
 import sys
 import threading
+from functools import cache
 
 import numpy as np
 import pytest
@@ -95,6 +96,7 @@ def test_every_way_keeps_the_vectors_of_pictures_or_is_refused(bundled_images, v
 
     pixels = np.stack([bundled_images.preprocessing.pixels(whole(image)) for image in variants])
 
+    @cache
     def measure(way, batch_size):
         vectors, _ = bundled_images.vectors(pixels, bundled_images.engine.build(way), batch_size)
         return vectors, 1.0 if way == REFERENCE else 100.0

@@ -29,12 +29,12 @@ def prepared(tmp_path_factory, fill):
 
 
 @pytest.fixture
-def copy_of(tmp_path):
-    """Copies such a folder into that of the test, where its fixture `models` looks, and returns the warehouse."""
+def copy_of(tmp_path, keep):
+    """Copies such a folder into that of the test, where its fixture `models` looks, and returns the warehouse, kept."""
 
     def copy(folder):
         shutil.copytree(folder, tmp_path, dirs_exist_ok=True)
-        return Warehouse(tmp_path / "home", source="test", lock_timeout=30)
+        return keep(Warehouse(tmp_path / "home", source="test", lock_timeout=30))
 
     return copy
 

@@ -88,9 +88,9 @@ def prepared(tmp_path_factory):
 
 
 @pytest.fixture
-def archive(prepared, empty_warehouse):
+def archive(prepared, empty_warehouse, keep):
     empty_warehouse.live.write_bytes(prepared)
-    return empty_warehouse
+    return keep(empty_warehouse)
 
 
 def change(warehouse, *statements):
@@ -222,11 +222,11 @@ def test_a_community_of_the_sandbox_has_none():
 
 
 @pytest.fixture
-def ready(empty_warehouse, fill):
+def ready(empty_warehouse, fill, keep):
     """A community with all features, and a period in which its labels of archives are doubted."""
     fill(empty_warehouse)
     change(
-        empty_warehouse,
+        keep(empty_warehouse),
         "INSERT INTO raw.observations BY NAME SELECT post_id, subreddit, observed_at, 'archive' AS endpoint, score "
         "FROM core.labels",
         "UPDATE raw.observations SET endpoint = 'info' WHERE post_id = 'pi00100'",

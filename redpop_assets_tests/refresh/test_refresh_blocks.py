@@ -22,10 +22,10 @@ pytestmark = pytest.mark.integration
 
 
 @pytest.fixture
-def filled(empty_warehouse, fill):
+def filled(empty_warehouse, fill, keep):
     fill(empty_warehouse, posts=60)
     fill(empty_warehouse, "earthporn", posts=20, seed=1)
-    return empty_warehouse
+    return keep(empty_warehouse)
 
 
 def test_what_became_known_after_the_post_is_no_input():

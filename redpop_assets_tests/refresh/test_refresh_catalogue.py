@@ -33,8 +33,10 @@ def first(tmp_path_factory, fill, learn_from, encoders):
     warehouse = Warehouse(folder / "home", source="test", lock_timeout=30)
     for subreddit in ("pics", "aww"):
         fill(warehouse, subreddit, posts=120)
-        learn_from(warehouse, subreddit, matured_after=FINAL_AGE, test_share=0.15)
-    return folder, refresh(warehouse, encoders)
+    with warehouse.kept():
+        for subreddit in ("pics", "aww"):
+            learn_from(warehouse, subreddit, matured_after=FINAL_AGE, test_share=0.15)
+        return folder, refresh(warehouse, encoders)
 
 
 @pytest.fixture

@@ -129,8 +129,9 @@ def train(warehouse, models, encoders, names=NAMES, seed=SEED):
 @pytest.fixture(scope="module")
 def trained(prepared, encoders, learn_from):
     folder, warehouse, models = prepared
-    learn_from(warehouse)
-    train(warehouse, models, encoders)
+    with warehouse.kept():
+        learn_from(warehouse)
+        train(warehouse, models, encoders)
     return folder
 
 

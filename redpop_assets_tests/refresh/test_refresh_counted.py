@@ -34,13 +34,14 @@ def unit(seed, width):
 def home(prepared, encoders, learn_from):
     """A filled community with a predictor that looks at single past posts, and one that does not."""
     _, warehouse, models = prepared
-    learn_from(warehouse)
-    with pytest.MonkeyPatch.context() as quick:
+    with warehouse.kept(), pytest.MonkeyPatch.context() as quick:
+        learn_from(warehouse)
         quick.setattr(retrieval_attention, "MEMBERS", 1)
         quick.setattr(multimodal_mlp, "MEMBERS", 1)
         for name in ("retrieval_attention", "metadata_boosting"):
             assert refresh_predictor(name, "pics", warehouse, models, encoders, seed=7).row["status"] == "trained"
-    return warehouse, models
+    with warehouse.kept():
+        yield warehouse, models
 
 
 @pytest.fixture

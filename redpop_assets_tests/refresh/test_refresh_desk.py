@@ -35,10 +35,11 @@ def desk(prepared, encoders, fill, learn_from, open_desk):
     """A desk over two communities, of which nobody speaks for the smaller one."""
     _, warehouse, models = prepared
     fill(warehouse, "aww", posts=30)
-    learn_from(warehouse)
-    for name in NAMES:
-        assert refresh_predictor(name, "pics", warehouse, models, encoders, seed=7).row["status"] == "trained"
-    refresh_predictions(warehouse, models, progress=lambda _: None)
+    with warehouse.kept():
+        learn_from(warehouse)
+        for name in NAMES:
+            assert refresh_predictor(name, "pics", warehouse, models, encoders, seed=7).row["status"] == "trained"
+        refresh_predictions(warehouse, models, progress=lambda _: None)
     return open_desk(warehouse, models)
 
 

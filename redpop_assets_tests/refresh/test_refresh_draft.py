@@ -42,7 +42,8 @@ def train(learn_from):
 @pytest.fixture(scope="module")
 def trained(prepared, encoders, train):
     folder, warehouse, models = prepared
-    train(warehouse, models, encoders)
+    with warehouse.kept():
+        train(warehouse, models, encoders)
     return folder
 
 

@@ -31,9 +31,9 @@ NOW = datetime(2024, 5, 1, 12)
 
 
 @pytest.fixture
-def filled(empty_warehouse, fill):
+def filled(empty_warehouse, fill, keep):
     fill(empty_warehouse, "pics", posts=120)
-    return empty_warehouse
+    return keep(empty_warehouse)
 
 
 def accept_all(warehouse, subreddit, table, encoders):

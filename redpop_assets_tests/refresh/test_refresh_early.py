@@ -54,16 +54,17 @@ def rows_of(warehouse, sql, **params):
 @pytest.fixture(scope="module")
 def trained(prepared, encoders, learn_from):
     folder, warehouse, models = prepared
-    fill_readings(warehouse)
-    learn_from(warehouse)
-    for name in AT_ONCE:
-        refresh_predictor(name, "pics", warehouse, models, encoders, seed=7)
-    refresh_champion(warehouse, models, "pics", AT_ONCE, seed=7, progress=str)
-    refresh_predictions(warehouse, models, progress=str)
-    refresh_early_readings(warehouse, "pics")
-    train(warehouse, models, encoders)
-    board(warehouse)
-    forecast(warehouse, models)
+    with warehouse.kept():
+        fill_readings(warehouse)
+        learn_from(warehouse)
+        for name in AT_ONCE:
+            refresh_predictor(name, "pics", warehouse, models, encoders, seed=7)
+        refresh_champion(warehouse, models, "pics", AT_ONCE, seed=7, progress=str)
+        refresh_predictions(warehouse, models, progress=str)
+        refresh_early_readings(warehouse, "pics")
+        train(warehouse, models, encoders)
+        board(warehouse)
+        forecast(warehouse, models)
     return folder
 
 

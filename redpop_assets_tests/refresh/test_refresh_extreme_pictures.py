@@ -145,9 +145,10 @@ def scope(tmp_path_factory, host):
         warn=lambda _: None,
     )
     encoding = Encoding([ENCODERS.image], [ENCODERS.caption], grids=True, tuning=None)
-    refresh_images(scope, encoding)
-    refresh_captions(scope, encoding)
-    return scope
+    with warehouse.kept():
+        refresh_images(scope, encoding)
+        refresh_captions(scope, encoding)
+        yield scope
 
 
 def test_every_picture_is_stored_or_refused_with_a_reason(scope):

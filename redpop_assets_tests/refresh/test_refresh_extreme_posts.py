@@ -84,10 +84,11 @@ def community(tmp_path_factory):
     path = folder / "extreme.ndjson"
     path.write_text("\n".join(lines), encoding="utf-8")
     warehouse = blank_warehouse(folder / "home")
-    report = import_archive(path, "pics", warehouse, AuthorKey(bytes(32)))
-    refresh_posts(warehouse, "pics", allow_over_18=False, progress=lambda _: None)
-    refresh_labels(warehouse, "pics", RULE)
-    return warehouse, report
+    with warehouse.kept():
+        report = import_archive(path, "pics", warehouse, AuthorKey(bytes(32)))
+        refresh_posts(warehouse, "pics", allow_over_18=False, progress=lambda _: None)
+        refresh_labels(warehouse, "pics", RULE)
+        yield warehouse, report
 
 
 @pytest.fixture(scope="module")

@@ -56,7 +56,8 @@ def grown(tmp_path_factory, fill):
             "INSERT INTO core.rejected_posts BY NAME SELECT 'no1' AS post_id, 'pics' AS subreddit, "
             "'over_18' AS reason, '' AS detail, '1' AS code_version"
         )
-    return warehouse
+    with warehouse.kept():
+        yield warehouse
 
 
 def expected(post_id):

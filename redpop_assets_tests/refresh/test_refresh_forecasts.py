@@ -23,8 +23,9 @@ NOW, LATER = datetime(2026, 9, 1), datetime(2026, 9, 2)
 @pytest.fixture(scope="module")
 def trained(prepared, encoders, learn_from):
     folder, warehouse, models = prepared
-    learn_from(warehouse)
-    refresh(warehouse, models, encoders)
+    with warehouse.kept():
+        learn_from(warehouse)
+        refresh(warehouse, models, encoders)
     return folder
 
 

@@ -19,6 +19,11 @@ def rank(rows):
     return {(row["subreddit"], row["predictor"]): row for row in rows}
 
 
+@pytest.fixture
+def empty_warehouse(empty_warehouse, keep):
+    return keep(empty_warehouse)
+
+
 def put(warehouse, subreddit, predictors, seed=0, snapshot="s1", split=SPLIT, intervals=(), left_out=None):
     """Training set, models and predictions; `predictors` maps a name to the noise of its expectation, or to None."""
     rng = np.random.default_rng(seed)

@@ -26,7 +26,8 @@ def home(tmp_path_factory, fill, learn_from):
     warehouse = Warehouse(folder / "home", source="test", lock_timeout=30)
     for number, name in enumerate(("pics", *OTHERS)):
         fill(warehouse, name, posts=240 if name == "pics" else 150, seed=number)
-        learn_from(warehouse, name)
+        with warehouse.kept():
+            learn_from(warehouse, name)
     return folder
 
 

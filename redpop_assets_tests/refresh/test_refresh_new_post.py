@@ -65,11 +65,12 @@ def home(prepared, fill, encoders, learn_from):
     """(warehouse, models) of two filled communities with two predictors each; nothing writes there."""
     _, warehouse, models = prepared
     fill(warehouse, "aww", seed=3)
-    for name in ("pics", "aww"):
-        learn_from(warehouse, name)
-        for predictor in NAMES:
-            assert refresh_predictor(predictor, name, warehouse, models, encoders, seed=7).row["status"] == "trained"
-    return warehouse, models
+    with warehouse.kept():
+        for name in ("pics", "aww"):
+            learn_from(warehouse, name)
+            for each in NAMES:
+                assert refresh_predictor(each, name, warehouse, models, encoders, seed=7).row["status"] == "trained"
+        yield warehouse, models
 
 
 @pytest.fixture

@@ -32,10 +32,10 @@ class Counting(Warehouse):
 
 
 @pytest.fixture
-def warehouse(tmp_path):
+def warehouse(tmp_path, keep):
     """Twelve posts, the fifth with a long text, each read once when it was mature."""
     blank_warehouse(tmp_path / "home")
-    warehouse = Counting(tmp_path / "home", source="test")
+    warehouse = keep(Counting(tmp_path / "home", source="test"))
     ids = [f"a{number:02}" for number in range(12)]
 
     def raw(number):

@@ -17,9 +17,9 @@ WEEK = timedelta(days=7)
 
 
 @pytest.fixture
-def filled(empty_warehouse, fill):
+def filled(empty_warehouse, fill, keep):
     fill(empty_warehouse)
-    return empty_warehouse
+    return keep(empty_warehouse)
 
 
 @pytest.fixture

@@ -83,7 +83,9 @@ class Home:
 
 @pytest.fixture(scope="module")
 def warehouse(tmp_path_factory):
-    return blank_warehouse(tmp_path_factory.mktemp("removals") / "home")
+    warehouse = blank_warehouse(tmp_path_factory.mktemp("removals") / "home")
+    with warehouse.kept():
+        yield warehouse
 
 
 @pytest.fixture

@@ -41,11 +41,12 @@ def trained(tmp_path_factory):
     """(warehouse, models, posts by id, state) of a community whose moderators have reasons."""
     folder = tmp_path_factory.mktemp("moderated")
     warehouse, models = blank_warehouse(folder / "home"), ModelStore(folder / "models")
-    posts = fill_moderated(warehouse, moderated_world(1300, seed=3))
-    refresh_posts(warehouse, "pics", allow_over_18=False, progress=lambda _: None)
-    state = train(warehouse, models)
-    measure(warehouse)
-    return warehouse, models, posts, state
+    with warehouse.kept():
+        posts = fill_moderated(warehouse, moderated_world(1300, seed=3))
+        refresh_posts(warehouse, "pics", allow_over_18=False, progress=lambda _: None)
+        state = train(warehouse, models)
+        measure(warehouse)
+        yield warehouse, models, posts, state
 
 
 def draft(warehouse, *titles, author=None, at=datetime(2026, 6, 1, 13, tzinfo=UTC)):
@@ -150,9 +151,9 @@ def test_where_nothing_was_ever_trained_nothing_is_known(trained):
 
 
 @pytest.fixture
-def small(tmp_path):
+def small(tmp_path, keep):
     """A community with a dozen removals."""
-    warehouse = blank_warehouse(tmp_path / "home")
+    warehouse = keep(blank_warehouse(tmp_path / "home"))
     fill_moderated(warehouse, moderated_world(200, seed=3, days=100))
     refresh_posts(warehouse, "pics", allow_over_18=False, progress=lambda _: None)
     return warehouse, ModelStore(tmp_path / "models")

@@ -23,7 +23,9 @@ FORM = {"is_flair_required": False}
 @pytest.fixture(scope="module")
 def warehouse(tmp_path_factory):
     """One warehouse for all: each test describes a community of its own."""
-    return blank_warehouse(tmp_path_factory.mktemp("rules") / "home")
+    warehouse = blank_warehouse(tmp_path_factory.mktemp("rules") / "home")
+    with warehouse.kept():
+        yield warehouse
 
 
 @pytest.fixture

@@ -29,9 +29,9 @@ SHARES = {"test_share": 0.2, "validation_share": 0.15}
 
 
 @pytest.fixture
-def filled(empty_warehouse, fill, encoders):
+def filled(empty_warehouse, fill, encoders, keep):
     fill(empty_warehouse, posts=300, days=200)
-    store(empty_warehouse, encoders)
+    store(keep(empty_warehouse), encoders)
     return empty_warehouse
 
 

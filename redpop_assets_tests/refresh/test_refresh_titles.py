@@ -31,9 +31,10 @@ LONG, SHORT, MIDDLE = "word " * 60, "A", "Three words here"
 def trained(prepared, encoders, learn_from):
     """A filled community, and predictors that look at titles and one that does not."""
     folder, warehouse, models = prepared
-    learn_from(warehouse)
-    for name in NAMES:
-        assert refresh_predictor(name, "pics", warehouse, models, encoders, seed=7).row["status"] == "trained"
+    with warehouse.kept():
+        learn_from(warehouse)
+        for name in NAMES:
+            assert refresh_predictor(name, "pics", warehouse, models, encoders, seed=7).row["status"] == "trained"
     return folder
 
 

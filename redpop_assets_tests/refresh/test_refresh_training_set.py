@@ -16,9 +16,9 @@ WEEK = timedelta(days=7)
 
 
 @pytest.fixture
-def filled(empty_warehouse, fill):
+def filled(empty_warehouse, fill, keep):
     fill(empty_warehouse)
-    return empty_warehouse
+    return keep(empty_warehouse)
 
 
 def build(warehouse, encoders, subreddit="pics", **changes):

@@ -67,14 +67,15 @@ def desk(tmp_path_factory, fill, learn_from, encoders, open_desk):
     warehouse, models = Warehouse(folder / "home", source="test", lock_timeout=30), ModelStore(folder / "models")
     for number, subreddit in enumerate(("pics", "aww")):
         fill(warehouse, subreddit, posts=400, seed=number)
-    with warehouse.write() as writer:
-        for statement in _CHANGED:
-            writer.execute(statement)
-    for subreddit in ("pics", "aww"):
-        describe_authors(warehouse, subreddit)
-        learn_from(warehouse, subreddit)
-        refresh_predictor("metadata_boosting", subreddit, warehouse, models, encoders, seed=7)
-    refresh_predictions(warehouse, models, progress=lambda _: None)
+    with warehouse.kept():
+        with warehouse.write() as writer:
+            for statement in _CHANGED:
+                writer.execute(statement)
+        for subreddit in ("pics", "aww"):
+            describe_authors(warehouse, subreddit)
+            learn_from(warehouse, subreddit)
+            refresh_predictor("metadata_boosting", subreddit, warehouse, models, encoders, seed=7)
+        refresh_predictions(warehouse, models, progress=lambda _: None)
     return open_desk(warehouse, models)
 
 
