@@ -472,6 +472,9 @@ def _not_finite(column: Column) -> str:
         return f"NOT isfinite({column.name})"
     if column.type == "FLOAT":
         return f"{column.name} IS NULL OR NOT isfinite({column.name})"
+    vector = f"{column.name}::FLOAT[]"
+    # The squared length of nearly all of them tells that at once; entry by entry only the others are looked at.
     return (
-        f"{column.name} IS NULL OR len(list_filter({column.name}::FLOAT[], lambda x: x IS NULL OR NOT isfinite(x))) > 0"
+        f"{column.name} IS NULL OR NOT coalesce(isfinite(try(list_inner_product({vector}, {vector}))), FALSE) "
+        f"AND len(list_filter({vector}, lambda x: x IS NULL OR NOT isfinite(x))) > 0"
     )

@@ -283,7 +283,7 @@ class Settings(BaseSettings):
         0,
         ge=0,
         description="Most memory that the warehouse takes in each process (MB); what does not fit goes to a file "
-        "beside it for as long as a question takes. 0: 1024, or 256 for each processor where that is more.",
+        "beside it for as long as a question takes. 0: 512, or 256 for each processor where that is more.",
     )
     step_processes: int = Field(
         0,

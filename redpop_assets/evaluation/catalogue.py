@@ -158,8 +158,9 @@ def feature_values(block: FeatureBlock, table: Table) -> dict[str, Floats]:
             continue
         component = re.compile(rf"{re.escape(column.name)}_\d+")
         at = [index for name, index in position.items() if component.fullmatch(name) and name not in numbers]
-        if at:
-            values[column.name] = block.values[:, at]
+        if at:  # side by side as a rule, and then not copied
+            together = at == list(range(at[0], at[0] + len(at)))
+            values[column.name] = block.values[:, slice(at[0], at[-1] + 1) if together else at]
     return values
 
 

@@ -20,6 +20,7 @@ from redpop_assets.storage.live_file import usual_memory_mb
 from redpop_assets.storage.published import of_another_version, open_published, published_file
 from redpop_assets.storage.schema import load_schema
 
+_LEAST_MEMORY_MB = 2_048
 _FROM = """
 FROM core.posts AS p
 LEFT JOIN core.labels AS l USING (post_id)
@@ -238,5 +239,5 @@ def _literal(text: str) -> str:
 
 
 def _memory() -> str:
-    """What does not fit into this goes to the disk: rows as wide as all features need twice as much as others."""
-    return f"{2 * usual_memory_mb()}MB"
+    """What does not fit into this goes to the disk: rows as wide as all features need more than others."""
+    return f"{max(_LEAST_MEMORY_MB, 2 * usual_memory_mb())}MB"

@@ -14,13 +14,13 @@ decline of the community teach nothing about a word.
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
-from itertools import pairwise
+from itertools import chain, pairwise
 from typing import Final
 
 from redpop_assets.arrays import np, npt
-from redpop_assets.features.family import Encoders, Family, Features, Subjects
+from redpop_assets.features.family import Encoders, Family, Features, Past, Subjects
 from redpop_assets.features.past import (
     SECONDS_PER_DAY,
     Doubles,
@@ -67,6 +67,7 @@ LEAST_LEARNT_FROM: Final = 50
 """Posts, faded ones in part, below which the ridge regression says nothing."""
 
 _WEEKS_KEPT: Final = 512  # some kB each
+_FEW: Final = 20  # as many times more posts are in the past
 
 
 def title_past_features(
@@ -121,13 +122,19 @@ def title_past_features(
     wanted = np.ones(len(created_at), dtype=np.bool_) if due is None else np.asarray(due, dtype=np.bool_)
     if not len(post_ids) == len(tokens) == len(vectors) == len(wanted):
         raise ValueError("tokens, vectors and due must have one entry per post")
-    past = TitlePast(post_ids, *times, log_score, tokens, vectors)
     asked = np.flatnonzero(wanted)
-    return past.features(moments_of(created_at)[asked], [tokens[row] for row in asked.tolist()], vectors[asked])
+    own = [tokens[row] for row in asked.tolist()]
+    past = TitlePast(post_ids, *times, log_score, tokens, vectors, frozenset(chain.from_iterable(own)))
+    return past.features(moments_of(created_at)[asked], own, vectors[asked])
 
 
 class TitlePast:
-    """The titles of a subreddit, prepared for questions about others. Arguments are those of `title_past_features`."""
+    """The titles of a subreddit, prepared for questions about others.
+
+    Args:
+        post_ids, created_at, matured_at, log_score, tokens, vectors: as of `title_past_features`.
+        asked: tokens of all titles that will be asked about; None if that may be any.
+    """
 
     def __init__(
         self,
@@ -137,10 +144,11 @@ class TitlePast:
         log_score: npt.NDArray[np.floating],
         tokens: Sequence[Sequence[str]],
         vectors: Floats,
+        asked: Collection[str] | None = None,
     ) -> None:
         posts = checked_posts(post_ids, created_at, matured_at, log_score)
         relative = Level(posts).standings()
-        self._terms = {kind: _Terms(kind, terms, posts, relative) for kind, terms in _terms_of(tokens).items()}
+        self._terms = {kind: _Terms(kind, terms, posts, relative) for kind, terms in _terms_of(tokens, asked).items()}
         self._titles = _Titles(vectors, posts, relative)
 
     def features(self, now: Ints, tokens: Sequence[Sequence[str]], vectors: Floats) -> dict[str, Floats]:
@@ -154,12 +162,20 @@ class TitlePast:
         return {name: found[name].astype(np.float32) for name in COLUMNS}
 
 
-def _terms_of(tokens: Sequence[Sequence[str]]) -> dict[str, list[list[str]]]:
-    """The different words of each title, and its different pairs of neighbouring words."""
-    return {
-        "words": [list(dict.fromkeys(own)) for own in tokens],
-        "pairs": [list(dict.fromkeys(f"{one} {other}" for one, other in pairwise(own))) for own in tokens],
-    }
+def _terms_of(tokens: Sequence[Sequence[str]], among: Collection[str] | None = None) -> dict[str, list[list[str]]]:
+    """The different words of each title, and its different pairs of neighbouring words; of these words, if given."""
+    if among is None:
+        words = [list(dict.fromkeys(own)) for own in tokens]
+        pairs = [list(dict.fromkeys(f"{one} {other}" for one, other in pairwise(own))) for own in tokens]
+    else:
+        words = [[word for word in dict.fromkeys(own) if word in among] for own in tokens]
+        pairs = [
+            list(dict.fromkeys(f"{one} {other}" for one, other in pairwise(own) if one in among and other in among))
+            if some
+            else some[:0]
+            for own, some in zip(tokens, words, strict=True)
+        ]
+    return {"words": words, "pairs": pairs}
 
 
 class _Terms:
@@ -311,15 +327,23 @@ def _unit(vectors: Floats) -> Doubles:
 
 def _of_posts(subjects: Subjects, encoders: Encoders) -> Features:
     past, asked = subjects.past, subjects.asked
+    own = caption_tokens(asked.captions).tokens
+    # Of few posts of the past itself nobody else is asked about: words that they have not need no numbers.
+    few = asked.rows is not None and len(asked) * _FEW < len(past)
+    among = frozenset(chain.from_iterable(own)) if few else None
 
     def prepared() -> TitlePast:
         posts = past.posts
-        times, tokens = (posts.created_at, posts.matured_at), caption_tokens(posts.captions).tokens
-        return TitlePast(posts.post_ids, *times, posts.log_score, tokens, past.vectors("caption", encoders.caption))
+        times, tokens = (posts.created_at, posts.matured_at), past.kept(_tokens_here)
+        vectors = past.vectors("caption", encoders.caption)
+        return TitlePast(posts.post_ids, *times, posts.log_score, tokens, vectors, among)
 
-    here = past.kept_as(("title_past", encoders.caption), prepared)
-    vectors = asked.vectors("caption", encoders.caption)
-    return here.features(moments_of(asked.created_at), caption_tokens(asked.captions).tokens, vectors)
+    here = past.kept_as(("title_past", encoders.caption, among), prepared)
+    return here.features(moments_of(asked.created_at), own, asked.vectors("caption", encoders.caption))
+
+
+def _tokens_here(past: Past) -> list[list[str]]:
+    return caption_tokens(past.posts.captions).tokens
 
 
 FAMILY: Final = Family(

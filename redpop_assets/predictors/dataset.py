@@ -32,6 +32,9 @@ WIDE_BLOCKS = ("image", "caption", "objects", "concepts")
 """Blocks of so many columns that systems which weigh single columns look at their components instead."""
 
 
+_ROWS_CHECKED = 8_192
+
+
 def vector_columns(name: str, width: int) -> list[str]:
     """Names of the columns of a vector in a block."""
     return [f"{name}_{position:0{len(str(width))}d}" for position in range(width)]
@@ -66,10 +69,14 @@ class Block:
         if len(set(columns)) != len(columns):
             twice = sorted({name for name in columns if columns.count(name) > 1})
             raise ValueError(f"column names are not unique: {', '.join(twice[:5])}")
-        if not np.isnan(values[~present]).all():
-            raise ValueError("rows that are not present must be NaN")
-        if np.isinf(values).any():
-            raise ValueError(f"{int(np.isinf(values).sum())} infinite values")
+        absent, infinite = ~present, 0
+        for start in range(0, len(values), _ROWS_CHECKED):
+            rows = slice(start, start + _ROWS_CHECKED)
+            if not np.isnan(values[rows][absent[rows]]).all():
+                raise ValueError("rows that are not present must be NaN")
+            infinite += int(np.isinf(values[rows]).sum())
+        if infinite:
+            raise ValueError(f"{infinite} infinite values")
 
     @classmethod
     def of(cls, features: Mapping[str, npt.NDArray[np.floating]], present: Mask | None = None) -> Self:
@@ -94,6 +101,36 @@ class Block:
         values = parts[0] if len(parts) == 1 and whole else np.concatenate(parts, axis=1)
         if not whole:
             values[~present] = np.nan
+        return cls(values, tuple(names), present)
+
+    @classmethod
+    def gathered(
+        cls, posts: int, parts: Iterable[tuple[npt.NDArray[np.int64], Mapping[str, npt.NDArray[np.floating]]]]
+    ) -> Self:
+        """Columns side by side, as of `of`, of which some rows are given at a time; only these are in memory twice.
+
+        Args:
+            posts: n.
+            parts: at least one: the (m,) places of posts that have the block, and column -> (m,) or (m, k), the same
+                columns of the same widths in all of them. Posts at no place lack the block.
+        """
+        present = np.zeros(posts, dtype=np.bool_)
+        values: Floats | None = None
+        names: list[str] = []
+        for at, features in parts:
+            widths = {name: None if given.ndim == 1 else given.shape[1] for name, given in features.items()}
+            if values is None:
+                for name, width in widths.items():
+                    names += [name] if width is None else vector_columns(name, width)
+                values = np.full((posts, len(names)), np.nan, dtype=np.float32)
+            first = 0
+            for name, given in features.items():
+                behind = first + (1 if widths[name] is None else given.shape[1])
+                values[at, first:behind] = given.reshape(len(at), behind - first)
+                first = behind
+            present[at] = True
+        if values is None:
+            raise ValueError("a block is gathered from one part at least")
         return cls(values, tuple(names), present)
 
     def moments(self) -> tuple[Floats, Floats]:

@@ -107,19 +107,18 @@ def _read_blocks(
     widths = {(row["modality"], row["encoder"]): row["dimension"] for row in encoded}
     ids = pa.array(post_ids, pa.string())
     for block in blocks:
-        table = _rows(reader, BLOCKS[block], encoders, only, {"subreddit": subreddit}, given)
-        at = pc.index_in(table.column("post_id"), ids).to_numpy().astype(np.int64)
-        present = np.zeros(len(post_ids), dtype=np.bool_)
-        present[at] = True
         width = widths.get((block, getattr(encoders, block)), 0) if block in EMBEDDINGS else None
-        features = {}
-        for column in block_columns(block):
-            found = _matrix(table.column(column.name), width)
-            full = np.full((len(post_ids), *found.shape[1:]), np.nan, dtype=np.float32)
-            full[at] = found
-            features[column.name] = full
-        del table
-        yield block, make_block(block, features, present)
+        names = [column.name for column in block_columns(block)]
+        batches = _rows(reader, BLOCKS[block], encoders, only, {"subreddit": subreddit}, given)
+        yield block, Block.gathered(len(post_ids), (_part(batch, names, ids, width) for batch in batches))
+
+
+def _part(
+    batch: pa.RecordBatch, names: Sequence[str], ids: pa.Array, width: int | None
+) -> tuple[npt.NDArray[np.int64], dict[str, npt.NDArray[np.float32]]]:
+    """The places of some posts among `ids`, and their columns."""
+    at = pc.index_in(batch.column("post_id"), ids).to_numpy(zero_copy_only=False).astype(np.int64)
+    return at, {name: _matrix(batch.column(name), width) for name in names}
 
 
 def _rows(
@@ -129,16 +128,19 @@ def _rows(
     only: list[str],
     params: Mapping[str, Any],
     given: Mapping[str, pa.Table],
-) -> pa.Table:
-    """The post ids and inputs of a family, of the posts that have them."""
+) -> Iterator[pa.RecordBatch]:
+    """The post ids and inputs of a family, of the posts that have them, some at a time; one batch at least."""
     condition, current = _current(reader.schema, family, encoders)
     columns = ", ".join(f"f.{column.name}" for column in block_columns(family.name))
     conditions = " AND ".join(["p.subreddit = $subreddit", *only, condition])
-    return reader.query(
-        f"SELECT p.post_id, {columns} FROM core.posts AS p {join_of(family)} WHERE {conditions}",
-        {**params, **current},
-        **given,
-    )
+    sql = f"SELECT p.post_id, {columns} FROM core.posts AS p {join_of(family)} WHERE {conditions}"
+    empty = True
+    for batch in reader.streamed(sql, {**params, **current}, **given):
+        empty = False
+        yield batch
+    if empty:
+        nothing = reader.query(f"{sql} LIMIT 0", {**params, **current}, **given)
+        yield pa.RecordBatch.from_pylist([], nothing.schema)
 
 
 def _current(schema: Schema, family: Family, encoders: Encoders) -> tuple[str, dict[str, str]]:
@@ -223,6 +225,8 @@ def _hashed_rows(schema: Schema, family: Family, encoders: Encoders, number: int
     condition, current = _current(schema, family, encoders)
     for column in current:
         condition = condition.replace(f"${column}", f"${column}_{number}")
+    if "subreddit" in schema[family.table].column_names:
+        condition += " AND f.subreddit IN (SELECT subreddit FROM posts)"
     keys = ", ".join(family.keys)
     columns = ", ".join(column.name for column in block_columns(family.name))
     # Hashed before they are joined: vectors would be copied, and that costs more than to hash them.
@@ -326,12 +330,11 @@ def _ended(digest: "hashlib._Hash", data: Dataset) -> str:
     return digest.hexdigest()
 
 
-def _matrix(column: pa.ChunkedArray, width: int | None) -> npt.NDArray[np.float32]:
+def _matrix(array: pa.Array, width: int | None) -> npt.NDArray[np.float32]:
     """(n,) or (n, k) float32 of a FLOAT, FLOAT[k] or FLOAT[] column.
 
     `width` is k where the type does not say it; None to take that of the rows, which is 0 if there are none.
     """
-    array = column.combine_chunks()
     if pa.types.is_floating(array.type):
         return np.asarray(array.to_numpy(zero_copy_only=False), dtype=np.float32)
     flat = np.asarray(array.flatten().to_numpy(zero_copy_only=False), dtype=np.float32)

@@ -39,7 +39,7 @@ _LONGEST_COURTESY = 0.5
 # are three times as large, and take twice as long to open.
 _STORAGE_VERSION = "v1.2.0"
 
-_LEAST_MEMORY_MB = 1024
+_LEAST_MEMORY_MB = 512
 _MEMORY_MB_PER_PROCESSOR = 256
 
 

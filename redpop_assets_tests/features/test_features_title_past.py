@@ -163,6 +163,15 @@ def test_a_rising_level_teaches_nothing_about_a_word(rng):
     assert np.abs(said[200:]).max() < 0.3
 
 
+@settings(deadline=None)
+@given(POSTS, st.data())
+def test_any_posts_get_what_they_get_among_all(posts, data):
+    due = np.array(data.draw(st.lists(st.booleans(), min_size=len(posts), max_size=len(posts))), dtype=np.bool_)
+    whole, some = features_of(posts), features_of(posts, due)
+    for name in COLUMNS:
+        assert some[name].tobytes() == whole[name][due].tobytes(), name
+
+
 def test_some_posts_get_what_they_get_among_all(rng):
     posts = a_year(rng, lambda _: 0)
     due = np.zeros(len(posts), dtype=np.bool_)
