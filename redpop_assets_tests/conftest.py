@@ -10,6 +10,8 @@ import pytest
 os.environ["HF_HUB_OFFLINE"] = "1"  # read when huggingface_hub is imported: no test may ask the hub
 # Read when a process starts: by the workers of this one, and by the commands that tests run.
 os.environ.setdefault("OMP_WAIT_POLICY", "passive")  # threads that spin while they wait stall a machine that is shared
+# The workers share the processors: of two threads for the small matrices of tests, each spins until the other is done.
+os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 # What a network frees is kept for its next layer (glibc): to have each page anew takes as long as the arithmetic.
 for _name in ("MALLOC_MMAP_THRESHOLD_", "MALLOC_TRIM_THRESHOLD_"):
     os.environ.setdefault(_name, str(2**30))
