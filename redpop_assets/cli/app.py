@@ -1,8 +1,11 @@
 """`redpop`: the command line. A table of contents; what a command says and asks stands in the module of its topic."""
 
+from collections.abc import Callable
+from functools import cache
 from typing import Annotated
 
 import typer
+from typer.main import get_command
 
 from redpop_assets.cli import images, sandbox
 from redpop_assets.cli.analyse import analyse
@@ -59,6 +62,12 @@ app.add_typer(sandbox.app, name="sandbox")
 app.add_typer(images.app, name="images")
 
 
+@cache
+def _commands() -> Callable[[], None]:
+    """All of them, put together once in a process."""
+    return get_command(app)
+
+
 def main() -> None:
     """Run a command."""
-    app()
+    _commands()()

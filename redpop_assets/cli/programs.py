@@ -16,8 +16,8 @@ if TYPE_CHECKING:
     from redpop_assets.settings import Settings
 
 
-_COMMAND_LINES = ("redpop", "__main__.py")
-"""What a process of the command line calls itself."""
+_COMMAND_LINES = ("redpop", "cli/__main__.py")
+"""How the program of a process of the command line ends; that of `python -m pytest` is a `__main__.py` as well."""
 
 
 def program(name: str) -> str:
@@ -39,7 +39,7 @@ def compute_as_told(settings: "Settings") -> None:
     What libraries compute with is settled when they are loaded, which is over by the time the settings are known. In a
     program of somebody else that calls a command nothing begins again: steps that compute say so.
     """
-    is_command = Path(sys.argv[0]).name in _COMMAND_LINES
+    is_command = any(Path(sys.argv[0]).match(name) for name in _COMMAND_LINES)
     if settings.reproducible and is_command and not is_same_everywhere(os.environ):
         command = [sys.executable, "-m", "redpop_assets.cli", *sys.argv[1:]]
         os.execve(sys.executable, command, {**os.environ, **SAME_EVERYWHERE})

@@ -21,6 +21,7 @@ from redpop_assets.predictors.dataset import EMBEDDINGS
 from redpop_assets.refresh.blocks import block_columns, features_of_posts, read_dataset
 from redpop_assets.refresh.snapshot import Snapshot, digest
 from redpop_assets.refresh.training_set import training_sets
+from redpop_assets.storage.rows import Reader
 from redpop_assets.storage.schema import Schema
 from redpop_assets.storage.warehouse import Warehouse
 
@@ -97,12 +98,13 @@ def _measure(
     with warehouse.read() as reader:
         labelled = reader.query(_LABELLED, scope)
         labels = reader.scalar(_LABELS, scope)
+        posts = reader.scalar("SELECT count(*) FROM core.posts WHERE subreddit = $subreddit", scope)
+        columns_of = {name: _columns(reader, subreddit, name, encoders, posts) for name in BLOCKS}
     tried = sum(len(warehouse.schema[family.table].features) for family in BLOCKS.values())
     common = (versions.CATALOGUE, seed, tried, labels)
     known = {(row["block"], row["feature"]): row for row in stored}
     rows: list[dict[str, Any]] = []
-    for name in BLOCKS:
-        columns = _columns(warehouse, subreddit, name, encoders)
+    for name, columns in columns_of.items():
         made_from = {feature: digest(*common, *column.measured) for feature, column in columns.items()}
         kept = {
             feature: row
@@ -166,10 +168,13 @@ class _Column:
     counts: Mapping[str, int | float | None]
 
 
-def _columns(warehouse: Warehouse, subreddit: str, block: str, encoders: Encoders) -> dict[str, _Column]:
-    """Feature -> what is known of it without reading it, in the order of the table of its block."""
+def _columns(reader: Reader, subreddit: str, block: str, encoders: Encoders, posts: int) -> dict[str, _Column]:
+    """Feature -> what is known of it without reading it, in the order of the table of its block.
+
+    `posts` is how many the community has.
+    """
     family = BLOCKS[block]
-    features = warehouse.schema[family.table].features
+    features = reader.schema[family.table].features
     offered = {column.name for column in block_columns(block)}
     asked = [column for column in features if column.name in offered]
     parts = ["count(*)"]
@@ -186,17 +191,15 @@ def _columns(warehouse: Warehouse, subreddit: str, block: str, encoders: Encoder
             f"count(*) FILTER ({known})",
             f"coalesce(sum(hash(p.post_id, {seen})::HUGEINT) FILTER (t.post_id IS NOT NULL), 0)::VARCHAR",
         ]
-    with warehouse.read() as reader:
-        posts = reader.scalar("SELECT count(*) FROM core.posts WHERE subreddit = $subreddit", {"subreddit": subreddit})
-        there, *values = (
-            reader.query(*features_of_posts(reader.schema, family, encoders, subreddit, ", ".join(parts)))
-            .to_pylist()[0]
-            .values()
-        )
-        empty = block in EMBEDDINGS and not reader.scalar(
-            "SELECT count(*) FROM features.encoders WHERE modality = $block AND encoder = $encoder",
-            {"block": block, "encoder": getattr(encoders, block)},
-        )
+    there, *values = (
+        reader.query(*features_of_posts(reader.schema, family, encoders, subreddit, ", ".join(parts)))
+        .to_pylist()[0]
+        .values()
+    )
+    empty = block in EMBEDDINGS and not reader.scalar(
+        "SELECT count(*) FROM features.encoders WHERE modality = $block AND encoder = $encoder",
+        {"block": block, "encoder": getattr(encoders, block)},
+    )
     found: dict[str, _Column] = {}
     for column in features:
         facts = (column.name, column.type, column.known_at, column.missing)

@@ -11,7 +11,7 @@ import logging
 import re
 import threading
 from collections.abc import Iterator
-from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext, suppress
+from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
@@ -106,8 +106,10 @@ class Lake(Form):
                 yield conn
             finally:
                 if read_only:
-                    with suppress(duckdb.Error):
+                    try:
                         conn.execute("ROLLBACK")
+                    except duckdb.Error:
+                        conn.close()
 
     @contextmanager
     def _explained(self) -> Iterator[None]:

@@ -1,8 +1,9 @@
 """Connections to a lake: DuckDB in memory with the lake attached, which a process keeps, since opening one is dear.
 
 Opening costs half a second of processor time, a use of what is open a hundredth. So each process keeps one per lake and
-every use is a cursor of it, with a transaction of its own. It is given back when nobody has used it for a minute, and a
-process that was forked leaves that of its parent alone.
+every use is a cursor of it, with a transaction of its own; cursors are kept as well, since one that does not know yet
+in which database it is asks Postgres. All of it is given back when nobody has used it for a minute, and a process that
+was forked leaves that of its parent alone.
 """
 
 import ctypes
@@ -13,8 +14,8 @@ import socket
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 from urllib.parse import urlsplit
@@ -39,11 +40,36 @@ _EXTENSIONS: Final = ("ducklake", "postgres_scanner")
 
 @dataclass(eq=False)
 class _Kept:
-    """DuckDB with the lake attached; each use is a cursor of it."""
+    """DuckDB with the lake attached; each use is a cursor of it, and `cursors` are those that nobody uses."""
 
     conn: duckdb.DuckDBPyConnection
     users: int = 0
     idle_since: float = 0.0
+    cursors: list[duckdb.DuckDBPyConnection] = field(default_factory=list)
+
+    def cursor(self) -> duckdb.DuckDBPyConnection:
+        """One of the lake, outside of any transaction."""
+        with suppress(IndexError):
+            while True:
+                conn = self.cursors.pop()
+                try:
+                    prepare(conn)
+                except duckdb.Error:  # its last use ended badly
+                    conn.close()
+                else:
+                    return conn
+        conn = self.conn.cursor()
+        try:
+            _enter(conn)
+        except BaseException:
+            conn.close()
+            raise
+        return conn
+
+    def close(self) -> None:
+        """Close everything; nobody uses any of it."""
+        for conn in (*self.cursors, self.conn):
+            conn.close()
 
 
 class LakeConnections:
@@ -73,12 +99,13 @@ class LakeConnections:
         """
         kept = self._take()
         try:
-            conn = kept.conn.cursor()
+            conn = kept.cursor()
             try:
-                _enter(conn)
                 yield conn
-            finally:
+            except BaseException:
                 conn.close()
+                raise
+            kept.cursors.append(conn)
         finally:
             self._give_back(kept)
 
@@ -101,7 +128,7 @@ class LakeConnections:
         """Open anew at the next use: the server was started again, or the lake has just been made."""
         with self._lock:
             if self._kept is not None and not self._kept.users:
-                self._kept.conn.close()
+                self._kept.close()
             self._kept = None
 
     def leave_to_parent(self) -> None:
@@ -110,7 +137,7 @@ class LakeConnections:
         self._closer = None
         self.spill = self.spill.with_name(f"spill-{socket.gethostname()}-{os.getpid()}")
         if self._kept is not None:
-            ctypes.pythonapi.Py_IncRef(ctypes.py_object(self._kept.conn))  # never destroyed here
+            ctypes.pythonapi.Py_IncRef(ctypes.py_object(self._kept))  # never destroyed here
             self._kept = None
 
     def _take(self) -> _Kept:
@@ -126,7 +153,7 @@ class LakeConnections:
             kept.idle_since = time.monotonic()
             if kept is not self._kept:
                 if not kept.users:
-                    kept.conn.close()
+                    kept.close()
             elif not kept.users and self._closer is None:
                 self._close_later(_IDLE_SECONDS)
 
@@ -144,7 +171,7 @@ class LakeConnections:
             if left > 0:
                 self._close_later(left)
             else:
-                self._kept.conn.close()
+                self._kept.close()
                 self._kept = None
 
     def _open(self, **config: str) -> duckdb.DuckDBPyConnection:

@@ -47,6 +47,7 @@ def test_a_command_whose_figures_are_to_be_the_same_begins_again_as_a_process_th
 def test_a_program_that_calls_a_command_goes_on(tmp_path):
     assert said(tmp_path, "/somewhere/bin/pytest", REDPOP_REPRODUCIBLE="true") == {"as_it_is": True}
     assert "environment" in said(tmp_path, "/somewhere/redpop_assets/cli/__main__.py", REDPOP_REPRODUCIBLE="true")
+    assert said(tmp_path, "/somewhere/pytest/__main__.py", REDPOP_REPRODUCIBLE="true") == {"as_it_is": True}
 
 
 def test_other_commands_compute_with_all_that_the_machine_has(tmp_path):
