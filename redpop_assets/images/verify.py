@@ -91,6 +91,20 @@ def verify_images(
         progress: told how many of how many pictures are done.
     """
     result = Verification()
+    with warehouse.kept():
+        _compare(result, warehouse, store, repair=repair, older_than=older_than, progress=progress)
+    return result
+
+
+def _compare(
+    result: Verification,
+    warehouse: Warehouse,
+    store: ImageStore,
+    *,
+    repair: bool,
+    older_than: timedelta,
+    progress: Callable[[int, int], None] | None,
+) -> None:
     found = result.findings
     pictures = warehouse.scalar("SELECT count(*) FROM core.images")
     rows: dict[str, list[str]] = {}
@@ -126,7 +140,6 @@ def verify_images(
             erase_unused_content(warehouse, store)
         store.remove_leftovers(older_than)
         result.repaired = True
-    return result
 
 
 def _by_folder(paths: list[str]) -> dict[str, list[str]]:

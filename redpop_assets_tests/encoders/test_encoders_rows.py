@@ -89,8 +89,8 @@ def grids():
 
 
 @pytest.fixture
-def warehouse(tmp_path):
-    return blank_warehouse(tmp_path / "home")
+def warehouse(tmp_path, keep):
+    return keep(blank_warehouse(tmp_path / "home"))
 
 
 def column(tables, name):

@@ -29,9 +29,8 @@ def store(tmp_path):
 
 
 @pytest.fixture
-def warehouse(empty_warehouse):
-    with empty_warehouse.write():
-        return empty_warehouse
+def warehouse(empty_warehouse, keep):
+    return keep(empty_warehouse)
 
 
 def write(warehouse, table, *rows):
