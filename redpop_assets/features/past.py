@@ -383,6 +383,9 @@ class Quantiles:
         return values
 
 
+_ROWS: Final = 4_096  # vectors that are looked at together
+
+
 def present_rows(vectors: npt.NDArray[np.floating], name: str) -> Flags:
     """Which of n vectors are there: (n,). A row of NaN is a vector that is missing, and so is one of width 0.
 
@@ -396,6 +399,6 @@ def present_rows(vectors: npt.NDArray[np.floating], name: str) -> Flags:
     if not vectors.shape[1]:
         return np.zeros(len(vectors), dtype=np.bool_)
     odd = np.flatnonzero(~there)
-    if not all(np.isnan(vectors[row]).all() for row in odd):
+    if not all(np.isnan(vectors[odd[first : first + _ROWS]]).all() for first in range(0, len(odd), _ROWS)):
         raise ValueError(f"{name} has rows that are partly missing or infinite; a missing vector is a row of NaN")
     return there
