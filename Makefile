@@ -1,10 +1,11 @@
 # One environment, made from pyproject.toml with the exact versions of constraints.txt.
 PYTHON ?= python3.11
 BIN := .venv/bin
-# A file is the unit of work, as its fixtures are shared; the order is that of conftest.py.
-PYTEST := -n 2 --dist loadfile --no-loadscope-reorder --durations 10
+# A file is the unit of work, as its fixtures are shared; the order is that of conftest.py. More workers than two
+# processors, for some of them always wait for a server or a process.
+PYTEST := -n 4 --dist loadfile --no-loadscope-reorder --durations 10
 
-# Tests start hundreds of processes; one that finds nothing compiled compiles what it imports.
+# Tests start hundreds of processes: what the first one compiles is there for the others.
 unexport PYTHONDONTWRITEBYTECODE
 
 .PHONY: setup demo studio dev check test lint typecheck architecture unit tests docs constraints clean
@@ -14,7 +15,7 @@ setup: .venv/.installed
 .venv/.installed: pyproject.toml constraints.txt
 	test -x $(BIN)/python || $(PYTHON) -m venv .venv
 	$(BIN)/python -m pip install --quiet uv
-	$(BIN)/uv pip install --quiet --python $(BIN)/python --constraint constraints.txt --compile-bytecode --editable '.[dev]'
+	$(BIN)/uv pip install --quiet --python $(BIN)/python --constraint constraints.txt --editable '.[dev]'
 	touch $@
 
 # The whole graph on the sandbox; ADVANCE=8d lets time pass first, CHAOS=1 lets everything go wrong.

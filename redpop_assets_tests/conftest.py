@@ -10,7 +10,7 @@ import pytest
 os.environ["HF_HUB_OFFLINE"] = "1"  # read when huggingface_hub is imported: no test may ask the hub
 # Read when a process starts: by the workers of this one, and by the commands that tests run.
 os.environ.setdefault("OMP_WAIT_POLICY", "passive")  # threads that spin while they wait stall a machine that is shared
-# Each worker has a processor, so DuckDB gets one thread: for tables of a few rows, to wake others is half of the work.
+# The workers share the processors, so DuckDB gets one thread: for tables of a few rows, waking others is half of it.
 os.environ.setdefault("SLURM_CPUS_ON_NODE", "1")  # the one variable in which it looks for their number
 # The same for the matrix products of numpy and scipy, whose threads spin for milliseconds after each small one.
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")

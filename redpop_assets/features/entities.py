@@ -77,6 +77,7 @@ class Entities:
 
     def __init__(self, model: str, language: Language) -> None:
         from thinc.api import NumpyOps
+        from threadpoolctl import ThreadpoolController  # type: ignore[import-untyped]
 
         if "ner" not in language.pipe_names:
             raise WeightsUnavailable(
@@ -95,6 +96,8 @@ class Entities:
                 if isinstance(node.ops, NumpyOps):
                     node.ops = NumpyOps(use_blis=False)
         self._language = language
+        # Its matrices are so small that threads of a product spend their time waiting for each other.
+        self._products = ThreadpoolController().select(user_api="blas")
         self._counting = threading.Lock()  # the end of a memory zone takes strings from every thread
 
     def counts(self, captions: Sequence[str]) -> dict[str, npt.NDArray[np.float32]]:
@@ -110,7 +113,7 @@ class Entities:
         # Half a surrogate pair is no text that spaCy could store.
         texts = (caption.encode("utf-8", "replace").decode() for caption in captions)
         # Strings that only these captions have are forgotten at the end.
-        with self._counting, self._language.memory_zone():
+        with self._counting, self._products.limit(limits=1), self._language.memory_zone():
             for row, document in enumerate(self._language.pipe(texts, batch_size=_BATCH, n_process=1)):
                 for entity in document.ents:
                     column = CLASSES.get(entity.label_)
