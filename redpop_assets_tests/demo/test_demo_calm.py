@@ -33,7 +33,9 @@ class TestOnAPipeline:
         [stored] = deployment.rows("SELECT max(created_at) AS newest FROM core.posts")
         read = deployment.rows(
             """
-            SELECT p.post_id, list(round(epoch(o.observed_at - p.created_at) / 3600)::INT ORDER BY o.observed_at) AS ages
+            SELECT
+                p.post_id,
+                list(round(epoch(o.observed_at - p.created_at) / 3600)::INT ORDER BY o.observed_at) AS ages
             FROM core.posts AS p JOIN raw.observations AS o USING (post_id)
             WHERE p.created_at < $until AND o.endpoint = 'archive' GROUP BY ALL
             """,

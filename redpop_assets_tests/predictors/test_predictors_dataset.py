@@ -21,6 +21,24 @@ def dataset(n=4, **changes):
     return replace(whole, **changes)
 
 
+@given(st.integers(1, 9), st.data())
+def test_a_block_gathered_in_parts_is_the_block_at_once(n, data):
+    numbers = np.arange(5 * n, dtype=np.float32)
+    whole = {"level": numbers[:n], "mean": numbers[n:].reshape(n, 4)}
+    at = np.array(data.draw(st.permutations(range(n)))[: data.draw(st.integers(0, n))], dtype=np.int64)
+    edges = sorted(data.draw(st.lists(st.integers(0, len(at)), max_size=3)))
+    parts = [(some, {name: values[some] for name, values in whole.items()}) for some in np.split(at, edges)]
+    gathered, expected = Block.gathered(n, parts), Block.of(whole, np.isin(np.arange(n), at))
+    assert gathered.columns == expected.columns == ("level", "mean_0", "mean_1", "mean_2", "mean_3")
+    assert gathered.present.tolist() == expected.present.tolist()
+    assert np.array_equal(gathered.values, expected.values, equal_nan=True)
+
+
+def test_a_block_of_no_part_has_no_columns_that_could_be_named():
+    with pytest.raises(ValueError, match="one part at least"):
+        Block.gathered(3, [])
+
+
 @pytest.mark.parametrize(
     ("values", "columns", "present", "message"),
     [

@@ -156,6 +156,18 @@ def test_queries_take_named_and_positional_parameters(warehouse):
     assert warehouse.scalar("SELECT score FROM core.readings WHERE post = 'z'") is None
 
 
+def test_rows_that_are_streamed_are_those_of_a_query_in_their_order(warehouse, monkeypatch):
+    monkeypatch.setattr("redpop_assets.storage.rows._ROWS_STREAMED", 2_048)  # as many as DuckDB has in hand at least
+    sql = "SELECT x, x * $factor AS y, name FROM range(5000) AS t(x) JOIN names USING (x) ORDER BY x"
+    names = pa.table({"x": list(range(5000)), "name": [f"n{number}" for number in range(5000)]})
+    with warehouse.write() as reader:
+        whole = reader.query(sql, {"factor": 3}, names=names)
+        batches = list(reader.streamed(sql, {"factor": 3}, names=names))
+        assert list(reader.streamed("SELECT 1 WHERE FALSE")) == []
+    assert len(batches) > 1
+    assert pa.Table.from_batches(batches).equals(whole)
+
+
 def test_a_name_in_sql_is_never_a_python_variable(warehouse):
     warehouse.append("core.readings", table({}))
     reading = table({})  # noqa: F841
