@@ -95,6 +95,7 @@ def test_title_words_are_the_singular_directions_of_the_train_titles():
     assert TitleWords.fit(["one", "two", "three"]).transform(["one"]).shape == (1, 0)
 
 
+@pytest.mark.usefixtures("few_rounds")
 def test_catboost_takes_reductions_from_the_train_part(small, fitted):
     one, _ = fitted("catboost_fusion")
     two = predictor_class("catboost_fusion")(seed=3)
@@ -116,6 +117,7 @@ def test_catboost_learns_the_newest_posts_once_they_have_said_how_many_trees(sma
     assert spearman(reported, small.validation) == pytest.approx(report.validation["spearman"])
 
 
+@pytest.mark.usefixtures("few_rounds")
 def test_catboost_goes_without_titles_but_not_without_those_it_learnt_from(small, fitted):
     silent = [replace(part, captions=()) for part in (small.train, small.validation, small.test)]
     predictor = predictor_class("catboost_fusion")()
@@ -126,6 +128,7 @@ def test_catboost_goes_without_titles_but_not_without_those_it_learnt_from(small
         fitted("catboost_fusion")[0].predict(silent[2])
 
 
+@pytest.mark.usefixtures("few_rounds")
 def test_the_network_takes_scales_from_the_train_part(small, fitted):
     one, _ = fitted("multimodal_mlp")
     two = predictor_class("multimodal_mlp")(seed=3)
@@ -136,6 +139,7 @@ def test_the_network_takes_scales_from_the_train_part(small, fitted):
         np.testing.assert_array_equal(projection.components, two.projections[name].components)
 
 
+@pytest.mark.usefixtures("few_rounds")
 def test_the_network_is_the_mean_of_its_members_and_crosses_image_with_caption(small, fitted):
     predictor, _ = fitted("multimodal_mlp")
     inputs = predictor._inputs(small.test.pick(predictor.columns))
@@ -217,6 +221,7 @@ def test_the_members_of_a_stack_are_weighed_by_posts_after_those_they_learnt_fro
     assert len(seen[-1][1]) == len(small.train), "at last all of the train part"
 
 
+@pytest.mark.usefixtures("few_rounds")
 def test_a_stack_does_without_a_member_that_cannot_be_trained(small, fitted):
     stack, report = fitted("stack")
     assert set(stack.weights) == set(MEMBERS)

@@ -179,6 +179,7 @@ def test_zeros_of_a_post_without_past_are_the_mean_environment(fitted, small):
     np.testing.assert_allclose(model.predict(changed(small.test, "environment", values)), nothing, atol=1e-5)
 
 
+@pytest.mark.usefixtures("few_rounds")
 def test_scales_and_words_come_from_the_train_part(fitted, small):
     moved = {name: Block(b.values + np.float32(1), b.columns, b.present) for name, b in small.validation.blocks.items()}
     other = DualAttention(seed=3)
@@ -189,6 +190,7 @@ def test_scales_and_words_come_from_the_train_part(fitted, small):
         np.testing.assert_array_equal(other.scales[key], value)
 
 
+@pytest.mark.usefixtures("few_rounds")
 @pytest.mark.parametrize("name", VARIANTS)
 def test_each_variant_looks_at_its_parts_only(name, small, tmp_path):
     kind = predictor_class(name)

@@ -70,6 +70,7 @@ def test_shuffled_labels_teach_nothing(planted):
     assert predicted.std() < 0.35 * data.test.labels.std()
 
 
+@pytest.mark.usefixtures("few_rounds")
 def test_what_happens_outside_of_the_fit_cannot_enter(small, fitted, tmp_path):
     """The same seed and posts give the same files, whatever becomes of the arrays and other labels afterwards."""
     data = small
@@ -89,6 +90,7 @@ def test_what_happens_outside_of_the_fit_cannot_enter(small, fitted, tmp_path):
         assert path.read_bytes() == (tmp_path / "after" / path.name).read_bytes()
 
 
+@pytest.mark.usefixtures("few_rounds")
 def test_projections_and_kernel_weights_come_from_the_train_part(small, fitted):
     data = small
     moved = {k: Block(b.values + np.float32(5), b.columns, b.present) for k, b in data.validation.blocks.items()}
@@ -118,6 +120,7 @@ def test_out_of_fold_predictions_do_not_see_their_own_label():
     assert np.corrcoef(expected, labels)[0, 1] > 0.9
 
 
+@pytest.mark.usefixtures("few_rounds")
 def test_it_trains_without_images_and_says_so(small, tmp_path):
     data = small
     images = data.train.blocks["image"]
@@ -152,6 +155,7 @@ def test_constant_and_unknown_columns_do_no_harm(small, tmp_path):
     np.testing.assert_array_equal(FusionLightGBM.load(tmp_path).predict(bare(data.test)), predicted)
 
 
+@pytest.mark.usefixtures("few_rounds")
 def test_the_order_of_the_training_rows_does_not_matter(small, fitted):
     rows = np.random.default_rng(0).permutation(len(small.train))
     shuffled = FusionLightGBM(seed=3)

@@ -14,7 +14,7 @@ from redpop_assets.predictors.base import regression_metrics
 from redpop_assets.predictors.dataset import BLOCK_NAMES, Block
 from redpop_assets.predictors.registry import load_predictor, predictor_class, predictor_names
 
-pytestmark = pytest.mark.integration
+pytestmark = [pytest.mark.integration, pytest.mark.usefixtures("few_rounds")]
 
 NAMES = predictor_names()
 LEARNING = [name for name in NAMES if predictor_class(name).uses]
