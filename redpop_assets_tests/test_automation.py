@@ -11,13 +11,16 @@ from redpop_assets.definitions import build_defs
 from redpop_assets.privacy.author_key import AuthorKey
 from redpop_assets.runs import report_import
 from redpop_assets.sources.archives.imports import import_archive
-from redpop_assets.testing.deployments import PREDICTORS
+from redpop_assets.testing.deployments import definitions
 
 pytestmark = [
     pytest.mark.end_to_end,
     # Of a parameter that evaluate_automation_conditions itself passes on.
     pytest.mark.filterwarnings("ignore:Parameter `include_sources`:dagster.BetaWarning"),
 ]
+
+PREDICTORS = ("subreddit_median", "metadata_boosting")
+"""One that looks at labels alone, and one at features: all are assets of one kind, and the others learn longer."""
 
 MODELS = {
     f"models/{name}" for name in (*PREDICTORS, "champions", "early_predictors", "early_predictions", "early_coverage")
@@ -44,7 +47,7 @@ class Evaluations:
 
     def __init__(self, instance, settings, cursor=None):
         self.instance = instance
-        self.defs = build_defs(settings)
+        self.defs = definitions(settings)
         self.cursor = cursor
 
     def tick(self, at: datetime | None = None) -> set[tuple[str, str | None]]:
@@ -62,15 +65,21 @@ class Evaluations:
         return requested
 
 
+@pytest.fixture(scope="module")
+def shared(pipeline):
+    """The home that all share, where few predictors are asked for."""
+    return pipeline.deployment.using(REDPOP_PREDICTORS=",".join(PREDICTORS))
+
+
 @pytest.fixture
-def copied(pipeline, tmp_path):
-    return pipeline.deployment.copy(tmp_path / "home")
+def copied(shared, tmp_path):
+    return shared.copy(tmp_path / "home")
 
 
 @pytest.fixture(scope="module")
-def settled(pipeline):
+def settled(shared):
     """The cursor after a first tick, which requests nothing."""
-    with pipeline.deployment.instance() as (settings, instance):
+    with shared.instance() as (settings, instance):
         evaluations = Evaluations(instance, settings)
         assert evaluations.tick() == set()
         return evaluations.cursor

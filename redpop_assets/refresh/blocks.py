@@ -77,7 +77,7 @@ def read_dataset(
         params = {"subreddit": subreddit}
         posts = reader.query(_POSTS.format(where=" AND ".join(["p.subreddit = $subreddit", *only])), params, **given)
         post_ids = posts.column("post_id").to_pylist()
-        read = dict(_read_blocks(reader, subreddit, post_ids, encoders, blocks, only, given))
+        read = dict(_read_blocks(reader, subreddit, post_ids, encoders, blocks, _widths(reader), only, given))
     return Dataset(
         subreddit=subreddit,
         post_ids=tuple(post_ids),
@@ -93,18 +93,26 @@ def _of(post_ids: Sequence[str]) -> tuple[list[str], dict[str, pa.Table]]:
     return [_CHOSEN], {"chosen_posts": pa.table({"post_id": pa.array(post_ids, pa.string())})}
 
 
+def _widths(reader: Reader) -> dict[tuple[str, str], int]:
+    """(modality, encoder) -> length of its vectors, of the encoders that wrote any."""
+    encoded = reader.query("SELECT encoder, modality, dimension FROM features.encoders").to_pylist()
+    return {(row["modality"], row["encoder"]): row["dimension"] for row in encoded}
+
+
 def _read_blocks(
     reader: Reader,
     subreddit: str,
     post_ids: Sequence[str],
     encoders: Encoders,
     blocks: Iterable[str],
+    widths: Mapping[tuple[str, str], int],
     only: list[str],
     given: Mapping[str, pa.Table],
 ) -> Iterator[tuple[str, Block]]:
-    """Blocks of some posts, whose rows are in the order of `post_ids`; `given` are the tables that `only` names."""
-    encoded = reader.query("SELECT encoder, modality, dimension FROM features.encoders").to_pylist()
-    widths = {(row["modality"], row["encoder"]): row["dimension"] for row in encoded}
+    """Blocks of some posts, whose rows are in the order of `post_ids`.
+
+    `widths` are those of `_widths`, and `given` the tables that `only` names.
+    """
     ids = pa.array(post_ids, pa.string())
     for block in blocks:
         width = widths.get((block, getattr(encoders, block)), 0) if block in EMBEDDINGS else None
@@ -272,13 +280,14 @@ def block_digests(
         rows_at_once: posts whose rows are read together.
     """
     begun = _begun(data)
+    widths = _widths(reader)
     starts = range(0, max(len(data), 1), rows_at_once)
     for name in blocks:
         digest, present, without = begun.copy(), 0, 0
         columns: tuple[str, ...] = ()
         for start in starts:
             ids = data.post_ids[start : start + rows_at_once]
-            [(_, block)] = _read_blocks(reader, data.subreddit, ids, encoders, [name], *_of(ids))
+            [(_, block)] = _read_blocks(reader, data.subreddit, ids, encoders, [name], widths, *_of(ids))
             there = int(block.present.sum())
             # How long vectors are is seen in the first part in which a post has the block.
             if not present:

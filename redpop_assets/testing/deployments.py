@@ -26,6 +26,9 @@ PREDICTORS = ("subreddit_median", "metadata_boosting", "redpop_thesis", "fusion_
 
 _OWN_VARIABLES = ("REDPOP_", "REDDIT_", "DAGSTER_", "RAY_ADDRESS")
 
+_latest: list[tuple[Settings, dg.Definitions]] = []
+_MOST = 3
+
 
 @contextmanager
 def environment(variables: Mapping[str, str], folder: Path) -> Iterator[None]:
@@ -47,6 +50,19 @@ def environment(variables: Mapping[str, str], folder: Path) -> Iterator[None]:
         for name in os.environ.keys() - before.keys():  # what a run put there, too
             del os.environ[name]
         os.environ.update(before)
+
+
+def definitions(settings: Settings) -> dg.Definitions:
+    """The platform of a deployment, for one run after the other: to assemble it takes longer than many a run.
+
+    The latest few are kept, as the daemon of Dagster keeps one for as long as it lives.
+    """
+    for kept, defs in _latest:
+        if kept == settings:
+            return defs
+    _latest.insert(0, (settings, build_defs(settings)))
+    del _latest[_MOST:]
+    return _latest[0][1]
 
 
 @dataclass(frozen=True)
@@ -161,7 +177,7 @@ class Deployment:
             instance: where the run is recorded; None for nowhere but in what is returned, which is much quicker.
         """
         with self.environment() as settings, ExitStack() as stack:
-            defs = build_defs(settings)
+            defs = definitions(settings)
             keys = selected_keys(defs, select, harvest=True)
             if instance is None:
                 instance = stack.enter_context(dg.DagsterInstance.ephemeral())

@@ -28,6 +28,15 @@ def prepared(tmp_path_factory, fill):
     return folder, warehouse, ModelStore(folder / "models")
 
 
+@pytest.fixture(scope="module")
+def learnable(prepared, learn_from):
+    """Folder of `prepared` once its community has a training set."""
+    folder, warehouse, _ = prepared
+    with warehouse.kept():
+        learn_from(warehouse)
+    return folder
+
+
 @pytest.fixture
 def copy_of(tmp_path, keep):
     """Copies such a folder into that of the test, where its fixture `models` looks, and returns the warehouse, kept."""

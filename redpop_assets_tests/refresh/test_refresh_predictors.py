@@ -17,15 +17,13 @@ WEEK = timedelta(days=7)
 
 
 @pytest.fixture
-def filled(empty_warehouse, fill, keep):
-    fill(empty_warehouse)
-    return keep(empty_warehouse)
+def ready(learnable, copy_of):
+    return copy_of(learnable)
 
 
 @pytest.fixture
-def ready(filled, learn_from):
-    learn_from(filled)
-    return filled
+def empty(empty_warehouse, keep):
+    return keep(empty_warehouse)
 
 
 def refresh(warehouse, models, encoders, name="metadata_boosting", seed=7):
@@ -106,36 +104,34 @@ def test_only_encoders_that_are_used_are_named_and_random_ones_are_marked(ready,
     assert fusion["untrained_weights"] is True
 
 
-def test_without_images_the_others_are_trained_and_the_reason_is_recorded(
-    empty_warehouse, fill, models, encoders, learn_from
-):
-    fill(empty_warehouse, images=False)
-    learn_from(empty_warehouse)
-    thesis = refresh(empty_warehouse, models, encoders, "redpop_thesis").row
+def test_without_images_the_others_are_trained_and_the_reason_is_recorded(empty, fill, models, encoders, learn_from):
+    fill(empty, images=False)
+    learn_from(empty)
+    thesis = refresh(empty, models, encoders, "redpop_thesis").row
     assert thesis["status"] == "not_trained"
     assert "needs images" in thesis["reason"]
-    fusion = refresh(empty_warehouse, models, encoders, "fusion_lightgbm").row
+    fusion = refresh(empty, models, encoders, "fusion_lightgbm").row
     assert fusion["status"] == "trained"
     assert fusion["image_encoder"] is None
     assert not {"image", "pixels"} & set(fusion["blocks"])
 
 
-def test_what_could_not_be_trained_is_tried_again_with_more_posts(empty_warehouse, fill, models, encoders, learn_from):
-    fill(empty_warehouse, posts=80)
-    learn_from(empty_warehouse)
-    assert refresh(empty_warehouse, models, encoders).row["status"] == "not_trained"
-    assert refresh(empty_warehouse, models, encoders).trained_now is False
-    fill(empty_warehouse, posts=260)
-    learn_from(empty_warehouse)
-    state = refresh(empty_warehouse, models, encoders)
+def test_what_could_not_be_trained_is_tried_again_with_more_posts(empty, fill, models, encoders, learn_from):
+    fill(empty, posts=80)
+    learn_from(empty)
+    assert refresh(empty, models, encoders).row["status"] == "not_trained"
+    assert refresh(empty, models, encoders).trained_now is False
+    fill(empty, posts=260)
+    learn_from(empty)
+    state = refresh(empty, models, encoders)
     assert state.trained_now
     assert (state.row["status"], state.row["reason"]) == ("trained", None)
 
 
-def test_a_community_without_posts_is_not_trained_either(empty_warehouse, encoders, fill, models, learn_from):
-    fill(empty_warehouse, posts=30)
-    built = learn_from(empty_warehouse, "aww")
+def test_a_community_without_posts_is_not_trained_either(empty, encoders, fill, models, learn_from):
+    fill(empty, posts=30)
+    built = learn_from(empty, "aww")
     assert built.rows.num_rows == 0
-    state = refresh_predictor("subreddit_median", "aww", empty_warehouse, models, encoders, seed=7)
+    state = refresh_predictor("subreddit_median", "aww", empty, models, encoders, seed=7)
     assert state.row["status"] == "not_trained"
-    assert refresh_predictor("subreddit_median", "aww", empty_warehouse, models, encoders, seed=7).trained_now is False
+    assert refresh_predictor("subreddit_median", "aww", empty, models, encoders, seed=7).trained_now is False

@@ -27,9 +27,8 @@ def build(warehouse, encoders, subreddit="pics", **changes):
 
 
 @pytest.fixture
-def ready(filled, learn_from):
-    learn_from(filled)
-    return filled
+def ready(learnable, copy_of):
+    return copy_of(learnable)
 
 
 def test_only_labelled_posts_are_in_it(filled, encoders):
