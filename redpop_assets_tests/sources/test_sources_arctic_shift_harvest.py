@@ -288,7 +288,11 @@ def test_an_archive_that_is_down_keeps_what_was_read(archive, warehouse):
             archive,
             warehouse,
             client=ArcticShiftClient(
-                url="http://127.0.0.1:1", user_agent="redpop-tests", timeout=1, sleep=lambda _: None
+                url="http://127.0.0.1:1",
+                user_agent="redpop-tests",
+                requests_per_second=10_000,
+                timeout=1,
+                sleep=lambda _: None,
             ),
         )
     assert warehouse.scalar("SELECT count(*) FROM raw.listing_reads") == 0

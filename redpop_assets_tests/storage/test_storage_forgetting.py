@@ -24,8 +24,8 @@ DEFAULTS = {"VARCHAR": "x", "TIMESTAMP": NOW, "INTEGER": 0, "DOUBLE": 0.0, "FLOA
 
 
 @pytest.fixture
-def home(tmp_path):
-    return blank_warehouse(tmp_path, source="reddit"), ImageStore(tmp_path / "images")
+def home(tmp_path, keep):
+    return keep(blank_warehouse(tmp_path, source="reddit")), ImageStore(tmp_path / "images")
 
 
 def add(warehouse: Warehouse, table: str, **values: object) -> None:
@@ -402,15 +402,16 @@ def test_accounts_that_are_only_mentioned_are_unlinked_too(home):
 def test_what_is_left_is_what_the_others_need(tmp_path_factory, pictures, gone):
     folder = tmp_path_factory.mktemp("forget")
     warehouse, images = blank_warehouse(folder, source="reddit"), ImageStore(folder / "images")
-    for number, picture in enumerate(pictures):
-        add_post(warehouse, images, f"post{number}", picture=f"picture {picture}".encode(), caption=f"{picture}")
-    forgetting.forget(warehouse, images, {f"post{number}": "by_request" for number in gone})
-    left = {picture for number, picture in enumerate(pictures) if number not in gone}
-    assert {images.read(path) for path in files(images)} == {f"picture {picture}".encode() for picture in left}
-    paths = warehouse.query("SELECT path FROM core.images").column("path").to_pylist()
-    assert sorted(paths) == sorted(files(images))
-    assert warehouse.scalar("SELECT count(*) FROM features.caption_features") == len(left)
-    assert traces(warehouse) == 0
+    with warehouse.kept():
+        for number, picture in enumerate(pictures):
+            add_post(warehouse, images, f"post{number}", picture=f"picture {picture}".encode(), caption=f"{picture}")
+        forgetting.forget(warehouse, images, {f"post{number}": "by_request" for number in gone})
+        left = {picture for number, picture in enumerate(pictures) if number not in gone}
+        assert {images.read(path) for path in files(images)} == {f"picture {picture}".encode() for picture in left}
+        paths = warehouse.query("SELECT path FROM core.images").column("path").to_pylist()
+        assert sorted(paths) == sorted(files(images))
+        assert warehouse.scalar("SELECT count(*) FROM features.caption_features") == len(left)
+        assert traces(warehouse) == 0
 
 
 def test_a_kill_before_the_commit_is_made_up_for(home):
