@@ -49,9 +49,11 @@ class Community:
         return study
 
     def train(self, *names: str) -> None:
-        for name in names:
-            state = refresh_predictor(name, "pics", self.warehouse, self.models, self.encoders, seed=7)
-            assert state.row["status"] == "trained", state.row["reason"]
+        warehouse = self.warehouse
+        with warehouse.kept():
+            for name in names:
+                state = refresh_predictor(name, "pics", warehouse, self.models, self.encoders, seed=7)
+                assert state.row["status"] == "trained", state.row["reason"]
 
 
 @pytest.fixture(scope="session")

@@ -25,10 +25,10 @@ def redpop(redpop, tmp_path, encoders):
     )
 
 
-@pytest.fixture
-def drifted(tmp_path, fill, encoders):
-    """A warehouse with r/earthporn, whose pixels and captions were accepted before sharpness and words changed."""
-    warehouse = Warehouse(tmp_path / "home", source="reddit", lock_timeout=30)
+@pytest.fixture(scope="module")
+def made(tmp_path_factory, fill, encoders):
+    """Content of the file of `drifted`."""
+    warehouse = Warehouse(tmp_path_factory.mktemp("drifted") / "home", source="reddit", lock_timeout=30)
     fill(warehouse, "earthporn", posts=120)
     for table in (PIXELS, "features.caption_features"):
         sample = read_sample(warehouse, "earthporn", table, encoders)
@@ -36,6 +36,15 @@ def drifted(tmp_path, fill, encoders):
     with warehouse.write() as writer:
         writer.execute(f"UPDATE {PIXELS} SET sharpness = sharpness + 3")
         writer.execute("UPDATE features.caption_features SET words = 2 * words + 9")
+    return warehouse.live.read_bytes()
+
+
+@pytest.fixture
+def drifted(tmp_path, made):
+    """A warehouse with r/earthporn, whose pixels and captions were accepted before sharpness and words changed."""
+    warehouse = Warehouse(tmp_path / "home", source="reddit", lock_timeout=30)
+    warehouse.live.parent.mkdir(parents=True)
+    warehouse.live.write_bytes(made)
     return warehouse
 
 

@@ -49,6 +49,12 @@ def copy_of(tmp_path, keep):
 
 
 @pytest.fixture
+def empty(empty_warehouse, keep):
+    """A warehouse without rows, kept."""
+    return keep(empty_warehouse)
+
+
+@pytest.fixture
 def models(tmp_path):
     """Where the models of `copy_of` are, or of nobody yet."""
     return ModelStore(tmp_path / "models")

@@ -213,21 +213,21 @@ def test_picture_and_caption_are_embedded_as_in_the_graph(seen, ready):
     assert new_post(ready).block("image", seen) is None
 
 
-def test_a_predictor_of_pictures_answers_with_and_without_one(empty_warehouse, fill, models, seen, train):
+def test_a_predictor_of_pictures_answers_with_and_without_one(empty, fill, models, seen, train):
     """Vectors of the real width stand in the tables, so that those of the forecast fit them."""
     from redpop_assets.storage.arrow import arrow_table
 
-    fill(empty_warehouse)
+    fill(empty)
     rng = np.random.default_rng(0)
     for table, key, encoder, modality, width in (
         ("features.image_embeddings", "image_sha256", seen.image, "image", 1280),
         ("features.caption_embeddings", "caption_sha256", seen.caption, "caption", 384),
     ):
-        keys = empty_warehouse.query(f"SELECT {key}, code_version FROM {table}").to_pydict()
+        keys = empty.query(f"SELECT {key}, code_version FROM {table}").to_pydict()
         n = len(keys[key])
         vectors = rng.normal(size=(n, width)).astype(np.float32)
         vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
-        with empty_warehouse.write() as writer:
+        with empty.write() as writer:
             writer.execute(f"DELETE FROM {table}")
             writer.execute("DELETE FROM features.encoders WHERE modality = $modality", {"modality": modality})
             writer.append(table, arrow_table({**keys, "encoder": [encoder] * n, "embedding": vectors}))
@@ -246,10 +246,10 @@ def test_a_predictor_of_pictures_answers_with_and_without_one(empty_warehouse, f
                     }
                 ),
             )
-    train(empty_warehouse, models, seen, names=("fusion_lightgbm",))
+    train(empty, models, seen, names=("fusion_lightgbm",))
     picture = Image.radial_gradient("L").convert("RGB").resize((300, 200))
-    without = ask(empty_warehouse, models)["fusion_lightgbm"]
-    with_picture = ask(empty_warehouse, models, image=picture)["fusion_lightgbm"]
+    without = ask(empty, models)["fusion_lightgbm"]
+    with_picture = ask(empty, models, image=picture)["fusion_lightgbm"]
     assert with_picture.used_image
     assert not without.used_image
     assert np.isfinite([with_picture.expected_log_score, without.expected_log_score]).all()

@@ -345,7 +345,7 @@ def test_any_sequence_of_changes_ends_as_if_all_had_been_computed(warehouse, wor
         some = [names.pop() for _ in range(min(len(names), world.random.randint(3, 6)))]
         for name in some:
             CHANGES[name](world, world.random.choice(sorted(world.posts.values(), key=lambda post: post.id)))
-            world.store(warehouse)
+        world.store(warehouse)
         refresh(warehouse)
         assert_as_from_nothing(warehouse, world, tmp_path / f"nothing{len(names)}", said=some)
 

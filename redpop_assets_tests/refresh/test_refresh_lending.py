@@ -191,17 +191,17 @@ def test_later_posts_elsewhere_change_no_bit_of_a_model(warehouse, models, encod
 
 
 def test_who_has_nobody_to_borrow_from_says_so_and_learns_when_somebody_comes(
-    empty_warehouse, fill, learn_from, models, encoders
+    empty, fill, learn_from, models, encoders
 ):
-    fill(empty_warehouse)
-    learn_from(empty_warehouse)
-    alone = trained(empty_warehouse, models, encoders)
+    fill(empty)
+    learn_from(empty)
+    alone = trained(empty, models, encoders)
     assert alone.row["reason"] == "nobody to borrow from: no other community has 30 posts that had matured by then"
     assert alone.row["lenders"] is None
-    assert not trained(empty_warehouse, models, encoders).trained_now
-    fill(empty_warehouse, "aww", posts=320, seed=3)
-    learn_from(empty_warehouse, "aww")
-    found = trained(empty_warehouse, models, encoders)
+    assert not trained(empty, models, encoders).trained_now
+    fill(empty, "aww", posts=320, seed=3)
+    learn_from(empty, "aww")
+    found = trained(empty, models, encoders)
     assert (found.row["status"], found.row["lenders"]) == ("trained", 1)
 
 

@@ -1,5 +1,6 @@
 """What every trained predictor expects of every post, kept up to date."""
 
+import shutil
 from datetime import timedelta
 
 import numpy as np
@@ -10,6 +11,8 @@ from redpop_assets.predictors.parts.conformal import COLUMNS, Calibration
 from redpop_assets.refresh.blocks import OF_PICTURES
 from redpop_assets.refresh.predictions import refresh_predictions
 from redpop_assets.refresh.predictors import refresh_predictor
+from redpop_assets.storage.models import ModelStore
+from redpop_assets.storage.warehouse import Warehouse
 
 pytestmark = pytest.mark.integration
 
@@ -45,6 +48,22 @@ def predict_all(warehouse, models):
     return refresh_predictions(warehouse, models, progress=said.append), said
 
 
+@pytest.fixture(scope="module")
+def with_predictions(trained, tmp_path_factory):
+    """Folder of `trained` once every post is predicted."""
+    folder = tmp_path_factory.mktemp("predicted")
+    shutil.copytree(trained, folder, dirs_exist_ok=True)
+    warehouse = Warehouse(folder / "home", source="test", lock_timeout=30)
+    with warehouse.kept():
+        predict_all(warehouse, ModelStore(folder / "models"))
+    return folder
+
+
+@pytest.fixture
+def predicted(with_predictions, copy_of):
+    return copy_of(with_predictions)
+
+
 def rows_of(warehouse, sql="FROM marts.predictions ORDER BY post_id, predictor"):
     return warehouse.query(sql).to_pylist()
 
@@ -64,56 +83,53 @@ def test_every_post_is_predicted_by_every_trained_predictor(ready, models):
         )
 
 
-def test_posts_are_read_some_at_a_time(ready, models, monkeypatch):
-    predict_all(ready, models)
-    expected = rows_of(ready)
-    with ready.write() as writer:
+def test_posts_are_read_some_at_a_time(predicted, models, monkeypatch):
+    expected = rows_of(predicted)
+    with predicted.write() as writer:
         writer.execute("DELETE FROM marts.predictions")
     monkeypatch.setattr("redpop_assets.refresh.predictions.POSTS_AT_ONCE", 100)
-    computed, said = predict_all(ready, models)
+    computed, said = predict_all(predicted, models)
     assert computed == 480
     assert [sentence for sentence in said if sentence.startswith("metadata_boosting")] == [
         f"metadata_boosting predicted {posts} of 240 posts of r/pics" for posts in (100, 200, 240)
     ]
-    for row, one in zip(rows_of(ready), expected, strict=True):
+    for row, one in zip(rows_of(predicted), expected, strict=True):
         assert row | {"inputs": one["inputs"]} == one
-    assert predict_all(ready, models) == (0, [])
+    assert predict_all(predicted, models) == (0, [])
 
 
-def test_percentiles_are_shares_of_the_labels(ready, models):
-    predict_all(ready, models)
-    labels = np.array([row["log_score"] for row in rows_of(ready, "FROM core.labels")])
-    for row in rows_of(ready)[::17]:
+def test_percentiles_are_shares_of_the_labels(predicted):
+    labels = np.array([row["log_score"] for row in rows_of(predicted, "FROM core.labels")])
+    for row in rows_of(predicted)[::17]:
         expected = row["expected_log_score"]
         share = (labels < expected).mean() + 0.5 * (labels == expected).mean()
         assert row["percentile"] == pytest.approx(share)
-    median = rows_of(ready, "FROM marts.predictions WHERE predictor = 'subreddit_median' LIMIT 1")[0]
+    median = rows_of(predicted, "FROM marts.predictions WHERE predictor = 'subreddit_median' LIMIT 1")[0]
     assert 0.3 < median["percentile"] < 0.7
 
 
-def test_intervals_are_those_of_the_held_out_residuals(ready, models):
-    predict_all(ready, models)
+def test_intervals_are_those_of_the_held_out_residuals(predicted):
     for name in NAMES:
-        held_out = ready.query(
+        held_out = predicted.query(
             "SELECT expected_log_score, log_score FROM models.validation_predictions "
             "JOIN models.training_set USING (post_id) WHERE predictor = $name",
             {"name": name},
         )
         calibration = Calibration.fit(*(held_out.column(at).to_numpy() for at in range(2)))
-        rows = [row for row in rows_of(ready) if row["predictor"] == name]
+        rows = [row for row in rows_of(predicted) if row["predictor"] == name]
         found = calibration.intervals(np.array([row["expected_log_score"] for row in rows]))
         for column in COLUMNS:
             assert [row[column] for row in rows] == found[column].tolist()
         assert all(row["low_80"] < row["low_50"] < row["high_50"] < row["high_80"] for row in rows)
 
 
-def test_test_posts_are_covered_as_often_as_promised(empty_warehouse, fill, encoders, models, train):
+def test_test_posts_are_covered_as_often_as_promised(empty, fill, encoders, models, train):
     """Within three standard errors, on posts that neither the fit nor the calibration has seen."""
-    fill(empty_warehouse, posts=900)
-    train(empty_warehouse, models, encoders)
-    predict_all(empty_warehouse, models)
+    fill(empty, posts=900)
+    train(empty, models, encoders)
+    predict_all(empty, models)
     rows = rows_of(
-        empty_warehouse,
+        empty,
         "FROM marts.predictions AS p JOIN models.training_set AS t USING (post_id) WHERE t.split = 'test'",
     )
     for name in NAMES:
@@ -150,11 +166,10 @@ def test_a_post_without_a_picture_says_which_blocks_it_lacks(ready, models, enco
         assert set(row["missing_blocks"]) == (set(blocks) & OF_PICTURES if post_id in dead else set())
 
 
-def test_a_second_time_computes_nothing(ready, models):
-    predict_all(ready, models)
-    before = ready.fingerprint("marts.predictions")
-    assert predict_all(ready, models) == (0, [])
-    assert ready.fingerprint("marts.predictions") == before
+def test_a_second_time_computes_nothing(predicted, models):
+    before = predicted.fingerprint("marts.predictions")
+    assert predict_all(predicted, models) == (0, [])
+    assert predicted.fingerprint("marts.predictions") == before
 
 
 @pytest.mark.parametrize(
@@ -167,14 +182,13 @@ def test_a_second_time_computes_nothing(ready, models):
         ("UPDATE models.validation_predictions SET expected_log_score = 1 WHERE predictor = 'subreddit_median'", 240),
     ],
 )
-def test_other_inputs_are_predicted_again(ready, models, change, expected):
-    predict_all(ready, models)
-    with ready.write() as writer:
+def test_other_inputs_are_predicted_again(predicted, models, change, expected):
+    with predicted.write() as writer:
         assert writer.execute(change) > 0
-    computed, _ = predict_all(ready, models)
+    computed, _ = predict_all(predicted, models)
     assert computed == expected
-    assert len({(row["predictor"], row["calibration"]) for row in rows_of(ready)}) == 2
-    assert predict_all(ready, models)[0] == 0
+    assert len({(row["predictor"], row["calibration"]) for row in rows_of(predicted)}) == 2
+    assert predict_all(predicted, models)[0] == 0
 
 
 def from_nothing(warehouse, models):
@@ -196,49 +210,46 @@ ONE_POST = {
 
 
 @pytest.mark.parametrize("change", ONE_POST.values(), ids=ONE_POST)
-def test_a_model_is_asked_only_about_the_post_of_which_it_sees_something_new(ready, models, change):
-    predict_all(ready, models)
-    caption = ready.scalar("SELECT caption_sha256 FROM core.posts WHERE post_id = 'pi00017'")
+def test_a_model_is_asked_only_about_the_post_of_which_it_sees_something_new(predicted, models, change):
+    caption = predicted.scalar("SELECT caption_sha256 FROM core.posts WHERE post_id = 'pi00017'")
     given = {name: value for name, value in (("post", "pi00017"), ("caption", caption)) if f"${name}" in change}
-    with ready.write() as writer:
+    with predicted.write() as writer:
         assert writer.execute(change, given) == 1
     having = "SELECT count(*) FROM core.posts WHERE caption_sha256 = $caption"
-    posts = ready.scalar(having, {"caption": caption}) if "caption" in given else 1
+    posts = predicted.scalar(having, {"caption": caption}) if "caption" in given else 1
     everybody_sees = change.startswith("UPDATE core.posts")
-    computed, said = predict_all(ready, models)
+    computed, said = predict_all(predicted, models)
     assert computed == posts * (len(NAMES) if everybody_sees else 1)
     assert said[0] == f"metadata_boosting predicted {posts} of {posts} posts of r/pics"
-    after = rows_of(ready)
-    assert after == from_nothing(ready, models)
+    after = rows_of(predicted)
+    assert after == from_nothing(predicted, models)
 
 
-def test_where_only_labels_changed_no_model_is_asked(ready, models, monkeypatch):
-    predict_all(ready, models)
-    with ready.write() as writer:
+def test_where_only_labels_changed_no_model_is_asked(predicted, models, monkeypatch):
+    with predicted.write() as writer:
         writer.execute("UPDATE models.training_set SET log_score = log_score / 2 WHERE post_id < 'pi00100'")
         writer.execute("DELETE FROM models.training_set WHERE post_id < 'pi00005'")
     with monkeypatch.context() as patched:
         patched.setattr("redpop_assets.refresh.predictions.load_predictor", lambda *_: pytest.fail("asked"))
         patched.setattr("redpop_assets.refresh.predictions.read_dataset", lambda *_: pytest.fail("read"))
         patched.setattr("redpop_assets.refresh.predictions.RENEWED_AT_ONCE", 100)
-        computed, said = predict_all(ready, models)
+        computed, said = predict_all(predicted, models)
     assert computed == 480
     assert said[2] == "metadata_boosting: 240 percentiles and intervals of r/pics renewed"
-    renewed = rows_of(ready)
+    renewed = rows_of(predicted)
     assert {row["split"] for row in renewed if row["post_id"] < "pi00005"} == {"unlabelled"}
-    assert renewed == from_nothing(ready, models)
+    assert renewed == from_nothing(predicted, models)
 
 
-def test_rows_of_an_older_home_are_made_anew_once(ready, models):
-    predict_all(ready, models)
-    rows = rows_of(ready)
-    with ready.write() as writer:
+def test_rows_of_an_older_home_are_made_anew_once(predicted, models):
+    rows = rows_of(predicted)
+    with predicted.write() as writer:
         writer.execute("ALTER TABLE marts.predictions DROP COLUMN calibration")
         writer.execute("UPDATE marts.predictions SET inputs = '0123456789abcdef'")
         writer.execute("UPDATE main.warehouse_state SET ddl_digest = ''")
-    assert predict_all(ready, models)[0] == 480
-    assert rows_of(ready) == rows
-    assert predict_all(ready, models)[0] == 0
+    assert predict_all(predicted, models)[0] == 480
+    assert rows_of(predicted) == rows
+    assert predict_all(predicted, models)[0] == 0
 
 
 def test_communities_without_news_cost_one_opening_among_them(ready, models, fill, encoders, train, monkeypatch):
@@ -279,49 +290,43 @@ def test_whatever_changes_the_rows_are_those_of_a_computation_from_nothing(ready
     assert predict_all(ready, models) == (0, [])
 
 
-def test_another_code_version_predicts_again(ready, models, monkeypatch):
-    predict_all(ready, models)
-    before = rows_of(ready)
+def test_another_code_version_predicts_again(predicted, models, monkeypatch):
+    before = rows_of(predicted)
     monkeypatch.setattr("redpop_assets.versions.PREDICTIONS", "another")
-    assert predict_all(ready, models)[0] == 480
-    assert predict_all(ready, models)[0] == 0
-    for row, one in zip(rows_of(ready), before, strict=True):
+    assert predict_all(predicted, models)[0] == 480
+    assert predict_all(predicted, models)[0] == 0
+    for row, one in zip(rows_of(predicted), before, strict=True):
         assert row | {"inputs": one["inputs"]} == one
 
 
-def test_a_new_post_is_predicted_and_a_rejected_one_leaves(ready, models):
-    predict_all(ready, models)
-    with ready.write() as writer:
+def test_a_new_post_is_predicted_and_a_rejected_one_leaves(predicted, models):
+    with predicted.write() as writer:
         writer.execute("UPDATE core.posts SET post_id = 'new' WHERE post_id = 'pi00239'")
-    predict_all(ready, models)
-    posts = {row["post_id"] for row in rows_of(ready)}
+    predict_all(predicted, models)
+    posts = {row["post_id"] for row in rows_of(predicted)}
     assert "new" in posts
     assert "pi00239" not in posts
-    assert len(rows_of(ready)) == 480
+    assert len(rows_of(predicted)) == 480
 
 
-def test_a_predictor_that_is_no_longer_trained_takes_its_predictions_along(ready, models):
-    predict_all(ready, models)
-    with ready.write() as writer:
+def test_a_predictor_that_is_no_longer_trained_takes_its_predictions_along(predicted, models):
+    with predicted.write() as writer:
         writer.execute(
             "UPDATE models.predictors SET status = 'not_trained', digest = NULL WHERE predictor = 'metadata_boosting'"
         )
-    assert predict_all(ready, models)[0] == 0
-    assert {row["predictor"] for row in rows_of(ready)} == {"subreddit_median"}
+    assert predict_all(predicted, models)[0] == 0
+    assert {row["predictor"] for row in rows_of(predicted)} == {"subreddit_median"}
 
 
-def test_communities_do_not_mix(ready, models, fill, encoders, train):
-    predict_all(ready, models)
-    before = rows_of(ready)
-    fill(ready, "earthporn", seed=5)
-    train(ready, models, encoders, "earthporn")
-    assert predict_all(ready, models)[0] == 480
-    assert rows_of(ready, "FROM marts.predictions WHERE subreddit = 'pics' ORDER BY post_id, predictor") == before
+def test_communities_do_not_mix(predicted, models, fill, encoders, train):
+    before = rows_of(predicted)
+    fill(predicted, "earthporn", seed=5)
+    train(predicted, models, encoders, "earthporn")
+    assert predict_all(predicted, models)[0] == 480
+    assert rows_of(predicted, "FROM marts.predictions WHERE subreddit = 'pics' ORDER BY post_id, predictor") == before
 
 
 def test_a_lost_model_is_an_error_that_names_it(ready, models):
-    import shutil
-
     shutil.rmtree(models.place.root / "pics" / "metadata_boosting")
     with pytest.raises(ArtifactError, match="train metadata_boosting again"):
         predict_all(ready, models)

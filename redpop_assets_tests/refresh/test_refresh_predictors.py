@@ -21,11 +21,6 @@ def ready(learnable, copy_of):
     return copy_of(learnable)
 
 
-@pytest.fixture
-def empty(empty_warehouse, keep):
-    return keep(empty_warehouse)
-
-
 def refresh(warehouse, models, encoders, name="metadata_boosting", seed=7):
     return refresh_predictor(name, "pics", warehouse, models, encoders, seed=seed)
 
