@@ -78,6 +78,7 @@ def test_batches_of_several_threads_shrink_together():
     assert engine.batch_size in {1, 2}
 
 
+@pytest.mark.usefixtures("measured_shortly")
 def test_every_way_keeps_the_vectors_of_captions(bundled_texts):
     tokens = bundled_texts.tokenise(CAPTIONS)
     reference, _ = bundled_texts.vectors(tokens, bundled_texts.engine.build(REFERENCE), 4)
@@ -91,6 +92,7 @@ def test_every_way_keeps_the_vectors_of_captions(bundled_texts):
         assert rate > 0
 
 
+@pytest.mark.usefixtures("measured_shortly")
 def test_every_way_keeps_the_vectors_of_pictures_or_is_refused(bundled_images, variants):
     from redpop_assets.encoders.pictures import whole
 

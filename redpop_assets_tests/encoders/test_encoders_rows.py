@@ -322,6 +322,7 @@ def test_how_an_encoder_runs_is_recorded(warehouse, grids, monkeypatch):
     assert row() == first  # with the time of its first use
 
 
+@pytest.mark.usefixtures("measured_shortly")
 def test_pictures_that_are_due_tune_their_encoder(tmp_path, stored, store):
     encoder = load_image_encoder("timm:test_resnet/random", device="cpu")
     assert tune_images(encoder, store, stored[1], tmp_path) is None
@@ -343,6 +344,7 @@ def test_missing_pictures_do_not_disturb_the_measurement(tmp_path, stored):
     assert tune_images(encoder, ImageStore(tmp_path / "none"), pa.concat_tables([stored[1]] * 10), tmp_path) is None
 
 
+@pytest.mark.usefixtures("measured_shortly")
 def test_captions_that_are_due_tune_their_encoder(tmp_path, tiny_bert, captions):
     encoder = load_text_encoder(f"transformers:tiny/{tiny_bert}", device="cpu")
     before = embedded_captions(encoder, captions).sort_by("caption_sha256")
