@@ -346,20 +346,25 @@ def test_an_honest_warehouse_breaks_no_rule(connection, settings):
 
 @pytest.mark.parametrize("rule", sorted(RULES), ids=lambda rule: "-".join(rule))
 def test_a_rule_notices_what_it_is_for_and_no_other_does(connection, settings, reads, rule):
-    for statement in BREAKAGES[rule]:
-        changed = connection.execute(statement).fetchone()[0]
-        assert changed >= 1, statement
-        (broken,) = re.match(r"(?:UPDATE|INSERT INTO|DELETE FROM) (\S+)", statement).groups()
+    rounds = [((statement,), None) for statement in BREAKAGES[rule]]
+    if len(rounds) > 1 and rule[1] == "no_missing_numbers" and rule[0] not in EMPTY:
+        # It has to notice each column alone; that no other rule minds any of them is seen when all are broken.
+        rounds = [(alone, {rule}) for alone, _ in rounds] + [(BREAKAGES[rule], None)]
+    for statements, asked in rounds:
+        for statement in statements:
+            changed = connection.execute(statement).fetchone()[0]
+            assert changed >= 1, statement
+        (broken,) = {re.match(r"(?:UPDATE|INSERT INTO|DELETE FROM) (\S+)", statement)[1] for statement in statements}
         looking = {other for other, tables in reads.items() if broken in tables}  # all others see what they saw before
         assert rule in looking
-        found = failing(connection, settings, "pics", looking)
-        assert rule in found, statement
-        assert found - {rule} <= ALSO.get(rule, set()), statement
+        found = failing(connection, settings, "pics", asked or looking)
+        assert rule in found, statements
+        assert found - {rule} <= ALSO.get(rule, set()), statements
         # What is wrong with one community is no reason to hold back another; unless all rows were broken, or what
         # has to be forgotten is still somewhere.
         if changed == 1 and not is_whole(rule[0]):
-            elsewhere = failing(connection, settings, "earthporn", looking)
-            assert elsewhere <= {("raw.tombstones", "no_trace_of_forgotten_posts")}, statement
+            elsewhere = failing(connection, settings, "earthporn", asked or looking)
+            assert elsewhere <= {("raw.tombstones", "no_trace_of_forgotten_posts")}, statements
         connection.rollback()
         connection.begin()
 

@@ -32,14 +32,15 @@ UP_TO_THE_VECTORS = f'{UP_TO_PICTURES} or key:"features/caption_embeddings"'
 UP_TO_THE_PAST = 'group:raw or group:core or key:"features/author_features" or key:"features/seen_before"'
 
 
-def contents(deployment) -> dict[str, list[str]]:
-    """All rows of all tables, without the times of this machine."""
+def contents(deployment) -> dict[str, list[int]]:
+    """Hashes of all rows of all tables, without the times of this machine."""
     found = {}
     with deployment.warehouse.read() as reader:
         for name, table in load_schema().items():
             if not table.is_view:
                 columns = ", ".join(column for column in table.column_names if column not in OF_THIS_MACHINE)
-                found[name] = sorted(map(repr, reader.query(f"SELECT {columns} FROM {name}").to_pylist()))
+                rows = f"SELECT hash(r) FROM (SELECT {columns} FROM {name}) AS r ORDER BY 1"
+                found[name] = reader.query(rows).column(0).to_pylist()
     return found
 
 
