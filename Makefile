@@ -1,9 +1,9 @@
 # One environment, made from pyproject.toml with the exact versions of constraints.txt.
 PYTHON ?= python3.11
 BIN := .venv/bin
-# A file is the unit of work, as its fixtures are shared; the order is that of conftest.py. More workers than two
-# processors, for some of them always wait for a server or a process.
-PYTEST := -n 4 --dist loadfile --no-loadscope-reorder --durations 10
+# A file is the unit of work, as its fixtures are shared; the order is that of conftest.py. One worker more than two
+# processors, for there is always one that waits for a server or a process.
+PYTEST := -n 3 --dist loadfile --no-loadscope-reorder --durations 10
 
 # Tests start hundreds of processes: what the first one compiles is there for the others.
 unexport PYTHONDONTWRITEBYTECODE

@@ -114,14 +114,15 @@ def test_a_process_of_another_machine_is_dead_when_its_sign_of_life_is_gone(mach
 
 
 def test_who_has_lost_the_connection_for_a_moment_is_not_dead(machines, monkeypatch):
-    monkeypatch.setattr(run_owners, "LOST_SECONDS", 2)
-    monkeypatch.setattr(locks, "_RENEWAL", timedelta(seconds=0.3))
+    monkeypatch.setattr(run_owners, "LOST_SECONDS", 3)
+    monkeypatch.setattr(locks, "_RENEWAL", timedelta(seconds=0.5))
     one, two = machines
     shared = Postgres(one.run_storage.postgres_url)
     with owning(one) as tags:
         run = begun(one, {**tags, HOST: "elsewhere"})
         with shared.session() as connection, connection.cursor() as cursor:
-            cursor.execute("SELECT pg_terminate_backend(pid) FROM pg_locks WHERE locktype = 'advisory'")
+            # Which waits until they are gone, at most so many milliseconds.
+            cursor.execute("SELECT pg_terminate_backend(pid, 5000) FROM pg_locks WHERE locktype = 'advisory'")
         assert shared.held([tags[SIGN_OF_LIFE]]) == set()
         end_dead_runs(two)
         assert status(two, run) == STARTED_RUN
