@@ -20,7 +20,7 @@ from typing import Any, ClassVar, Final, Protocol
 import pyarrow as pa
 
 from redpop_assets.arithmetic import SAME_EVERYWHERE, is_same_everywhere
-from redpop_assets.cluster.session import Session, last_line
+from redpop_assets.cluster.session import Session, last_line, taking_no_notes
 from redpop_assets.errors import RedPopError
 from redpop_assets.storage.shards import Shards
 
@@ -106,15 +106,16 @@ def results(
         taken: set[str] = set()
         left = sum(part.num_rows for part in parts)
         try:
-            for row in dataset.iter_rows():
-                if row["error"]:
-                    raise pickle.loads(row["error"])
-                if row["name"] not in taken:
-                    shard = shards.get(row["name"])
-                    yield Result(shards.tables(shard), shard.done, shard.said)
-                    shards.taken(shard)
-                    taken.add(shard.name)
-                    left -= len(shard.done)
+            with taking_no_notes():
+                for row in dataset.iter_rows():
+                    if row["error"]:
+                        raise pickle.loads(row["error"])
+                    if row["name"] not in taken:
+                        shard = shards.get(row["name"])
+                        yield Result(shards.tables(shard), shard.done, shard.said)
+                        shards.taken(shard)
+                        taken.add(shard.name)
+                        left -= len(shard.done)
         except RayError as error:
             raise RedPopError(
                 f"Work on Ray failed ({last_line(error)}). What was done is kept, and the next run goes on; logs are "

@@ -231,6 +231,7 @@ def test_the_same_rows_as_of_one_process_and_no_host_asked_more_at_once_than_it_
     assert homes[1].download(policy_for(pictures)).fetched == 0
     assert pictures.asked == asked
     assert homes[1].encode()["features.caption_embeddings"]["rows_computed"] == 0
+    assert "data-usage-metrics-poller" not in {thread.name for thread in threading.enumerate()}
 
 
 def test_a_process_that_is_killed_loses_what_it_was_making_and_nothing_is_had_twice(tmp_path, pictures, session):

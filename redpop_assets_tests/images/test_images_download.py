@@ -6,6 +6,7 @@ import os
 import re
 import shutil
 import threading
+import time
 from datetime import UTC, datetime, timedelta
 from types import SimpleNamespace
 
@@ -268,6 +269,9 @@ def test_a_run_that_is_stopped_keeps_its_chunks_and_leaves_nothing_half_done(hom
             *(home.warehouse, home.store, "pics", home.policy),
             **{"images_per_post": 1, "recheck": None, "chunk_size": 3, "progress": stop},
         )
+    ends_by = time.monotonic() + 5  # some of them may be on their last line
+    while threading.active_count() > threads and time.monotonic() < ends_by:
+        time.sleep(0.01)
     assert threading.active_count() <= threads
     assert len(home.fetches()) == len(home.images()) == 3
     assert home.files() == sorted(row["path"] for row in home.images().values())
