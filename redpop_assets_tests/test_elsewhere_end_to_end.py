@@ -50,7 +50,7 @@ class Pair:
 def pair(
     deploy: Any, seaweed: Seaweed, new_postgres: Callable[[], str], tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Pair]:
-    world = World(seed=11, subreddits=("pics",), posts_per_subreddit=80, history=timedelta(days=60))
+    world = World(seed=11, subreddits=("pics",), posts_per_subreddit=150, history=timedelta(days=100))
     bucket = seaweed.bucket()
     with running(world, Clock(world.epoch), secret=SECRET, budget=100_000) as url:
         local = deploy(
@@ -97,7 +97,7 @@ def digests(deployment: Deployment) -> dict[str, Any]:
 def test_every_table_comes_out_the_same_and_the_files_are_in_the_bucket_alone(pair):
     local, remote = digests(pair.local), digests(pair.remote)
     assert {name for name in local if local[name] != remote[name]} == set()
-    assert remote["core.images"][0] > 50
+    assert remote["core.images"][0] > 100
     assert remote["models.predictors"][0] == 3
     assert remote["marts.leaderboard"][0] > 0
     keys = pair.objects()

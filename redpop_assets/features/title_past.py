@@ -164,18 +164,16 @@ class TitlePast:
 
 def _terms_of(tokens: Sequence[Sequence[str]], among: Collection[str] | None = None) -> dict[str, list[list[str]]]:
     """The different words of each title, and its different pairs of neighbouring words; of these words, if given."""
-    if among is None:
-        words = [list(dict.fromkeys(own)) for own in tokens]
-        pairs = [list(dict.fromkeys(f"{one} {other}" for one, other in pairwise(own))) for own in tokens]
-    else:
-        words = [[word for word in dict.fromkeys(own) if word in among] for own in tokens]
-        pairs = [
-            list(dict.fromkeys(f"{one} {other}" for one, other in pairwise(own) if one in among and other in among))
-            if some
-            else some[:0]
-            for own, some in zip(tokens, words, strict=True)
-        ]
-    return {"words": words, "pairs": pairs}
+
+    def asked(*words: str) -> bool:
+        return among is None or all(word in among for word in words)
+
+    return {
+        "words": [list(filter(asked, dict.fromkeys(own))) for own in tokens],
+        "pairs": [
+            list(dict.fromkeys(f"{one} {other}" for one, other in pairwise(own) if asked(one, other))) for own in tokens
+        ],
+    }
 
 
 class _Terms:

@@ -664,13 +664,13 @@ def test_per_host_limit_and_no_waiting_behind_a_slow_host(server):
 
 
 def test_memory_is_bounded_by_counts(server, encode):
-    """500 URLs and a consumer that dawdles: neither URLs drawn nor images asked for run ahead of it."""
+    """2,000 URLs and a consumer that dawdles: neither URLs drawn nor images asked for run ahead of it."""
     server.answers("/a", encode(Image.new("L", (8, 8)), "PNG"))
     drawn = 0
 
     def urls():
         nonlocal drawn
-        for number in range(500):
+        for number in range(2000):
             drawn += 1
             yield f"http://{server.host}/a?{number}"
 
@@ -679,11 +679,11 @@ def test_memory_is_bounded_by_counts(server, encode):
     for result in fetch(urls(), limits):
         assert result.status == "ok"
         taken += 1
-        if taken % 50 == 0:
+        if taken % 100 == 0:
             time.sleep(0.05)
         assert len(server.requests) <= taken + limits.concurrency
         assert drawn <= taken + 4 * limits.concurrency
-    assert taken == drawn == len(server.requests) == 500
+    assert taken == drawn == len(server.requests) == 2000
     assert server.most_open <= limits.concurrency
 
 

@@ -24,7 +24,7 @@ from redpop_assets_tests.storage.readings import table
 lake_alone = pytest.mark.parametrize("form", ["lake"], indirect=True)
 
 MERGE = """
-for hour in range(4):
+for hour in range(10):
     n = 20
     warehouse.merge("core.readings", pa.table({
         "post": [f"p{i}" for i in range(n)], "hour": pa.array([hour] * n, pa.int32()),
@@ -201,10 +201,10 @@ def test_arrays_have_their_length_and_are_arrays_again_when_published(vectors):
 @pytest.mark.integration
 def test_writers_that_merge_the_same_new_keys_double_no_row(warehouse, other_process):
     # Nobody has made the lake yet, so this is also a race for that.
-    writers = [other_process(MERGE, number) for number in range(3)]
-    assert [writer.wait(timeout=240) for writer in writers] == [0, 0, 0]
+    writers = [other_process(MERGE, number) for number in range(4)]
+    assert [writer.wait(timeout=240) for writer in writers] == [0, 0, 0, 0]
     counted = "SELECT count(*) AS rows, count(DISTINCT (post, hour)) AS keys FROM core.readings"
-    assert warehouse.query(counted).to_pylist() == [{"rows": 80, "keys": 80}]
+    assert warehouse.query(counted).to_pylist() == [{"rows": 200, "keys": 200}]
 
 
 @lake_alone

@@ -52,13 +52,13 @@ def test_what_duckdb_makes_of_ctrl_c_is_ctrl_c_again(warehouse):
 def test_processes_that_write_at_once_lose_nothing(warehouse, other_process):
     # Nobody has created the file yet, so this is also a race for its creation.
     script = """
-for number in range(10):
+for number in range(25):
     assert warehouse.append("core.readings", rows(f"{sys.argv[3]}-{number}")) == 1
 """
-    writers = [other_process(script, name) for name in "abc"]
-    assert [writer.wait(timeout=240) for writer in writers] == [0, 0, 0]
+    writers = [other_process(script, name) for name in "abcd"]
+    assert [writer.wait(timeout=240) for writer in writers] == [0, 0, 0, 0]
     posts = warehouse.query("SELECT post FROM core.readings").column("post").to_pylist()
-    assert sorted(posts) == sorted(f"{name}-{number}" for name in "abc" for number in range(10))
+    assert sorted(posts) == sorted(f"{name}-{number}" for name in "abcd" for number in range(25))
     assert [path.name for path in warehouse.live.parent.iterdir()] == ["redpop.duckdb"]
 
 
@@ -248,7 +248,7 @@ def test_what_is_kept_is_given_up_when_nobody_uses_it(warehouse, other_process):
 
 def test_processes_that_keep_connections_let_each_other_in(warehouse, other_process):
     create(warehouse)
-    workers = [other_process(TAKE_TURNS, name, 1) for name in "ab"]
+    workers = [other_process(TAKE_TURNS, name, 3) for name in "ab"]
     reads = 0
     started = time.monotonic()
     while any(worker.poll() is None for worker in workers):

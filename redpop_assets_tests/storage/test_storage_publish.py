@@ -171,7 +171,7 @@ os.kill(os.getpid(), signal.SIGKILL)
 def test_nobody_sees_half_a_write_in_a_copy(warehouse, other_process):
     add(warehouse, "start")
     script = """
-for number in range(4):
+for number in range(8):
     warehouse.append("core.readings", rows(f"{number:02}"))
 """
     writer = other_process(script)
@@ -181,7 +181,7 @@ for number in range(4):
         assert seen == [f"{number:02}" for number in range(len(seen) - 1)] + ["start"]
     assert writer.returncode == 0
     warehouse.publish()
-    assert len(posts(warehouse)) == 5
+    assert len(posts(warehouse)) == 9
 
 
 # What was erased
@@ -278,7 +278,7 @@ warehouse.publish()
 def test_writers_lose_nothing_while_what_was_erased_goes(warehouse, other_process):
     fill(warehouse)
     script = """
-for number in range(5):
+for number in range(12):
     warehouse.append("core.readings", rows(f"new {sys.argv[3]} {number:02}"))
 """
     writers = [other_process(script, name) for name in "xy"]
@@ -290,4 +290,4 @@ for number in range(5):
         warehouse.publish()
     assert [writer.returncode for writer in writers] == [0, 0]
     warehouse.publish()
-    assert sum(post.startswith("new ") for post in posts(warehouse)) == 10
+    assert sum(post.startswith("new ") for post in posts(warehouse)) == 24
