@@ -28,8 +28,8 @@ from redpop_assets.features.past import (
     floating,
     moments_of,
     places,
-    present_rows,
 )
+from redpop_assets.features.vectors import Vectors
 
 CODE_VERSION: Final = "1"
 """Raise it whenever an environment would get other numbers than before."""
@@ -113,7 +113,8 @@ def environments(
     wanted = np.ones(len(created), dtype=np.bool_) if due is None else np.asarray(due, dtype=np.bool_)
     if not len(post_ids) == len(authors) == len(created) == len(wanted):
         raise ValueError("post_ids, authors, created_at, vectors and due must have one entry per post")
-    past = EnvironmentPast(post_ids, authors, created, (image_vectors, caption_vectors), min_posts, window)
+    vectors = Vectors.of(image_vectors, "image_vectors"), Vectors.of(caption_vectors, "caption_vectors")
+    past = EnvironmentPast(post_ids, authors, created, vectors, min_posts, window)
     if rows_at_once < 1:
         raise ValueError(f"rows_at_once must be at least 1, and is {rows_at_once}")
     asked = np.flatnonzero(wanted)
@@ -135,7 +136,7 @@ class EnvironmentPast:
         post_ids: Sequence[str],
         authors: Sequence[str | None],
         created: Ints,
-        vectors: tuple[Floats, Floats],
+        vectors: tuple[Vectors, Vectors],
         min_posts: int = MIN_POSTS,
         window: int = WINDOW,
     ) -> None:
@@ -144,9 +145,9 @@ class EnvironmentPast:
         if not 1 <= min_posts <= window <= _MOST_WINDOW:
             raise ValueError(f"min_posts and window do not fit: 1 <= {min_posts} <= {window}")
         images, captions = vectors
-        complete = present_rows(images, "image_vectors") & present_rows(captions, "caption_vectors")
+        complete = images.there & captions.there
         for some in vectors:
-            if some.size and max(np.nanmax(some, initial=0.0), -np.nanmin(some, initial=0.0)) > MOST_VALUE:
+            if max(some.values.max(initial=0.0), -some.values.min(initial=0.0)) > MOST_VALUE:
                 raise ValueError(f"a vector has components beyond {MOST_VALUE:g}; scale the vectors down")
         self._vectors, self._min_posts, self._window = vectors, min_posts, window
         self._names = Names(authors)
@@ -159,7 +160,7 @@ class EnvironmentPast:
     def widths(self) -> tuple[int, int]:
         """Of the means of pictures and of captions."""
         images, captions = self._vectors
-        return images.shape[1], captions.shape[1]
+        return images.width, captions.width
 
     def environments(
         self, authors: Sequence[str | None], now: Ints, rows_at_once: int = ROWS_AT_ONCE
@@ -200,10 +201,10 @@ def _blocks(start: Ints, end: Ints, most: int, reach: int) -> Iterator[slice]:
         first = last
 
 
-def _means(vectors: Floats, order: Ints, start: Ints, end: Ints) -> Floats:
+def _means(vectors: Vectors, order: Ints, start: Ints, end: Ints) -> Floats:
     """Mean of the vectors of each stretch of `order`, zeros for empty ones; (b, d) float32."""
     low, high = int(start.min()), int(end.max())
-    sums = np.zeros((high - low + 1, vectors.shape[1]), dtype=np.int64)
+    sums = np.zeros((high - low + 1, vectors.width), dtype=np.int64)
     np.cumsum(fixed(vectors[order[low:high]]), axis=0, out=sums[1:])
     number = np.maximum(end - start, 1)
     mean: Floats = (floating(sums[end - low] - sums[start - low]) / number[:, None]).astype(np.float32)

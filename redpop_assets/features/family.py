@@ -18,6 +18,7 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Final, Literal, TypeAlias, TypeVar
 
 from redpop_assets.arrays import np, npt, pa
+from redpop_assets.features.vectors import Vectors
 from redpop_assets.kept import Kept
 
 if TYPE_CHECKING:
@@ -168,7 +169,7 @@ class Past(Kept):
         posts: History,
         subscribers: npt.NDArray[np.float64],
         subscribers_seen_at: npt.NDArray[np.datetime64],
-        read_vectors: Callable[[Content, str], Floats],
+        read_vectors: Callable[[Content, str], Vectors],
     ) -> None:
         super().__init__()
         self.subreddit = subreddit
@@ -185,8 +186,8 @@ class Past(Kept):
         """What `make` returns of this past, computed once."""
         return self.kept_as(make, lambda: make(self))
 
-    def vectors(self, content: Content, encoder: str) -> Floats:
-        """(n, d) float32 vectors by an encoder, NaN rows where a post has none; (n, 0) where it never wrote one."""
+    def vectors(self, content: Content, encoder: str) -> Vectors:
+        """Vectors by an encoder, of those of the n posts that have one; of width 0 where it never wrote one."""
         return self.kept_as((content, encoder), lambda: self._read_vectors(content, encoder))
 
     def asked(self, rows: npt.NDArray[np.int64]) -> Asked:
@@ -225,7 +226,7 @@ class Asked:
         created_at: (n,) datetime64[s], UTC.
         subscribers: (n,) float64, members of the community when a post was first seen; NaN where unknown.
         subscribers_seen_at: (n,) datetime64[s], UTC, when that was.
-        vectors: content and encoder -> what `Past.vectors` is, of these posts.
+        vectors: content and encoder -> (n, d) float32 vectors, rows of NaN where a post has none.
         rows: (n,) their places in the past, ascending; None for posts that are in no past.
     """
 

@@ -33,9 +33,9 @@ from redpop_assets.features.past import (
     Posts,
     checked_posts,
     moments_of,
-    present_rows,
     ratio,
 )
+from redpop_assets.features.vectors import Vectors
 from redpop_assets.kept import Recent
 
 CODE_VERSION: Final = "1"
@@ -148,7 +148,7 @@ def neighbour_features(
     asked = np.flatnonzero(wanted)
     usual, features = _Usual(posts), {}
     for modality, vectors in zip(MODALITIES, (image_vectors, caption_vectors), strict=True):
-        past = VectorPast(posts, vectors, names)
+        past = VectorPast(posts, Vectors.of(vectors, f"{modality}_vectors"), names)
         nearest = past.of_rows(asked, k, tile)
         features.update(_described(modality, posts, nearest, usual, posts.created[asked]))
     return features
@@ -161,18 +161,18 @@ class VectorPast:
 
     Args:
         posts: n posts.
-        vectors: (n, d) of any length; rows of NaN, or of zeros, are posts without a vector. Kept, and not copied.
+        vectors: theirs, of any length; one of zeros counts as none.
         groups: n duplicate groups, as of `neighbour_features`.
 
     Raises:
-        ValueError: the shape does not fit, or a vector is partly missing.
+        ValueError: there is not one vector, or none, for each post.
     """
 
-    def __init__(self, posts: Posts, vectors: Floats, groups: Sequence[str | None]) -> None:
+    def __init__(self, posts: Posts, vectors: Vectors, groups: Sequence[str | None]) -> None:
         if len(vectors) != len(posts.created):
             raise ValueError("vectors must have one row per post")
         self._posts, self._vectors = posts, vectors
-        self._length = _lengths(vectors)
+        self._length = vectors.lengths().astype(np.float32)
         has_vector = self._length > 0
         self._in_time = np.argsort(posts.rank)
         self._asking = self._in_time[has_vector[self._in_time]]
@@ -186,8 +186,8 @@ class VectorPast:
         self._searched: dict[tuple[int, tuple[int, int]], tuple[Flags, Ints]] = {}
 
     @property
-    def vectors(self) -> Floats:
-        """(n, d) as they were given."""
+    def vectors(self) -> Vectors:
+        """As they were given."""
         return self._vectors
 
     @property
@@ -231,7 +231,7 @@ class VectorPast:
         """
         keys = np.full((len(now), k), _NOBODY)
         reach, group = self._reach(now), self._names.codes(groups)
-        length = _lengths(vectors)
+        length = Vectors.of(vectors, "vectors").lengths().astype(np.float32)
         there = np.flatnonzero((length > 0) & (reach > 0))
         units = {row: (vectors[row] / length[row]).astype(np.float32).tobytes() for row in there.tolist()}
         similar = self._similar.all(units.values(), self._similarities)
@@ -250,9 +250,10 @@ class VectorPast:
         """Of vectors of length 1 to each of the candidates, in their order: (c,) each."""
         order = self._candidates.order
         length = self._length[order]
+        places, values = self._vectors.places[order], self._vectors.values
         # One by one, so that none depends on which are asked about together; and over all vectors as they lie, which
-        # are not copied then. Those of no candidate may be NaN.
-        return [(self._vectors @ np.frombuffer(unit, dtype=np.float32))[order] / length for unit in units]
+        # are not copied then.
+        return [(values @ np.frombuffer(unit, dtype=np.float32))[places] / length for unit in units]
 
     def _best(self, similar: Floats, group: int, reach: Ints, k: int) -> Ints:
         """Keys (b, k), descending, of the best candidates of b posts with one vector; each has its first ones."""
@@ -291,7 +292,7 @@ class _Search:
 
     def __init__(
         self,
-        vectors: Floats,
+        vectors: Vectors,
         length: Floats,
         candidates: Ints,
         group: Ints,
@@ -301,7 +302,7 @@ class _Search:
     ) -> None:
         self._vectors, self._length = vectors, length
         self._candidates, self._group, self._rank, self._k = candidates, group, rank, k
-        width = vectors.shape[1]
+        width = vectors.width
         self._here = np.zeros((tile[0], width), dtype=np.float32)
         self._there = np.zeros((tile[1], width), dtype=np.float32)
         self._similarity = np.zeros(tile, dtype=np.float32)
@@ -367,17 +368,6 @@ def _merged(best: Ints, across: Ints, keys: Ints) -> Ints:
     merged = best.copy()
     merged[touched] = both[order[begin[:, None] + np.arange(best.shape[1])]]
     return merged
-
-
-def _lengths(vectors: Floats) -> Floats:
-    """Euclidean lengths (n,) float32, in blocks; 0 for vectors that are missing."""
-    there = present_rows(vectors, "vectors")
-    length = np.zeros(len(vectors), dtype=np.float32)
-    for first in range(0, len(vectors), TILE[1]):
-        block = slice(first, first + TILE[1])
-        length[block] = np.sqrt((vectors[block].astype(np.float64) ** 2).sum(axis=1))
-    length[~there] = 0.0
-    return length
 
 
 class _Usual:

@@ -381,24 +381,3 @@ class Quantiles:
         # Undefined answers, of empty stretches, may lie beyond the last value.
         values: Doubles = self._values[np.minimum(number, len(self._values) - 1)]
         return values
-
-
-_ROWS: Final = 4_096  # vectors that are looked at together
-
-
-def present_rows(vectors: npt.NDArray[np.floating], name: str) -> Flags:
-    """Which of n vectors are there: (n,). A row of NaN is a vector that is missing, and so is one of width 0.
-
-    Raises:
-        ValueError: the shape is not (n, d), or a row has values but not all of them, or infinite ones.
-    """
-    if vectors.ndim != 2:
-        raise ValueError(f"{name} must have shape (n, d), not {vectors.shape}")
-    with np.errstate(invalid="ignore", over="ignore"):
-        there: Flags = np.isfinite(vectors.sum(axis=1, dtype=np.float64))
-    if not vectors.shape[1]:
-        return np.zeros(len(vectors), dtype=np.bool_)
-    odd = np.flatnonzero(~there)
-    if not all(np.isnan(vectors[odd[first : first + _ROWS]]).all() for first in range(0, len(odd), _ROWS)):
-        raise ValueError(f"{name} has rows that are partly missing or infinite; a missing vector is a row of NaN")
-    return there

@@ -46,6 +46,7 @@ from redpop_assets.features.past import (
     moments_of,
     ratio,
 )
+from redpop_assets.features.vectors import Vectors
 
 CODE_VERSION: Final = f"1.{NEIGHBOURS_VERSION}"
 """Raise its first number whenever a post would get other numbers than before."""
@@ -123,7 +124,8 @@ def retrieved_features(
         raise ValueError("authors and due must have one entry per post")
     names = [None] * len(posts.created) if groups is None else groups
     asked = np.flatnonzero(wanted)
-    pasts = [VectorPast(posts, vectors, names) for vectors in (image_vectors, caption_vectors)]
+    given = dict(zip(MODALITIES, (image_vectors, caption_vectors), strict=True))
+    pasts = [VectorPast(posts, Vectors.of(some, f"{modality}_vectors"), names) for modality, some in given.items()]
     return RetrievedPast(posts, authors, pasts).features(
         [authors[row] for row in asked.tolist()],
         posts.created[asked],
@@ -198,7 +200,7 @@ class RetrievedPast:
 
 def _sketches(past: VectorPast) -> Floats:
     """(n + 1, SKETCH) of the unit vectors; zeros where there is none, and in the last row, which is nobody's."""
-    width = past.vectors.shape[1]
+    width = past.vectors.width
     bits = np.frombuffer(hashlib.shake_256(b"sketches of neighbours").digest(width * SKETCH // 8), dtype=np.uint8)
     signs = np.unpackbits(bits).reshape(width, SKETCH) * 2.0 - 1.0
     found = np.zeros((len(past.vectors) + 1, SKETCH), dtype=np.float32)

@@ -14,12 +14,12 @@ decline of the community teach nothing about a word.
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
-from itertools import chain, pairwise
+from itertools import chain
 from typing import Final
 
-from redpop_assets.arrays import np, npt
+from redpop_assets.arrays import np, npt, pa
 from redpop_assets.features.family import Encoders, Family, Features, Past, Subjects
 from redpop_assets.features.past import (
     SECONDS_PER_DAY,
@@ -33,11 +33,12 @@ from redpop_assets.features.past import (
     Posts,
     checked_posts,
     moments_of,
-    present_rows,
+    pair_codes,
     ratio,
 )
 from redpop_assets.features.tokens import CODE_VERSION as TOKENS_VERSION
 from redpop_assets.features.tokens import caption_tokens
+from redpop_assets.features.vectors import Vectors, present_rows
 from redpop_assets.kept import Recent
 
 CODE_VERSION: Final = f"1.{TOKENS_VERSION}"
@@ -124,7 +125,8 @@ def title_past_features(
         raise ValueError("tokens, vectors and due must have one entry per post")
     asked = np.flatnonzero(wanted)
     own = [tokens[row] for row in asked.tolist()]
-    past = TitlePast(post_ids, *times, log_score, tokens, vectors, frozenset(chain.from_iterable(own)))
+    stored = Vectors.of(vectors, "vectors")
+    past = TitlePast(post_ids, *times, log_score, tokens, stored, frozenset(chain.from_iterable(own)))
     return past.features(moments_of(created_at)[asked], own, vectors[asked])
 
 
@@ -132,7 +134,8 @@ class TitlePast:
     """The titles of a subreddit, prepared for questions about others.
 
     Args:
-        post_ids, created_at, matured_at, log_score, tokens, vectors: as of `title_past_features`.
+        post_ids, created_at, matured_at, log_score, tokens: as of `title_past_features`.
+        vectors: of the captions, of any length.
         asked: tokens of all titles that will be asked about; None if that may be any.
     """
 
@@ -143,55 +146,86 @@ class TitlePast:
         matured_at: npt.NDArray[np.datetime64],
         log_score: npt.NDArray[np.floating],
         tokens: Sequence[Sequence[str]],
-        vectors: Floats,
+        vectors: Vectors,
         asked: Collection[str] | None = None,
     ) -> None:
         posts = checked_posts(post_ids, created_at, matured_at, log_score)
         relative = Level(posts).standings()
-        self._terms = {kind: _Terms(kind, terms, posts, relative) for kind, terms in _terms_of(tokens, asked).items()}
+        self._numbers = _Numbers(tokens, asked)
+        self._terms = {
+            kind: _Terms(kind, *terms, posts, relative) for kind, terms in self._numbers.terms(tokens).items()
+        }
         self._titles = _Titles(vectors, posts, relative)
 
     def features(self, now: Ints, tokens: Sequence[Sequence[str]], vectors: Floats) -> dict[str, Floats]:
         """The columns of `COLUMNS` of m titles at these moments (epoch seconds)."""
         found = {
             name: values
-            for kind, terms in _terms_of(tokens).items()
-            for name, values in self._terms[kind].features(terms, now).items()
+            for kind, terms in self._numbers.terms(tokens).items()
+            for name, values in self._terms[kind].features(*terms, now).items()
         }
         found |= self._titles.features(vectors, now)
         return {name: found[name].astype(np.float32) for name in COLUMNS}
 
 
-def _terms_of(tokens: Sequence[Sequence[str]], among: Collection[str] | None = None) -> dict[str, list[list[str]]]:
-    """The different words of each title, and its different pairs of neighbouring words; of these words, if given."""
+class _Numbers:
+    """Numbers for the words of titles, and for pairs of them.
 
-    def asked(*words: str) -> bool:
-        return among is None or all(word in among for word in words)
+    Args:
+        tokens: of the titles.
+        among: the words that count; None for all.
+    """
 
-    return {
-        "words": [list(filter(asked, dict.fromkeys(own))) for own in tokens],
-        "pairs": [
-            list(dict.fromkeys(f"{one} {other}" for one, other in pairwise(own) if asked(one, other))) for own in tokens
-        ],
-    }
+    def __init__(self, tokens: Sequence[Sequence[str]], among: Collection[str] | None) -> None:
+        words = dict.fromkeys(chain.from_iterable(tokens) if among is None else among)
+        self._number = {word: number for number, word in enumerate(words)}
+
+    def terms(self, tokens: Sequence[Sequence[str]]) -> dict[str, tuple[Ints, Ints]]:
+        """The different known words of n titles, and their different pairs of neighbouring known words.
+
+        Returns:
+            Kind -> the (t,) title of each, ascending, and its (t,) number, in the order of the title.
+        """
+        title = np.repeat(np.arange(len(tokens)), np.fromiter(map(len, tokens), np.int64, len(tokens)))
+        encoded = pa.array(chain.from_iterable(tokens), pa.string()).dictionary_encode()
+        numbers = [self._number.get(word, -1) for word in encoded.dictionary.to_pylist()]
+        word = np.array(numbers, dtype=np.int64)[encoded.indices.to_numpy()]
+        first = np.flatnonzero(title[:-1] == title[1:])
+        pair = pair_codes(word[first], word[first + 1], len(self._number))
+        return {"words": _different(title, word), "pairs": _different(title[first], pair)}
+
+
+def _different(title: Ints, term: Ints) -> tuple[Ints, Ints]:
+    """Each known term of a title once, at its first place."""
+    title, term = title[term >= 0], term[term >= 0]
+    _, places = np.unique(title * (int(term.max(initial=0)) + 1) + term, return_index=True)
+    places.sort()
+    return title[places], term[places]
 
 
 class _Terms:
-    """What was known of the words, or of the pairs of words, of titles at any moment."""
+    """What was known of the words, or of the pairs of words, of titles at any moment.
 
-    def __init__(self, kind: str, terms: Sequence[Sequence[str]], posts: Posts, relative: Doubles) -> None:
+    Args:
+        kind: one of `SHRINKAGE`.
+        row: (t,) the post of each term.
+        term: (t,) numbers of the terms.
+        posts: n posts.
+        relative: (n,) their relative scores.
+    """
+
+    def __init__(self, kind: str, row: Ints, term: Ints, posts: Posts, relative: Doubles) -> None:
         self._kind = kind
-        self._number: dict[str, int] = {}
-        term = self._numbers(terms, self._number.setdefault)
-        row = np.repeat(np.arange(len(terms)), [len(some) for some in terms])
+        self._known = np.unique(term)
+        term = np.searchsorted(self._known, term)  # numbers without gaps: those of pairs are large
         visible_from, rank = posts.visible_from[row], posts.rank[row]
         self._mature = History(np.where(np.isnan(relative)[row], -1, term), visible_from, rank)
         self._moments = Moments.of(self._mature, np.nan_to_num(relative)[row])
 
-    def features(self, terms: Sequence[Sequence[str]], now: Ints) -> dict[str, Doubles]:
-        """The columns of the terms of m titles."""
-        term = self._numbers(terms, self._number.get)
-        row = np.repeat(np.arange(len(terms)), [len(some) for some in terms])
+    def features(self, row: Ints, term: Ints, now: Ints) -> dict[str, Doubles]:
+        """The columns of m titles with these terms: (t,) the title of each, and its number."""
+        there = np.isin(term, self._known)
+        row, term = row[there], np.searchsorted(self._known, term[there])
         start, end = self._mature.begin(term), self._mature.until(term, now[row])
         known = end > start
         row, start, end = row[known], start[known], end[known]
@@ -199,7 +233,7 @@ class _Terms:
         shrunk = self._moments.total(start, end) / (count + SHRINKAGE[self._kind])
         weight = 1 / np.log(2 + count)
 
-        size = len(terms)
+        size = len(now)
         number_known = np.bincount(row, minlength=size)
         lowest, highest = np.full(size, np.inf), np.full(size, -np.inf)
         np.minimum.at(lowest, row, shrunk)
@@ -214,22 +248,18 @@ class _Terms:
         }
         return {f"{self._kind}_{name}": found[name] for name in STATISTICS}
 
-    def _numbers(self, terms: Sequence[Sequence[str]], number: Callable[[str, int], int]) -> Ints:
-        """The numbers of all terms; `number` gets a term, and the number of one that is new."""
-        return np.array([number(own, len(self._number)) for some in terms for own in some], dtype=np.int64)
-
 
 class _Titles:
     """The ridge regression as it was learnt in any week.
 
     Args:
-        vectors: (n, e) of the past.
+        vectors: of the past.
         posts: n posts.
         relative: (n,) their relative scores.
     """
 
-    def __init__(self, vectors: Floats, posts: Posts, relative: Doubles) -> None:
-        there = present_rows(vectors, "vectors")
+    def __init__(self, vectors: Vectors, posts: Posts, relative: Doubles) -> None:
+        there = vectors.there
         taught_in = -(-posts.visible_from // WEEK)  # the first week that begins when the score is known
         teaching = np.flatnonzero(there & ~np.isnan(relative))
         self._teaching = teaching[np.lexsort((posts.rank[teaching], taught_in[teaching]))]
@@ -259,7 +289,7 @@ class _Titles:
         """What had been learnt at the begin of some weeks, ascending: from the last one of the past on at no cost."""
         found: dict[int, _Learnt] = {}
         if self._last is None or (self._last.week is not None and asked[0] < self._last.week):
-            ridge = _FadingRidge(self._vectors.shape[1])
+            ridge = _FadingRidge(self._vectors.width)
             weeks = set(self._weeks.tolist())
             for week in sorted(weeks.union(week for week in asked if week <= max(weeks, default=week))):
                 if week in weeks:

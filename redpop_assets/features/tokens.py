@@ -50,6 +50,7 @@ EMOJI: Final = re.compile(
 """An emoji as seen: a flag, a keycap, or a pictograph with its skin tone and whatever is joined to it."""
 
 _ASCII_WORD: Final = re.compile(r"[A-Za-z0-9']+")
+_NOT_WORDS_ALONE: Final = re.compile(r"[\d\[(]")  # what a piece begins with, in a text of ASCII
 _ASCII_PIECE: Final = re.compile(f"{_SQUARE}|{_ROUND}|{RESOLUTION.pattern}|{_NUMBER}")
 # Emoji first: some begin with a digit.
 _PIECE: Final = re.compile(f"{EMOJI.pattern}|{_ASCII_PIECE.pattern}")
@@ -58,6 +59,18 @@ _TAG_SEPARATOR: Final = re.compile(r"[,;|]")
 _ROUND_TAGS: Final = frozenset({"[oc]", RESOLUTION_TAG})
 # The style of an emoji (text or colour) and its skin tone say nothing about what it shows.
 _EMOJI_DRESS: Final = re.compile(r"[\uFE0E\uFE0F\U0001F3FB-\U0001F3FF]")
+
+
+class _Spaced(dict[int, str]):
+    """For `str.translate`: characters of words stay, typographic apostrophes become plain, all others spaces."""
+
+    def __missing__(self, code: int) -> str:
+        character = chr(code)
+        self[code] = character if unicodedata.category(character)[0] in "LNM" else " "
+        return self[code]
+
+
+_SPACED: Final = _Spaced({ord("'"): "'", ord("’"): "'"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,16 +90,14 @@ def cased_words(caption: str) -> list[str]:
     if caption.isascii():
         runs = _ASCII_WORD.findall(caption)
         return [word for run in runs if (word := run.strip("'"))] if "'" in caption else runs
-    kept = "".join(
-        character if unicodedata.category(character)[0] in "LNM" or character == "'" else " "
-        for character in caption.replace("’", "'")
-    )
     # A variation selector or an accent on its own is a mark, not a word.
-    return [run.strip("'") for run in kept.split() if any(character.isalnum() for character in run)]
+    return [run.strip("'") for run in caption.translate(_SPACED).split() if any(map(str.isalnum, run))]
 
 
 def words(caption: str) -> list[str]:
     """The words of `cased_words` in lower case (case-folded)."""
+    if caption.isascii():
+        return cased_words(caption.lower())
     return [word.casefold() for word in cased_words(caption)]
 
 
@@ -118,9 +129,12 @@ def caption_tokens(captions: Sequence[str]) -> CaptionTokens:
 
 def _sequence(text: str, tags: list[str]) -> list[str]:
     """Tokens of a text; the tags among them are added to `tags` too."""
+    is_ascii = text.isascii()
+    if is_ascii and not _NOT_WORDS_ALONE.search(text):
+        return words(text)
     sequence: list[str] = []
     end = 0
-    for match in (_ASCII_PIECE if text.isascii() else _PIECE).finditer(text):
+    for match in (_ASCII_PIECE if is_ascii else _PIECE).finditer(text):
         sequence += _folded_words(text[end : match.start()])
         end = match.end()
         piece = match[0]

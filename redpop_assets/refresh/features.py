@@ -38,6 +38,7 @@ from redpop_assets.features.family import (
     Subjects,
 )
 from redpop_assets.features.registry import FAMILIES
+from redpop_assets.features.vectors import Vectors
 from redpop_assets.images.decode import open_rgb
 from redpop_assets.refresh.chunks import Progress, chunks_by_seconds
 from redpop_assets.refresh.engine import Engine, Local
@@ -69,10 +70,10 @@ SELECT kind, len(image_urls) AS image_count, crosspost_parent, is_original_conte
 FROM core.posts WHERE post_id IN (SELECT unnest(string_split($post_ids, ','))) ORDER BY post_id
 """
 _VECTORS: Mapping[str, str] = {
-    "picture": "SELECT a.position, e.embedding FROM asked_posts AS a JOIN core.primary_images AS i USING (post_id) "
+    "picture": "SELECT {read} FROM asked_posts AS a JOIN core.primary_images AS i USING (post_id) "
     "JOIN features.image_embeddings AS e ON e.image_sha256 = i.image_sha256 "
     "WHERE e.encoder = $encoder AND e.code_version = $version",
-    "caption": "SELECT a.position, e.embedding FROM asked_posts AS a JOIN core.posts AS p USING (post_id) "
+    "caption": "SELECT {read} FROM asked_posts AS a JOIN core.posts AS p USING (post_id) "
     "JOIN features.caption_embeddings AS e ON e.caption_sha256 = p.caption_sha256 "
     "WHERE e.encoder = $encoder AND e.code_version = $version",
 }
@@ -424,7 +425,7 @@ def _past(
     behind: Mapping[str, Content] = {"image": "picture", "caption": "caption"}
     asked = [(content, getattr(encoders, network)) for network, content in behind.items() if network in networks]
     read = {one: read_vectors(reader, *one, here.post_ids) for one in asked}
-    none = np.empty((len(here), 0), dtype=np.float32)
+    none = Vectors.none(len(here))
     return Past(
         subreddit,
         Everybody(all_posts),
@@ -434,7 +435,7 @@ def _past(
     )
 
 
-def read_vectors(reader: Reader, content: Content, encoder: str, post_ids: Sequence[str]) -> Floats:
+def read_vectors(reader: Reader, content: Content, encoder: str, post_ids: Sequence[str]) -> Vectors:
     """Vectors of the pictures or captions of posts.
 
     Args:
@@ -444,22 +445,21 @@ def read_vectors(reader: Reader, content: Content, encoder: str, post_ids: Seque
         post_ids: n ids.
 
     Returns:
-        (n, d) float32, rows of NaN where a post has none; (n, 0) where the encoder never wrote a vector. Not to be
-        written to.
+        Those that are there; of width 0 where the encoder never wrote a vector.
     """
     width = reader.scalar(
         "SELECT dimension FROM features.encoders WHERE encoder = $encoder AND modality = $modality",
         {"encoder": encoder, "modality": "image" if content == "picture" else "caption"},
     )
     which = {"encoder": encoder, "version": ENCODING_VERSION}
-    missing = np.float32(np.nan)
-    vectors: Floats = np.broadcast_to(missing, (len(post_ids), width or 0))  # takes no memory
-    for batch in reader.streamed(_VECTORS[content], which, asked_posts=positions(post_ids)):
-        if not vectors.flags.writeable:
-            vectors = np.full(vectors.shape, missing)
+    asked = positions(post_ids)
+    found = reader.query(_VECTORS[content].format(read="a.position"), which, asked_posts=asked)
+    rows = np.sort(found.column("position").to_numpy())
+    values = np.empty((len(rows), width or 0), dtype=np.float32)
+    for batch in reader.streamed(_VECTORS[content].format(read="a.position, e.embedding"), which, asked_posts=asked):
         flat = batch.column("embedding").flatten().to_numpy(zero_copy_only=False)
-        vectors[batch.column("position").to_numpy()] = flat.reshape(len(batch), -1)
-    return vectors
+        values[np.searchsorted(rows, batch.column("position").to_numpy())] = flat.reshape(len(batch), -1)
+    return Vectors(rows, values, len(post_ids))
 
 
 class StoredContent(Subjects):

@@ -12,6 +12,7 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from redpop_assets.features.family import Content, Floats
+from redpop_assets.features.vectors import Vectors
 from redpop_assets.storage.rows import Readable
 
 _SAMPLED = 256
@@ -54,41 +55,42 @@ class PastPost:
 
 
 def nearest(
-    vectors: Floats, own: Floats, most: int, among: npt.NDArray[np.bool_] | None = None
+    vectors: Vectors, own: Floats, most: int, among: npt.NDArray[np.bool_] | None = None
 ) -> list[tuple[int, float]]:
-    """The rows that are most like a vector, and their cosines, the most alike first.
+    """The posts that are most like a vector, and their cosines, the most alike first.
 
     Args:
-        vectors: (n, d) L2-normalised; rows of NaN are like nothing.
+        vectors: L2-normalised.
         own: (d,) L2-normalised.
         most: how many at most.
         among: (n,) rows that count; None for all.
     """
-    if not vectors.size or len(own) != vectors.shape[1] or not np.isfinite(own).all():
+    if len(own) != vectors.width or not np.isfinite(own).all():
         return []
-    with np.errstate(invalid="ignore"):
-        likeness: npt.NDArray[np.float32] = vectors @ own
-    left_out = np.isnan(likeness) if among is None else np.isnan(likeness) | ~among
-    likeness = np.where(left_out, -np.inf, likeness)
-    number = min(most, len(likeness))
+    rows, likeness = vectors.rows, vectors.values @ own
+    if among is not None:
+        rows, likeness = rows[among[rows]], likeness[among[rows]]
+    number = min(most, len(rows))
+    if not number:
+        return []
     found = np.argpartition(-likeness, number - 1)[:number]
     found = found[np.lexsort((found, -likeness[found]))]
-    return [(int(row), float(likeness[row])) for row in found if np.isfinite(likeness[row])]
+    return [(int(rows[place]), float(likeness[place])) for place in found]
 
 
-def usual_likeness(vectors: Floats) -> float | None:
+def usual_likeness(vectors: Vectors) -> float | None:
     """The likeness to the nearest other row that 19 of 20 rows reach; of at most `_SAMPLED` of them, spread evenly.
 
     Copies, such as reposts, count as one.
 
     Args:
-        vectors: (n, d) L2-normalised; rows of NaN are none.
+        vectors: L2-normalised.
 
     Returns:
         A cosine; None with fewer than 20 rows.
     """
-    there = vectors[np.isfinite(vectors).all(axis=1)]
-    if not there.shape[1] or len(there) < _LEAST_ROWS:
+    there = vectors.values
+    if len(there) < _LEAST_ROWS:
         return None
     sample = there[np.unique(np.linspace(0, len(there) - 1, min(_SAMPLED, len(there))).round().astype(np.intp))]
     likeness = sample @ there.T

@@ -38,6 +38,7 @@ from redpop_assets.features.family import (
 )
 from redpop_assets.features.registry import BLOCKS
 from redpop_assets.features.retrieved import nearest_posts
+from redpop_assets.features.vectors import Vectors
 from redpop_assets.images.decode import Look, look_of
 from redpop_assets.images.duplicates import Lookalikes
 from redpop_assets.kept import Kept, Recent
@@ -223,7 +224,7 @@ class Drafts(Kept):
         everybody = self._everybody
         here = everybody.posts.only(subreddit)
 
-        def vectors(content: Content, encoder: str) -> Floats:
+        def vectors(content: Content, encoder: str) -> Vectors:
             with self._warehouse.read() as reader:
                 return read_vectors(reader, content, encoder, here.post_ids)
 
@@ -462,7 +463,7 @@ class _Rows(Subjects):
 
     def _vectors(self, content: Content, encoder: str) -> Floats:
         draft = self._draft
-        width = self.past.vectors(content, encoder).shape[1]
+        width = self.past.vectors(content, encoder).width
         if not width or (content == "picture" and draft.picture is None):
             return np.full((len(self), width), np.nan, dtype=np.float32)
         if content == "picture":

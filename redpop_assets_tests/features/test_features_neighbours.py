@@ -12,6 +12,7 @@ from redpop_assets.features.neighbours import (
     neighbour_features,
 )
 from redpop_assets.features.past import LONGEST_PAUSE_DAYS, checked_posts
+from redpop_assets.features.vectors import Vectors
 from redpop_assets.storage.schema import load_schema
 
 DAY = 86_400
@@ -163,10 +164,11 @@ def made(n, width, seed=0, days=400):
 def test_the_products_of_real_tiles_do_not_change_when_posts_follow():
     """More than one tile each way, of a width that no kernel of a BLAS library likes best."""
     ids, created, matured, scores, vectors = made(4500, 131)
-    whole = VectorPast(checked_posts(ids, created, matured, scores), vectors, [None] * 4500).of_rows(np.arange(4500))
+    posts = checked_posts(ids, created, matured, scores)
+    whole = VectorPast(posts, Vectors.of(vectors, "v"), [None] * 4500).of_rows(np.arange(4500))
     for n in (2999, 2048, 1025, 17):
         posts = checked_posts(ids[:n], created[:n], matured[:n], scores[:n])
-        part = VectorPast(posts, vectors[:n].copy(), [None] * n).of_rows(np.arange(n))
+        part = VectorPast(posts, Vectors.of(vectors[:n].copy(), "v"), [None] * n).of_rows(np.arange(n))
         assert part.rows.tobytes() == whole.rows[:n].tobytes()
         assert part.similarity.tobytes() == whole.similarity[:n].tobytes()
 
@@ -175,7 +177,8 @@ def test_the_neighbours_of_many_random_posts_are_the_nearest():
     n, k = 3000, 10
     ids, created, matured, scores, vectors = made(n, 24, seed=1)
     groups = [f"g{number}" for number in np.random.default_rng(2).integers(0, 400, n)]
-    nearest = VectorPast(checked_posts(ids, created, matured, scores), vectors, groups).of_rows(np.arange(n), k)
+    posts = checked_posts(ids, created, matured, scores)
+    nearest = VectorPast(posts, Vectors.of(vectors, "v"), groups).of_rows(np.arange(n), k)
     unit = vectors.astype(np.float64)
     unit /= np.linalg.norm(unit, axis=1, keepdims=True)
     for row in range(0, n, 37):

@@ -16,7 +16,6 @@ from redpop_assets.features.past import (
     fixed,
     floating,
     pair_codes,
-    present_rows,
     ratio,
 )
 
@@ -123,20 +122,6 @@ def test_never_is_as_long_ago_as_the_cap():
     now, then = np.asarray([86_400 * 3, 0, 86_400 * 999]), np.asarray([86_400, 0, 0])
     happened = np.asarray([True, False, True])
     assert days_since(now, then, happened).tolist() == [2, LONGEST_PAUSE_DAYS, LONGEST_PAUSE_DAYS]
-
-
-def test_a_row_of_nan_is_a_missing_vector():
-    vectors = np.asarray([[1, 2], [np.nan, np.nan], [0, 0]], dtype=np.float32)
-    assert present_rows(vectors, "v").tolist() == [True, False, True]
-    assert present_rows(np.zeros((2, 0), dtype=np.float32), "v").tolist() == [False, False]
-
-
-@pytest.mark.parametrize("odd", [[np.nan, 1], [np.inf, 1], [np.inf, -np.inf]])
-def test_half_a_vector_is_refused(odd):
-    with pytest.raises(ValueError, match="v has rows that are partly missing"):
-        present_rows(np.asarray([[1, 2], odd], dtype=np.float32), "v")
-    with pytest.raises(ValueError, match="shape"):
-        present_rows(np.zeros(3, dtype=np.float32), "v")
 
 
 def test_what_is_no_log_score_is_refused():

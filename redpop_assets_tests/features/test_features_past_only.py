@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from redpop_assets.features import novelty, title_past
 from redpop_assets.features.family import Asked, Encoders, Everybody, Networks, Past, Subjects
 from redpop_assets.features.registry import FAMILIES
+from redpop_assets.features.vectors import Vectors
 from redpop_assets.storage.history import History
 
 pytestmark = pytest.mark.integration
@@ -97,7 +98,13 @@ def members_of(posts):
 def past_of(posts):
     posts = dict(sorted(posts.items()))
     own = {post_id: post for post_id, post in posts.items() if post["subreddit"] == "pics"}
-    return Past("pics", Everybody(history(posts)), history(own), *members_of(own), lambda one, _: vectors_of(own, one))
+    return Past(
+        "pics",
+        Everybody(history(posts)),
+        history(own),
+        *members_of(own),
+        lambda one, _: Vectors.of(vectors_of(own, one), one),
+    )
 
 
 def said(family, past, asked, names):

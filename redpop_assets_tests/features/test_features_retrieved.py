@@ -6,6 +6,7 @@ from hypothesis import strategies as st
 from redpop_assets.features.neighbours import MODALITIES, NEIGHBOURS, VectorPast
 from redpop_assets.features.past import LEVEL_DAYS, checked_posts
 from redpop_assets.features.retrieved import COLUMNS, SKETCH, retrieved_features
+from redpop_assets.features.vectors import Vectors
 from redpop_assets.storage.schema import load_schema
 
 DAY = 86_400
@@ -117,7 +118,8 @@ def test_sketches_keep_the_angles_of_vectors_roughly():
     created = (np.arange(n) * 10 * DAY).astype("datetime64[s]")
     matured, ids = created + np.timedelta64(AGE, "s"), [f"p{number:03}" for number in range(n)]
     features = retrieved_features(ids, created, matured, np.ones(n), [None] * n, units, units)
-    nearest = VectorPast(checked_posts(ids, created, matured, np.ones(n)), units, [None] * n).of_rows(np.arange(n))
+    posts = checked_posts(ids, created, matured, np.ones(n))
+    nearest = VectorPast(posts, Vectors.of(units, "v"), [None] * n).of_rows(np.arange(n))
     sketches = features["image_picture"][n - 1].reshape(NEIGHBOURS, SKETCH)
     np.testing.assert_array_equal(sketches, features["caption_caption"][n - 1].reshape(NEIGHBOURS, SKETCH))
     exact = units[nearest.rows[n - 1]] @ units[nearest.rows[n - 1]].T

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from redpop_assets.features import title_past
 from redpop_assets.features.past import LEVEL_DAYS, checked_posts
 from redpop_assets.features.title_past import COLUMNS, HALF_LIFE_WEEKS, PENALTY, SHRINKAGE, title_past_features
+from redpop_assets.features.vectors import Vectors
 from redpop_assets.storage.schema import load_schema
 
 DAY = 86_400
@@ -192,7 +193,7 @@ def test_weeks_without_a_score_fade_alike_whichever_posts_are_wanted(rng):
     vectors = VECTORS[[row[4] for row in rows]]
 
     def found(wanted):
-        titles = title_past._Titles(vectors, posts, score - 3)
+        titles = title_past._Titles(Vectors.of(vectors, "v"), posts, score - 3)
         return titles.features(vectors[wanted], posts.created[wanted])["title_expected"]
 
     last = np.arange(len(rows)) >= len(rows) - 200

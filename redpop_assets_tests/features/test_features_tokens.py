@@ -111,3 +111,16 @@ def test_the_warehouse_takes_them(tmp_path, captions):
     stored = warehouse.query("SELECT tokens, tags FROM features.caption_tokens ORDER BY caption_sha256")
     assert stored.column("tokens").to_pylist() == found.tokens
     assert stored.column("tags").to_pylist() == found.tags
+
+
+@given(st.text(alphabet="aBz'.,;|!?: \t-_#*/&", max_size=60))
+def test_words_alone_are_what_they_are_before_a_number(text):
+    alone = caption_tokens([text]).tokens[0]
+    assert caption_tokens([f"{text} 7"]).tokens[0] == [*alone, "#"][:MOST_TOKENS]
+
+
+@given(st.text(max_size=40))
+def test_what_is_no_letter_digit_or_mark_parts_words(text):
+    kept = ["'" if one in "'’" else one if unicodedata.category(one)[0] in "LNM" else " " for one in text]
+    runs = [run.strip("'") for run in "".join(kept).split()]
+    assert cased_words(text) == [run for run in runs if any(one.isalnum() for one in run)]

@@ -11,6 +11,7 @@ from PIL import Image
 from redpop_assets.errors import NotTrainable
 from redpop_assets.evaluation.measurement import LEVELS
 from redpop_assets.features.family import Encoders
+from redpop_assets.features.vectors import Vectors
 from redpop_assets.predictors.dataset import joined
 from redpop_assets.refresh.answers import Question
 from redpop_assets.refresh.draft import dataset_of
@@ -199,14 +200,14 @@ def test_the_nearest_rows_are_exact_and_rows_without_a_vector_are_like_nothing()
     vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
     own = vectors[7].copy()
     vectors[::3] = np.nan
-    found = nearest(vectors, own, 5)
+    found = nearest(Vectors.of(vectors, "v"), own, 5)
     with np.errstate(invalid="ignore"):
         likeness = vectors @ own
     order = [row for row in np.argsort(-np.nan_to_num(likeness, nan=-9)) if not np.isnan(likeness[row])]
     assert [row for row, _ in found] == order[:5]
-    assert nearest(vectors, np.full(4, np.nan, np.float32), 5) == []
-    assert nearest(np.empty((50, 0), np.float32), own, 5) == []
-    assert len(nearest(vectors[:2], own, 5)) == 1
+    assert nearest(Vectors.of(vectors, "v"), np.full(4, np.nan, np.float32), 5) == []
+    assert nearest(Vectors.none(50), own, 5) == []
+    assert len(nearest(Vectors.of(vectors[:2], "v"), own, 5)) == 1
 
 
 def test_hours_that_nobody_has_read_yet_are_no_silence(desk):
@@ -224,13 +225,16 @@ def test_hours_that_nobody_has_read_yet_are_no_silence(desk):
 
 
 def test_usual_likeness_is_that_to_the_nearest_other_and_copies_are_none():
+    def usual(rows):
+        return usual_likeness(Vectors.of(rows, "v"))
+
     angles = np.linspace(0, 1, 40)
     vectors = np.column_stack([np.cos(angles), np.sin(angles)]).astype(np.float32)
-    assert usual_likeness(np.vstack([vectors, vectors])) == pytest.approx(usual_likeness(vectors), abs=0.01)
+    assert usual(np.vstack([vectors, vectors])) == pytest.approx(usual(vectors), abs=0.01)
     far = np.eye(40, dtype=np.float32)
-    assert usual_likeness(far) == pytest.approx(0.0)
-    assert usual_likeness(vectors[:19]) is None
-    assert usual_likeness(np.empty((40, 0), np.float32)) is None
+    assert usual(far) == pytest.approx(0.0)
+    assert usual(vectors[:19]) is None
+    assert usual(np.empty((40, 0), np.float32)) is None
 
 
 def test_every_input_belongs_to_one_side():
