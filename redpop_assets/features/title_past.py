@@ -14,13 +14,14 @@ decline of the community teach nothing about a word.
 from __future__ import annotations
 
 import threading
-from collections.abc import Collection, Sequence
+from array import array
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from itertools import chain
 from typing import Final
 
-from redpop_assets.arrays import np, npt, pa
-from redpop_assets.features.family import Encoders, Family, Features, Past, Subjects
+from redpop_assets.arrays import np, npt
+from redpop_assets.features.family import CHEAP_CHUNK, Encoders, Family, Features, Past, Subjects
 from redpop_assets.features.past import (
     SECONDS_PER_DAY,
     Doubles,
@@ -126,7 +127,7 @@ def title_past_features(
     asked = np.flatnonzero(wanted)
     own = [tokens[row] for row in asked.tolist()]
     stored = Vectors.of(vectors, "vectors")
-    past = TitlePast(post_ids, *times, log_score, tokens, stored, frozenset(chain.from_iterable(own)))
+    past = TitlePast(post_ids, *times, log_score, Words(tokens), stored, frozenset(chain.from_iterable(own)))
     return past.features(moments_of(created_at)[asked], own, vectors[asked])
 
 
@@ -134,7 +135,8 @@ class TitlePast:
     """The titles of a subreddit, prepared for questions about others.
 
     Args:
-        post_ids, created_at, matured_at, log_score, tokens: as of `title_past_features`.
+        post_ids, created_at, matured_at, log_score: as of `title_past_features`.
+        words: of the captions.
         vectors: of the captions, of any length.
         asked: tokens of all titles that will be asked about; None if that may be any.
     """
@@ -145,51 +147,64 @@ class TitlePast:
         created_at: npt.NDArray[np.datetime64],
         matured_at: npt.NDArray[np.datetime64],
         log_score: npt.NDArray[np.floating],
-        tokens: Sequence[Sequence[str]],
+        words: Words,
         vectors: Vectors,
         asked: Collection[str] | None = None,
     ) -> None:
         posts = checked_posts(post_ids, created_at, matured_at, log_score)
         relative = Level(posts).standings()
-        self._numbers = _Numbers(tokens, asked)
-        self._terms = {
-            kind: _Terms(kind, *terms, posts, relative) for kind, terms in self._numbers.terms(tokens).items()
-        }
+        self._words = words
+        self._terms = {kind: _Terms(kind, *terms, posts, relative) for kind, terms in words.terms(asked).items()}
         self._titles = _Titles(vectors, posts, relative)
 
     def features(self, now: Ints, tokens: Sequence[Sequence[str]], vectors: Floats) -> dict[str, Floats]:
         """The columns of `COLUMNS` of m titles at these moments (epoch seconds)."""
         found = {
             name: values
-            for kind, terms in self._numbers.terms(tokens).items()
+            for kind, terms in self._words.terms_of(tokens).items()
             for name, values in self._terms[kind].features(*terms, now).items()
         }
         found |= self._titles.features(vectors, now)
         return {name: found[name].astype(np.float32) for name in COLUMNS}
 
 
-class _Numbers:
-    """Numbers for the words of titles, and for pairs of them.
+class Words:
+    """The words of n titles, by their numbers.
 
     Args:
-        tokens: of the titles.
-        among: the words that count; None for all.
+        titles: n captions as `redpop_assets.features.tokens.caption_tokens` gives them; read once, and not kept.
     """
 
-    def __init__(self, tokens: Sequence[Sequence[str]], among: Collection[str] | None) -> None:
-        words = dict.fromkeys(chain.from_iterable(tokens) if among is None else among)
-        self._number = {word: number for number, word in enumerate(words)}
+    def __init__(self, titles: Iterable[Sequence[str]]) -> None:
+        self._number: dict[str, int] = {}
+        number, words, lengths = self._number, array("q"), array("q")
+        for title in titles:
+            words.extend([number.setdefault(word, len(number)) for word in title])
+            lengths.append(len(title))
+        self._words, self._lengths = np.array(words, dtype=np.int64), np.array(lengths, dtype=np.int64)
 
-    def terms(self, tokens: Sequence[Sequence[str]]) -> dict[str, tuple[Ints, Ints]]:
-        """The different known words of n titles, and their different pairs of neighbouring known words.
+    def __len__(self) -> int:
+        return len(self._lengths)
+
+    def terms(self, among: Collection[str] | None = None) -> dict[str, tuple[Ints, Ints]]:
+        """Their different words, and their different pairs of neighbouring words; of some words alone, if given.
 
         Returns:
             Kind -> the (t,) title of each, ascending, and its (t,) number, in the order of the title.
         """
-        title = np.repeat(np.arange(len(tokens)), np.fromiter(map(len, tokens), np.int64, len(tokens)))
-        encoded = pa.array(chain.from_iterable(tokens), pa.string()).dictionary_encode()
-        numbers = [self._number.get(word, -1) for word in encoded.dictionary.to_pylist()]
-        word = np.array(numbers, dtype=np.int64)[encoded.indices.to_numpy()]
+        if among is None:
+            return self._terms(self._lengths, self._words)
+        counts = np.array([word in among for word in self._number], dtype=np.bool_)
+        return self._terms(self._lengths, np.where(counts[self._words], self._words, -1))
+
+    def terms_of(self, titles: Sequence[Sequence[str]]) -> dict[str, tuple[Ints, Ints]]:
+        """Likewise of other titles, of the words that are known."""
+        words = [self._number.get(word, -1) for title in titles for word in title]
+        lengths = [len(title) for title in titles]
+        return self._terms(np.array(lengths, dtype=np.int64), np.array(words, dtype=np.int64))
+
+    def _terms(self, lengths: Ints, word: Ints) -> dict[str, tuple[Ints, Ints]]:
+        title = np.repeat(np.arange(len(lengths)), lengths)
         first = np.flatnonzero(title[:-1] == title[1:])
         pair = pair_codes(word[first], word[first + 1], len(self._number))
         return {"words": _different(title, word), "pairs": _different(title[first], pair)}
@@ -362,16 +377,18 @@ def _of_posts(subjects: Subjects, encoders: Encoders) -> Features:
 
     def prepared() -> TitlePast:
         posts = past.posts
-        times, tokens = (posts.created_at, posts.matured_at), past.kept(_tokens_here)
+        times, words = (posts.created_at, posts.matured_at), past.kept(_words_here)
         vectors = past.vectors("caption", encoders.caption)
-        return TitlePast(posts.post_ids, *times, posts.log_score, tokens, vectors, among)
+        return TitlePast(posts.post_ids, *times, posts.log_score, words, vectors, among)
 
     here = past.kept_as(("title_past", encoders.caption, among), prepared)
     return here.features(moments_of(asked.created_at), own, asked.vectors("caption", encoders.caption))
 
 
-def _tokens_here(past: Past) -> list[list[str]]:
-    return caption_tokens(past.posts.captions).tokens
+def _words_here(past: Past) -> Words:
+    captions = past.posts.captions
+    parts = (captions[first : first + CHEAP_CHUNK] for first in range(0, len(captions), CHEAP_CHUNK))
+    return Words(chain.from_iterable(caption_tokens(part).tokens for part in parts))
 
 
 FAMILY: Final = Family(

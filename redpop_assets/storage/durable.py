@@ -31,9 +31,28 @@ def same_bytes(file: BinaryIO, copy: Path) -> bool:
 
 def copy(file: BinaryIO, target: Path) -> None:
     """Write all of an open file to `target`, which is not synced yet."""
-    file.seek(0)
     with target.open("wb") as out:
-        shutil.copyfileobj(file, out, _CHUNK)
+        if not _copied_by_kernel(file, out):
+            file.seek(0)
+            out.seek(0)
+            shutil.copyfileobj(file, out, _CHUNK)
+
+
+def _copied_by_kernel(file: BinaryIO, out: BinaryIO) -> bool:
+    """Copy without a way through this process, on XFS and Btrfs by sharing blocks; False where that cannot be done.
+
+    A full disk is one of the reasons: whoever then copies otherwise meets it again.
+    """
+    size, done = os.fstat(file.fileno()).st_size, 0
+    try:
+        while done < size:
+            some = os.copy_file_range(file.fileno(), out.fileno(), size - done, done, done)
+            if not some:  # as network filesystems of some kernels answer
+                return False
+            done += some
+    except (AttributeError, OSError):  # no Linux, or a filesystem that cannot
+        return False
+    return True
 
 
 def put_in_place(staged: Path, target: Path) -> None:
