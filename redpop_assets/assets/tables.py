@@ -352,7 +352,8 @@ class TableAssets:
                 for rule in rules:
                     offences[rule.name] += count_offences(reader, rule, rows, subreddit, self.settings)
                 if compares and subreddit is not None:
-                    samples[subreddit] = read_sample(reader, subreddit, table, self.encoders)
+                    with reader.sparing():
+                        samples[subreddit] = read_sample(reader, subreddit, table, self.encoders)
             report = _report(reader, table, scopes[0]) if said is not None else None
         results = [verdict(table, rule, offences[rule.name]) for rule in rules]
         results += [

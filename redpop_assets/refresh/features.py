@@ -409,8 +409,8 @@ def _past(
     """What a community's posts may see, read at one moment.
 
     For a single post all of the past is read, some 50 microseconds of CPU for each post that is stored: nothing is kept
-    between runs but rows. Memory grows with the posts, by some 300 bytes each, and with the vectors of the community: n
-    times d times 4 bytes of each kind that is looked at.
+    between runs but rows. Memory grows with the posts, by some 300 bytes each, and with those vectors of the community
+    that are looked at: d times 4 bytes each.
 
     Args:
         everybody: whether the posts of all communities are read; without, those of the community stand for them.
@@ -424,7 +424,8 @@ def _past(
     here = all_posts.only(subreddit) if everybody else all_posts
     behind: Mapping[str, Content] = {"image": "picture", "caption": "caption"}
     asked = [(content, getattr(encoders, network)) for network, content in behind.items() if network in networks]
-    read = {one: read_vectors(reader, *one, here.post_ids) for one in asked}
+    with reader.sparing():
+        read = {one: read_vectors(reader, *one, here.post_ids) for one in asked}
     none = Vectors.none(len(here))
     return Past(
         subreddit,

@@ -4,9 +4,9 @@ Who may connect, and when, belongs in `redpop_assets.storage.warehouse`.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, Final, Protocol
 
 import duckdb
 import pyarrow as pa
@@ -15,6 +15,9 @@ from redpop_assets.errors import WarehouseError
 from redpop_assets.storage.schema import Column, Schema, Table
 
 Params = Mapping[str, Any] | Sequence[Any] | None
+
+SPARING: Final = "192MB"
+"""Memory of DuckDB for queries that scan vectors once, whatever else it may take."""
 
 _ROWS_STREAMED = 8_192  # with vectors of 1,700 numbers some 60 MB
 _LONG = ("FLOAT[", "BLOB")  # types of vectors, and of what is still in space
@@ -67,6 +70,25 @@ class Reader:
         finally:
             for name in given:
                 self._conn.unregister(name)
+
+    @contextmanager
+    def sparing(self) -> Iterator[None]:
+        """A block in which DuckDB keeps little of what it reads, for much that is read once and kept elsewhere.
+
+        In all connections of this process to the same database. Where so much is in use that it does not get by with
+        `SPARING`, everything stays as it is.
+        """
+        # DuckDB tells one decimal and cuts the rest off: with half of one more it does not sink from block to block.
+        most, unit = self.scalar("SELECT current_setting('memory_limit')").split()
+        usual = f"{most}5 {unit}"
+        try:
+            self._conn.execute(f"SET memory_limit = '{SPARING}'")
+        except duckdb.OutOfMemoryException:
+            self._conn.execute(f"SET memory_limit = '{usual}'")
+        try:
+            yield
+        finally:
+            self._conn.execute(f"SET memory_limit = '{usual}'")
 
     def scalar(self, sql: str, params: Params = None) -> Any:
         """First column of the first row, as a Python value; None when there is no row."""

@@ -156,6 +156,20 @@ def test_queries_take_named_and_positional_parameters(warehouse):
     assert warehouse.scalar("SELECT score FROM core.readings WHERE post = 'z'") is None
 
 
+def test_a_block_that_is_sparing_ends_with_the_memory_that_there_was(warehouse):
+    limit = "SELECT current_setting('memory_limit')"
+    warehouse.append("core.readings", table({}))
+    with warehouse.read() as reader:
+        usual = reader.scalar(limit)
+        for _ in range(9):
+            with reader.sparing():
+                assert reader.scalar(limit) == "183.1 MiB" != usual  # 192 MB
+        assert reader.scalar(limit) == usual
+        with pytest.raises(WarehouseError), reader.sparing():
+            reader.fingerprint("core.nothing")
+        assert reader.scalar(limit) == usual
+
+
 def test_rows_that_are_streamed_are_those_of_a_query_in_their_order(warehouse, monkeypatch):
     monkeypatch.setattr("redpop_assets.storage.rows._ROWS_STREAMED", 2_048)  # as many as DuckDB has in hand at least
     sql = "SELECT x, x * $factor AS y, name FROM range(5000) AS t(x) JOIN names USING (x) ORDER BY x"

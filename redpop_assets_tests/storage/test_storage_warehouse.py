@@ -4,6 +4,7 @@ import duckdb
 import pytest
 
 from redpop_assets.errors import WarehouseError
+from redpop_assets.storage.rows import Reader
 from redpop_assets.storage.schema import load_schema
 from redpop_assets_tests.storage.forms import both_forms
 from redpop_assets_tests.storage.readings import table
@@ -144,3 +145,13 @@ def test_what_spills_to_disk_is_cleaned_up(warehouse):
         writer.execute("CREATE TEMP TABLE big AS SELECT hash(i) AS h, hash(i + 1) AS g FROM range(3_000_000) r(i)")
         assert list(warehouse.live.parent.glob("spill-*")), "this query was meant not to fit into memory"
     assert [path.name for path in warehouse.live.parent.iterdir()] == ["redpop.duckdb"]
+
+
+def test_where_more_is_in_use_than_a_sparing_block_may_have_all_goes_on(monkeypatch):
+    monkeypatch.setattr("redpop_assets.storage.rows.SPARING", "1MB")
+    with duckdb.connect(":memory:", config={"memory_limit": "100MB", "temp_directory": ""}) as conn:
+        conn.execute("CREATE TABLE numbers AS SELECT range AS number FROM range(3_000_000)")  # cannot go anywhere
+        for name in ("one", "other"):
+            with Reader(conn, {}).sparing():
+                assert conn.execute("SELECT current_setting('memory_limit')").fetchone() == ("95.3 MiB",)
+                conn.execute(f"CREATE TABLE {name} AS FROM numbers")
