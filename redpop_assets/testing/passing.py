@@ -24,7 +24,7 @@ def passing_instance() -> dg.DagsterInstance:
     """An instance that is gone when it is closed."""
     return dg.DagsterInstance(
         instance_type=InstanceType.EPHEMERAL,
-        local_artifact_storage=TemporaryLocalArtifactStorage(),
+        local_artifact_storage=TemporaryLocalArtifactStorage(),  # type: ignore[no-untyped-call]
         run_storage=_Runs(),
         event_storage=_Events(),
         compute_log_manager=NoOpComputeLogManager(),
@@ -70,7 +70,7 @@ class _Events(InMemoryEventLogStorage):
 
     def dispose(self) -> None:
         self._kept.close()
-        super().dispose()
+        super().dispose()  # type: ignore[no-untyped-call]
 
 
 class _Runs(InMemoryRunStorage):
