@@ -5,6 +5,8 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+CLIP_RETRIEVAL = ("clip-retrieval==2.45.0", "setuptools<81")  # the latter for pkg_resources
+
 
 def installed(packages: Sequence[str], folder: Path) -> Path:
     """Install packages, byte code included, into a new environment in `folder`; returns its interpreter."""

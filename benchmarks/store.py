@@ -15,10 +15,8 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 from PIL import Image
-from sklearn.datasets import load_sample_images
 
 from redpop_assets.encoders.load import load_image_encoder
-from redpop_assets.encoders.rows import image_chunks
 from redpop_assets.settings import load_settings
 from redpop_assets.storage.bucket import Bucket
 from redpop_assets.storage.images import ImageStore
@@ -59,6 +57,8 @@ def main() -> None:
 
 def measure(name: str, store: ImageStore, files: list[bytes]) -> None:
     """Print the rates of one place."""
+    from redpop_assets.encoders.rows import image_chunks  # brings torch, which the options do without
+
     paths: list[str] = []
 
     def put() -> None:
@@ -87,6 +87,8 @@ def rate(what: str, count: int, work: Callable[[], object]) -> None:
 
 def photographs(count: int) -> list[bytes]:
     """JPEGs that differ."""
+    from sklearn.datasets import load_sample_images
+
     random = np.random.default_rng(7)
     photos = load_sample_images().images
     files = []

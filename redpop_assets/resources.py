@@ -123,13 +123,13 @@ class SourceResource:
             CredentialsMissing: the source is Reddit, and REDDIT_CLIENT_ID, REDDIT_CLIENT_SECRET or REDDIT_USER_AGENT is
                 not set.
         """
-        from redpop_assets.sources.arctic_shift.source import ArcticShiftSource
-        from redpop_assets.sources.reddit.client import RedditClient
-        from redpop_assets.sources.reddit.source import RedditSource
-
         settings = self.settings
         with self.clients.open() as client:
-            if isinstance(client, RedditClient):
+            if settings.source_name.kind == REDDIT:
+                from redpop_assets.sources.reddit.client import RedditClient
+                from redpop_assets.sources.reddit.source import RedditSource
+
+                assert isinstance(client, RedditClient)
                 yield RedditSource(
                     client,
                     logins_of(settings),
@@ -142,6 +142,10 @@ class SourceResource:
                     address=settings.oauth_url,
                 )
             else:
+                from redpop_assets.sources.arctic_shift.client import ArcticShiftClient
+                from redpop_assets.sources.arctic_shift.source import ArcticShiftSource
+
+                assert isinstance(client, ArcticShiftClient)
                 yield ArcticShiftSource(
                     client,
                     self.warehouse,

@@ -7,7 +7,6 @@ import dagster as dg
 import pytest
 
 from redpop_assets.automation import DISCOVER, REFRESH, build_schedules
-from redpop_assets.definitions import build_defs
 from redpop_assets.privacy.author_key import AuthorKey
 from redpop_assets.runs import report_import
 from redpop_assets.sources.archives.imports import import_archive
@@ -241,7 +240,7 @@ def ticks(settings):
     at = datetime(2026, 6, 2, 3, tzinfo=UTC)
     for schedule in build_schedules(settings):
         context = dg.build_schedule_context(
-            scheduled_execution_time=at, repository_def=build_defs(settings).get_repository_def()
+            scheduled_execution_time=at, repository_def=definitions(settings).get_repository_def()
         )
         yield schedule, schedule.evaluate_tick(context)
 
@@ -265,7 +264,7 @@ def test_without_credentials_a_tick_is_skipped_and_says_what_is_missing(copied):
 def discover(deployment):
     """Run the hourly job for one subreddit; returns what it said of each raw table."""
     with deployment.instance() as (settings, instance):
-        job = build_defs(settings).resolve_job_def(DISCOVER)
+        job = definitions(settings).resolve_job_def(DISCOVER)
         asked = {"ops": {"discover_of_all": {"config": {"subreddits": ["pics"]}}}}
         assert job.execute_in_process(instance=instance, run_config=asked).success
         (run,) = instance.get_runs(dg.RunsFilter(job_name=REFRESH), limit=1)

@@ -2,8 +2,6 @@
 
 import json
 
-from redpop_assets.encoders.weights import seeded
-
 WORDS = ["my", "cat", "sunset", "over", "the", "old", "harbour", "i", "love", "this", "rain", "oc"]
 LABELS = {0: "joy", 1: "sadness", 2: "anger"}
 
@@ -11,6 +9,8 @@ LABELS = {0: "joy", 1: "sadness", 2: "anger"}
 def save_network(folder, *, with_head=True, **options):
     """A tiny untrained BERT with its tokenizer, saved as transformers does."""
     from transformers import BertConfig, BertForSequenceClassification, BertModel, BertTokenizerFast
+
+    from redpop_assets.encoders.weights import seeded
 
     folder.mkdir(exist_ok=True)
     vocabulary = {token: row for row, token in enumerate(["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", *WORDS])}

@@ -1,35 +1,26 @@
 """Decoding in processes of their own, with limited memory and time: a hostile picture can only end its decoder.
 
-`Decoders` is the side of those who ask. Run as a module, this is the other side: it answers what
+`Decoders` is the side of those who ask. The other side, `redpop_assets.images.decoder_process`, answers what
 `redpop_assets.images.decode.inspect` says of one file after the other. Files travel through memory that both sides map,
 since copying through a pipe costs as much as hashing; lines of JSON on a socket say whose turn it is.
 """
 
 import asyncio
 import contextlib
-import hashlib
 import json
 import mmap
 import os
-import resource
-import signal
 import socket
 import subprocess
 import sys
 import tempfile
-import traceback
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
-from pathlib import Path
 from typing import Any
 
 from redpop_assets.errors import RedPopError
-from redpop_assets.images.decode import ImageInfo, ImageRejected, StoredForm, inspect
-
-# What decoding needs beside the interpreter: the pixels in RGB and RGBA, on white, and turned; the file, twice; tables.
-_BYTES_PER_PIXEL = 24
-_MEMORY = 256_000_000
-_READY = b"ready\n"
+from redpop_assets.images.decode import ImageInfo, ImageRejected, StoredForm
+from redpop_assets.images.decoder_process import READY
 
 
 class DecoderDied(RedPopError):
@@ -140,7 +131,7 @@ class Decoders:
         try:
             process = await self._launched()
             self._started.append(process)
-            if await process.reader.readline() == _READY:
+            if await process.reader.readline() == READY:
                 return process
         except OSError as error:
             raise DecoderUnavailable(f"A process for decoding cannot be started: {error}.") from error
@@ -151,7 +142,7 @@ class Decoders:
         with theirs, _shared_file() as file:
             os.ftruncate(file, self._room)
             memory = mmap.mmap(file, self._room)
-            module = "redpop_assets.images.decoder"
+            module = "redpop_assets.images.decoder_process"
             command = [sys.executable, "-m", module, str(theirs.fileno()), str(file), self._limits]
             # Who decodes what strangers made has no need of credentials, nor of threads for arithmetic.
             secret = ("REDPOP_", "REDDIT_")
@@ -185,45 +176,3 @@ def _shared_file() -> Iterator[int]:
     else:
         with tempfile.TemporaryFile() as file:
             yield file.fileno()
-
-
-def _limit_memory(max_pixels: int) -> None:
-    """Let this process have only so much more address space than it has now."""
-    with contextlib.suppress(OSError):  # without /proc, as on macOS, the limit would not be kept either
-        pages = int(Path("/proc/self/statm").read_text().split()[0])
-        limit = pages * resource.getpagesize() + _MEMORY + _BYTES_PER_PIXEL * max_pixels
-        resource.setrlimit(resource.RLIMIT_AS, (limit, limit))
-
-
-def _serve(asking: socket.socket, memory: mmap.mmap, limits: str) -> None:
-    """Answer until the other side hangs up."""
-    wanted = json.loads(limits)
-    wanted["store"] = StoredForm(**wanted["store"])
-    _limit_memory(wanted["max_pixels"])
-    asking.sendall(_READY)
-    for line in asking.makefile("rb"):
-        data = memory[: int(line)]
-        kept = b""
-        try:
-            image, kept = inspect(data, **wanted)
-            verdict: dict[str, object] = {"sha256": hashlib.sha256(data).hexdigest(), "image": asdict(image)}
-        except ImageRejected as error:
-            verdict = {"rejected": [error.reason, str(error)]}
-        except MemoryError:
-            verdict = {"rejected": ["decode_error", "Decoding takes more memory than a picture may."]}
-        except Exception:  # noqa: BLE001 - told to the other side, which tells it to people
-            verdict = {"bug": traceback.format_exc()[-5_000:]}
-        size = None if kept == data else len(kept)
-        if size is not None:
-            memory[:size] = kept
-        asking.sendall(json.dumps({**verdict, "kept": size}).encode() + b"\n")
-
-
-if __name__ == "__main__":
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # whoever interrupts, interrupts the other side, which then hangs up
-    with (
-        socket.socket(fileno=int(sys.argv[1])) as _asking,
-        mmap.mmap(int(sys.argv[2]), 0) as _memory,
-        contextlib.suppress(ConnectionError),  # nobody is left to be answered
-    ):
-        _serve(_asking, _memory, sys.argv[3])

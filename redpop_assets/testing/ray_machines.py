@@ -27,14 +27,18 @@ def two_machines(folder: Path) -> Iterator[Mapping[str, str]]:
     said["RAY_GRACEFUL_SHUTDOWN_DRAIN_TIMEOUT_S"] = "0"  # nobody is to be served by what ends with the block
     outer = {name: value for name, value in os.environ.items() if not name.startswith("RAY_")}
     environment = {**outer, **said, "PYTHONPATH": str(Path(__file__).resolve().parents[2])}
-    small = ("--num-cpus=1", "--num-gpus=0", f"--object-store-memory={_OBJECT_STORE_BYTES}", "--disable-usage-stats")
+    small = (
+        *("--num-cpus=1", "--num-gpus=0", f"--object-store-memory={_OBJECT_STORE_BYTES}", "--disable-usage-stats"),
+        "--include-log-monitor=false",  # logs stay where they are
+    )
     with socket.socket() as free, socket.socket() as other:
         free.bind(("127.0.0.2", 0))
         other.bind(("127.0.0.3", 0))
         port, agent = free.getsockname()[1], other.getsockname()[1]
     address = f"127.0.0.2:{port}"
     machines = (
-        ("--head", f"--port={port}", "--node-ip-address=127.0.0.2", "--include-dashboard=false"),
+        # Without a monitor, which would add machines.
+        ("--head", f"--port={port}", "--node-ip-address=127.0.0.2", "--include-dashboard=false", "--no-monitor"),
         (f"--address={address}", "--node-ip-address=127.0.0.3", f"--dashboard-agent-listen-port={agent}"),
     )
     started: list[subprocess.Popen[bytes]] = []

@@ -153,7 +153,7 @@ def test_a_machine_on_which_none_starts_is_an_error_of_its_own(photo, encode, mo
 
 
 def test_memory_is_limited():
-    program = "from redpop_assets.images.decoder import _limit_memory as limit; limit(10**6); bytearray({})"
+    program = "from redpop_assets.images.decoder_process import _limit_memory as limit; limit(10**6); bytearray({})"
     for size, fits in ((100_000_000, True), (2_000_000_000, False)):
         done = subprocess.run([sys.executable, "-c", program.format(size)], capture_output=True, text=True)
         assert (done.returncode == 0) == fits
