@@ -372,7 +372,7 @@ class TableAssets:
                 asset_key=asset_key(table), metadata={**counts, **said}, data_version=dg.DataVersion(version)
             )
         # After the table and not inside of its result: Dagster would look up twice what each check is of.
-        yield from _of_one_event(results)
+        yield from results
 
     def _scopes(self, context: dg.AssetExecutionContext, plan: AssetPlan) -> list[str | None]:
         """The communities that are looked at; None where a table has no partitions."""
@@ -384,26 +384,6 @@ class TableAssets:
     def encoders(self) -> Encoders:
         """The networks whose outputs count."""
         return deployed_encoders(self.settings)
-
-
-class _Verdict(dg.AssetCheckResult):
-    """What a check found, and what all checks of a table know of its last event: Dagster would look it up for each."""
-
-    _events: dict[str, Any]
-
-    def _get_target_materialization_data(self, step_context: Any, check_key: dg.AssetCheckKey) -> Any:
-        if "last" not in self._events:
-            self._events["last"] = super()._get_target_materialization_data(step_context, check_key)
-        return self._events["last"]
-
-
-def _of_one_event(results: Sequence[dg.AssetCheckResult]) -> Iterator[dg.AssetCheckResult]:
-    """The results of the checks of one table, which all say of the same event what they found."""
-    events: dict[str, Any] = {}
-    for result in results:
-        found = _Verdict(**result._asdict())
-        found._events = events
-        yield found
 
 
 def _report(reader: "Reader", table: str, subreddit: str | None) -> tuple[Metadata, str]:

@@ -17,7 +17,6 @@ from redpop_assets.rounds import execute, failures_of
 from redpop_assets.runs import selected_keys
 from redpop_assets.settings import Settings, load_settings
 from redpop_assets.storage.warehouse import Warehouse
-from redpop_assets.testing.passing import passing_instance
 
 SECRET = "a-secret-of-the-sandbox-that-must-not-be-stored"
 """The client secret that the sandboxes here expect."""
@@ -181,7 +180,7 @@ class Deployment:
             defs = definitions(settings)
             keys = selected_keys(defs, select, harvest=True)
             if instance is None:
-                instance = stack.enter_context(passing_instance())
+                instance = stack.enter_context(dg.DagsterInstance.ephemeral())
             result = execute(defs, instance, subreddit, keys, tags={})
             return Run(result.success, result.all_events)
 
