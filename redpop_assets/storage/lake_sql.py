@@ -63,6 +63,9 @@ class LakeReader(Reader):
 class LakeWriter(LakeReader, Writer):
     """SQL inside one transaction of a lake. Nobody else writes meanwhile, so a key that is new stays new."""
 
+    def _stored_type(self, column: Column) -> str:
+        return in_lake(column.type)
+
     def _fitting(self, column: Column, values: pa.ChunkedArray, wanted: pa.DataType) -> pa.ChunkedArray:
         if length := _LENGTH.search(column.type):
             values = values.cast(pa.list_(wanted.value_type, int(length[1])))

@@ -20,6 +20,7 @@ SPARING: Final = "192MB"
 """Memory of DuckDB for queries that scan vectors once, whatever else it may take."""
 
 _ROWS_STREAMED = 8_192  # with vectors of 1,700 numbers some 60 MB
+_ARROW_TYPES: dict[str, pa.DataType] = {}
 _LONG = ("FLOAT[", "BLOB")  # types of vectors, and of what is still in space
 
 
@@ -232,15 +233,14 @@ class Writer(Reader):
         problems += [f"has column {name} twice" for name in sorted(set(given)) if given.count(name) > 1]
         if problems:
             raise WarehouseError(f"A write to {table.name} {'; '.join(problems)}. Its columns: {', '.join(wanted)}.")
-        types = self._conn.execute(f"SELECT * FROM {table.name} LIMIT 0").to_arrow_table().schema
+        types = _arrow_types(self._conn, [self._stored_type(column) for column in table.columns])
         arrays = []
-        for column in table.columns:
+        for column, wanted_type in zip(table.columns, types, strict=True):
             values = rows.column(column.name)
             if not column.nullable and values.null_count:
                 raise WarehouseError(
                     f"A write to {table.name} has {values.null_count} NULL in column {column.name}, which is NOT NULL."
                 )
-            wanted_type = types.field(column.name).type
             try:
                 arrays.append(self._fitting(column, values, wanted_type))
             except (pa.ArrowInvalid, pa.ArrowNotImplementedError) as error:
@@ -250,9 +250,21 @@ class Writer(Reader):
                 ) from error
         return pa.Table.from_arrays(arrays, names=list(wanted))
 
+    def _stored_type(self, column: Column) -> str:
+        """The type, in SQL, in which a column is stored."""
+        return column.type
+
     def _fitting(self, column: Column, values: pa.ChunkedArray, wanted: pa.DataType) -> pa.ChunkedArray:  # noqa: ARG002
         """The values of a column in the type in which it is stored; what does not fit raises an error of Arrow."""
         return values.cast(wanted)
+
+
+def _arrow_types(conn: duckdb.DuckDBPyConnection, types: Sequence[str]) -> list[pa.DataType]:
+    """What types of SQL are in Arrow; DuckDB is asked for each once in a process."""
+    if unknown := [type_ for type_ in dict.fromkeys(types) if type_ not in _ARROW_TYPES]:
+        nothing = conn.execute(f"SELECT {', '.join(f'NULL::{type_}' for type_ in unknown)}").to_arrow_table()
+        _ARROW_TYPES.update(zip(unknown, nothing.schema.types, strict=True))
+    return [_ARROW_TYPES[type_] for type_ in types]
 
 
 def _table(schema: Schema, name: str) -> Table:

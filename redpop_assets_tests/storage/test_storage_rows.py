@@ -7,8 +7,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from redpop_assets.errors import WarehouseError
-from redpop_assets.storage.rows import Merged
+from redpop_assets.storage.rows import Merged, _arrow_types
 from redpop_assets.storage.schema import load_schema
+from redpop_assets.testing.warehouses import blank_warehouse
 from redpop_assets_tests.storage.forms import both_forms
 from redpop_assets_tests.storage.readings import TYPES, table
 
@@ -219,3 +220,12 @@ def test_the_fingerprint_of_content_follows_from_its_keys_and_needs_no_vectors(p
     of_posts = [table for table, known in warehouse.schema.items() if "post_id" in known.key and not known.is_view]
     assert of_posts
     assert not any("code_version" in warehouse.schema[table].key for table in of_posts)
+
+
+def test_types_that_are_asked_for_once_are_those_of_each_table(warehouse, tmp_path):
+    with blank_warehouse(tmp_path / "all").write() as of_all, warehouse.write() as of_form:
+        for writer in (of_all, of_form):
+            for name, definition in writer.schema.items():
+                if not definition.is_view:
+                    types = _arrow_types(writer._conn, [writer._stored_type(column) for column in definition.columns])
+                    assert types == writer._conn.execute(f"FROM {name} LIMIT 0").to_arrow_table().schema.types, name
