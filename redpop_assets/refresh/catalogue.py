@@ -136,7 +136,8 @@ def _measure_block(
     kept: Collection[str],
 ) -> list[dict[str, Any]]:
     """The rows of one block, those of columns that are kept without their numbers."""
-    data = read_dataset(warehouse, subreddit, encoders, [name], labelled.column("post_id").to_pylist())
+    with warehouse.read() as reader, reader.sparing():
+        data = read_dataset(reader, subreddit, encoders, [name], labelled.column("post_id").to_pylist())
     # Another run may take posts away meanwhile.
     there = labelled.filter(pc.is_in(labelled.column("post_id"), pa.array(data.post_ids, pa.string())))
     clusters, groups = (author_clusters(there.column(column).to_pylist()) for column in ("cluster", "duplicate_group"))

@@ -16,8 +16,10 @@ from redpop_assets.storage.schema import Column, Schema, Table
 
 Params = Mapping[str, Any] | Sequence[Any] | None
 
-SPARING: Final = "192MB"
-"""Memory of DuckDB for queries that scan vectors once, whatever else it may take."""
+SPARING: Final = 192_000_000
+"""Bytes that DuckDB may keep of what it scans once, such as vectors, whatever else it may take."""
+
+_BYTES = {"bytes": 1, **{f"{unit}iB": 1024**power for power, unit in enumerate("KMGT", 1)}}
 
 _ROWS_STREAMED = 8_192  # with vectors of 1,700 numbers some 60 MB
 _ARROW_TYPES: dict[str, pa.DataType] = {}
@@ -79,11 +81,14 @@ class Reader:
         In all connections of this process to the same database. Where so much is in use that it does not get by with
         `SPARING`, everything stays as it is.
         """
-        # DuckDB tells one decimal and cuts the rest off: with half of one more it does not sink from block to block.
         most, unit = self.scalar("SELECT current_setting('memory_limit')").split()
+        if float(most) * _BYTES[unit] <= SPARING:  # the deployment has less, or somebody else is at it
+            yield
+            return
+        # DuckDB tells one decimal and cuts the rest off: with half of one more it does not sink from block to block.
         usual = f"{most}5 {unit}"
         try:
-            self._conn.execute(f"SET memory_limit = '{SPARING}'")
+            self._conn.execute(f"SET memory_limit = '{SPARING}B'")
         except duckdb.OutOfMemoryException:
             self._conn.execute(f"SET memory_limit = '{usual}'")
         try:

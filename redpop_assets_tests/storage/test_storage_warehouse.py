@@ -148,10 +148,23 @@ def test_what_spills_to_disk_is_cleaned_up(warehouse):
 
 
 def test_where_more_is_in_use_than_a_sparing_block_may_have_all_goes_on(monkeypatch):
-    monkeypatch.setattr("redpop_assets.storage.rows.SPARING", "1MB")
+    monkeypatch.setattr("redpop_assets.storage.rows.SPARING", 1_000_000)
     with duckdb.connect(":memory:", config={"memory_limit": "100MB", "temp_directory": ""}) as conn:
         conn.execute("CREATE TABLE numbers AS SELECT range AS number FROM range(3_000_000)")  # cannot go anywhere
         for name in ("one", "other"):
             with Reader(conn, {}).sparing():
                 assert conn.execute("SELECT current_setting('memory_limit')").fetchone() == ("95.3 MiB",)
                 conn.execute(f"CREATE TABLE {name} AS FROM numbers")
+
+
+def test_a_sparing_block_never_has_more_than_the_deployment_gives():
+    limit = "SELECT current_setting('memory_limit')"
+    with duckdb.connect(":memory:", config={"memory_limit": "100MB"}) as conn, Reader(conn, {}).sparing():
+        assert conn.execute(limit).fetchone() == ("95.3 MiB",)
+    with duckdb.connect(":memory:", config={"memory_limit": "2GB"}) as conn:
+        outer, inner = Reader(conn, {}).sparing(), Reader(conn.cursor(), {}).sparing()
+        with outer:
+            inner.__enter__()
+            assert conn.execute(limit).fetchone() == ("183.1 MiB",)
+        inner.__exit__(None, None, None)  # ends later, as in another thread
+        assert conn.execute(limit).fetchone() == ("1.8 GiB",)
