@@ -213,7 +213,8 @@ class Words:
 def _different(title: Ints, term: Ints) -> tuple[Ints, Ints]:
     """Each known term of a title once, at its first place."""
     title, term = title[term >= 0], term[term >= 0]
-    _, places = np.unique(title * (int(term.max(initial=0)) + 1) + term, return_index=True)
+    _, code = np.unique(term, return_inverse=True)  # without gaps: the product of titles and pairs has no limit
+    _, places = np.unique(title * (len(code) + 1) + code, return_index=True)
     places.sort()
     return title[places], term[places]
 
