@@ -373,7 +373,7 @@ def _measure(
     number = np.full(len(truth), np.nan)
     known = np.zeros(len(truth), dtype=np.bool_)
     if found is not None:
-        known = np.asarray(~(np.isnan(found) if found.ndim == 1 else np.isnan(found).any(axis=1)), dtype=np.bool_)
+        known = _complete(found)
         if column.missing is not None and column.missing.flag in values:
             known &= values[column.missing.flag] != column.missing.value
     usable = known & ~np.isnan(truth)
@@ -382,7 +382,8 @@ def _measure(
         number[known] = found[known]
     elif found is not None and usable.any():
         shared = None if groups is None else groups[usable]
-        predicted = out_of_fold(found[usable], truth[usable], clusters[usable], groups=shared, seed=seed)
+        vectors = found if usable.all() else found[usable]  # a copy of all vectors would be as large as they are
+        predicted = out_of_fold(vectors, truth[usable], clusters[usable], groups=shared, seed=seed)
         if predicted is not None:
             number[usable] = predicted
     return number, {
@@ -399,6 +400,16 @@ def _measure(
         "labelled_posts": int(usable.sum()),
         "method": "out_of_fold_ridge" if vector else "value",
     }
+
+
+def _complete(values: Floats) -> npt.NDArray[np.bool_]:
+    """(n,) which of n numbers are known, or of (n, k) vectors all components."""
+    if values.ndim == 1:
+        return np.asarray(~np.isnan(values), dtype=np.bool_)
+    found = np.ones(len(values), dtype=np.bool_)
+    for rows in _chunks(np.arange(len(values))):
+        found[rows] = ~np.isnan(values[rows]).any(axis=1)
+    return found
 
 
 def _verdict(correlation: Correlation | None, known_at: str | None, authors: int, tried: int) -> dict[str, Any]:

@@ -138,8 +138,8 @@ class Warehouse:
         """Replace the published file by a copy of the warehouse, at once or not at all.
 
         Afterwards nothing that `Writer.erase` took is left in either, nor in a copy that a killed process left. Nothing
-        is copied when nothing is new, and all of it when anything is: some 3 CPU seconds a gigabyte. A client that has
-        the old file open keeps its snapshot.
+        is copied when nothing is new, and all of it when anything is: of a file some 0.5 CPU seconds a gigabyte. A
+        client that has the old file open keeps its snapshot.
         """
         if not self.exists():
             raise self._missing()
