@@ -184,21 +184,28 @@ def _shell(folder: Path) -> Path:
 @pytest.mark.parametrize("page", WRITTEN, ids=_name)
 def test_commands_of_the_pages_start_in_a_shell(page, tmp_path):
     """As written: quoting, variables before a command, comments behind it and options are those of a real shell."""
+    here = tmp_path / "checkout"
+    here.mkdir()
+    for entry in ROOT.iterdir():  # what a line redirects to a file is not left in the real one
+        (here / entry.name).symlink_to(entry)
     environment = {**os.environ, "PATH": f"{_shell(tmp_path)}:{os.environ['PATH']}"}
     for line in dict.fromkeys(_shell_lines(page)):
+        folder = here
         if line.startswith(".venv/bin/pytest"):
+            folder = ROOT  # pytest is where its settings are
             line = line.replace(".venv/bin/pytest", f"{sys.executable} -m pytest --collect-only -q", 1)
         elif re.match(r"RED(?:DIT|POP)_\w+=\S*$|REDDIT_USER_AGENT=", line):
             continue  # a line of `.env`
         done = subprocess.run(
             ["sh", "-c", line.replace(".venv/bin/redpop", "redpop")],
-            cwd=ROOT,
+            cwd=folder,
             env=environment,
             capture_output=True,
             text=True,
             check=False,
         )
         assert done.returncode == 0, f"{line}\n{done.stdout}{done.stderr}"
+        assert not [name for name in re.findall(r"> *([\w.-]+)", line) if (ROOT / name).exists()], line
         calls = list((tmp_path / "calls").iterdir())
         assert len(calls) == len(re.findall(r"(?:^|\s|bin/)redpop ", line.partition(" #")[0] + " ")), line
         for call in calls:

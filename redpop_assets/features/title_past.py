@@ -183,9 +183,6 @@ class Words:
             lengths.append(len(title))
         self._words, self._lengths = np.array(words, dtype=np.int64), np.array(lengths, dtype=np.int64)
 
-    def __len__(self) -> int:
-        return len(self._lengths)
-
     def terms(self, among: Collection[str] | None = None) -> dict[str, tuple[Ints, Ints]]:
         """Their different words, and their different pairs of neighbouring words; of some words alone, if given.
 
