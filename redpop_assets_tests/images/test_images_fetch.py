@@ -648,8 +648,11 @@ def test_every_url_gives_exactly_one_result_in_whatever_order(server, png):
 
 
 def test_per_host_limit_and_no_waiting_behind_a_slow_host(server):
+    """The slow host answers when all of the fast one are there: whoever waited for it would wait until it fails."""
+    all_fast = threading.Event()
+
     async def slow(_, writer):
-        await asyncio.sleep(0.5)
+        await asyncio.to_thread(all_fast.wait, 60)
         writer.write(b"HTTP/1.1 404 X\r\nContent-Length: 0\r\nConnection: close\r\n\r\n")
 
     server.on("/slow", slow)
@@ -658,9 +661,14 @@ def test_per_host_limit_and_no_waiting_behind_a_slow_host(server):
     urls = [f"http://slow.example:{server.port}/slow?{n}" for n in range(4)]
     urls += [f"http://fast.example:{server.port}/fast?{n}" for n in range(10)]
     allowed = frozenset({"slow.example", "fast.example"})
-    order = [r.url for r in fetch(urls, policy(allowed_hosts=allowed, concurrency=8, per_host=2), resolver=names)]
+    order = []
+    for result in fetch(urls, policy(allowed_hosts=allowed, concurrency=8, per_host=2), resolver=names):
+        order.append((result.url, result.http_status))
+        if len(order) == 10:
+            all_fast.set()
     assert server.most_open <= 4
-    assert all("fast" in url for url in order[:10])
+    assert all("fast" in url for url, _ in order[:10])
+    assert {status for _, status in order} == {404}
 
 
 def test_memory_is_bounded_by_counts(server, encode):
