@@ -134,12 +134,13 @@ def accept_drift(
         Table or view -> its columns that had drifted, the worst first.
     """
     done: dict[str, list[Drift]] = {}
-    for filled_table in filled_tables:
-        with warehouse.read() as reader:
-            sample = read_sample(reader, subreddit, filled_table, encoders)
-        drifted = [drift for drift in sample.check().drifts if drift.drifted]
-        if drifted and accept(warehouse, subreddit, sample.table, sample.columns, utc_now()):
-            done[sample.table] = drifted
+    with warehouse.kept():
+        for filled_table in filled_tables:
+            with warehouse.read() as reader:
+                sample = read_sample(reader, subreddit, filled_table, encoders)
+            drifted = [drift for drift in sample.check().drifts if drift.drifted]
+            if drifted and accept(warehouse, subreddit, sample.table, sample.columns, utc_now()):
+                done[sample.table] = drifted
     return done
 
 

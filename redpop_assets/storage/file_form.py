@@ -114,31 +114,36 @@ class FileForm(Form):
         checkpoint has nothing to write, and the comparison ends at the first difference, which after a change is the
         header.
         """
-        self._finish_erasures()
         swept = sweep(self.published.parent)
-        with ExitStack() as after_connection, self.current(read_only=False, alone=True) as conn:
-            conn.execute("CHECKPOINT")
-            # Closed after the connection: POSIX drops DuckDB's lock when this process closes any handle on the file.
-            live = after_connection.enter_context(self.path.open("rb"))
-            changed = not durable.same_bytes(live, self.published)
-            if changed:
-                staging = after_connection.enter_context(held_folder(self.published.parent)) / self.published.name
-                durable.copy(live, staging)
-                put_published(staging, self.published)
-        return Published(changed, self.published, self.published.stat().st_size, swept)
+        while True:
+            with ExitStack() as after_connection, self.current(read_only=False, alone=True) as conn:
+                if self.definitions.erasures_pending(conn):
+                    self._write_anew(conn, after_connection)
+                    continue  # with the file that is in its place now
+                changed = self._copy(conn, after_connection)
+            return Published(changed, self.published, self.published.stat().st_size, swept)
 
-    def _finish_erasures(self) -> None:
-        """Write the live file anew, from its rows alone, if something was erased since the last time."""
-        with ExitStack() as after_connection, self.current(read_only=False, alone=True) as conn:
-            if not self.definitions.erasures_pending(conn):
-                return
-            rebuilt = after_connection.enter_context(held_folder(self.path.parent)) / "rebuilt.duckdb"
-            _rebuild(conn, rebuilt)
-            with duckdb.connect(rebuilt, config=self._file.config()) as new:
-                self.definitions.erasures_finished(new)
-            # While this connection still locks the old file: nobody can write into it any more, and who waits for the
-            # path finds the new one.
-            durable.put_in_place(rebuilt, self.path)
+    def _write_anew(self, conn: duckdb.DuckDBPyConnection, after_connection: ExitStack) -> None:
+        """Replace the live file by one that is made from its rows alone: nothing that was erased is in it."""
+        rebuilt = after_connection.enter_context(held_folder(self.path.parent)) / "rebuilt.duckdb"
+        _rebuild(conn, rebuilt)
+        with duckdb.connect(rebuilt, config=self._file.config()) as new:
+            self.definitions.erasures_finished(new)
+        # While this connection still locks the old file: nobody can write into it any more, and who waits for the path
+        # finds the new one.
+        durable.put_in_place(rebuilt, self.path)
+
+    def _copy(self, conn: duckdb.DuckDBPyConnection, after_connection: ExitStack) -> bool:
+        """Replace the published file by a copy of the live one, unless they are equal; whether they were not."""
+        conn.execute("CHECKPOINT")
+        # Closed after the connection: POSIX drops DuckDB's lock when this process closes any handle on the file.
+        live = after_connection.enter_context(self.path.open("rb"))
+        changed = not durable.same_bytes(live, self.published)
+        if changed:
+            staging = after_connection.enter_context(held_folder(self.published.parent)) / self.published.name
+            durable.copy(live, staging)
+            put_published(staging, self.published)
+        return changed
 
     def _migrate(self, copy: Path) -> None:
         conn = duckdb.connect(copy, config=self._file.config())

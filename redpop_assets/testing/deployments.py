@@ -5,6 +5,7 @@ import shutil
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, chdir, contextmanager
 from dataclasses import dataclass, replace
+from functools import cached_property
 from pathlib import Path
 from typing import Any, Self
 
@@ -147,7 +148,7 @@ class Deployment:
         with self.environment() as settings:
             return settings
 
-    @property
+    @cached_property
     def warehouse(self) -> Warehouse:
         """The warehouse of the home."""
         with self.environment() as settings:  # where the key of an object storage is

@@ -100,8 +100,8 @@ class Place:
 
 
 @pytest.fixture
-def place(empty_warehouse, tmp_path):
-    return Place(empty_warehouse, tmp_path / "images")
+def place(empty_warehouse, tmp_path, keep):
+    return Place(keep(empty_warehouse), tmp_path / "images")
 
 
 def printed(report):

@@ -26,7 +26,8 @@ def filled(fill, tmp_path_factory):
 
     warehouse = Warehouse(tmp_path_factory.mktemp("registry") / "home", source="test", lock_timeout=30)
     fill(warehouse, posts=60)
-    return warehouse
+    with warehouse.kept():
+        yield warehouse
 
 
 def test_names_and_tables_are_declared_once():

@@ -94,26 +94,27 @@ def test_posts_come_with_their_own_labels_and_blocks(unchanged, encoders):
 @given(data=st.data())
 def test_no_picture_is_lent_to_a_community_that_shows_it(unchanged, encoders, data):
     """Whichever posts of others show which pictures of this one, in whichever part, none of them is lent."""
-    own = unchanged.query("SELECT post_id FROM models.training_set WHERE subreddit = 'pics'").column(0).to_pylist()
-    lendable = [post_id for posts in lent_ids(unchanged, encoders).values() for post_id in posts]
-    again = data.draw(st.dictionaries(st.sampled_from(lendable), st.sampled_from(own), min_size=1, max_size=8))
-    before = unchanged.query("SELECT post_id, duplicate_group FROM core.duplicates").to_pydict()
-    group = dict(zip(before["post_id"], before["duplicate_group"], strict=True))
-    try:
-        with unchanged.write() as writer:
-            for post_id, shown in again.items():
-                writer.execute(
-                    "UPDATE core.duplicates SET duplicate_group = $g WHERE post_id = $p",
-                    {"p": post_id, "g": group[shown]},
-                )
-        lent = {post_id for posts in lent_ids(unchanged, encoders).values() for post_id in posts}
-    finally:
-        with unchanged.write() as writer:
-            for post_id in again:
-                writer.execute(
-                    "UPDATE core.duplicates SET duplicate_group = $g WHERE post_id = $p",
-                    {"p": post_id, "g": group[post_id]},
-                )
+    with unchanged.kept():
+        own = unchanged.query("SELECT post_id FROM models.training_set WHERE subreddit = 'pics'").column(0).to_pylist()
+        lendable = [post_id for posts in lent_ids(unchanged, encoders).values() for post_id in posts]
+        again = data.draw(st.dictionaries(st.sampled_from(lendable), st.sampled_from(own), min_size=1, max_size=8))
+        before = unchanged.query("SELECT post_id, duplicate_group FROM core.duplicates").to_pydict()
+        group = dict(zip(before["post_id"], before["duplicate_group"], strict=True))
+        try:
+            with unchanged.write() as writer:
+                for post_id, shown in again.items():
+                    writer.execute(
+                        "UPDATE core.duplicates SET duplicate_group = $g WHERE post_id = $p",
+                        {"p": post_id, "g": group[shown]},
+                    )
+            lent = {post_id for posts in lent_ids(unchanged, encoders).values() for post_id in posts}
+        finally:
+            with unchanged.write() as writer:
+                for post_id in again:
+                    writer.execute(
+                        "UPDATE core.duplicates SET duplicate_group = $g WHERE post_id = $p",
+                        {"p": post_id, "g": group[post_id]},
+                    )
     assert lent == set(lendable) - set(again)
 
 

@@ -145,9 +145,10 @@ def world() -> World:
 def answers(world: World, tmp_path_factory: pytest.TempPathFactory) -> Answers:
     """Rows of a query by its name, from the published file of a filled warehouse."""
     warehouse = Warehouse(tmp_path_factory.mktemp("filled"), source="sandbox", lock_timeout=60)
-    fill(warehouse, world)
-    refresh_leaderboard(warehouse, seed=1, progress=str)
-    refresh_catalogue(warehouse, Encoders(image="", caption=""), seed=1, progress=str)
+    with warehouse.kept():
+        fill(warehouse, world)
+        refresh_leaderboard(warehouse, seed=1, progress=str)
+        refresh_catalogue(warehouse, Encoders(image="", caption=""), seed=1, progress=str)
     return answers_of(warehouse).__getitem__
 
 
