@@ -18,6 +18,7 @@ from uuid import uuid4
 from redpop_assets.storage.location import open_link
 
 _PORTS = ("master", "volume", "filer", "s3")
+_SOCKETS = Path("/tmp")  # of its own parts; not for all of them can it be told another place
 _KEYS = {
     "admin": ["Admin", "Read", "Write", "List", "Tagging"],
     "redpop": ["Read", "Write", "List"],
@@ -51,8 +52,9 @@ class Seaweed:
         with (folder / "log").open("wb") as log:
             self._process = subprocess.Popen(
                 [
-                    *(program, "server", f"-dir={self.data}", "-ip=127.0.0.1", "-ip.bind=127.0.0.1", *ports),
-                    *("-master.telemetry=false", "-master.volumeSizeLimitMB=64", "-volume.max=400", "-filer", "-s3"),
+                    *(program, f"-logdir={folder}", "server", f"-dir={self.data}", *ports),
+                    *("-ip=127.0.0.1", "-ip.bind=127.0.0.1", "-filer", "-s3"),
+                    *("-master.telemetry=false", "-master.volumeSizeLimitMB=64", "-volume.max=400"),
                     *("-s3.port.iceberg=0", "-s3.port.lance=0", f"-s3.config={folder / 'keys.json'}"),
                 ],
                 cwd=folder,
@@ -83,7 +85,7 @@ class Seaweed:
         """Run commands of `weed shell`."""
         master, filer = (f"127.0.0.1:{self._ports[name]}.{self._ports[f'{name}.grpc']}" for name in ("master", "filer"))
         done = subprocess.run(
-            [self._program, "shell", f"-master={master}", f"-filer={filer}"],
+            [self._program, f"-logdir={self.data.parent}", "shell", f"-master={master}", f"-filer={filer}"],
             input="".join(f"{command}\n" for command in commands),
             capture_output=True,
             text=True,
@@ -93,9 +95,12 @@ class Seaweed:
         return done.stdout
 
     def stop(self) -> None:
-        """End the server."""
+        """End the server; nothing of it stays outside of its folder."""
         self._process.kill()  # what it has is thrown away
         self._process.wait()
+        for port in self._ports.values():
+            for left in _SOCKETS.glob(f"seaweedfs-*-{port}.sock"):
+                left.unlink(missing_ok=True)
 
     def _wait(self, log: Path) -> None:
         for _ in range(300):

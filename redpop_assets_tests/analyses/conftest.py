@@ -81,5 +81,7 @@ def community(untrained, tmp_path_factory) -> Community:
     """The same with predictors that are cheap to train, and their predictions. Nobody changes it: `copy` it first."""
     made = untrained.copy(tmp_path_factory.mktemp("trained") / "home")
     made.train(*TRAINED)
-    refresh_predictions(made.warehouse, made.models, progress=str)
+    warehouse = made.warehouse
+    with warehouse.kept():
+        refresh_predictions(warehouse, made.models, progress=str)
     return made

@@ -21,13 +21,14 @@ pytestmark = pytest.mark.integration
 
 
 def test_a_post_that_could_have_been_labelled_and_was_not_is_not_forecast(
-    empty_warehouse, fill, encoders, tmp_path, only
+    empty_warehouse, fill, encoders, tmp_path, only, keep
 ):
     """Its score can be known from the label age on, two days before the label would be final."""
     with only({}, tmp_path):
         settings = Settings(_env_file=None, home=empty_warehouse.live.parents[1], subreddits="pics")
     rule = settings.label_rule
     fill(empty_warehouse)
+    keep(empty_warehouse)
     age = "(SELECT max(created_at) FROM core.posts) - created_at"
     between = f"SELECT post_id FROM core.posts WHERE {age} >= $age AND {age} < $final"
     with empty_warehouse.write() as writer:
