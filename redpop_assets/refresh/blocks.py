@@ -142,13 +142,7 @@ def _rows(
     columns = ", ".join(f"f.{column.name}" for column in block_columns(family.name))
     conditions = " AND ".join(["p.subreddit = $subreddit", *only, condition])
     sql = f"SELECT p.post_id, {columns} FROM core.posts AS p {join_of(family)} WHERE {conditions}"
-    empty = True
-    for batch in reader.streamed(sql, {**params, **current}, **given):
-        empty = False
-        yield batch
-    if empty:
-        nothing = reader.query(f"{sql} LIMIT 0", {**params, **current}, **given)
-        yield pa.RecordBatch.from_pylist([], nothing.schema)
+    return reader.streamed(sql, {**params, **current}, **given)
 
 
 def _current(schema: Schema, family: Family, encoders: Encoders) -> tuple[str, dict[str, str]]:

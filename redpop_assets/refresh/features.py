@@ -459,7 +459,7 @@ def read_vectors(reader: Reader, content: Content, encoder: str, post_ids: Seque
     values = np.empty((len(rows), width or 0), dtype=np.float32)
     for batch in reader.streamed(_VECTORS[content].format(read="a.position, e.embedding"), which, asked_posts=asked):
         flat = batch.column("embedding").flatten().to_numpy(zero_copy_only=False)
-        values[np.searchsorted(rows, batch.column("position").to_numpy())] = flat.reshape(len(batch), -1)
+        values[np.searchsorted(rows, batch.column("position").to_numpy())] = flat.reshape(len(batch), values.shape[1])
     return Vectors(rows, values, len(post_ids))
 
 

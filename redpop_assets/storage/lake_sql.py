@@ -11,7 +11,7 @@ from contextlib import suppress
 import duckdb
 import pyarrow as pa
 
-from redpop_assets.storage.rows import Merged, Params, Reader, Writer
+from redpop_assets.storage.rows import Merged, Reader, Writer
 from redpop_assets.storage.schema import Column, Schema, Table
 
 _TEXT = r"'(?:[^']|'')*'"
@@ -49,9 +49,7 @@ class LakeReader(Reader):
         super().__init__(conn, schema)
         self._lengths = lengths
 
-    def query(self, sql: str, params: Params = None, **given: pa.Table) -> pa.Table:
-        """All rows of a statement; see `Reader.query`."""
-        rows = super().query(sql, params, **given)
+    def _as_declared(self, rows: pa.Table) -> pa.Table:
         for index, field in enumerate(rows.schema):
             if field.name in self._lengths and pa.types.is_list(field.type):
                 array = pa.list_(field.type.value_type, self._lengths[field.name])

@@ -56,7 +56,7 @@ class Reader:
         for name, rows in given.items():
             self._conn.register(name, rows)
         try:
-            return self._execute(sql, params).to_arrow_table()
+            return self._as_declared(self._execute(sql, params).to_arrow_table())
         finally:
             for name in given:
                 self._conn.unregister(name)
@@ -64,12 +64,19 @@ class Reader:
     def streamed(self, sql: str, params: Params = None, **given: pa.Table) -> Iterator[pa.RecordBatch]:
         """The rows of a statement, some at a time: only they are in memory. Arguments as of `query`.
 
-        Nothing else is read here until the last of them were taken.
+        There is one batch at least: without a row, an empty one of these columns. Nothing else is read here until the
+        last of them were taken.
         """
         for name, rows in given.items():
             self._conn.register(name, rows)
         try:
-            yield from self._execute(sql, params).to_arrow_reader(_ROWS_STREAMED)
+            batches = self._execute(sql, params).to_arrow_reader(_ROWS_STREAMED)
+            first = next(batches, None)
+            if first is None:
+                nothing = self._as_declared(batches.schema.empty_table())
+                first = pa.RecordBatch.from_pylist([], nothing.schema)
+            yield first
+            yield from batches
         finally:
             for name in given:
                 self._conn.unregister(name)
@@ -129,6 +136,10 @@ class Reader:
         ).fetchall()
         digests = {name: (rows, f"{rows}-{total:x}") for name, rows, total in found}
         return {name: digests.get(name, (0, "0-0")) for name in subreddits}
+
+    def _as_declared(self, rows: pa.Table) -> pa.Table:
+        """The rows in the types of the columns of tables, where a result has them in others."""
+        return rows
 
     def _execute(self, sql: str, params: Params) -> duckdb.DuckDBPyConnection:
         return self._conn.execute(sql, params or None)
