@@ -1,5 +1,6 @@
 """`redpop`: the command line. A table of contents; what a command says and asks stands in the module of its topic."""
 
+import gc
 from collections.abc import Callable
 from functools import cache
 from typing import Annotated
@@ -69,5 +70,10 @@ def _commands() -> Callable[[], None]:
 
 
 def main() -> None:
-    """Run a command."""
+    """Run a command.
+
+    Most of what it makes are the modules that it imports, which stay: the collector of garbage walks through them at
+    every ten thousandth object instead of at every 700th, which was a fifth of the time of importing the networks.
+    """
+    gc.set_threshold(10_000, 20)
     _commands()()
