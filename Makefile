@@ -1,9 +1,9 @@
 # One environment, made from pyproject.toml with the exact versions of constraints.txt.
 PYTHON ?= python3.11
 BIN := .venv/bin
-# A file is the unit of work, as its fixtures are shared; the order is that of conftest.py. One worker more than two
-# processors, for there is always one that waits for a server or a process.
-PYTEST := -n 3 --dist loadfile --no-loadscope-reorder --durations 10
+# A file is the unit of work, as its fixtures are shared; the order is that of conftest.py. There are more workers than
+# two processors, for there are always some that wait for a server or a process; unit tests seldom do.
+PYTEST := --dist loadfile --no-loadscope-reorder --durations 10
 
 # Tests start hundreds of processes: what the first one compiles is there for the others.
 unexport PYTHONDONTWRITEBYTECODE
@@ -53,10 +53,10 @@ architecture: setup
 	$(BIN)/lint-imports
 
 unit: setup .venv/.compiled
-	$(BIN)/pytest $(PYTEST) -m "not integration and not end_to_end"
+	$(BIN)/pytest -n 3 $(PYTEST) -m "not integration and not end_to_end"
 
 tests: setup .venv/.compiled
-	$(BIN)/pytest $(PYTEST)
+	$(BIN)/pytest -n 4 $(PYTEST)
 
 # What is generated from the SQL files and the settings.
 docs: setup
