@@ -546,7 +546,6 @@ def _packed(name, parts):
 
 
 MB = 1024 * 1024
-WIDE = b"[]," * (2 * document.MOST_BRACKETS)
 ROW = b"a1,one,1376000001,1,x\n"
 BOMBS = {
     "newlines.ndjson": [lines(post(1)), *[b"\n" * MB] * 100, lines(post(2))],
@@ -555,8 +554,8 @@ BOMBS = {
     "one_line.ndjson": [lines(post(1)), *[b"[" * MB] * 100, b"\n", lines(post(2))],
     "one_line.csv": [table(), ROW, *[b"x" * MB] * 60, b"\n", ROW],
     "commas.csv": [table(), ROW, b"," * (4 * MB) + b"\n", ROW],
-    "wide.ndjson": [lines(post(1)), b"[" + WIDE + b"0]\n", lines(post(2))],
-    "wide.json": [b"[", lines(post(1)), b",[" + WIDE + b"0],", lines(post(2)), b"]"],
+    "wide.ndjson": [lines(post(1)), b"[" + b"[]," * MB + b"0]\n", lines(post(2))],
+    "wide.json": [b"[", lines(post(1)), b",[" + b"[]," * MB + b"0],", lines(post(2)), b"]"],
 }
 
 
