@@ -7,6 +7,7 @@ what it did. So arrays are lists there, whose length is checked when they are wr
 import re
 from collections.abc import Mapping
 from contextlib import suppress
+from typing import Any
 
 import duckdb
 import pyarrow as pa
@@ -49,7 +50,7 @@ class LakeReader(Reader):
         super().__init__(conn, schema)
         self._lengths = lengths
 
-    def _as_declared(self, rows: pa.Table) -> pa.Table:
+    def _as_declared(self, rows: Any) -> Any:
         for index, field in enumerate(rows.schema):
             if field.name in self._lengths and pa.types.is_list(field.type):
                 array = pa.list_(field.type.value_type, self._lengths[field.name])

@@ -6,6 +6,7 @@ Who may connect, and when, belongs in `redpop_assets.storage.warehouse`.
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
+from itertools import chain
 from typing import Any, Final, Protocol
 
 import duckdb
@@ -71,12 +72,9 @@ class Reader:
             self._conn.register(name, rows)
         try:
             batches = self._execute(sql, params).to_arrow_reader(_ROWS_STREAMED)
-            first = next(batches, None)
-            if first is None:
-                nothing = self._as_declared(batches.schema.empty_table())
-                first = pa.RecordBatch.from_pylist([], nothing.schema)
-            yield first
-            yield from batches
+            first = next(batches, pa.RecordBatch.from_pylist([], batches.schema))
+            for batch in chain([first], batches):
+                yield self._as_declared(batch)
         finally:
             for name in given:
                 self._conn.unregister(name)
@@ -137,8 +135,8 @@ class Reader:
         digests = {name: (rows, f"{rows}-{total:x}") for name, rows, total in found}
         return {name: digests.get(name, (0, "0-0")) for name in subreddits}
 
-    def _as_declared(self, rows: pa.Table) -> pa.Table:
-        """The rows in the types of the columns of tables, where a result has them in others."""
+    def _as_declared(self, rows: Any) -> Any:
+        """A table or batch in the types that columns of tables have, where a result has them in others."""
         return rows
 
     def _execute(self, sql: str, params: Params) -> duckdb.DuckDBPyConnection:

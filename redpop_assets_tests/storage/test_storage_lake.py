@@ -179,7 +179,10 @@ def test_arrays_have_their_length_and_are_arrays_again_when_published(vectors):
         with pytest.raises(WarehouseError, match=r"in column [vw], which does not fit (FLOAT\[2\]|INTEGER\[3\])"):
             vectors.append("features.vectors", wrong)
     for where in ("TRUE", "id = 'nobody'"):  # also where no row tells the length
-        found = vectors.query(f"SELECT id, v, w, v AS other FROM features.vectors WHERE {where} ORDER BY id")
+        sql = f"SELECT id, v, w, v AS other FROM features.vectors WHERE {where} ORDER BY id"
+        found = vectors.query(sql)
+        with vectors.read() as reader:
+            assert pa.Table.from_batches(reader.streamed(sql)).equals(found)
         assert found.schema.field("v").type == pa.list_(pa.float32(), 2)
         assert found.schema.field("w").type == pa.list_(pa.int32(), 3)
         assert found.schema.field("other").type == pa.list_(pa.float32())
